@@ -1,0 +1,128 @@
+//! Chunks: the one shape of memory that a list is made of.
+//!
+//! A chunk is 32 atomic words and never becomes anything else. A *slot* is a chunk that holds a task; a chunk of a
+//! *chain* holds what does not fit a slot. Chunks live in segments that are never given back while the process runs
+//! (a list that is dropped hands its segments to the next list), so a reader may always look at one: whether what it
+//! read belongs together is told by word 0.
+//!
+//! Contains `unsafe`: segments come from the allocator zeroed, so that only pages in use cost memory, and no start of
+//! a task waits for two megabytes to be written.
+#![allow(unsafe_code)]
+
+use crate::sync::{AtomicU64, Ordering};
+
+/// Words in a chunk.
+pub(crate) const WORDS: usize = 32;
+/// Chunks in a segment: 2 MiB.
+pub(crate) const SEGMENT: usize = if cfg!(loom) {
+    8
+} else if cfg!(miri) {
+    64
+} else {
+    8192
+};
+/// Bytes of one segment with its tags.
+pub(crate) const SEGMENT_BYTES: usize = SEGMENT * (WORDS + 1) * 8;
+
+/// Marks of word 0, in its two lowest bits; the serial of the owner lies above them.
+pub(crate) mod mark {
+    /// Nobody's, or a task that ended.
+    pub(crate) const FREE: u64 = 0b00;
+    /// Part of a task's chain.
+    pub(crate) const CHAIN: u64 = 0b01;
+    /// The slot of a live task.
+    pub(crate) const LIVE: u64 = 0b10;
+    /// The slot of a live task that somebody writes to.
+    pub(crate) const LOCKED: u64 = 0b11;
+
+    pub(crate) const fn of(serial: u64, mark: u64) -> u64 {
+        serial << 2 | mark
+    }
+}
+
+#[repr(C, align(64))]
+pub(crate) struct Chunk {
+    words: [AtomicU64; WORDS],
+}
+
+impl Chunk {
+    /// A plain load: whether the word belongs to what else was read is for the caller to check.
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> u64 {
+        self.words[at].load(Ordering::Relaxed)
+    }
+
+    /// A plain store: the caller publishes it later with a release store elsewhere.
+    #[inline]
+    pub(crate) fn put(&self, at: usize, word: u64) {
+        self.words[at].store(word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
+        &self.words[at]
+    }
+
+    /// Word 0: who owns the chunk, and as what.
+    #[inline]
+    pub(crate) fn gate(&self) -> &AtomicU64 {
+        &self.words[0]
+    }
+
+    /// The words from `from` to the end of `to`, for bulk copies.
+    #[inline]
+    pub(crate) fn range(&self, from: usize, to: usize) -> &[AtomicU64] {
+        &self.words[from..to]
+    }
+}
+
+/// Chunks and, for each, a tag: 0, or for the slot of a task the hash of its id (upper half) and the low half of its
+/// serial. Finding a task and skipping free chunks read only tags.
+#[derive(Clone, Copy)]
+pub(crate) struct Segment {
+    pub(crate) tags: &'static [AtomicU64],
+    pub(crate) chunks: &'static [Chunk],
+}
+
+impl Segment {
+    /// A new segment, all words zero; `None` when the allocator has no memory.
+    pub(crate) fn allocate() -> Option<Self> {
+        Some(Self { tags: zeroed(SEGMENT, || AtomicU64::new(0))?, chunks: zeroed(SEGMENT, new_chunk)? })
+    }
+}
+
+fn new_chunk() -> Chunk {
+    Chunk { words: std::array::from_fn(|_| AtomicU64::new(0)) }
+}
+
+/// `count` values, each as `make` makes it, which must be the value whose bytes are all zero.
+#[cfg(loom)]
+fn zeroed<T>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
+    Some(Vec::leak((0..count).map(|_| make()).collect()))
+}
+
+#[cfg(not(loom))]
+fn zeroed<T: Zeroable>(count: usize, _make: impl Fn() -> T) -> Option<&'static [T]> {
+    let layout = std::alloc::Layout::array::<T>(count).ok()?;
+    assert!(layout.size() > 0);
+    // SAFETY: the size is not zero. The block is `count` values of `T`, aligned for it, never freed, and `T: Zeroable`
+    // says that zero bytes are a valid `T`.
+    unsafe {
+        let block = std::alloc::alloc_zeroed(layout).cast::<T>();
+        if block.is_null() { None } else { Some(std::slice::from_raw_parts(block, count)) }
+    }
+}
+
+/// Types for which zero bytes are a valid value.
+///
+/// # Safety
+///
+/// Zero bytes must be a valid value of the type.
+#[cfg(not(loom))]
+unsafe trait Zeroable {}
+// SAFETY: an atomic integer has the representation of the integer, for which zero bytes are 0.
+#[cfg(not(loom))]
+unsafe impl Zeroable for AtomicU64 {}
+// SAFETY: a chunk is an array of atomic integers.
+#[cfg(not(loom))]
+unsafe impl Zeroable for Chunk {}

@@ -1,0 +1,119 @@
+//! What a list keeps of each task, and how much in all.
+
+use crate::clock::Clock;
+use crate::record;
+
+/// How a list is to behave; fixed when the list is made.
+///
+/// What exceeds a limit is cut (texts, which then end in `…`) or dropped (attributes, entries, tasks in the list), and
+/// counted in [`Counters`](crate::Counters). The program's work goes on.
+///
+/// ```
+/// use pm_core::{Options, ProcessList};
+///
+/// let list = ProcessList::with_options(Options::new().max_status(64).history(4, 28));
+/// assert!(list.start("import-42").status("reading").is_ok());
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Options {
+    pub(crate) cancellable: bool,
+    pub(crate) limits: Limits,
+    pub(crate) max_bytes: usize,
+    pub(crate) clock: Clock,
+}
+
+/// The limits of one task. Lengths in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) id: usize,
+    pub(crate) name: usize,
+    pub(crate) value: usize,
+    pub(crate) status: usize,
+    pub(crate) attrs: u64,
+    pub(crate) first_entries: u64,
+    pub(crate) newest_entries: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Options {
+    /// The defaults that each method names.
+    pub fn new() -> Self {
+        Self {
+            cancellable: true,
+            limits: Limits {
+                id: 1024,
+                name: 128,
+                value: 4096,
+                status: 1024,
+                attrs: 128,
+                first_entries: 16,
+                newest_entries: 112,
+            },
+            max_bytes: 256 << 20,
+            clock: Clock::default(),
+        }
+    }
+
+    /// Whether tasks can be cancelled unless they say otherwise. Default: yes.
+    pub fn cancellable(mut self, yes: bool) -> Self {
+        self.cancellable = yes;
+        self
+    }
+
+    /// The longest id, in bytes. Default 1,024; 4 to 4,095.
+    pub fn max_id(mut self, bytes: usize) -> Self {
+        self.limits.id = bytes.clamp(4, record::MAX_TEXT);
+        self
+    }
+
+    /// The longest attribute name, kind or progress unit, in bytes. Default 128; 4 to 255.
+    pub fn max_attr_name(mut self, bytes: usize) -> Self {
+        self.limits.name = bytes.clamp(4, record::MAX_NAME);
+        self
+    }
+
+    /// The longest text of an attribute, in bytes. Default 4,096; 4 to 8,191.
+    pub fn max_attr_value(mut self, bytes: usize) -> Self {
+        self.limits.value = bytes.clamp(4, record::MAX_VALUE);
+        self
+    }
+
+    /// The longest status or cancel reason, in bytes. Default 1,024; 4 to 4,095.
+    pub fn max_status(mut self, bytes: usize) -> Self {
+        self.limits.status = bytes.clamp(4, record::MAX_TEXT);
+        self
+    }
+
+    /// The most attributes of a task. Default 128; at most 10,000.
+    pub fn max_attrs(mut self, count: usize) -> Self {
+        self.limits.attrs = count.min(10_000) as u64;
+        self
+    }
+
+    /// How many of a task's oldest and newest history entries are kept. Default 16 and 112; at least one of each, the
+    /// start counting among the first.
+    pub fn history(mut self, first: usize, newest: usize) -> Self {
+        self.limits.first_entries = first.max(1) as u64;
+        self.limits.newest_entries = newest.max(1) as u64;
+        self
+    }
+
+    /// The most memory the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: a million tasks. A task that finds
+    /// no room runs as ever, but is not shown.
+    pub fn max_bytes(mut self, bytes: usize) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The clock of the list. Default: [`Clock::Counter`].
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+}

@@ -1,0 +1,747 @@
+//! One task in its slot: the protocol between those who write it and those who read it.
+//!
+//! ```text
+//! 0 gate      serial and mark: whose slot, live or not, and the lock of its writers
+//! 1 cancel    0, or the chain of the request, and whether the task heard it
+//! 2 cursor    words used in the log, flags, history entries ever made
+//! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry
+//! 6 kept      the chain that continues the log: newest chunk, words used in it, version
+//! 7 ring      the chain of the newest history entries: newest chunk, words used in it
+//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it
+//! 9 book      (writers only) first chunk of `kept`, words in it that count no more, attributes
+//! 10..32      the log
+//! ```
+//!
+//! Invariants, and who keeps them:
+//!
+//! - A slot's words belong to the task that its gate names. Ending stores the gate; whoever takes the slot next begins
+//!   with a release fence. A reader copies, fences, and reads the gate again: if it saw any word of the next task, it
+//!   sees that the gate changed, and throws the copy away.
+//! - Writers of one task (its handles, a canceller) hold the gate's lock bit, taken by a compare-exchange that names the
+//!   serial: a stale handle never gets it. No code of a user runs under it.
+//! - The log and `kept` only grow while the version of `kept` stands. What a reader takes up to a published cursor
+//!   never changes, except number words, which change one at a time.
+//! - A chunk of a chain names its owner's serial in word 0 and its place in the chain in word 1. Before it is used again,
+//!   word 1 is made invalid, then a release fence: a reader that copied anything newer sees it.
+
+use crate::chunk::{Chunk, WORDS, mark};
+use crate::list::Inner;
+use crate::record::{self, Head, Record};
+use crate::slab;
+use crate::sync::{AtomicU64, Ordering, fence, relax};
+
+pub(crate) const CANCEL: usize = 1;
+pub(crate) const CURSOR: usize = 2;
+pub(crate) const STARTED: usize = 3;
+pub(crate) const PARENT: usize = 4;
+const NEWEST: usize = 5;
+pub(crate) const KEPT: usize = 6;
+pub(crate) const RING: usize = 7;
+const RING_OLD: usize = 8;
+pub(crate) const BOOK: usize = 9;
+pub(crate) const LOG: usize = 10;
+/// Words of the log in the slot itself.
+const LOG_WORDS: usize = WORDS - LOG;
+
+/// The words of a chunk in a chain.
+pub(crate) const PLACE: usize = 1;
+pub(crate) const LINKS: usize = 2;
+const STARTS: usize = 3;
+pub(crate) const PAYLOAD: usize = 4;
+const PAYLOAD_WORDS: usize = WORDS - PAYLOAD;
+/// A place no chunk of a chain ever has: it is being used again.
+const NO_PLACE: u64 = u64::MAX;
+
+/// Bits of the cancel word above the chain of the request.
+pub(crate) const HEARD: u64 = 1 << 62;
+pub(crate) const UNWOUND: u64 = 1 << 63;
+/// A request whose text found no memory.
+pub(crate) const NO_CHAIN: u64 = 0xffff_ffff;
+
+/// What is in the cursor.
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor(pub(crate) u64);
+
+impl Cursor {
+    pub(crate) const NOT_CANCELLABLE: u64 = 1 << 8;
+    /// The log in the slot is closed: it goes on in `kept`.
+    const SPILLED: u64 = 1 << 9;
+
+    pub(crate) fn used(self) -> usize {
+        (self.0 & 0xff) as usize
+    }
+    pub(crate) fn entries(self) -> u64 {
+        self.0 >> 16
+    }
+    pub(crate) fn has(self, flag: u64) -> bool {
+        self.0 & flag != 0
+    }
+    fn add_words(self, words: usize) -> Self {
+        Self(self.0 + words as u64)
+    }
+    fn add_entry(self) -> Self {
+        Self(self.0 + (1 << 16))
+    }
+}
+
+/// The newest chunk of a chain and the words used in it; for `kept` a version, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tail(pub(crate) u64);
+
+impl Tail {
+    fn new(index: u32, used: usize, version: u64) -> Self {
+        Self((u64::from(index) + 1) | (used as u64) << 32 | version << 40)
+    }
+    pub(crate) fn index(self) -> Option<u32> {
+        (self.0 as u32).checked_sub(1)
+    }
+    pub(crate) fn used(self) -> usize {
+        ((self.0 >> 32) as usize & 0xff).min(WORDS)
+    }
+    pub(crate) fn version(self) -> u64 {
+        self.0 >> 40
+    }
+}
+
+/// The place of a chunk in its chain: how many came before, and where its first record begins (`WORDS`: nowhere).
+pub(crate) struct Place(pub(crate) u64);
+
+impl Place {
+    fn new(ordinal: u64, first: usize) -> Self {
+        Self(ordinal << 8 | first as u64)
+    }
+    pub(crate) fn ordinal(&self) -> u64 {
+        self.0 >> 8
+    }
+    pub(crate) fn first(&self) -> usize {
+        (self.0 as usize & 0xff).clamp(PAYLOAD, WORDS)
+    }
+}
+
+fn links(prev: Option<u32>, next: Option<u32>) -> u64 {
+    let link = |index: Option<u32>| index.map_or(0, |index| u64::from(index) + 1);
+    link(prev) | link(next) << 32
+}
+
+pub(crate) fn prev_of(chunk: &Chunk) -> Option<u32> {
+    (chunk.get(LINKS) as u32).checked_sub(1)
+}
+
+pub(crate) fn next_of(chunk: &Chunk) -> Option<u32> {
+    ((chunk.get(LINKS) >> 32) as u32).checked_sub(1)
+}
+
+/// A slot and the task in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) inner: &'static Inner,
+    pub(crate) chunk: &'static Chunk,
+    pub(crate) index: u32,
+}
+
+impl Slot {
+    /// Makes a free chunk ready for a task; nobody reads it until `publish`.
+    #[inline]
+    pub(crate) fn prepare(inner: &'static Inner, index: u32, cancellable: bool) -> Self {
+        let chunk = inner.slab.chunk(index);
+        // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
+        fence(Ordering::Release);
+        chunk.put(CANCEL, 0);
+        // The first entry, `init`, takes no room: it is the start.
+        let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };
+        chunk.put(CURSOR, 1 << 16 | flags);
+        chunk.put(KEPT, 0);
+        chunk.put(RING, 0);
+        chunk.put(RING_OLD, 0);
+        chunk.put(BOOK, 0);
+        Self { inner, chunk, index }
+    }
+
+    /// Shows the task to readers.
+    #[inline]
+    pub(crate) fn publish(self, serial: u64, id_hash: u32, parent: u64) {
+        let now = self.inner.timer.ticks();
+        self.chunk.put(STARTED, now);
+        self.chunk.put(NEWEST, now);
+        self.chunk.put(PARENT, parent);
+        // Release: pairs with the Acquire of readers and of handles that lock.
+        self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
+        let tag = u64::from(id_hash | 1) << 32 | (serial & 0xffff_ffff);
+        self.inner.slab.tag(self.index).store(tag, Ordering::Release);
+    }
+
+    /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
+    #[inline]
+    pub(crate) fn lock(self, serial: u64) -> Option<Writer> {
+        let open = mark::of(serial, mark::LIVE);
+        let locked = mark::of(serial, mark::LOCKED);
+        let mut round = 0;
+        loop {
+            // Acquire: pairs with the Release of the last unlock (or of `publish`).
+            match self.chunk.gate().compare_exchange_weak(open, locked, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Writer { slot: self, serial, unlock_to: open }),
+                Err(found) if found == open || found == locked => {
+                    relax(round);
+                    round = round.saturating_add(1);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The same, for a task that is being built and that nobody else knows.
+    #[inline]
+    pub(crate) fn unpublished(self, serial: u64) -> Writer {
+        let found = self.chunk.gate().load(Ordering::Relaxed);
+        Writer { slot: self, serial, unlock_to: found }
+    }
+
+    /// Whether the task is still in its slot.
+    #[inline]
+    pub(crate) fn is_live(self, serial: u64) -> bool {
+        self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
+    }
+}
+
+/// The right to write to a task; given back on drop.
+pub(crate) struct Writer {
+    slot: Slot,
+    serial: u64,
+    unlock_to: u64,
+}
+
+impl Drop for Writer {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of the next lock.
+        self.slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+    }
+}
+
+/// There is no more room for what was to be written.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+/// The position of a word, in the slot or in a chain.
+#[derive(Clone, Copy)]
+struct Position {
+    chunk: &'static Chunk,
+    at: usize,
+}
+
+impl Writer {
+    #[inline]
+    fn cursor(&self) -> Cursor {
+        Cursor(self.slot.chunk.get(CURSOR))
+    }
+
+    #[inline]
+    fn set_cursor(&self, cursor: Cursor) {
+        // Release: pairs with the Acquire of readers, who then see the words below it.
+        self.slot.chunk.word(CURSOR).store(cursor.0, Ordering::Release);
+    }
+
+    /// Now, never earlier than the newest entry, as ticks since the start.
+    #[inline]
+    fn stamp(&self) -> u64 {
+        let now = self.slot.inner.timer.ticks().max(self.slot.chunk.get(NEWEST));
+        self.slot.chunk.put(NEWEST, now);
+        now.wrapping_sub(self.slot.chunk.get(STARTED))
+    }
+
+    /// Adds a record to the log, in the slot or behind it.
+    #[inline]
+    pub(crate) fn log(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let cursor = self.cursor();
+        let at = cursor.used();
+        let words = record.words();
+        if cursor.has(Cursor::SPILLED) || at + words > LOG_WORDS {
+            self.set_cursor(Cursor(cursor.0 | Cursor::SPILLED));
+            return self.spill(record);
+        }
+        let mut to = LOG + at;
+        record.write(|word| {
+            self.slot.chunk.put(to, word);
+            to += 1;
+        });
+        self.set_cursor(cursor.add_words(words));
+        Ok(())
+    }
+
+    #[cold]
+    fn spill(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        let words = record.words();
+        let full = tail.index().is_none() || tail.used() + words > WORDS;
+        // Old values are cleared away once they are more than what counts, and enough to be worth it.
+        if full && self.garbage() > 8 * PAYLOAD_WORDS && self.garbage() > self.kept_words() / 2 {
+            self.compact();
+        }
+        self.append_kept(record)
+    }
+
+    fn append_kept(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        let grown = self.append(tail, record, |_| None)?;
+        if tail.index().is_none() {
+            self.set_book(grown.first_new, 0);
+        }
+        self.slot.chunk.word(KEPT).store(grown.tail.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Adds a history entry: the newest ones push out older ones, but for the first.
+    #[inline]
+    fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let limits = &self.slot.inner.limits;
+        if self.cursor().entries() < limits.first_entries {
+            self.log(record)?;
+        } else {
+            self.ring(record)?;
+        }
+        self.set_cursor(self.cursor().add_entry());
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
+        self.entry(&Record::status(text, self.stamp()))
+    }
+
+    fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let chunk = self.slot.chunk;
+        let slab = self.slot.inner.slab;
+        let newest = self.slot.inner.limits.newest_entries;
+        let tail = Tail(chunk.get(RING));
+        let old = chunk.get(RING_OLD);
+        let mut oldest = (old as u32).checked_sub(1);
+        let mut entries = (old >> 32) + 1;
+        let grown = self.append(tail, record, |tail_index| {
+            // The oldest chunk is used again when all that begins in it is beyond the limit.
+            let index = oldest.filter(|&index| Some(index) != tail_index)?;
+            let starts = slab.chunk(index).get(STARTS);
+            if entries - starts < newest {
+                return None;
+            }
+            entries -= starts;
+            oldest = next_of(slab.chunk(index));
+            Some(index)
+        });
+        let (result, grown) = match grown {
+            Ok(grown) => (Ok(()), Some(grown)),
+            Err(error) => (Err(error), None),
+        };
+        if let Some(grown) = grown {
+            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32);
+            chunk.word(RING).store(grown.tail.0, Ordering::Release);
+        } else {
+            chunk.put(RING_OLD, oldest.map_or(0, |index| u64::from(index) + 1) | (entries - 1) << 32);
+        }
+        result
+    }
+
+    /// Writes a record behind the tail of a chain, with chunks that `reuse` gives (it is told the tail that must stay)
+    /// or new ones; what the chain was stays whole until the caller publishes the new tail.
+    fn append(
+        &self,
+        tail: Tail,
+        record: &Record<'_>,
+        mut reuse: impl FnMut(Option<u32>) -> Option<u32>,
+    ) -> Result<Grown, NoRoom> {
+        let inner = self.slot.inner;
+        let words = record.words();
+        let room = tail.index().map_or(0, |_| WORDS - tail.used());
+        let mut missing = words.saturating_sub(room).div_ceil(PAYLOAD_WORDS);
+        // At most 1 + 8446 bytes of record, so 38 chunks.
+        let mut fresh = [0_u32; 40];
+        let count = missing;
+        while missing > 0 {
+            let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner.slab)) else {
+                for &index in &fresh[..count - missing] {
+                    self.free(index);
+                }
+                return Err(NoRoom);
+            };
+            fresh[count - missing] = index;
+            missing -= 1;
+        }
+        let fresh = &fresh[..count];
+
+        let mut before = tail.index();
+        let next_ordinal = before.map_or(0, |index| Place(inner.slab.chunk(index).get(PLACE)).ordinal() + 1);
+        let mut left = words.saturating_sub(room);
+        for (&index, ordinal) in fresh.iter().zip(next_ordinal..) {
+            let chunk = inner.slab.chunk(index);
+            let begins_here = room == 0 && ordinal == next_ordinal;
+            let first = if begins_here { PAYLOAD } else { (PAYLOAD + left).min(WORDS) };
+            chunk.put(PLACE, NO_PLACE);
+            // Pairs with the reader's Acquire fence, as in `prepare`.
+            fence(Ordering::Release);
+            chunk.gate().store(mark::of(self.serial, mark::CHAIN), Ordering::Relaxed);
+            chunk.put(LINKS, links(before, None));
+            chunk.put(STARTS, u64::from(begins_here));
+            // Published with the tail, or, for a reader that follows older links, by itself.
+            chunk.word(PLACE).store(Place::new(ordinal, first).0, Ordering::Release);
+            if let Some(before) = before {
+                let before = inner.slab.chunk(before);
+                before.put(LINKS, links(prev_of(before), Some(index)));
+            }
+            left = left.saturating_sub(PAYLOAD_WORDS);
+            before = Some(index);
+        }
+
+        let mut used = tail.used();
+        let mut chunk = match tail.index() {
+            Some(index) if room > 0 => {
+                let chunk = inner.slab.chunk(index);
+                chunk.put(STARTS, chunk.get(STARTS) + 1);
+                chunk
+            }
+            _ => {
+                used = WORDS;
+                self.slot.chunk
+            }
+        };
+        let mut coming = fresh.iter();
+        record.write(|word| {
+            if used == WORDS {
+                if let Some(&index) = coming.next() {
+                    chunk = inner.slab.chunk(index);
+                }
+                used = PAYLOAD;
+            }
+            chunk.put(used, word);
+            used += 1;
+        });
+        let last = before.unwrap_or_default();
+        Ok(Grown { tail: Tail::new(last, used, tail.version()), first_new: fresh.first().copied().unwrap_or(last) })
+    }
+
+    fn free(&self, index: u32) {
+        let chunk = self.slot.inner.slab.chunk(index);
+        chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
+        slab::give_chunk(self.slot.inner.slab, index);
+    }
+
+    fn free_chain(&self, first: Option<u32>) {
+        let mut next = first;
+        while let Some(index) = next {
+            next = next_of(self.slot.inner.slab.chunk(index));
+            self.free(index);
+        }
+    }
+
+    // The book: first chunk of `kept` (low half), words that count no more, attributes.
+
+    fn kept_first(&self) -> Option<u32> {
+        (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
+    }
+
+    fn garbage(&self) -> usize {
+        (self.slot.chunk.get(BOOK) >> 32 & 0xffff) as usize
+    }
+
+    fn attrs(&self) -> u64 {
+        self.slot.chunk.get(BOOK) >> 48
+    }
+
+    fn set_book(&self, first: u32, garbage: usize) {
+        let garbage = garbage.min(0xffff) as u64;
+        self.slot.chunk.put(BOOK, (u64::from(first) + 1) | garbage << 32 | self.attrs() << 48);
+    }
+
+    fn kept_words(&self) -> usize {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        tail.index().map_or(0, |index| {
+            Place(self.slot.inner.slab.chunk(index).get(PLACE)).ordinal() as usize * PAYLOAD_WORDS + tail.used()
+                - PAYLOAD
+        })
+    }
+
+    fn step(&self, position: Position, mut words: usize) -> Position {
+        let Position { mut chunk, mut at } = position;
+        while at + words >= WORDS {
+            let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot.chunk)) else {
+                return Position { chunk, at: at + words };
+            };
+            words -= WORDS - at;
+            chunk = self.slot.inner.slab.chunk(next);
+            at = PAYLOAD;
+        }
+        Position { chunk, at: at + words }
+    }
+
+    /// Calls `visit` with each record of the log: first those in the slot, then those in `kept`.
+    fn each_record(&self, mut visit: impl FnMut(Position, Head, bool)) {
+        let slot = self.slot.chunk;
+        let (mut at, end) = (LOG, LOG + self.cursor().used());
+        while at < end {
+            let head = Head(slot.get(at));
+            visit(Position { chunk: slot, at }, head, false);
+            at += head.words();
+        }
+        let tail = Tail(slot.get(KEPT));
+        let (Some(first), Some(last)) = (self.kept_first(), tail.index()) else { return };
+        let last = self.slot.inner.slab.chunk(last);
+        let mut position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
+        while !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
+            let head = Head(position.chunk.get(position.at));
+            visit(position, head, true);
+            position = self.step(position, head.words());
+            if position.at >= WORDS {
+                return;
+            }
+        }
+    }
+
+    fn word(&self, position: Position, offset: usize) -> u64 {
+        let position = self.step(position, offset);
+        position.chunk.get(position.at)
+    }
+
+    /// Whether the text that begins `from` bytes into the record is `text`.
+    fn text_is(&self, position: Position, from: usize, text: &[u8]) -> bool {
+        let mut word = (usize::MAX, 0);
+        text.iter().enumerate().all(|(index, &byte)| {
+            let at = (from + index) / 8;
+            if word.0 != at {
+                word = (at, self.word(position, at));
+            }
+            (word.1 >> (8 * ((from + index) % 8))) as u8 == byte
+        })
+    }
+
+    /// The newest record about an attribute, and how many words of `kept` the ones before it take.
+    fn find_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
+        if self.attrs() == 0 {
+            return None;
+        }
+        let mut found = None;
+        self.each_record(|position, head, kept| {
+            if head.is_attr()
+                && head.name_len() == name.len()
+                && self.text_is(position, head.text_at(), name.as_bytes())
+            {
+                found = Some((position, head, kept));
+            }
+        });
+        found.filter(|(_, head, _)| head.kind() != record::UNSET)
+    }
+
+    fn count_garbage(&self, head: Head, kept: bool) {
+        if let Some(first) = self.kept_first().filter(|_| kept) {
+            self.set_book(first, self.garbage() + head.words());
+        }
+    }
+
+    fn add_attrs(&self, delta: i64) {
+        let book = self.slot.chunk.get(BOOK);
+        self.slot.chunk.put(BOOK, book.wrapping_add_signed(delta << 48));
+    }
+
+    /// Sets an attribute to what the record says of it.
+    #[inline]
+    pub(crate) fn set(&self, name: &str, record: &Record<'_>, number: Option<(u64, u64)>) -> Result<(), NoRoom> {
+        let old = self.find_attr(name);
+        if let (Some((position, head, _)), Some((number_type, value))) = (old, number)
+            && head.kind() == record::NUMBER
+            && head.number_type() == number_type
+        {
+            // One word: a reader sees the old number or the new one.
+            let value_at = self.step(position, head.words() - 1);
+            value_at.chunk.put(value_at.at, value);
+            return Ok(());
+        }
+        if old.is_none() && self.attrs() >= self.slot.inner.limits.attrs {
+            return Err(NoRoom);
+        }
+        self.log(record)?;
+        match old {
+            Some((_, head, kept)) => self.count_garbage(head, kept),
+            None => self.add_attrs(1),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unset(&self, name: &str) -> Result<(), NoRoom> {
+        let Some((_, head, kept)) = self.find_attr(name) else { return Ok(()) };
+        let record = Record::unset(name);
+        self.log(&record)?;
+        self.count_garbage(head, kept);
+        // The tombstone counts no more when the log is next compacted.
+        self.count_garbage(Head(record::UNSET | (name.len() as u64) << 4), true);
+        self.add_attrs(-1);
+        Ok(())
+    }
+
+    pub(crate) fn progress(&self, done: u64, total: u64, unit: &str) -> Result<(), NoRoom> {
+        let mut old = None;
+        self.each_record(|position, head, kept| {
+            if head.kind() == record::PROGRESS {
+                old = Some((position, head, kept));
+            }
+        });
+        if let Some((position, head, _)) = old
+            && self.word(position, head.words() - 1) == total
+            && head.text_len() == unit.len()
+            && self.text_is(position, head.text_at(), unit.as_bytes())
+        {
+            let done_at = self.step(position, head.words() - 2);
+            done_at.chunk.put(done_at.at, done);
+            return Ok(());
+        }
+        self.log(&Record::progress(unit, done, total))?;
+        if let Some((_, head, kept)) = old {
+            self.count_garbage(head, kept);
+        }
+        Ok(())
+    }
+
+    /// Writes `kept` anew without what counts no more. If there is no room for that, all stays as it is.
+    fn compact(&self) {
+        let slot = self.slot.chunk;
+        let old_tail = Tail(slot.get(KEPT));
+        let old_first = self.kept_first();
+        // Which records stay: of each name and of the progress only the newest; tombstones only where they hide
+        // something in the slot. This is rare, and costs what the task's old values cost to write.
+        let mut records: Vec<(Vec<u64>, bool)> = Vec::new();
+        let mut in_slot: Vec<Vec<u8>> = Vec::new();
+        let mut newest: std::collections::HashMap<Option<Vec<u8>>, usize> = std::collections::HashMap::new();
+        self.each_record(|position, head, kept| {
+            let words: Vec<u64> = (0..head.words()).map(|offset| self.word(position, offset)).collect();
+            let name = head.is_attr().then(|| {
+                let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+                bytes[head.text_at()..head.text_at() + head.name_len()].to_vec()
+            });
+            if !kept {
+                in_slot.extend(name);
+                return;
+            }
+            if name.is_some() || head.kind() == record::PROGRESS {
+                let hides = head.kind() != record::UNSET || name.as_ref().is_some_and(|name| in_slot.contains(name));
+                if let Some(older) = newest.insert(name, records.len()) {
+                    records[older].1 = false;
+                }
+                records.push((words, hides));
+            } else {
+                records.push((words, true));
+            }
+        });
+        let version = (old_tail.version() + 1) & 0xff_ffff;
+        let mut tail = Tail(version << 40);
+        let mut first = None;
+        for (words, _) in records.iter().filter(|(_, stays)| *stays) {
+            match self.append_words(tail, words) {
+                Ok(grown) => {
+                    first.get_or_insert(grown.first_new);
+                    tail = grown.tail;
+                }
+                Err(NoRoom) => return self.free_chain(first),
+            }
+        }
+        slot.word(KEPT).store(tail.0, Ordering::Release);
+        match first {
+            Some(first) => self.set_book(first, 0),
+            None => slot.put(BOOK, self.attrs() << 48),
+        }
+        self.free_chain(old_first);
+    }
+
+    fn append_words(&self, tail: Tail, words: &[u64]) -> Result<Grown, NoRoom> {
+        self.append(tail, &Record::raw(words), |_| None)
+    }
+
+    /// Stores a cancel request: the first one stays. Returns whether this is the first.
+    pub(crate) fn request_cancel(&self, reason: &str) -> bool {
+        let cancel = self.slot.chunk.word(CANCEL);
+        if cancel.load(Ordering::Relaxed) != 0 {
+            return false;
+        }
+        let chain = if reason.is_empty() {
+            NO_CHAIN
+        } else {
+            let grown = self.append(Tail(0), &Record::text(record::KIND, reason), |_| None);
+            grown.map_or(NO_CHAIN, |grown| u64::from(grown.first_new) + 1)
+        };
+        if self.entry(&Record::cancel_mark(self.stamp())).is_err() {
+            self.slot.inner.lost.statuses.fetch_add(1, Ordering::Relaxed);
+        }
+        // Release: pairs with the Acquire of the task's checkpoint, so that who sees the request sees its reason.
+        cancel.store(chain, Ordering::Release);
+        true
+    }
+
+    /// The reason of the cancel request, if there is a request; marks it as heard.
+    pub(crate) fn hear_cancel(&self, mark: u64) -> Option<String> {
+        let cancel = self.slot.chunk.word(CANCEL);
+        let word = cancel.load(Ordering::Acquire);
+        if word == 0 {
+            return None;
+        }
+        cancel.store(word | mark, Ordering::Relaxed);
+        let Some(first) = cancel_chain(word) else { return Some(String::new()) };
+        let position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
+        let head = Head(self.word(position, 0));
+        let bytes: Vec<u8> = (0..head.words()).flat_map(|offset| self.word(position, offset).to_le_bytes()).collect();
+        let text = &bytes[head.text_at()..head.text_at() + head.text_len()];
+        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
+    /// Frees the slot of a task that never started.
+    pub(crate) fn discard(self) {
+        let slot = self.slot;
+        self.free_chain(self.kept_first());
+        drop(self);
+        slab::give_chunk(slot.inner.slab, slot.index);
+    }
+
+    pub(crate) fn set_cancellable(&self, yes: bool) {
+        let cursor = self.cursor().0;
+        let flag = Cursor::NOT_CANCELLABLE;
+        self.slot.chunk.put(CURSOR, if yes { cursor & !flag } else { cursor | flag });
+    }
+
+    pub(crate) fn is_cancellable(&self) -> bool {
+        !self.cursor().has(Cursor::NOT_CANCELLABLE)
+    }
+
+    /// Ends the task: its slot is free when this returns.
+    #[inline]
+    pub(crate) fn end(mut self, outcome: impl FnOnce(u64) -> slab::Count) {
+        let slot = self.slot;
+        slot.inner.slab.tag(slot.index).store(0, Ordering::Relaxed);
+        let cancel = slot.chunk.get(CANCEL);
+        let chains = if cancel == 0 && slot.chunk.get(KEPT) == 0 && slot.chunk.get(RING) == 0 {
+            [None; 3]
+        } else {
+            [self.kept_first(), (slot.chunk.get(RING_OLD) as u32).checked_sub(1), cancel_chain(cancel)]
+        };
+        self.unlock_to = mark::of(self.serial, mark::FREE);
+        // Release: who takes this slot next is ordered behind all that was written here.
+        slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+        for first in chains {
+            self.free_chain(first);
+        }
+        drop(self);
+        slab::give_slot(slot.inner.slab, slot.index, outcome(cancel));
+    }
+}
+
+/// The first chunk of a cancel request's text.
+pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
+    match word & 0xffff_ffff {
+        0 | NO_CHAIN => None,
+        index => Some((index - 1) as u32),
+    }
+}
+
+struct Grown {
+    tail: Tail,
+    first_new: u32,
+}
+
+/// Reads a word that a writer published, and all that was written before it.
+#[inline]
+pub(crate) fn acquire(word: &AtomicU64) -> u64 {
+    word.load(Ordering::Acquire)
+}

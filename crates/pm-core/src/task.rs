@@ -1,0 +1,674 @@
+//! A task from the inside: how a program starts it, tells of it, and hears that it is to stop.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::Ordering as StdOrdering;
+
+use crate::cancel::{Cancelled, Unwind};
+use crate::list::{Inner, global};
+use crate::record::{self, Record};
+use crate::serial::Serial;
+use crate::slab::{self, Count};
+use crate::slot::{CANCEL, HEARD, NoRoom, Slot, UNWOUND, Writer, acquire};
+use crate::text;
+
+/// The value of an attribute. Made from texts, numbers and `bool` by `into`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A text; copied.
+    Text(&'a str),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A floating-point number. Infinities and NaN are kept; JSON shows them as `null`.
+    F64(f64),
+    /// True or false.
+    Bool(bool),
+}
+
+macro_rules! value_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$from> for Value<'_> {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+value_from!(
+    i8 => I64, i16 => I64, i32 => I64, i64 => I64, u8 => U64, u16 => U64, u32 => U64, u64 => U64,
+    f32 => F64, f64 => F64, bool => Bool,
+);
+
+impl From<usize> for Value<'_> {
+    fn from(value: usize) -> Self {
+        Self::U64(value as u64)
+    }
+}
+
+impl From<isize> for Value<'_> {
+    fn from(value: isize) -> Self {
+        Self::I64(value as i64)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl Value<'_> {
+    /// Type and bits of a number.
+    fn number(self) -> Option<(u64, u64)> {
+        match self {
+            Value::Text(_) => None,
+            Value::I64(value) => Some((record::I64, value.cast_unsigned())),
+            Value::U64(value) => Some((record::U64, value)),
+            Value::F64(value) => Some((record::F64, value.to_bits())),
+            Value::Bool(value) => Some((record::BOOL, u64::from(value))),
+        }
+    }
+}
+
+fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
+    let name = text::cut_counted(inner, name, inner.limits.name);
+    let result = match value {
+        Value::Text(value) => {
+            let value = text::cut_counted(inner, value, inner.limits.value);
+            writer.set(&name, &Record::attr_text(&name, &value), None)
+        }
+        _ => {
+            let (number_type, bits) = value.number().unwrap_or_default();
+            writer.set(&name, &Record::attr_number(&name, number_type, bits), Some((number_type, bits)))
+        }
+    };
+    if let Err(NoRoom) = result {
+        inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+    }
+}
+
+/// A task that is being described; [`start`](Self::start) starts it. Dropped before that, it never was.
+#[must_use = "the task starts with `start` or `run`"]
+pub struct TaskBuilder<'l> {
+    inner: &'static Inner,
+    slot: Option<(Slot, u64)>,
+    id_hash: u32,
+    parent: Option<u64>,
+    list: PhantomData<&'l ()>,
+}
+
+impl TaskBuilder<'_> {
+    #[inline]
+    pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
+        let mut new = Self { inner, slot: None, id_hash: 0, parent: None, list: PhantomData };
+        if !inner.enabled.load(StdOrdering::Relaxed) {
+            return new;
+        }
+        let Some((index, serial)) = slab::take_slot(inner.slab) else {
+            inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
+            return new;
+        };
+        let slot = Slot::prepare(inner, index, inner.cancellable.load(StdOrdering::Relaxed));
+        new.slot = Some((slot, serial));
+        match id {
+            Some(id) => new.write_id(&text::cut_counted(inner, id, inner.limits.id)),
+            None => text::format(format_args!("task-{serial}"), |id| new.write_id(id)),
+        }
+        new
+    }
+
+    #[inline]
+    fn write_id(&mut self, id: &str) {
+        self.id_hash = text::hash(id);
+        self.write(|writer| {
+            // A long id that finds no room: the task is shown without one.
+            let _ = writer.log(&Record::text(record::ID, id));
+        });
+    }
+
+    #[inline]
+    fn write(&self, f: impl FnOnce(&Writer)) {
+        if let Some((slot, serial)) = self.slot {
+            f(&slot.unpublished(serial));
+        }
+    }
+
+    /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
+    #[inline]
+    pub fn kind(self, kind: &str) -> Self {
+        let kind = text::cut_counted(self.inner, kind, self.inner.limits.name);
+        self.write(|writer| {
+            let _ = writer.log(&Record::text(record::KIND, &kind));
+        });
+        self
+    }
+
+    /// Gives the task an attribute; the value is copied.
+    #[inline]
+    pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
+        let value = value.into();
+        self.write(|writer| set(writer, self.inner, name, value));
+        self
+    }
+
+    /// Makes the task a child of another, instead of the one that is current.
+    pub fn parent(mut self, parent: &TaskHandle) -> Self {
+        self.parent = Some(parent.serial);
+        self
+    }
+
+    /// Makes the task nobody's child, even where another is current.
+    pub fn detached(mut self) -> Self {
+        self.parent = Some(0);
+        self
+    }
+
+    /// Refuses to be cancelled.
+    pub fn not_cancellable(self) -> Self {
+        self.write(|writer| writer.set_cancellable(false));
+        self
+    }
+
+    /// Allows to be cancelled, even where the list does not.
+    pub fn cancellable(self) -> Self {
+        self.write(|writer| writer.set_cancellable(true));
+        self
+    }
+
+    /// Starts the task. It ends when what this returns is dropped.
+    ///
+    /// Never fails: when the list is full, the task runs but is not shown.
+    #[inline]
+    #[must_use = "the task ends when this is dropped"]
+    pub fn start(mut self) -> Task {
+        let Some((slot, serial)) = self.slot.take() else {
+            return Task { handle: TaskHandle::INERT, unwinding: false };
+        };
+        let parent = self.parent.unwrap_or_else(|| current().serial);
+        slab::count_start(self.inner.slab);
+        slot.publish(serial, self.id_hash, parent);
+        Task { handle: TaskHandle { slot: Some(slot), serial }, unwinding: std::thread::panicking() }
+    }
+
+    /// Starts the task, and runs `f` as it. See [`ProcessList::run`](crate::ProcessList::run).
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn run<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        let task = self.start();
+        let entered = task.enter();
+        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
+        // a cancel, for which `f` asked.
+        let result = catch_unwind(AssertUnwindSafe(|| f(&task)));
+        drop(entered);
+        match result {
+            Ok(Ok(value)) => {
+                task.finish();
+                Ok(value)
+            }
+            Ok(Err(cancelled)) => {
+                task.end(Count::Cancelled);
+                Err(cancelled)
+            }
+            Err(payload) => Err(task.caught(payload)),
+        }
+    }
+}
+
+impl Drop for TaskBuilder<'_> {
+    fn drop(&mut self) {
+        if let Some((slot, serial)) = self.slot.take() {
+            slot.unpublished(serial).discard();
+        }
+    }
+}
+
+impl fmt::Debug for TaskBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder").finish_non_exhaustive()
+    }
+}
+
+/// A live task: it ends when this is dropped.
+///
+/// Dropped in a panic, it ends as aborted; dropped after it heard a cancel, as cancelled; else as finished. Share it by
+/// reference, or give others a [`TaskHandle`].
+///
+/// A task can't be ended twice:
+///
+/// ```compile_fail
+/// let task = pm_core::start("import-42");
+/// task.finish();
+/// task.finish();
+/// ```
+///
+/// One that is forgotten stays in the list as long as the process lives, and costs its slot.
+pub struct Task {
+    handle: TaskHandle,
+    /// Whether the thread was panicking when the task started.
+    unwinding: bool,
+}
+
+impl Task {
+    /// A handle for other threads and for later: it may outlive the task, and then does nothing.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.handle
+    }
+
+    /// The number of this task; the highest possible one if the task is not shown.
+    #[must_use]
+    pub fn serial(&self) -> Serial {
+        self.handle.serial()
+    }
+
+    /// Ends the task as finished, even if it was asked to stop.
+    pub fn finish(self) {
+        self.end(Count::Finished);
+    }
+
+    /// Ends the task as failed. The reason is its last history entry.
+    pub fn fail(self, reason: &str) {
+        let _ = self.handle.status_fmt(format_args!("failed: {reason}"));
+        self.end(Count::Failed);
+    }
+
+    fn end(mut self, outcome: Count) {
+        end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_| outcome);
+    }
+
+    /// What an unwind through `run` means.
+    fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
+        match payload.downcast::<Unwind>() {
+            Ok(unwind) if unwind.0.serial() == self.serial() => {
+                self.end(Count::Cancelled);
+                unwind.0
+            }
+            Ok(outer) => {
+                // The cancel of a task further out: this one goes with it.
+                self.end(Count::Cancelled);
+                resume_unwind(outer)
+            }
+            Err(panic) => {
+                self.end(Count::Aborted);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Makes this the current task of the thread until the guard is dropped. See [`TaskHandle::enter`].
+    #[must_use = "the task is current as long as this lives"]
+    pub fn enter(&self) -> Entered {
+        self.handle.enter()
+    }
+
+    /// Says what the task is doing; then tells whether it was asked to stop. See [`TaskHandle::status`].
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status(&self, status: &str) -> Result<(), Cancelled> {
+        self.handle.status(status)
+    }
+
+    /// The same with a formatted text; [`status!`](crate::status!) is shorter.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
+        self.handle.status_fmt(status)
+    }
+
+    /// Tells whether the task was asked to stop. One atomic load.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], if so.
+    #[inline]
+    pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        self.handle.checkpoint()
+    }
+
+    /// Unwinds to the `run` of this task if it was asked to stop. See [`TaskHandle::checkpoint_or_unwind`].
+    #[inline]
+    pub fn checkpoint_or_unwind(&self) {
+        self.handle.checkpoint_or_unwind();
+    }
+
+    /// Sets an attribute; the value is copied.
+    #[inline]
+    pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
+        self.handle.set(name, value);
+    }
+
+    /// Sets an attribute to a formatted text.
+    pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
+        self.handle.set_fmt(name, value);
+    }
+
+    /// Removes an attribute.
+    pub fn unset(&self, name: &str) {
+        self.handle.unset(name);
+    }
+
+    /// Says how far the task has come. See [`TaskHandle::progress`].
+    pub fn progress(&self, done: u64, total: u64, unit: &str) {
+        self.handle.progress(done, total, unit);
+    }
+
+    /// Whether the task was asked to stop. Asking so does not count as hearing it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.handle.is_cancelled()
+    }
+}
+
+impl Drop for Task {
+    #[inline]
+    fn drop(&mut self) {
+        let panicked = !self.unwinding && std::thread::panicking();
+        end(self.handle, |cancel| match (panicked, cancel & UNWOUND != 0, cancel & HEARD != 0) {
+            (true, false, _) => Count::Aborted,
+            (true, true, _) | (false, _, true) => Count::Cancelled,
+            (false, _, false) => Count::Finished,
+        });
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("serial", &self.handle.serial).finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn end(handle: TaskHandle, outcome: impl FnOnce(u64) -> Count) {
+    if let Some(slot) = handle.slot
+        && let Some(writer) = slot.lock(handle.serial)
+    {
+        writer.end(outcome);
+    }
+}
+
+/// A handle of a task that may have ended: any number of them, on any thread.
+///
+/// What is said through it after the task ended goes nowhere, and is counted; it never touches another task.
+#[derive(Clone, Copy)]
+pub struct TaskHandle {
+    slot: Option<Slot>,
+    /// 0 when there is no task.
+    serial: u64,
+}
+
+impl TaskHandle {
+    const INERT: Self = Self { slot: None, serial: 0 };
+
+    /// The number of the task; the highest possible one if there is none.
+    #[must_use]
+    pub fn serial(&self) -> Serial {
+        Serial::new(self.serial)
+    }
+
+    /// Whether the task is still running.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.slot.is_some_and(|slot| slot.is_live(self.serial))
+    }
+
+    /// Makes the task the current one of this thread until the guard is dropped: tasks started meanwhile are its
+    /// children, and [`current`] returns it.
+    #[must_use = "the task is current as long as this lives"]
+    pub fn enter(&self) -> Entered {
+        let before = CURRENT.try_with(|current| current.replace(*self)).unwrap_or(Self::INERT);
+        Entered { before, thread_bound: PhantomData }
+    }
+
+    #[inline]
+    fn write(&self, f: impl FnOnce(&Writer, &'static Inner)) {
+        let Some(slot) = self.slot else { return };
+        match slot.lock(self.serial) {
+            Some(writer) => f(&writer, slot.inner),
+            None => late(slot.inner),
+        }
+    }
+
+    /// Says what the task is doing; then tells whether it was asked to stop.
+    ///
+    /// The text is copied; beyond the list's limit (1,024 bytes) it is cut. Statuses of several threads are kept in
+    /// the order of their times.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status(&self, status: &str) -> Result<(), Cancelled> {
+        self.write(|writer, inner| {
+            let status = text::cut_counted(inner, status, inner.limits.status);
+            if let Err(NoRoom) = writer.status(&status) {
+                inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+            }
+        });
+        self.checkpoint()
+    }
+
+    /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
+        if self.slot.is_none() {
+            return Ok(());
+        }
+        text::format(status, |status| self.status(status))
+    }
+
+    /// Tells whether the task was asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], if so. A task that has ended, or is not shown, was not.
+    #[inline]
+    pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        match self.slot {
+            Some(slot) if acquire(slot.chunk.word(CANCEL)) != 0 => self.hear(HEARD),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn hear(&self, mark: u64) -> Result<(), Cancelled> {
+        let Some(writer) = self.slot.and_then(|slot| slot.lock(self.serial)) else { return Ok(()) };
+        match writer.hear_cancel(mark) {
+            Some(reason) => Err(Cancelled::new(self.serial(), reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Unwinds to the `run` of this task if it was asked to stop: for code deep below that can't return an error.
+    ///
+    /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
+    #[inline]
+    pub fn checkpoint_or_unwind(&self) {
+        if let Some(slot) = self.slot
+            && acquire(slot.chunk.word(CANCEL)) != 0
+            && let Err(cancelled) = self.hear(HEARD | UNWOUND)
+        {
+            resume_unwind(Box::new(Unwind(cancelled)));
+        }
+    }
+
+    /// Sets an attribute; the value is copied. A number that replaces one of its type is written in place.
+    #[inline]
+    pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
+        let value = value.into();
+        self.write(|writer, inner| set(writer, inner, name, value));
+    }
+
+    /// Sets an attribute to a formatted text.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
+        if self.slot.is_some() {
+            text::format(value, |value| self.set(name, value));
+        }
+    }
+
+    /// Removes an attribute.
+    pub fn unset(&self, name: &str) {
+        self.write(|writer, inner| {
+            // Not counted as cut: it was when the attribute was set.
+            let name = text::cut(name, inner.limits.name);
+            if let Err(NoRoom) = writer.unset(&name) {
+                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+            }
+        });
+    }
+
+    /// Says how far the task has come: `done` of `total` (0: not known) of a unit, as `bytes`.
+    ///
+    /// Only the newest counts. Rate and time left are worked out by who looks.
+    pub fn progress(&self, done: u64, total: u64, unit: &str) {
+        self.write(|writer, inner| {
+            let unit = text::cut_counted(inner, unit, inner.limits.name);
+            if let Err(NoRoom) = writer.progress(done, total, &unit) {
+                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+            }
+        });
+    }
+
+    /// Whether the task was asked to stop. Asking so does not count as hearing it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.slot.is_some_and(|slot| acquire(slot.chunk.word(CANCEL)) != 0 && slot.is_live(self.serial))
+    }
+}
+
+#[cold]
+fn late(inner: &Inner) {
+    inner.lost.late.fetch_add(1, StdOrdering::Relaxed);
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+std::thread_local! {
+    static CURRENT: Cell<TaskHandle> = const { Cell::new(TaskHandle::INERT) };
+}
+
+/// Keeps a task current on this thread; made by [`Task::enter`]. Dropped, it makes the one before current again.
+#[must_use = "the task is current as long as this lives"]
+pub struct Entered {
+    before: TaskHandle,
+    thread_bound: PhantomData<*const ()>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        let _ = CURRENT.try_with(|current| current.set(self.before));
+    }
+}
+
+impl fmt::Debug for Entered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entered").finish_non_exhaustive()
+    }
+}
+
+/// The current task of this thread; without one, a handle that does nothing.
+///
+/// ```
+/// fn deep_below() {
+///     pm_core::current().set("rows", 42);
+/// }
+/// pm_core::run("import-42", |_task| Ok(deep_below())).unwrap();
+/// ```
+#[inline]
+#[must_use]
+pub fn current() -> TaskHandle {
+    CURRENT.try_with(Cell::get).unwrap_or(TaskHandle::INERT)
+}
+
+/// Begins to describe a task of the [`global`] list; [`TaskBuilder::start`] starts it.
+pub fn task(id: &str) -> TaskBuilder<'static> {
+    TaskBuilder::new(global().inner(), Some(id))
+}
+
+/// Begins to describe a task of the [`global`] list whose id is made from its serial.
+pub fn unnamed() -> TaskBuilder<'static> {
+    TaskBuilder::new(global().inner(), None)
+}
+
+/// Starts a task of the [`global`] list that is no more than its id.
+#[must_use = "the task ends when this is dropped"]
+pub fn start(id: &str) -> Task {
+    task(id).start()
+}
+
+/// Runs `f` as a task of the [`global`] list. See [`ProcessList::run`](crate::ProcessList::run).
+///
+/// # Errors
+///
+/// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+///
+/// # Panics
+///
+/// A panic of `f` goes on; the task ends as aborted.
+///
+/// ```
+/// let result = pm_core::run("import-42", |task| {
+///     task.status("reading")?;
+///     pm_core::global().cancel("import-42", "too slow").unwrap();
+///     task.status("writing")?;
+///     Ok(())
+/// });
+/// assert_eq!(result.unwrap_err().reason(), "too slow");
+/// ```
+pub fn run<T>(id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+    task(id).run(f)
+}
+
+/// Says what a task is doing, in the words of [`format!`]; allocates nothing.
+///
+/// ```
+/// let task = pm_core::start("import-42");
+/// for block in 0..3 {
+///     pm_core::status!(task, "reading block {block}")?;
+/// }
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+#[macro_export]
+macro_rules! status {
+    ($task:expr, $($format:tt)+) => {
+        $task.status_fmt(::core::format_args!($($format)+))
+    };
+}

@@ -1,0 +1,115 @@
+//! Texts on their way into a slot: cut to their limit, hashed, formatted without an allocation.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::fmt::{self, Write};
+use std::sync::atomic::Ordering;
+
+use crate::list::Inner;
+
+const ELLIPSIS: &str = "…";
+
+/// `text`, or as much of it as fits into `limit` bytes with an ellipsis.
+#[inline]
+pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit { Cow::Borrowed(text) } else { Cow::Owned(cut_off(text, limit)) }
+}
+
+#[cold]
+fn cut_off(text: &str, limit: usize) -> String {
+    let end = floor(text, limit.saturating_sub(ELLIPSIS.len()));
+    [&text[..end], ELLIPSIS].concat()
+}
+
+/// The last boundary of characters at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
+}
+
+/// The same as `cut`, and what is cut is counted.
+#[inline]
+pub(crate) fn cut_counted<'t>(inner: &Inner, text: &'t str, limit: usize) -> Cow<'t, str> {
+    let cut = cut(text, limit);
+    if let Cow::Owned(_) = cut {
+        inner.lost.texts.fetch_add(1, Ordering::Relaxed);
+    }
+    cut
+}
+
+/// A hash of an id, for its tag.
+#[inline]
+pub(crate) fn hash(text: &str) -> u32 {
+    let mut hash = text.len() as u64;
+    let mut mix = |word: u64| hash = (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut rest = text.as_bytes();
+    while let Some((eight, after)) = rest.split_first_chunk::<8>() {
+        mix(u64::from_le_bytes(*eight));
+        rest = after;
+    }
+    if let Some(eight) = text.as_bytes().last_chunk::<8>() {
+        mix(u64::from_le_bytes(*eight));
+    } else {
+        mix(rest.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)));
+    }
+    (hash >> 32) as u32
+}
+
+/// As much of a formatted text as anything here keeps.
+const BUFFER: usize = 8192;
+
+struct Buffer {
+    bytes: Box<[u8]>,
+    len: usize,
+}
+
+impl Write for Buffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.bytes.len() - self.len;
+        let fits = if text.len() <= room { text } else { &text[..floor(text, room)] };
+        self.bytes[self.len..self.len + fits.len()].copy_from_slice(fits.as_bytes());
+        self.len += fits.len();
+        // No error when it is full: the text is longer than any limit, and is cut to it.
+        if fits.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+std::thread_local! {
+    static BUFFERS: RefCell<Option<Buffer>> = const { RefCell::new(None) };
+}
+
+/// Formats into this thread's buffer, and hands the text to `use_text`. No lock is held while user code formats, and a
+/// panic of it goes to its caller.
+pub(crate) fn format<R>(args: fmt::Arguments<'_>, use_text: impl FnOnce(&str) -> R) -> R {
+    if let Some(text) = args.as_str() {
+        return use_text(text);
+    }
+    // Taken out meanwhile: the code that formats may itself set a status, and then gets a buffer of its own.
+    let mut buffer = BUFFERS
+        .try_with(|buffers| buffers.try_borrow_mut().ok()?.take())
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| Buffer { bytes: vec![0; BUFFER].into_boxed_slice(), len: 0 });
+    buffer.len = 0;
+    // An error comes from a full buffer or from the value itself: what there is so far is shown.
+    let _ = buffer.write_fmt(args);
+    let result = use_text(std::str::from_utf8(&buffer.bytes[..buffer.len]).unwrap_or_default());
+    let _ = BUFFERS.try_with(|buffers| {
+        if let Ok(mut buffers) = buffers.try_borrow_mut() {
+            *buffers = Some(buffer);
+        }
+    });
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_cut_at_a_character_and_says_so() {
+        assert_eq!(cut("hello", 5), "hello");
+        assert_eq!(cut("hello!", 5), "he…");
+        assert_eq!(cut("ééé", 5), "é…");
+        assert_eq!(cut("𝄞𝄞", 4), "…");
+    }
+}
