@@ -11,11 +11,11 @@
 
 use crate::sync::{AtomicU64, Ordering};
 
-/// Words in a chunk.
-pub(crate) const WORDS: usize = 32;
+/// Words in a chunk: 256 bytes. The model checker tries all orders of fewer.
+pub(crate) const WORDS: usize = if cfg!(loom) { 13 } else { 32 };
 /// Chunks in a segment: 2 MiB.
 pub(crate) const SEGMENT: usize = if cfg!(loom) {
-    8
+    4
 } else if cfg!(miri) {
     64
 } else {

@@ -49,6 +49,8 @@ pub(crate) const LINKS: usize = 2;
 const STARTS: usize = 3;
 pub(crate) const PAYLOAD: usize = 4;
 const PAYLOAD_WORDS: usize = WORDS - PAYLOAD;
+/// Words of old values that are left alone.
+const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 8 * PAYLOAD_WORDS };
 /// A place no chunk of a chain ever has: it is being used again.
 const NO_PLACE: u64 = u64::MAX;
 
@@ -274,7 +276,7 @@ impl Writer {
         let words = record.words();
         let full = tail.index().is_none() || tail.used() + words > WORDS;
         // Old values are cleared away once they are more than what counts, and enough to be worth it.
-        if full && self.garbage() > 8 * PAYLOAD_WORDS && self.garbage() > self.kept_words() / 2 {
+        if full && self.garbage() > WORTH_COMPACTING && self.garbage() > self.kept_words() / 2 {
             self.compact();
         }
         self.append_kept(record)
