@@ -300,7 +300,7 @@ impl ProcessList {
         let (cancelled, aborted) = (of(Count::Cancelled), of(Count::Aborted));
         Counters {
             live: counted.live(),
-            started: of(Count::Started),
+            started: of(Count::Started).saturating_sub(of(Count::Discarded)),
             finished,
             failed,
             cancelled,

@@ -97,10 +97,10 @@ impl Options {
     }
 
     /// How many of a task's oldest and newest history entries are kept. Default 16 and 112; at least one of each, the
-    /// start counting among the first.
+    /// start counting among the first, and at most 60,000.
     pub fn history(mut self, first: usize, newest: usize) -> Self {
-        self.limits.first_entries = first.max(1) as u64;
-        self.limits.newest_entries = newest.max(1) as u64;
+        self.limits.first_entries = first.clamp(1, 60_000) as u64;
+        self.limits.newest_entries = newest.clamp(1, 60_000) as u64;
         self
     }
 

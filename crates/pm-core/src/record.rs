@@ -146,11 +146,10 @@ impl<'a> Record<'a> {
         record
     }
 
-    #[inline]
     pub(crate) fn status(text: &'a str, delta: u64) -> Self {
         let len = (text.len() as u64) << 4;
         if delta < 1 << 48 {
-            Self::new(STATUS | len | delta << 16, 64, text.as_bytes(), &[])
+            Self::new(status_head(text.len(), delta), 64, text.as_bytes(), &[])
         } else {
             let mut record = Self::new(FAR_STATUS | len, 64, text.as_bytes(), &[]);
             record.time = Some(delta);
@@ -219,6 +218,24 @@ impl<'a> Record<'a> {
         for &tail in &self.tail[..self.tail_len] {
             put(tail);
         }
+    }
+}
+
+/// The head of a status record.
+#[inline]
+pub(crate) fn status_head(len: usize, delta: u64) -> u64 {
+    STATUS | (len as u64) << 4 | delta << 16
+}
+
+/// Hands a text to `put` in whole words, with the place of each.
+#[inline]
+pub(crate) fn put_text(text: &[u8], mut put: impl FnMut(usize, u64)) {
+    let (words, rest) = text.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        put(at, u64::from_le_bytes(*word));
+    }
+    if !rest.is_empty() {
+        put(words.len(), partial(text, rest.len()));
     }
 }
 

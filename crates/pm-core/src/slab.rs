@@ -29,8 +29,10 @@ pub(crate) enum Count {
     Failed,
     Cancelled,
     Aborted,
+    /// Described, but never started.
+    Discarded,
 }
-const COUNTS: usize = 5;
+const COUNTS: usize = 6;
 
 pub(crate) struct Shard {
     counts: [AtomicU64; COUNTS],
@@ -293,10 +295,12 @@ fn bring_to_front(magazines: &mut Vec<Magazine>, slab: &'static Slab) {
 pub(crate) fn take_slot(slab: &'static Slab) -> Option<(u32, u64)> {
     with_magazine(slab, |magazine| {
         let index = magazine.take()?;
+        magazine.shard.bump(Count::Started);
         Some((index, magazine.serial()))
     })
     .unwrap_or_else(|| {
         let index = take_homeless(slab)?;
+        slab.homeless.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
         Some((index, NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)))
     })
 }
@@ -330,13 +334,5 @@ pub(crate) fn give_slot(slab: &'static Slab, index: u32, outcome: Count) {
     if done.is_none() {
         slab.give_back([index]);
         slab.homeless.counts[outcome as usize].fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Counts the start of a task.
-#[inline]
-pub(crate) fn count_start(slab: &'static Slab) {
-    if with_magazine(slab, |magazine| magazine.shard.bump(Count::Started)).is_none() {
-        slab.homeless.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
     }
 }

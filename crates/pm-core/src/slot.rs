@@ -7,7 +7,7 @@
 //! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry
 //! 6 kept      the chain that continues the log: newest chunk, words used in it, version
 //! 7 ring      the chain of the newest history entries: newest chunk, words used in it
-//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it
+//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, names that attributes may have
 //! 9 book      (writers only) first chunk of `kept`, words in it that count no more, attributes
 //! 10..32      the log
 //! ```
@@ -23,6 +23,8 @@
 //!   never changes, except number words, which change one at a time.
 //! - A chunk of a chain names its owner's serial in word 0 and its place in the chain in word 1. Before it is used again,
 //!   word 1 is made invalid, then a release fence: a reader that copied anything newer sees it.
+
+use std::mem::ManuallyDrop;
 
 use crate::chunk::{Chunk, WORDS, mark};
 use crate::list::Inner;
@@ -120,6 +122,17 @@ impl Place {
     }
 }
 
+/// The bits of `ring_old` that tell which names there may be: without them each new attribute would be looked for.
+const NAMES: u64 = 0xffff << 48;
+
+#[inline]
+fn name_bit(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    let first = bytes.first().map_or(0, |&byte| usize::from(byte));
+    let last = bytes.last().map_or(0, |&byte| usize::from(byte));
+    1 << (48 + (first + 3 * last + 5 * bytes.len()) % 16)
+}
+
 fn links(prev: Option<u32>, next: Option<u32>) -> u64 {
     let link = |index: Option<u32>| index.map_or(0, |index| u64::from(index) + 1);
     link(prev) | link(next) << 32
@@ -191,11 +204,10 @@ impl Slot {
         }
     }
 
-    /// The same, for a task that is being built and that nobody else knows.
+    /// The same, for a task that is being built and that nobody else knows: there is no lock to give back.
     #[inline]
-    pub(crate) fn unpublished(self, serial: u64) -> Writer {
-        let found = self.chunk.gate().load(Ordering::Relaxed);
-        Writer { slot: self, serial, unlock_to: found }
+    pub(crate) fn unpublished(self, serial: u64) -> ManuallyDrop<Writer> {
+        ManuallyDrop::new(Writer { slot: self, serial, unlock_to: 0 })
     }
 
     /// Whether the task is still in its slot.
@@ -293,7 +305,6 @@ impl Writer {
     }
 
     /// Adds a history entry: the newest ones push out older ones, but for the first.
-    #[inline]
     fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
         let limits = &self.slot.inner.limits;
         if self.cursor().entries() < limits.first_entries {
@@ -307,7 +318,23 @@ impl Writer {
 
     #[inline]
     pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
-        self.entry(&Record::status(text, self.stamp()))
+        let delta = self.stamp();
+        let cursor = self.cursor();
+        let words = 1 + record::words_for(text.len());
+        let at = LOG + cursor.used();
+        let in_slot = !cursor.has(Cursor::SPILLED)
+            && at + words <= WORDS
+            && cursor.entries() < self.slot.inner.limits.first_entries
+            && delta < 1 << 48;
+        if !in_slot {
+            return self.entry(&Record::status(text, delta));
+        }
+        // What `entry` would do, in few steps: nearly every status ends here.
+        let chunk = self.slot.chunk;
+        chunk.put(at, record::status_head(text.len(), delta));
+        record::put_text(text.as_bytes(), |offset, word| chunk.put(at + 1 + offset, word));
+        self.set_cursor(cursor.add_words(words).add_entry());
+        Ok(())
     }
 
     fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
@@ -317,7 +344,8 @@ impl Writer {
         let tail = Tail(chunk.get(RING));
         let old = chunk.get(RING_OLD);
         let mut oldest = (old as u32).checked_sub(1);
-        let mut entries = (old >> 32) + 1;
+        let names = old & NAMES;
+        let mut entries = (old >> 32 & 0xffff) + 1;
         let grown = self.append(tail, record, |tail_index| {
             // The oldest chunk is used again when all that begins in it is beyond the limit.
             let index = oldest.filter(|&index| Some(index) != tail_index)?;
@@ -334,10 +362,11 @@ impl Writer {
             Err(error) => (Err(error), None),
         };
         if let Some(grown) = grown {
-            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32);
+            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32 | names);
             chunk.word(RING).store(grown.tail.0, Ordering::Release);
         } else {
-            chunk.put(RING_OLD, oldest.map_or(0, |index| u64::from(index) + 1) | (entries - 1) << 32);
+            let oldest = oldest.map_or(0, |index| u64::from(index) + 1);
+            chunk.put(RING_OLD, oldest | (entries - 1) << 32 | names);
         }
         result
     }
@@ -513,11 +542,13 @@ impl Writer {
         })
     }
 
-    /// The newest record about an attribute, and how many words of `kept` the ones before it take.
+    /// The newest record about an attribute, if it has a value.
+    #[inline]
     fn find_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
-        if self.attrs() == 0 {
-            return None;
-        }
+        if self.slot.chunk.get(RING_OLD) & name_bit(name) == 0 { None } else { self.look_for_attr(name) }
+    }
+
+    fn look_for_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
         let mut found = None;
         self.each_record(|position, head, kept| {
             if head.is_attr()
@@ -560,7 +591,11 @@ impl Writer {
         self.log(record)?;
         match old {
             Some((_, head, kept)) => self.count_garbage(head, kept),
-            None => self.add_attrs(1),
+            None => {
+                self.add_attrs(1);
+                let chunk = self.slot.chunk;
+                chunk.put(RING_OLD, chunk.get(RING_OLD) | name_bit(name));
+            }
         }
         Ok(())
     }
@@ -690,11 +725,9 @@ impl Writer {
     }
 
     /// Frees the slot of a task that never started.
-    pub(crate) fn discard(self) {
-        let slot = self.slot;
+    pub(crate) fn discard(&self) {
         self.free_chain(self.kept_first());
-        drop(self);
-        slab::give_chunk(slot.inner.slab, slot.index);
+        slab::give_slot(self.slot.inner.slab, self.slot.index, slab::Count::Discarded);
     }
 
     pub(crate) fn set_cancellable(&self, yes: bool) {

@@ -197,7 +197,6 @@ impl TaskBuilder<'_> {
             return Task { handle: TaskHandle::INERT, unwinding: false };
         };
         let parent = self.parent.unwrap_or_else(|| current().serial);
-        slab::count_start(self.inner.slab);
         slot.publish(serial, self.id_hash, parent);
         Task { handle: TaskHandle { slot: Some(slot), serial }, unwinding: std::thread::panicking() }
     }
