@@ -12,7 +12,7 @@
 use crate::sync::{AtomicU64, Ordering};
 
 /// Words in a chunk: 256 bytes. The model checker tries all orders of fewer.
-pub(crate) const WORDS: usize = if cfg!(loom) { 13 } else { 32 };
+pub(crate) const WORDS: usize = if cfg!(loom) { 14 } else { 32 };
 /// Chunks in a segment: 2 MiB.
 pub(crate) const SEGMENT: usize = if cfg!(loom) {
     4
@@ -103,13 +103,22 @@ fn zeroed<T>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
 
 #[cfg(not(loom))]
 fn zeroed<T: Zeroable>(count: usize, _make: impl Fn() -> T) -> Option<&'static [T]> {
-    let layout = std::alloc::Layout::array::<T>(count).ok()?;
-    assert!(layout.size() > 0);
-    // SAFETY: the size is not zero. The block is `count` values of `T`, aligned for it, never freed, and `T: Zeroable`
-    // says that zero bytes are a valid `T`.
+    use std::alloc::{Layout, alloc_zeroed};
+
+    // Asked for with a small alignment, memory comes from the system zeroed as it is; asked for with a large one, it
+    // would be zeroed by hand, all of it at once. So the alignment is made here, within a larger block.
+    let wanted = Layout::array::<T>(count).ok()?;
+    let block = Layout::from_size_align(wanted.size() + wanted.align(), 8).ok()?;
+    assert!(count > 0 && wanted.align().is_multiple_of(8));
+    // SAFETY: the size of the block is not zero. What is handed out begins at most one alignment behind its start, so
+    // that it lies within it; it is aligned for `T`, never freed, and `T: Zeroable` says that zero bytes are a valid `T`.
     unsafe {
-        let block = std::alloc::alloc_zeroed(layout).cast::<T>();
-        if block.is_null() { None } else { Some(std::slice::from_raw_parts(block, count)) }
+        let start = alloc_zeroed(block);
+        if start.is_null() {
+            return None;
+        }
+        let values = start.add(start.align_offset(wanted.align())).cast::<T>();
+        Some(std::slice::from_raw_parts(values, count))
     }
 }
 

@@ -200,7 +200,7 @@ impl ProcessList {
 
     fn find_slots(&self, id: &str) -> Vec<(u32, Serial)> {
         let inner = self.inner();
-        // An id that was too long is found under what is left of it, and by its whole length.
+        // An id that was too long was cut: so is the one that is looked for.
         let id = text::cut(id, inner.limits.id);
         let hash = text::hash(&id) | 1;
         let mut scratch = Scratch::default();
@@ -223,14 +223,14 @@ impl ProcessList {
         found.into_iter().map(|(_, index, serial)| (index, serial)).collect()
     }
 
-    fn find_serial(&self, serial: Serial) -> Option<Slot> {
+    fn find_serial(&self, serial: Serial) -> Option<(Slot, u32)> {
         let inner = self.inner();
         let low = serial.get() as u32;
         let mut found = None;
         inner.slab.each_tag(|index, tag| {
             if tag as u32 == low {
-                let slot = Slot { inner, chunk: inner.slab.chunk(index), index };
-                found = slot.is_live(serial.get()).then_some(slot);
+                let slot = Slot { inner, chunk: inner.slab.chunk(index) };
+                found = slot.is_live(serial.get()).then_some((slot, index));
             }
             found.is_none()
         });
@@ -249,9 +249,9 @@ impl ProcessList {
     }
 
     fn read<R>(&self, serial: Serial, detail: Detail, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
-        let slot = self.find_serial(serial)?;
+        let (slot, index) = self.find_serial(serial)?;
         let mut row = Vec::new();
-        if !copy_row(slot.inner.slab, slot.index, detail, &mut Scratch::default(), &mut row) {
+        if !copy_row(slot.inner.slab, index, detail, &mut Scratch::default(), &mut row) {
             return None;
         }
         let task = TaskView::new(&row, slot.inner.timer.moment());
@@ -272,7 +272,7 @@ impl ProcessList {
             [] => Err(CancelError::NotFound),
             [(index, serial)] => {
                 let inner = self.inner();
-                let slot = Slot { inner, chunk: inner.slab.chunk(index), index };
+                let slot = Slot { inner, chunk: inner.slab.chunk(index) };
                 cancel_slot(slot, serial, reason)?;
                 Ok(serial)
             }
@@ -286,7 +286,8 @@ impl ProcessList {
     ///
     /// [`CancelError::NotFound`] or [`CancelError::NotCancellable`].
     pub fn cancel_serial(&self, serial: Serial, reason: &str) -> Result<(), CancelError> {
-        cancel_slot(self.find_serial(serial).ok_or(CancelError::NotFound)?, serial, reason)
+        let (slot, _) = self.find_serial(serial).ok_or(CancelError::NotFound)?;
+        cancel_slot(slot, serial, reason)
     }
 
     /// What the list has counted since it was made.

@@ -40,6 +40,16 @@ pub(crate) const BOOL: u64 = 3;
 pub(crate) struct Head(pub(crate) u64);
 
 impl Head {
+    #[inline]
+    pub(crate) fn text(kind: u64, len: usize) -> Self {
+        Self(kind | (len as u64) << 4)
+    }
+
+    #[inline]
+    pub(crate) fn attr_text(name: usize, value: usize) -> Self {
+        Self(TEXT | (name as u64) << 4 | (value as u64) << 12)
+    }
+
     pub(crate) fn kind(self) -> u64 {
         self.0 & 0xf
     }
@@ -119,12 +129,12 @@ impl<'a> Record<'a> {
     }
 
     pub(crate) fn text(kind: u64, text: &'a str) -> Self {
-        Self::new(kind | (text.len() as u64) << 4, 16, text.as_bytes(), &[])
+        Self::texts(Head::text(kind, text.len()), text, "")
     }
 
-    pub(crate) fn attr_text(name: &'a str, value: &'a str) -> Self {
-        let head = TEXT | (name.len() as u64) << 4 | (value.len() as u64) << 12;
-        Self::new(head, 32, name.as_bytes(), value.as_bytes())
+    /// A record of nothing but a head and texts.
+    pub(crate) fn texts(head: Head, first: &'a str, second: &'a str) -> Self {
+        Self::new(head.0, 8 * head.text_at() as u32, first.as_bytes(), second.as_bytes())
     }
 
     pub(crate) fn attr_number(name: &'a str, number_type: u64, value: u64) -> Self {
@@ -174,49 +184,68 @@ impl<'a> Record<'a> {
     }
 
     /// Hands the words of the record to `put`, in order.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, mut put: impl FnMut(u64)) {
         if let Some(words) = self.raw {
             return words.iter().copied().for_each(put);
         }
-        let mut word = self.head;
-        let mut bits = self.head_bits;
-        if bits == 64 {
-            put(word);
-            (word, bits) = (0, 0);
+        let mut packer = Packer { word: self.head, bits: self.head_bits };
+        if packer.bits == 64 {
+            put(packer.word);
+            packer = Packer { word: 0, bits: 0 };
         }
         if let Some(time) = self.time {
             put(time);
         }
-        for text in self.texts {
-            let mut rest = text;
-            while let Some((eight, after)) = rest.split_first_chunk::<8>() {
-                let next = u64::from_le_bytes(*eight);
-                put(word | next << bits);
-                // A shift in two steps, as one by 64 bits is not defined.
-                word = (next >> 1) >> (63 - bits);
-                rest = after;
-            }
-            if !rest.is_empty() {
-                let next = partial(text, rest.len());
-                let new_bits = bits + 8 * rest.len() as u32;
-                word |= next << bits;
-                bits = new_bits;
-                if bits >= 64 {
-                    put(word);
-                    bits -= 64;
-                    word = (next >> 1) >> (8 * rest.len() as u32 - bits - 1);
-                    if bits == 0 {
-                        word = 0;
-                    }
-                }
-            }
+        packer.text(self.texts[0], &mut put);
+        if !self.texts[1].is_empty() {
+            packer.text(self.texts[1], &mut put);
         }
-        if bits > 0 {
-            put(word);
+        if packer.bits > 0 {
+            put(packer.word);
         }
         for &tail in &self.tail[..self.tail_len] {
             put(tail);
+        }
+    }
+}
+
+/// Hands a head and the texts behind it to `put`, in whole words.
+#[inline]
+pub(crate) fn pack(head: Head, first: &[u8], second: &[u8], mut put: impl FnMut(u64)) {
+    let mut packer = Packer { word: head.0, bits: 8 * head.text_at() as u32 };
+    packer.text(first, &mut put);
+    packer.text(second, &mut put);
+    if packer.bits > 0 {
+        put(packer.word);
+    }
+}
+
+/// Bytes on their way into words: fewer than 64 bits wait for more.
+struct Packer {
+    word: u64,
+    bits: u32,
+}
+
+impl Packer {
+    #[inline(always)]
+    fn text(&mut self, text: &[u8], put: &mut impl FnMut(u64)) {
+        let (words, rest) = text.as_chunks::<8>();
+        for word in words {
+            let next = u64::from_le_bytes(*word);
+            put(self.word | next << self.bits);
+            // A shift in two steps, as one by 64 bits is not defined.
+            self.word = (next >> 1) >> (63 - self.bits);
+        }
+        if !rest.is_empty() {
+            let next = partial(text, rest.len());
+            self.word |= next << self.bits;
+            let bits = self.bits + 8 * rest.len() as u32;
+            if bits >= 64 {
+                put(self.word);
+                self.word = (next >> 1) >> (63 - self.bits);
+            }
+            self.bits = bits % 64;
         }
     }
 }
@@ -273,7 +302,7 @@ mod tests {
         for name_len in 0..40 {
             for value_len in 0..40 {
                 let (name, value) = (&alphabet[..name_len], &alphabet[100..100 + value_len]);
-                let out = bytes(&Record::attr_text(name, value));
+                let out = bytes(&Record::texts(Head::attr_text(name.len(), value.len()), name, value));
                 assert_eq!(&out[4..4 + name_len], name.as_bytes());
                 assert_eq!(&out[4 + name_len..4 + name_len + value_len], value.as_bytes());
             }

@@ -7,9 +7,10 @@
 //! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry
 //! 6 kept      the chain that continues the log: newest chunk, words used in it, version
 //! 7 ring      the chain of the newest history entries: newest chunk, words used in it
-//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, names that attributes may have
-//! 9 book      (writers only) first chunk of `kept`, words in it that count no more, attributes
-//! 10..32      the log
+//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, words in `kept` that count no more
+//! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have
+//! 10 self      (writers only) the index of the slot, and the hash of the id
+//! 11..32      the log
 //! ```
 //!
 //! Invariants, and who keeps them:
@@ -41,7 +42,8 @@ pub(crate) const KEPT: usize = 6;
 pub(crate) const RING: usize = 7;
 const RING_OLD: usize = 8;
 pub(crate) const BOOK: usize = 9;
-pub(crate) const LOG: usize = 10;
+const SELF: usize = 10;
+pub(crate) const LOG: usize = 11;
 /// Words of the log in the slot itself.
 const LOG_WORDS: usize = WORDS - LOG;
 
@@ -52,9 +54,12 @@ const STARTS: usize = 3;
 pub(crate) const PAYLOAD: usize = 4;
 const PAYLOAD_WORDS: usize = WORDS - PAYLOAD;
 /// Words of old values that are left alone.
-const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 8 * PAYLOAD_WORDS };
+const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
 /// A place no chunk of a chain ever has: it is being used again.
 const NO_PLACE: u64 = u64::MAX;
+
+/// The parent of a task that is being built and for which none was named.
+const NOT_NAMED: u64 = u64::MAX;
 
 /// Bits of the cancel word above the chain of the request.
 pub(crate) const HEARD: u64 = 1 << 62;
@@ -70,6 +75,8 @@ impl Cursor {
     pub(crate) const NOT_CANCELLABLE: u64 = 1 << 8;
     /// The log in the slot is closed: it goes on in `kept`.
     const SPILLED: u64 = 1 << 9;
+    /// The thread was panicking when the task started.
+    const BORN_IN_PANIC: u64 = 1 << 10;
 
     pub(crate) fn used(self) -> usize {
         (self.0 & 0xff) as usize
@@ -122,8 +129,9 @@ impl Place {
     }
 }
 
-/// The bits of `ring_old` that tell which names there may be: without them each new attribute would be looked for.
+/// The bits of the book that tell which names there may be: without them each new attribute would be looked for.
 const NAMES: u64 = 0xffff << 48;
+const ONE_ATTR: u64 = 1 << 32;
 
 #[inline]
 fn name_bit(name: &str) -> u64 {
@@ -151,17 +159,28 @@ pub(crate) fn next_of(chunk: &Chunk) -> Option<u32> {
 pub(crate) struct Slot {
     pub(crate) inner: &'static Inner,
     pub(crate) chunk: &'static Chunk,
-    pub(crate) index: u32,
 }
 
 impl Slot {
+    fn index(self) -> u32 {
+        self.chunk.get(SELF) as u32
+    }
+
+    /// The serial of the task that is being built here.
+    #[inline]
+    fn unpublished_serial(self) -> u64 {
+        self.chunk.get(0) >> 2
+    }
+
     /// Makes a free chunk ready for a task; nobody reads it until `publish`.
     #[inline]
-    pub(crate) fn prepare(inner: &'static Inner, index: u32, cancellable: bool) -> Self {
+    pub(crate) fn prepare(inner: &'static Inner, index: u32, serial: u64, cancellable: bool) -> Self {
         let chunk = inner.slab.chunk(index);
         // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
         fence(Ordering::Release);
+        chunk.put(0, mark::of(serial, mark::FREE));
         chunk.put(CANCEL, 0);
+        chunk.put(PARENT, NOT_NAMED);
         // The first entry, `init`, takes no room: it is the start.
         let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };
         chunk.put(CURSOR, 1 << 16 | flags);
@@ -169,20 +188,40 @@ impl Slot {
         chunk.put(RING, 0);
         chunk.put(RING_OLD, 0);
         chunk.put(BOOK, 0);
-        Self { inner, chunk, index }
+        chunk.put(SELF, u64::from(index));
+        Self { inner, chunk }
     }
 
-    /// Shows the task to readers.
+    /// Notes the hash of the id, before `publish`.
     #[inline]
-    pub(crate) fn publish(self, serial: u64, id_hash: u32, parent: u64) {
+    pub(crate) fn set_id_hash(self, hash: u32) {
+        self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash | 1) << 32);
+    }
+
+    /// Names the parent, before `publish`; 0 is nobody.
+    pub(crate) fn set_parent(self, serial: u64) {
+        self.chunk.put(PARENT, serial);
+    }
+
+    /// Shows the task to readers, and returns its serial.
+    #[inline]
+    pub(crate) fn publish(self, current: u64) -> u64 {
+        let serial = self.unpublished_serial();
+        if self.chunk.get(PARENT) == NOT_NAMED {
+            self.chunk.put(PARENT, current);
+        }
+        let own = self.chunk.get(SELF);
+        if std::thread::panicking() {
+            self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
+        }
         let now = self.inner.timer.ticks();
         self.chunk.put(STARTED, now);
         self.chunk.put(NEWEST, now);
-        self.chunk.put(PARENT, parent);
         // Release: pairs with the Acquire of readers and of handles that lock.
         self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
-        let tag = u64::from(id_hash | 1) << 32 | (serial & 0xffff_ffff);
-        self.inner.slab.tag(self.index).store(tag, Ordering::Release);
+        let tag = own & !0xffff_ffff | (serial & 0xffff_ffff);
+        self.inner.slab.tag(own as u32).store(tag, Ordering::Release);
+        serial
     }
 
     /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
@@ -206,8 +245,8 @@ impl Slot {
 
     /// The same, for a task that is being built and that nobody else knows: there is no lock to give back.
     #[inline]
-    pub(crate) fn unpublished(self, serial: u64) -> ManuallyDrop<Writer> {
-        ManuallyDrop::new(Writer { slot: self, serial, unlock_to: 0 })
+    pub(crate) fn unpublished(self) -> ManuallyDrop<Writer> {
+        ManuallyDrop::new(Writer { slot: self, serial: self.unpublished_serial(), unlock_to: 0 })
     }
 
     /// Whether the task is still in its slot.
@@ -282,6 +321,25 @@ impl Writer {
         Ok(())
     }
 
+    /// Adds a record of nothing but texts: what `log` would do, in few steps while it fits the slot.
+    #[inline]
+    pub(crate) fn log_texts(&self, head: Head, first: &str, second: &str) -> Result<(), NoRoom> {
+        let cursor = self.cursor();
+        let at = LOG + cursor.used();
+        let words = record::words_for(head.text_at() + first.len() + second.len());
+        if cursor.has(Cursor::SPILLED) || at + words > WORDS {
+            return self.log(&Record::texts(head, first, second));
+        }
+        let chunk = self.slot.chunk;
+        let mut to = at;
+        record::pack(head, first.as_bytes(), second.as_bytes(), |word| {
+            chunk.put(to, word);
+            to += 1;
+        });
+        self.set_cursor(cursor.add_words(words));
+        Ok(())
+    }
+
     #[cold]
     fn spill(&self, record: &Record<'_>) -> Result<(), NoRoom> {
         let tail = Tail(self.slot.chunk.get(KEPT));
@@ -298,7 +356,7 @@ impl Writer {
         let tail = Tail(self.slot.chunk.get(KEPT));
         let grown = self.append(tail, record, |_| None)?;
         if tail.index().is_none() {
-            self.set_book(grown.first_new, 0);
+            self.set_kept_first(Some(grown.first_new));
         }
         self.slot.chunk.word(KEPT).store(grown.tail.0, Ordering::Release);
         Ok(())
@@ -344,7 +402,7 @@ impl Writer {
         let tail = Tail(chunk.get(RING));
         let old = chunk.get(RING_OLD);
         let mut oldest = (old as u32).checked_sub(1);
-        let names = old & NAMES;
+        let garbage = old & 0xffff << 48;
         let mut entries = (old >> 32 & 0xffff) + 1;
         let grown = self.append(tail, record, |tail_index| {
             // The oldest chunk is used again when all that begins in it is beyond the limit.
@@ -362,11 +420,11 @@ impl Writer {
             Err(error) => (Err(error), None),
         };
         if let Some(grown) = grown {
-            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32 | names);
+            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32 | garbage);
             chunk.word(RING).store(grown.tail.0, Ordering::Release);
         } else {
             let oldest = oldest.map_or(0, |index| u64::from(index) + 1);
-            chunk.put(RING_OLD, oldest | (entries - 1) << 32 | names);
+            chunk.put(RING_OLD, oldest | (entries - 1) << 32 | garbage);
         }
         result
     }
@@ -462,23 +520,26 @@ impl Writer {
         }
     }
 
-    // The book: first chunk of `kept` (low half), words that count no more, attributes.
-
     fn kept_first(&self) -> Option<u32> {
         (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
     }
 
-    fn garbage(&self) -> usize {
-        (self.slot.chunk.get(BOOK) >> 32 & 0xffff) as usize
+    fn set_kept_first(&self, first: Option<u32>) {
+        let book = self.slot.chunk.get(BOOK) & !0xffff_ffff;
+        self.slot.chunk.put(BOOK, book | first.map_or(0, |first| u64::from(first) + 1));
     }
 
     fn attrs(&self) -> u64 {
-        self.slot.chunk.get(BOOK) >> 48
+        self.slot.chunk.get(BOOK) >> 32 & 0xffff
     }
 
-    fn set_book(&self, first: u32, garbage: usize) {
-        let garbage = garbage.min(0xffff) as u64;
-        self.slot.chunk.put(BOOK, (u64::from(first) + 1) | garbage << 32 | self.attrs() << 48);
+    fn garbage(&self) -> usize {
+        (self.slot.chunk.get(RING_OLD) >> 48) as usize
+    }
+
+    fn set_garbage(&self, words: usize) {
+        let rest = self.slot.chunk.get(RING_OLD) & !(0xffff << 48);
+        self.slot.chunk.put(RING_OLD, rest | (words.min(0xffff) as u64) << 48);
     }
 
     fn kept_words(&self) -> usize {
@@ -545,7 +606,7 @@ impl Writer {
     /// The newest record about an attribute, if it has a value.
     #[inline]
     fn find_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
-        if self.slot.chunk.get(RING_OLD) & name_bit(name) == 0 { None } else { self.look_for_attr(name) }
+        if self.slot.chunk.get(BOOK) & NAMES & name_bit(name) == 0 { None } else { self.look_for_attr(name) }
     }
 
     fn look_for_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
@@ -562,21 +623,22 @@ impl Writer {
     }
 
     fn count_garbage(&self, head: Head, kept: bool) {
-        if let Some(first) = self.kept_first().filter(|_| kept) {
-            self.set_book(first, self.garbage() + head.words());
+        if kept {
+            self.set_garbage(self.garbage() + head.words());
         }
     }
 
-    fn add_attrs(&self, delta: i64) {
-        let book = self.slot.chunk.get(BOOK);
-        self.slot.chunk.put(BOOK, book.wrapping_add_signed(delta << 48));
+    /// Sets an attribute to a text.
+    #[inline]
+    pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoRoom> {
+        let old = self.find_attr(name);
+        self.replace(name, old, || self.log_texts(Head::attr_text(name.len(), value.len()), name, value))
     }
 
-    /// Sets an attribute to what the record says of it.
-    #[inline]
-    pub(crate) fn set(&self, name: &str, record: &Record<'_>, number: Option<(u64, u64)>) -> Result<(), NoRoom> {
+    /// Sets an attribute to a number.
+    pub(crate) fn set_number(&self, name: &str, number_type: u64, value: u64) -> Result<(), NoRoom> {
         let old = self.find_attr(name);
-        if let (Some((position, head, _)), Some((number_type, value))) = (old, number)
+        if let Some((position, head, _)) = old
             && head.kind() == record::NUMBER
             && head.number_type() == number_type
         {
@@ -585,16 +647,26 @@ impl Writer {
             value_at.chunk.put(value_at.at, value);
             return Ok(());
         }
+        self.replace(name, old, || self.log(&Record::attr_number(name, number_type, value)))
+    }
+
+    /// Logs a value, and keeps the book about it.
+    #[inline]
+    fn replace(
+        &self,
+        name: &str,
+        old: Option<(Position, Head, bool)>,
+        log: impl FnOnce() -> Result<(), NoRoom>,
+    ) -> Result<(), NoRoom> {
         if old.is_none() && self.attrs() >= self.slot.inner.limits.attrs {
             return Err(NoRoom);
         }
-        self.log(record)?;
+        log()?;
         match old {
             Some((_, head, kept)) => self.count_garbage(head, kept),
             None => {
-                self.add_attrs(1);
                 let chunk = self.slot.chunk;
-                chunk.put(RING_OLD, chunk.get(RING_OLD) | name_bit(name));
+                chunk.put(BOOK, (chunk.get(BOOK) + ONE_ATTR) | name_bit(name));
             }
         }
         Ok(())
@@ -607,7 +679,7 @@ impl Writer {
         self.count_garbage(head, kept);
         // The tombstone counts no more when the log is next compacted.
         self.count_garbage(Head(record::UNSET | (name.len() as u64) << 4), true);
-        self.add_attrs(-1);
+        self.slot.chunk.put(BOOK, self.slot.chunk.get(BOOK) - ONE_ATTR);
         Ok(())
     }
 
@@ -677,10 +749,8 @@ impl Writer {
             }
         }
         slot.word(KEPT).store(tail.0, Ordering::Release);
-        match first {
-            Some(first) => self.set_book(first, 0),
-            None => slot.put(BOOK, self.attrs() << 48),
-        }
+        self.set_kept_first(first);
+        self.set_garbage(0);
         self.free_chain(old_first);
     }
 
@@ -727,7 +797,7 @@ impl Writer {
     /// Frees the slot of a task that never started.
     pub(crate) fn discard(&self) {
         self.free_chain(self.kept_first());
-        slab::give_slot(self.slot.inner.slab, self.slot.index, slab::Count::Discarded);
+        slab::give_slot(self.slot.inner.slab, self.slot.index(), slab::Count::Discarded);
     }
 
     pub(crate) fn set_cancellable(&self, yes: bool) {
@@ -742,23 +812,25 @@ impl Writer {
 
     /// Ends the task: its slot is free when this returns.
     #[inline]
-    pub(crate) fn end(mut self, outcome: impl FnOnce(u64) -> slab::Count) {
+    pub(crate) fn end(mut self, outcome: impl FnOnce(u64, bool) -> slab::Count) {
         let slot = self.slot;
-        slot.inner.slab.tag(slot.index).store(0, Ordering::Relaxed);
+        let index = slot.index();
+        slot.inner.slab.tag(index).store(0, Ordering::Relaxed);
         let cancel = slot.chunk.get(CANCEL);
-        let chains = if cancel == 0 && slot.chunk.get(KEPT) == 0 && slot.chunk.get(RING) == 0 {
-            [None; 3]
-        } else {
-            [self.kept_first(), (slot.chunk.get(RING_OLD) as u32).checked_sub(1), cancel_chain(cancel)]
-        };
+        let has_chains = cancel | slot.chunk.get(KEPT) | slot.chunk.get(RING) != 0;
+        let kept = self.kept_first();
+        let ring = (slot.chunk.get(RING_OLD) as u32).checked_sub(1);
+        let outcome = outcome(cancel, self.cursor().has(Cursor::BORN_IN_PANIC));
         self.unlock_to = mark::of(self.serial, mark::FREE);
         // Release: who takes this slot next is ordered behind all that was written here.
         slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-        for first in chains {
-            self.free_chain(first);
+        if has_chains {
+            for first in [kept, ring, cancel_chain(cancel)] {
+                self.free_chain(first);
+            }
         }
         drop(self);
-        slab::give_slot(slot.inner.slab, slot.index, outcome(cancel));
+        slab::give_slot(slot.inner.slab, index, outcome);
     }
 }
 

@@ -4,12 +4,14 @@ use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::cancel::{Cancelled, Unwind};
+use crate::chunk::Chunk;
 use crate::list::{Inner, global};
-use crate::record::{self, Record};
+use crate::record::{self, Head};
 use crate::serial::Serial;
 use crate::slab::{self, Count};
 use crate::slot::{CANCEL, HEARD, NoRoom, Slot, UNWOUND, Writer, acquire};
@@ -69,94 +71,80 @@ impl<'a> From<&'a String> for Value<'a> {
     }
 }
 
-impl Value<'_> {
-    /// Type and bits of a number.
-    fn number(self) -> Option<(u64, u64)> {
-        match self {
-            Value::Text(_) => None,
-            Value::I64(value) => Some((record::I64, value.cast_unsigned())),
-            Value::U64(value) => Some((record::U64, value)),
-            Value::F64(value) => Some((record::F64, value.to_bits())),
-            Value::Bool(value) => Some((record::BOOL, u64::from(value))),
-        }
-    }
-}
-
 fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
-    let name = text::cut_counted(inner, name, inner.limits.name);
+    let name = &*text::cut_counted(inner, name, inner.limits.name);
     let result = match value {
-        Value::Text(value) => {
-            let value = text::cut_counted(inner, value, inner.limits.value);
-            writer.set(&name, &Record::attr_text(&name, &value), None)
-        }
-        _ => {
-            let (number_type, bits) = value.number().unwrap_or_default();
-            writer.set(&name, &Record::attr_number(&name, number_type, bits), Some((number_type, bits)))
-        }
+        Value::Text(value) => writer.set_text(name, &text::cut_counted(inner, value, inner.limits.value)),
+        Value::I64(value) => writer.set_number(name, record::I64, value.cast_unsigned()),
+        Value::U64(value) => writer.set_number(name, record::U64, value),
+        Value::F64(value) => writer.set_number(name, record::F64, value.to_bits()),
+        Value::Bool(value) => writer.set_number(name, record::BOOL, u64::from(value)),
     };
     if let Err(NoRoom) = result {
         inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
     }
 }
 
+#[inline]
+fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
+    let Some((index, serial)) = slab::take_slot(inner.slab) else {
+        inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
+        return None;
+    };
+    let slot = Slot::prepare(inner, index, serial, inner.cancellable.load(StdOrdering::Relaxed));
+    let write_id = |id: &str| {
+        slot.set_id_hash(text::hash(id));
+        // A long id that finds no room: the task is shown without one.
+        let _ = slot.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
+    };
+    match id {
+        Some(id) => write_id(&text::cut_counted(inner, id, inner.limits.id)),
+        None => text::format(format_args!("task-{serial}"), write_id),
+    }
+    Some(slot.chunk)
+}
+
 /// A task that is being described; [`start`](Self::start) starts it. Dropped before that, it never was.
 #[must_use = "the task starts with `start` or `run`"]
 pub struct TaskBuilder<'l> {
+    // No more than two words: all else is in the slot already, and a builder is moved with every call.
     inner: &'static Inner,
-    slot: Option<(Slot, u64)>,
-    id_hash: u32,
-    parent: Option<u64>,
+    chunk: Option<&'static Chunk>,
     list: PhantomData<&'l ()>,
 }
 
 impl TaskBuilder<'_> {
     #[inline]
     pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
-        let mut new = Self { inner, slot: None, id_hash: 0, parent: None, list: PhantomData };
-        if !inner.enabled.load(StdOrdering::Relaxed) {
-            return new;
-        }
-        let Some((index, serial)) = slab::take_slot(inner.slab) else {
-            inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
-            return new;
-        };
-        let slot = Slot::prepare(inner, index, inner.cancellable.load(StdOrdering::Relaxed));
-        new.slot = Some((slot, serial));
-        match id {
-            Some(id) => new.write_id(&text::cut_counted(inner, id, inner.limits.id)),
-            None => text::format(format_args!("task-{serial}"), |id| new.write_id(id)),
-        }
-        new
+        let chunk = if inner.enabled.load(StdOrdering::Relaxed) { prepare(inner, id) } else { None };
+        Self { inner, chunk, list: PhantomData }
     }
 
     #[inline]
-    fn write_id(&mut self, id: &str) {
-        self.id_hash = text::hash(id);
-        self.write(|writer| {
-            // A long id that finds no room: the task is shown without one.
-            let _ = writer.log(&Record::text(record::ID, id));
-        });
+    fn slot(&self) -> Option<Slot> {
+        let inner = self.inner;
+        self.chunk.map(|chunk| Slot { inner, chunk })
     }
 
     #[inline]
     fn write(&self, f: impl FnOnce(&Writer)) {
-        if let Some((slot, serial)) = self.slot {
-            f(&slot.unpublished(serial));
+        if let Some(slot) = self.slot() {
+            f(&slot.unpublished());
         }
     }
 
     /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
-    #[inline]
+    #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
         let kind = text::cut_counted(self.inner, kind, self.inner.limits.name);
         self.write(|writer| {
-            let _ = writer.log(&Record::text(record::KIND, &kind));
+            let _ = writer.log_texts(Head::text(record::KIND, kind.len()), &kind, "");
         });
         self
     }
 
     /// Gives the task an attribute; the value is copied.
-    #[inline]
+    #[inline(always)]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         let value = value.into();
         self.write(|writer| set(writer, self.inner, name, value));
@@ -164,14 +152,18 @@ impl TaskBuilder<'_> {
     }
 
     /// Makes the task a child of another, instead of the one that is current.
-    pub fn parent(mut self, parent: &TaskHandle) -> Self {
-        self.parent = Some(parent.serial);
+    pub fn parent(self, parent: &TaskHandle) -> Self {
+        if let Some(slot) = self.slot() {
+            slot.set_parent(parent.serial);
+        }
         self
     }
 
     /// Makes the task nobody's child, even where another is current.
-    pub fn detached(mut self) -> Self {
-        self.parent = Some(0);
+    pub fn detached(self) -> Self {
+        if let Some(slot) = self.slot() {
+            slot.set_parent(0);
+        }
         self
     }
 
@@ -190,15 +182,13 @@ impl TaskBuilder<'_> {
     /// Starts the task. It ends when what this returns is dropped.
     ///
     /// Never fails: when the list is full, the task runs but is not shown.
-    #[inline]
+    #[inline(always)]
     #[must_use = "the task ends when this is dropped"]
-    pub fn start(mut self) -> Task {
-        let Some((slot, serial)) = self.slot.take() else {
-            return Task { handle: TaskHandle::INERT, unwinding: false };
-        };
-        let parent = self.parent.unwrap_or_else(|| current().serial);
-        slot.publish(serial, self.id_hash, parent);
-        Task { handle: TaskHandle { slot: Some(slot), serial }, unwinding: std::thread::panicking() }
+    pub fn start(self) -> Task {
+        let builder = ManuallyDrop::new(self);
+        let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
+        let serial = slot.publish(current().serial);
+        Task { handle: TaskHandle { slot: Some(slot), serial } }
     }
 
     /// Starts the task, and runs `f` as it. See [`ProcessList::run`](crate::ProcessList::run).
@@ -233,9 +223,7 @@ impl TaskBuilder<'_> {
 
 impl Drop for TaskBuilder<'_> {
     fn drop(&mut self) {
-        if let Some((slot, serial)) = self.slot.take() {
-            slot.unpublished(serial).discard();
-        }
+        self.write(Writer::discard);
     }
 }
 
@@ -261,8 +249,6 @@ impl fmt::Debug for TaskBuilder<'_> {
 /// One that is forgotten stays in the list as long as the process lives, and costs its slot.
 pub struct Task {
     handle: TaskHandle,
-    /// Whether the thread was panicking when the task started.
-    unwinding: bool,
 }
 
 impl Task {
@@ -285,12 +271,15 @@ impl Task {
 
     /// Ends the task as failed. The reason is its last history entry.
     pub fn fail(self, reason: &str) {
-        let _ = self.handle.status_fmt(format_args!("failed: {reason}"));
+        let _ = match reason {
+            "" => self.handle.status("failed"),
+            _ => self.handle.status_fmt(format_args!("failed: {reason}")),
+        };
         self.end(Count::Failed);
     }
 
     fn end(mut self, outcome: Count) {
-        end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_| outcome);
+        end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_, _| outcome);
     }
 
     /// What an unwind through `run` means.
@@ -385,11 +374,13 @@ impl Task {
 impl Drop for Task {
     #[inline]
     fn drop(&mut self) {
-        let panicked = !self.unwinding && std::thread::panicking();
-        end(self.handle, |cancel| match (panicked, cancel & UNWOUND != 0, cancel & HEARD != 0) {
-            (true, false, _) => Count::Aborted,
-            (true, true, _) | (false, _, true) => Count::Cancelled,
-            (false, _, false) => Count::Finished,
+        end(self.handle, |cancel, born_in_panic| {
+            let panicked = std::thread::panicking() && !born_in_panic;
+            match (panicked, cancel & UNWOUND != 0, cancel & HEARD != 0) {
+                (true, false, _) => Count::Aborted,
+                (true, true, _) | (false, _, true) => Count::Cancelled,
+                (false, _, false) => Count::Finished,
+            }
         });
     }
 }
@@ -401,7 +392,7 @@ impl fmt::Debug for Task {
 }
 
 #[inline]
-fn end(handle: TaskHandle, outcome: impl FnOnce(u64) -> Count) {
+fn end(handle: TaskHandle, outcome: impl FnOnce(u64, bool) -> Count) {
     if let Some(slot) = handle.slot
         && let Some(writer) = slot.lock(handle.serial)
     {

@@ -29,11 +29,11 @@ fn floor(text: &str, at: usize) -> usize {
 /// The same as `cut`, and what is cut is counted.
 #[inline]
 pub(crate) fn cut_counted<'t>(inner: &Inner, text: &'t str, limit: usize) -> Cow<'t, str> {
-    let cut = cut(text, limit);
-    if let Cow::Owned(_) = cut {
-        inner.lost.texts.fetch_add(1, Ordering::Relaxed);
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
     }
-    cut
+    inner.lost.texts.fetch_add(1, Ordering::Relaxed);
+    Cow::Owned(cut_off(text, limit))
 }
 
 /// A hash of an id, for its tag.
