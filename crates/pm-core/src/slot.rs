@@ -322,7 +322,7 @@ impl Writer {
     }
 
     /// Adds a record of nothing but texts: what `log` would do, in few steps while it fits the slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn log_texts(&self, head: Head, first: &str, second: &str) -> Result<(), NoRoom> {
         let cursor = self.cursor();
         let at = LOG + cursor.used();
@@ -629,7 +629,6 @@ impl Writer {
     }
 
     /// Sets an attribute to a text.
-    #[inline]
     pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoRoom> {
         let old = self.find_attr(name);
         self.replace(name, old, || self.log_texts(Head::attr_text(name.len(), value.len()), name, value))

@@ -71,6 +71,7 @@ impl<'a> From<&'a String> for Value<'a> {
     }
 }
 
+#[inline]
 fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
     let name = &*text::cut_counted(inner, name, inner.limits.name);
     let result = match value {

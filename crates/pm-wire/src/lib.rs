@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What travels between a program with a process list and those who look: plain types, read and written as JSON.
+//!
+//! ```
+//! let reply = r#"{"procs":[],"serverTime":"2026-11-24T04:03:39.894954412Z"}"#;
+//! let list: pm_wire::TaskList = serde_json::from_str(reply).unwrap();
+//! assert!(list.procs.is_empty());
+//! ```
+//!
+//! - [`TaskList`], [`TaskRow`], [`Progress`]: the answer to `GET /procs/`.
+//! - [`HistoryReply`], [`HistoryEntry`]: the answer to `GET /procs/{id}/history`.
+//! - [`CancelBody`]: the body of `DELETE /procs/{id}`.
+//! - [`Timestamp`]: times as text and as numbers.
+//! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
+//!
+//! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
+//! ours and ours can read its. No HTTP here, and no connection.
+//!
+//! `serde_json::Value` is the one foreign type in the public face, as the value of an attribute.
+
+mod body;
+mod id;
+mod timestamp;
+mod types;
+
+pub use body::CancelBody;
+pub use id::{DecodeIdError, decode_id, encode_id};
+pub use timestamp::{Timestamp, TimestampError};
+pub use types::{HistoryEntry, HistoryReply, Progress, TaskList, TaskRow};
