@@ -10,6 +10,7 @@
 //! - [`HistoryReply`], [`HistoryEntry`]: the answer to `GET /procs/{id}/history`.
 //! - [`CancelBody`]: the body of `DELETE /procs/{id}`.
 //! - [`Timestamp`]: times as text and as numbers.
+//! - [`rows`], [`time`]: the same replies, written without anything in between.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
 //!
 //! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
@@ -19,6 +20,8 @@
 
 mod body;
 mod id;
+pub mod rows;
+pub mod time;
 mod timestamp;
 mod types;
 

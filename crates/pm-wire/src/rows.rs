@@ -148,8 +148,7 @@ fn write_status(out: &mut Vec<u8>, status: StatusText<'_>) {
 
 fn write_attrs(out: &mut Vec<u8>, task: &TaskView<'_>) {
     let mut inline: [Option<(Text<'_>, ValueView<'_>)>; INLINE_ATTRS] = [None; INLINE_ATTRS];
-    let mut count = 0;
-    for attr in task.attrs() {
+    for (count, attr) in task.attrs().enumerate() {
         if count == INLINE_ATTRS {
             write_sorted(out, task.attrs_sorted().into_iter());
             return;
@@ -161,7 +160,6 @@ fn write_attrs(out: &mut Vec<u8>, task: &TaskView<'_>) {
             at -= 1;
         }
         inline[at] = Some(attr);
-        count += 1;
     }
     write_sorted(out, inline.into_iter().flatten());
 }
