@@ -213,11 +213,8 @@ fn write_f64(out: &mut Vec<u8>, number: f64) {
     }
     let size = number.abs();
     // A vector takes every write.
-    let _ = if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        write!(out, "{number:e}")
-    } else {
-        write!(out, "{number}")
-    };
+    let _ =
+        if size != 0.0 && !(1e-6..1e21).contains(&size) { write!(out, "{number:e}") } else { write!(out, "{number}") };
 }
 
 /// Appends a JSON string with its quotes. `text` must be UTF-8.
@@ -306,13 +303,7 @@ mod tests {
     fn fields_stand_in_the_order_of_the_first_pm_and_ours_after_them() {
         let list = ProcessList::new();
         let parent = list.start("parent");
-        let task = list
-            .task("job")
-            .kind("import")
-            .parent(&parent.handle())
-            .attr("z", "last")
-            .attr("a", 1_u64)
-            .start();
+        let task = list.task("job").kind("import").parent(&parent.handle()).attr("z", "last").attr("a", 1_u64).start();
         task.progress(3, 10, "files");
         list.cancel("job", "too slow").unwrap();
         let json = list_json(&list);
