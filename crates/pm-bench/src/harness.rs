@@ -1,0 +1,102 @@
+//! Medians of many batches; what is to be compared takes turns, so that a noisy neighbour meets all alike.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a batch should last: much longer than reading the clock, much shorter than a scheduler's time slice.
+const BATCH: Duration = Duration::from_micros(100);
+
+/// How much time to spend.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) quick: bool,
+}
+
+impl Effort {
+    /// `quick` or `full`, by what was asked for.
+    pub(crate) fn pick<T>(self, quick: T, full: T) -> T {
+        if self.quick { quick } else { full }
+    }
+
+    fn per_case(self) -> Duration {
+        self.pick(Duration::from_millis(60), Duration::from_millis(500))
+    }
+}
+
+/// Nanoseconds per operation of each case: medians. A case does as many operations as it is told.
+pub(crate) fn compare(effort: Effort, cases: &mut [&mut dyn FnMut(u64)]) -> Vec<f64> {
+    let count = u32::try_from(cases.len()).unwrap_or(1);
+    let sizes: Vec<u64> = cases.iter_mut().map(|case| calibrate(case)).collect();
+    let mut batches = vec![Vec::new(); cases.len()];
+    let begin = Instant::now();
+    while begin.elapsed() < effort.per_case() * count || batches[0].len() < 5 {
+        for ((case, &size), batches) in cases.iter_mut().zip(&sizes).zip(&mut batches) {
+            let start = Instant::now();
+            case(size);
+            batches.push(start.elapsed().as_nanos() as f64 / size as f64);
+        }
+    }
+    batches.iter_mut().map(|batches| median(batches)).collect()
+}
+
+fn calibrate(case: &mut dyn FnMut(u64)) -> u64 {
+    let mut size = 1;
+    loop {
+        let start = Instant::now();
+        case(size);
+        if start.elapsed() >= BATCH {
+            return size;
+        }
+        size *= 2;
+    }
+}
+
+/// The middle one.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Nanoseconds per operation, all threads together, with one and with two threads: medians of rounds by turns.
+pub(crate) fn one_and_two(effort: Effort, work: &[&(dyn Fn(u64) + Sync)]) -> Vec<(f64, f64)> {
+    let mut rounds = vec![(Vec::new(), Vec::new()); work.len()];
+    for _ in 0..effort.pick(7, 25) {
+        for (work, rounds) in work.iter().zip(&mut rounds) {
+            rounds.0.push(throughput(1, *work));
+            rounds.1.push(throughput(2, *work));
+        }
+    }
+    rounds.iter_mut().map(|(one, two)| (median(one), median(two))).collect()
+}
+
+fn throughput(threads: usize, work: &(dyn Fn(u64) + Sync)) -> f64 {
+    const CHUNK: u64 = 256;
+    let (stop, done, ready) = (AtomicBool::new(false), AtomicU64::new(0), Barrier::new(threads + 1));
+    let mut elapsed = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                scope.spawn(|| {
+                    work(CHUNK);
+                    ready.wait();
+                    let mut mine = 0;
+                    while !stop.load(Ordering::Relaxed) {
+                        work(CHUNK);
+                        mine += CHUNK;
+                    }
+                    done.fetch_add(mine, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        ready.wait();
+        let start = Instant::now();
+        std::thread::sleep(Duration::from_millis(12));
+        stop.store(true, Ordering::Relaxed);
+        for worker in workers {
+            let _ = worker.join();
+        }
+        elapsed = start.elapsed();
+    });
+    elapsed.as_nanos() as f64 / done.load(Ordering::Relaxed).max(1) as f64
+}

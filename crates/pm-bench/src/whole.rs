@@ -1,0 +1,142 @@
+//! A whole task: start with three attributes, three statuses, end.
+
+use std::hint::black_box;
+
+use crate::harness::{Effort, compare, one_and_two};
+use crate::report::{Goal, Report};
+use crate::work::{self, ID};
+use crate::{naive, raw};
+
+fn clock(count: u64) {
+    for _ in 0..count * 4 {
+        black_box(raw::ticks());
+    }
+}
+
+/// Numbers without an order, for which task ends next.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % bound as u64) as usize
+    }
+}
+
+pub(crate) fn measure(effort: Effort, report: &mut Report) {
+    report.section("whole task");
+    alone(effort, report);
+    for live in [0_u64, 100_000, 1_000_000] {
+        beside(effort, report, live);
+    }
+    among(effort, report, 100_000, true);
+    among(effort, report, 1_000_000, false);
+}
+
+fn alone(effort: Effort, report: &mut Report) {
+    let (list, naive) = (work::list(), naive::List::default());
+    let mut naive_whole = |count| {
+        for _ in 0..count {
+            work::naive_statuses(&work::naive_start(&naive, black_box(ID)));
+        }
+    };
+    let mut whole = |count| {
+        for _ in 0..count {
+            work::whole(&list, black_box(ID));
+        }
+    };
+    let mut clock = clock;
+    let medians = compare(effort, &mut [&mut clock, &mut whole, &mut naive_whole]);
+    report.beside("no other task", medians[1], "ns", ("4 clock reads", medians[0]), Goal::MostTimes(2.2));
+    report.beside("naive port, beside ours", medians[2], "ns", ("ours", medians[1]), Goal::LeastTimes(10.0));
+
+    let mut allocations = |work: &mut dyn FnMut(u64)| {
+        work(1000);
+        let before = raw::allocations();
+        work(1000);
+        (raw::allocations() - before) as f64 / 1000.0
+    };
+    report.plain("allocations", allocations(&mut whole), "per task", Goal::Most(0.0));
+    report.plain("allocations of the naive port", allocations(&mut naive_whole), "per task", Goal::None);
+}
+
+fn beside(effort: Effort, report: &mut Report, live: u64) {
+    let list = work::list();
+    let tasks = work::fill(&list, live);
+    let whole = |count| {
+        for _ in 0..count {
+            work::whole(&list, black_box(ID));
+        }
+    };
+    if live > 0 {
+        let (mut clock, mut whole) = (clock, whole);
+        let medians = compare(effort, &mut [&mut clock, &mut whole]);
+        let name = format!("{} idle tasks beside", thousands(live));
+        report.beside(name, medians[1], "ns", ("4 clock reads", medians[0]), Goal::MostTimes(2.2));
+    }
+    if live == 0 {
+        let naive = naive::List::default();
+        let naive_whole = |count: u64| {
+            for number in 0..count {
+                // Each thread its own ids: in a map they must differ.
+                let id = work::id(std::ptr::from_ref(&number) as usize as u64, &mut [0; 16]).to_owned();
+                work::naive_statuses(&work::naive_start(&naive, &id));
+            }
+        };
+        let both = one_and_two(effort, &[&clock, &whole, &naive_whole]);
+        for ((one, two), (name, goal)) in both.into_iter().zip([
+            ("4 clock reads, per second with 2 threads", Goal::None),
+            ("per second with 2 threads", Goal::LeastTimes(1.8)),
+            ("naive port, per second with 2 threads", Goal::None),
+        ]) {
+            report.beside(name, 1e9 / two, "/s", ("with 1 thread", 1e9 / one), goal);
+        }
+    } else {
+        let both = one_and_two(effort, &[&whole]);
+        let name = format!("per second with 2 threads, {} idle tasks beside", thousands(live));
+        report.beside(name, 1e9 / both[0].1, "/s", ("with 1 thread", 1e9 / both[0].0), Goal::LeastTimes(1.8));
+    }
+    drop(tasks);
+}
+
+/// Each new task replaces any one of those that live: what counts is how far away memory is.
+fn among(effort: Effort, report: &mut Report, live: u64, with_naive: bool) {
+    let (list, naive) = (work::list(), naive::List::default());
+    let mut tasks = work::fill(&list, live);
+    let (mut number, mut random) = (live, Random(0x9e37_79b9_7f4a_7c15));
+    let mut whole = |count| {
+        for _ in 0..count {
+            let task = work::start(&list, work::id(number, &mut [0; 16]));
+            work::statuses(&task);
+            number += 1;
+            let place = random.below(tasks.len());
+            tasks[place] = task;
+        }
+    };
+    let name = format!("among {}, any of which ends", thousands(live));
+    if !with_naive {
+        let median = compare(effort, &mut [&mut whole])[0];
+        report.plain(name, median, "ns", Goal::None);
+        return;
+    }
+    let mut naive_tasks = work::naive_fill(&naive, live);
+    let (mut naive_number, mut naive_random) = (live, Random(0x9e37_79b9_7f4a_7c15));
+    let mut naive_whole = |count| {
+        for _ in 0..count {
+            let task = work::naive_start(&naive, work::id(naive_number, &mut [0; 16]));
+            work::naive_statuses(&task);
+            naive_number += 1;
+            let place = naive_random.below(naive_tasks.len());
+            naive_tasks[place] = task;
+        }
+    };
+    let medians = compare(effort, &mut [&mut whole, &mut naive_whole]);
+    report.plain(&name, medians[0], "ns", Goal::None);
+    report.beside(format!("naive port, {name}"), medians[1], "ns", ("ours", medians[0]), Goal::None);
+}
+
+fn thousands(count: u64) -> String {
+    if count >= 1_000_000 { format!("{},000,000", count / 1_000_000) } else { format!("{},000", count / 1000) }
+}

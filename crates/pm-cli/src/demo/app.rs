@@ -1,0 +1,327 @@
+//! The service: each request is a task from its first line to its answer.
+//!
+//! A handler gets its task and returns with `?` as soon as a status or checkpoint says that it is cancelled; the answer
+//! is then 503 with the reason. A client that goes away ends its task, too.
+
+use std::convert::Infallible;
+use std::fmt::{self, Write as _};
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use pm::{Cancelled, Task};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::sleep;
+
+use super::checksum::checksum;
+use super::files::{PathError, Tree};
+use super::index::Index;
+
+const LISTEN_EVERY: Duration = Duration::from_millis(50); // how soon a waiting request hears of its cancel
+const STEP: Duration = Duration::from_millis(250);
+const MAX_SLOW: f64 = 300.0; // seconds
+const MAX_QUERY: usize = 200; // bytes of a text to search
+const MAX_CONNECTIONS: usize = 256;
+const PAGES: usize = 5;
+const WORDS_PER_PAGE: usize = 20;
+const PAGE_TIME: Duration = Duration::from_millis(100);
+
+const HELP: &str = "GET /search?q=text     lines that contain the text
+GET /checksum?path=dir checksums of the sub-folders
+GET /report            the most frequent words; two at a time, others wait
+GET /slow?seconds=3    takes that long
+GET /stuck             waits until it is cancelled
+";
+
+/// What the requests share.
+pub(super) struct App {
+    tree: Tree,
+    index: Arc<Index>,
+    report_pool: Semaphore,
+    requests: AtomicU64,
+}
+
+impl App {
+    pub(super) fn new(tree: Tree, index: Arc<Index>) -> Arc<Self> {
+        Arc::new(Self { tree, index, report_pool: Semaphore::new(2), requests: AtomicU64::new(0) })
+    }
+
+    async fn route(self: Arc<Self>, task: &Arc<Task>, path: &str, query: &str) -> Result<String, Refusal> {
+        match path {
+            "/" => Ok(HELP.to_owned()),
+            "/search" => self.search(task, query).await,
+            "/checksum" => self.checksum(task, query).await,
+            "/report" => self.report(task).await,
+            "/slow" => slow(task, query).await,
+            "/stuck" => stuck(task).await,
+            _ => Err(Refusal::NotFound("no such page; see /".to_owned())),
+        }
+    }
+
+    async fn search(self: Arc<Self>, task: &Arc<Task>, query: &str) -> Result<String, Refusal> {
+        let text = parameter(query, "q").filter(|text| (1..=MAX_QUERY).contains(&text.len()));
+        let text = text.ok_or_else(|| Refusal::Bad(format!("say what to search: ?q=text, of 1 to {MAX_QUERY} bytes")))?;
+        task.set("q", &text);
+        blocking(task, move |task| self.tree.search(task, &text)).await
+    }
+
+    async fn checksum(self: Arc<Self>, task: &Arc<Task>, query: &str) -> Result<String, Refusal> {
+        let path = parameter(query, "path").unwrap_or_else(|| ".".to_owned());
+        task.set("folder", &path);
+        let folder = self.tree.folder(&path).map_err(|error| match error {
+            PathError::Outside => Refusal::Forbidden("the path leads out of the folder that is served".to_owned()),
+            PathError::NoFolder => Refusal::NotFound("no such folder".to_owned()),
+        })?;
+        blocking(task, move |task| checksum(task, &self.tree, &folder)).await
+    }
+
+    async fn report(self: Arc<Self>, task: &Task) -> Result<String, Refusal> {
+        task.set("waits_for", "report pool");
+        task.status("waiting for the report pool")?;
+        let _permit = unless_cancelled(task, self.report_pool.acquire()).await?;
+        task.unset("waits_for");
+        let words = self.index.words();
+        let mut report = String::new();
+        for (number, page) in (1..=PAGES).zip(words.chunks(WORDS_PER_PAGE).chain(std::iter::repeat(&[][..]))) {
+            pm::status!(task, "rendering page {number}")?;
+            task.progress(number as u64 - 1, PAGES as u64, "pages");
+            unless_cancelled(task, sleep(PAGE_TIME)).await?;
+            for (word, count) in page {
+                // Writing to a string can't fail.
+                let _ = writeln!(report, "{count:>8} {word}");
+            }
+        }
+        Ok(report)
+    }
+}
+
+async fn slow(task: &Task, query: &str) -> Result<String, Refusal> {
+    let seconds = parameter(query, "seconds").map_or(Ok(3.0), |text| text.parse());
+    let seconds = seconds.ok().filter(|seconds| (0.0..=MAX_SLOW).contains(seconds));
+    let seconds = seconds.ok_or_else(|| Refusal::Bad(format!("seconds is a number from 0 to {MAX_SLOW}")))?;
+    task.set("seconds", seconds);
+    let steps = (seconds / STEP.as_secs_f64()).ceil() as u32;
+    for step in 1..=steps {
+        pm::status!(task, "step {step} of {steps}")?;
+        unless_cancelled(task, sleep(STEP)).await?;
+    }
+    Ok(format!("{steps} steps\n"))
+}
+
+async fn stuck(task: &Task) -> Result<String, Refusal> {
+    task.status("waiting for somebody to cancel this")?;
+    unless_cancelled(task, std::future::pending()).await
+}
+
+/// Waits for `future`, unless the task is cancelled first.
+async fn unless_cancelled<T>(task: &Task, future: impl Future<Output = T>) -> Result<T, Refusal> {
+    let cancelled = async {
+        loop {
+            match task.checkpoint() {
+                Ok(()) => sleep(LISTEN_EVERY).await,
+                Err(cancelled) => return cancelled,
+            }
+        }
+    };
+    tokio::select! {
+        value = future => Ok(value),
+        cancelled = cancelled => Err(cancelled.into()),
+    }
+}
+
+/// Runs work of the task on a thread that may block. The task is current there, and lives until the work returns.
+async fn blocking<T: Send + 'static>(
+    task: &Arc<Task>,
+    work: impl FnOnce(&Task) -> Result<T, Cancelled> + Send + 'static,
+) -> Result<T, Refusal> {
+    let task = Arc::clone(task);
+    let result = spawn_blocking(move || {
+        let _current = task.enter();
+        work(&task)
+    });
+    Ok(result.await.map_err(|_| Refusal::Failed("the work panicked".to_owned()))??)
+}
+
+/// Serves until `stopped`, then until the open requests are answered.
+pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|&stopped| stopped) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), stopped.clone()))),
+                // No more files, most likely: it passes.
+                Err(_) => sleep(LISTEN_EVERY).await,
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
+    let service = service_fn(|request| {
+        let app = Arc::clone(&app);
+        async move { Ok::<_, Infallible>(answer(app, request, peer).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5)).max_buf_size(16 << 10);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    // How a connection ended is the client's affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.wait_for(|&stopped| stopped) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}
+
+async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
+    let (method, path) = (request.method(), request.uri().path());
+    let known = matches!(path, "/" | "/search" | "/checksum" | "/report" | "/slow" | "/stuck");
+    let task = pm::task(&format!("req-{}", app.requests.fetch_add(1, Relaxed) + 1))
+        .kind(&if known { format!("{method} {path}") } else { "other".to_owned() })
+        .attr("method", method.as_str())
+        .attr("path", path)
+        .attr("peer", &peer.to_string())
+        .start();
+    let mut open = Open { task: Some(Arc::new(task)) };
+    let result = match &open.task {
+        _ if method != http::Method::GET => Err(Refusal::Method),
+        _ if !is_local(&request) => Err(Refusal::Misdirected),
+        Some(task) => app.route(task, path, request.uri().query().unwrap_or("")).await,
+        None => unreachable!("the task was put in above"),
+    };
+    // The work has returned, so nobody else holds the task.
+    let task = open.task.take().and_then(Arc::into_inner);
+    let (status, body) = match (result, task) {
+        (Ok(body), _) => (StatusCode::OK, body),
+        (Err(refusal), task) => {
+            // A cancelled task ends as such when it is dropped.
+            if let (false, Some(task)) = (matches!(refusal, Refusal::Cancelled(_)), task) {
+                task.fail(&refusal.to_string());
+            }
+            (refusal.status(), format!("{refusal}\n"))
+        }
+    };
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    let text = header::HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET"));
+    }
+    response
+}
+
+/// Whether the client means us: a page elsewhere that gives its name our address must not read our files.
+fn is_local(request: &Request<Incoming>) -> bool {
+    let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
+    authority.is_some_and(|authority| {
+        let host = authority.host().trim_matches(['[', ']']);
+        host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// A request without an answer yet. Hyper drops it when the client goes away; then the task goes too.
+struct Open {
+    task: Option<Arc<Task>>,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(task) = self.task.take() else { return };
+        let serial = task.serial();
+        match Arc::into_inner(task) {
+            Some(task) => task.fail("the client went away"),
+            // A blocking thread still works for it; the task lives until that has heard.
+            None => drop(pm::global().cancel_serial(serial, "the client went away")),
+        }
+    }
+}
+
+/// Why a request gets no other answer.
+enum Refusal {
+    Cancelled(Cancelled),
+    Bad(String),
+    Forbidden(String),
+    NotFound(String),
+    Method,
+    Misdirected,
+    Failed(String),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Cancelled(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Bad(_) => StatusCode::BAD_REQUEST,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
+            Self::Bad(why) | Self::Forbidden(why) | Self::NotFound(why) | Self::Failed(why) => f.write_str(why),
+            Self::Method => f.write_str("only GET is served"),
+            Self::Misdirected => f.write_str("this host is not served here"),
+        }
+    }
+}
+
+impl From<Cancelled> for Refusal {
+    fn from(cancelled: Cancelled) -> Self {
+        Self::Cancelled(cancelled)
+    }
+}
+
+/// The first value of a query's parameter, decoded. `None` when it is missing or no UTF-8.
+fn parameter(query: &str, name: &str) -> Option<String> {
+    let (_, value) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|&(key, _)| key == name)?;
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [byte, after @ ..] = rest {
+        let hex = after.first_chunk::<2>().filter(|_| *byte == b'%').and_then(|&[high, low]| {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+        });
+        bytes.push(hex.unwrap_or(if *byte == b'+' { b' ' } else { *byte }));
+        rest = if hex.is_some() { &after[2..] } else { after };
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parameter;
+
+    #[test]
+    fn parameters_are_decoded() {
+        assert_eq!(parameter("a=1&q=two+words%21&q=x", "q").as_deref(), Some("two words!"));
+        assert_eq!(parameter("q=%C3%A9%2", "q").as_deref(), Some("é%2"));
+        assert_eq!(parameter("q=%+1", "q").as_deref(), Some("% 1"));
+        assert_eq!(parameter("q=%ff", "q"), None);
+        assert_eq!(parameter("p=1", "q"), None);
+    }
+}

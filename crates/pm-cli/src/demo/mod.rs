@@ -1,0 +1,293 @@
+//! `pm demo`: a small HTTP service over real files, with a process list to look at and a client that keeps it busy.
+//!
+//! Read it as an example of a program that uses `pm`:
+//!
+//! | file | what |
+//! |---|---|
+//! | `app.rs` | the service: every request is a task, and a cancelled one answers 503 |
+//! | `files.rs` | walking and searching a tree, on threads that may block |
+//! | `checksum.rs` | a parent task with one child for each sub-folder |
+//! | `index.rs` | a long-lived background task with named phases |
+//! | `load.rs` | the client: fast, slow and stuck requests over real HTTP |
+//!
+//! This file starts the parts, says where to look, and ends them: the end is a cancel of all that still runs.
+
+mod app;
+mod checksum;
+mod files;
+mod index;
+mod load;
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use files::Tree;
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6680);
+const APP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6681);
+const END_WITHIN: Duration = Duration::from_millis(1500);
+
+/// What `pm demo` is told on the command line.
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Requests per second of the built-in client; 0 for none
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=200))]
+    rate: u32,
+    /// End after this long, as 30s or 5m, instead of at Ctrl-C
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    run_for: Option<Duration>,
+    /// The folder that is searched, summed and indexed
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    root: PathBuf,
+    /// Where the process list listens [default: 127.0.0.1:6680]; port 0 for any free one
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// Where the service listens [default: 127.0.0.1:6681]; port 0 for any free one
+    #[arg(long, value_name = "ADDRESS")]
+    app: Option<SocketAddr>,
+    /// Idle tasks to hold besides
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    tasks: u32,
+}
+
+/// Runs the demo until its time is over, Ctrl-C or SIGTERM. 0 after a clean end, 1 when it could not start or end.
+pub(crate) fn run(args: Args) -> ExitCode {
+    match demo(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("pm demo: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn demo(args: &Args) -> Result<(), Error> {
+    let tree = Tree::open(&args.root).map_err(|cause| Error::Root { root: args.root.clone(), cause })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("demo")
+        .enable_all()
+        .build()
+        .map_err(Error::Runtime)?;
+    let result = runtime.block_on(serve(args, tree));
+    // Work on blocking threads has ended by now, or never will.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    result
+}
+
+async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
+    // From the first moment, so that no signal is lost and none ends us half started.
+    let signal = signals().map_err(Error::Runtime)?;
+    let pm = or_any_port(args.listen, LISTEN, "process list", |address| std::future::ready(start_pm(address))).await?;
+    let listener = or_any_port(args.app, APP, "service", listen).await?;
+    let address = listener.local_addr().map_err(|cause| Error::Listen { address: APP, cause })?;
+
+    let idle: Vec<pm::Task> = (0..args.tasks).map(idle_task).collect();
+    let (stop, stopped) = watch::channel(false);
+    let index = Arc::new(index::Index::default());
+    let app = app::App::new(tree.clone(), Arc::clone(&index));
+    let indexing = tokio::task::spawn_blocking({
+        let stopped = stopped.clone();
+        move || index.keep(&tree, &stopped)
+    });
+    let serving = tokio::spawn(app::serve(listener, app, stopped.clone()));
+    let loading = tokio::spawn(load::drive(address, args.rate, stopped));
+    say(&banner(pm.addr(), address));
+
+    match args.run_for {
+        Some(length) => drop(timeout(length, signal).await),
+        None => signal.await,
+    }
+
+    stop.send_replace(true);
+    drop(idle);
+    let ended = async { tokio::join!(indexing, serving, loading) };
+    let (_, _, tally) = tokio::select! {
+        ended = ended => ended,
+        () = cancel_all_for(END_WITHIN) => return Err(Error::StillRunning { tasks: pm::global().counters().live }),
+    };
+    say(&summary(&tally.unwrap_or_default(), &pm::global().counters()));
+    Ok(())
+}
+
+/// Asks all tasks to stop, again and again, since a request that was on its way may start one meanwhile.
+async fn cancel_all_for(length: Duration) {
+    let until = Instant::now() + length;
+    while Instant::now() < until {
+        for task in pm::global().snapshot().iter() {
+            // It may have ended since.
+            let _ = pm::global().cancel_serial(task.serial(), "the demo ends");
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn idle_task(number: u32) -> pm::Task {
+    let task = pm::task(&format!("idle-{number}")).kind("idle").attr("number", number).start();
+    // Nobody can have asked it to stop yet, and it does nothing that could be stopped.
+    let _ = task.status("idle");
+    task
+}
+
+fn start_pm(address: SocketAddr) -> Result<pm::Server, Error> {
+    pm::serve(address).map_err(|cause| Error::Pm { cause: cause.into() })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+    if !address.ip().is_loopback() {
+        return Err(Error::NotLoopback { address });
+    }
+    TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })
+}
+
+/// Starts at the address the user gave, and nowhere else; without one at the usual address, or else at any free port.
+async fn or_any_port<T, F>(
+    given: Option<SocketAddr>,
+    usual: SocketAddr,
+    what: &str,
+    start: impl Fn(SocketAddr) -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    if let Some(given) = given {
+        return start(given).await;
+    }
+    match start(usual).await {
+        Err(error) if error.is_in_use() => {
+            say(&format!("{usual} is in use: the {what} takes a free port"));
+            start(SocketAddr::new(usual.ip(), 0)).await
+        }
+        result => result,
+    }
+}
+
+/// Ready at Ctrl-C, and on Unix at SIGTERM. Listens from the call on, not from the first poll.
+#[cfg(unix)]
+fn signals() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn signals() -> io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    })
+}
+
+fn banner(pm: SocketAddr, app: SocketAddr) -> String {
+    format!(
+        "process list  http://{pm}/procs/
+service       http://{app}/
+
+what runs now:      curl http://{pm}/procs/
+one task's history: curl http://{pm}/procs/{id}/history
+cancel that task:   curl -X DELETE -d '{{\"message\":\"try it\"}}' http://{pm}/procs/{id}
+a request to kill:  curl http://{app}/stuck
+
+Ctrl-C ends it.",
+        id = index::ID,
+    )
+}
+
+fn summary(load: &load::Tally, tasks: &pm::Counters) -> String {
+    let load::Tally { answered, cancelled, given_up, failed, skipped } = load;
+    format!(
+        "requests: {answered} answered, {cancelled} cancelled, {given_up} given up, {failed} failed, {skipped} not sent; \
+         tasks: {} started, {} finished, {} cancelled, {} failed, {} aborted, {} live",
+        tasks.started, tasks.finished, tasks.cancelled, tasks.failed, tasks.aborted, tasks.live,
+    )
+}
+
+/// Prints a line, or nothing when nobody reads: a closed pipe is no reason to stop.
+fn say(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("unknown unit {unit:?}: use ms, s, m or h")),
+    };
+    let number: f64 = number.parse().map_err(|_| "use a number and a unit, as 30s or 5m".to_owned())?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+/// Why the demo could not start, or not end.
+#[derive(Debug)]
+enum Error {
+    Root { root: PathBuf, cause: io::Error },
+    Runtime(io::Error),
+    Pm { cause: Box<dyn std::error::Error + Send + Sync> },
+    Listen { address: SocketAddr, cause: io::Error },
+    NotLoopback { address: SocketAddr },
+    StillRunning { tasks: u64 },
+}
+
+impl Error {
+    fn is_in_use(&self) -> bool {
+        match self {
+            Self::Listen { cause, .. } => cause.kind() == io::ErrorKind::AddrInUse,
+            Self::Pm { cause } => {
+                let mut causes = std::iter::successors(Some(&**cause as &dyn std::error::Error), |e| e.source());
+                causes.any(|e| e.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::AddrInUse))
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root { root, cause } => write!(f, "could not open the folder {}: {cause}", root.display()),
+            Self::Runtime(cause) => write!(f, "could not start: {cause}"),
+            Self::Pm { cause } => write!(f, "could not start the process list: {cause}"),
+            Self::Listen { address, cause } => write!(f, "could not listen on {address}: {cause}"),
+            Self::NotLoopback { address } => {
+                write!(f, "could not listen on {address}: the demo shows files, so it serves loopback addresses only")
+            }
+            Self::StillRunning { tasks } => write!(f, "{tasks} tasks did not stop in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_with_their_units() {
+        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "s", "-1s", "5 parsecs", "1e99h", "NaNs"] {
+            assert!(parse_duration(bad).is_err(), "{bad:?}");
+        }
+    }
+}
