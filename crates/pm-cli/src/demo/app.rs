@@ -71,7 +71,8 @@ impl App {
 
     async fn search(self: Arc<Self>, task: &Arc<Task>, query: &str) -> Result<String, Refusal> {
         let text = parameter(query, "q").filter(|text| (1..=MAX_QUERY).contains(&text.len()));
-        let text = text.ok_or_else(|| Refusal::Bad(format!("say what to search: ?q=text, of 1 to {MAX_QUERY} bytes")))?;
+        let text =
+            text.ok_or_else(|| Refusal::Bad(format!("say what to search: ?q=text, of 1 to {MAX_QUERY} bytes")))?;
         task.set("q", &text);
         blocking(task, move |task| self.tree.search(task, &text)).await
     }

@@ -47,7 +47,10 @@ impl Tree {
     /// The folder that a request names, relative to the root. Absolute paths, `..` and links may not lead out.
     pub(super) fn folder(&self, path: &str) -> Result<PathBuf, PathError> {
         // What is outside is told apart before the disk is asked, so that nobody learns what exists there.
-        if Path::new(path).components().any(|c| !matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir)) {
+        if Path::new(path)
+            .components()
+            .any(|c| !matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir))
+        {
             return Err(PathError::Outside);
         }
         let folder = self.root.join(path).canonicalize().map_err(|_| PathError::NoFolder)?;

@@ -1,0 +1,87 @@
+//! Taking connections: no more than there may be, and none lost to a passing lack of file descriptors.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connection::{self, Limits, Socket};
+use super::reply;
+use super::service::Service;
+
+/// Waits after a failed accept: the first, and the longest.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Surplus connections that are told so at a time; beyond that they are just closed.
+const MAX_REFUSALS: usize = 64;
+
+/// Serves until `stopped` tells how long open answers may still take, and that time is over.
+pub(super) async fn run(
+    listeners: Vec<TcpListener>,
+    service: Service,
+    limits: Limits,
+    stopped: oneshot::Receiver<Duration>,
+) {
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut refusals = JoinSet::new();
+    let mut wait = BACK_OFF.0;
+    let mut not_before = Instant::now();
+    let mut next = 0;
+    tokio::pin!(stopped);
+    let grace = loop {
+        tokio::select! {
+            grace = &mut stopped => break grace.unwrap_or_default(),
+            // Only to forget them: how a connection ended is the client's affair.
+            Some(_) = connections.join_next() => {}
+            Some(_) = refusals.join_next() => {}
+            accepted = accept(&listeners, &mut next, not_before) => match accepted {
+                Ok(stream) => {
+                    wait = BACK_OFF.0;
+                    if connections.len() < limits.connections {
+                        connections.spawn(connection::serve_tcp(stream, service.clone(), limits, stopping.clone()));
+                    } else if refusals.len() < MAX_REFUSALS {
+                        let words = "too many connections; close some and try it again";
+                        let last = reply::last(StatusCode::SERVICE_UNAVAILABLE, words);
+                        refusals.spawn(connection::last_words(Socket::new(stream), last));
+                    }
+                }
+                Err(error) if is_about_the_client(&error) => {}
+                Err(_) => {
+                    // Most likely the process has no file descriptors left, and the next try fails as well.
+                    not_before = Instant::now() + wait;
+                    wait = (wait * 2).min(BACK_OFF.1);
+                }
+            },
+        }
+    };
+    drop(listeners);
+    stop.send_replace(true);
+    let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+/// The next connection of any listener; each has its turn.
+async fn accept(listeners: &[TcpListener], next: &mut usize, not_before: Instant) -> io::Result<TcpStream> {
+    sleep_until(not_before).await;
+    poll_fn(|context| {
+        for _ in 0..listeners.len() {
+            *next = (*next + 1) % listeners.len();
+            if let Poll::Ready(accepted) = listeners[*next].poll_accept(context) {
+                return Poll::Ready(accepted.map(|(stream, _)| stream));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Whether one client went away too early, which says nothing about the next one.
+fn is_about_the_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,340 @@
+//! One connection: requests in, answers out, and an end to it when the client takes too long.
+//!
+//! A connection is in its *head* (the next request has begun to arrive), or else it is idle or answering. A head has a
+//! length from its first byte; everything else has a length since the last byte went in either direction. One timer
+//! watches both. A connection that is closed while the client still sends would have its last answer thrown away by
+//! the client's system, so what comes after it is read for a while and forgotten.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::IpAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::reply::{self, Body};
+use super::service::Service;
+
+const MAX_HEAD: usize = 16 << 10;
+/// How long the rest of what a client sends is read after the last answer, and how much of it.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
+
+/// What a client may take of us.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) connections: usize,
+    pub(super) head_timeout: Duration,
+    pub(super) body_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve_tcp(stream: TcpStream, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
+    // Answers are written in few large pieces, so waiting for more of them only costs time.
+    let _ = stream.set_nodelay(true);
+    let local = stream.local_addr().ok().map(|address| address.ip());
+    serve(stream, local, service, limits, stop).await;
+}
+
+/// The same for anything that bytes come from and go to; `local` is our end of it.
+pub(super) async fn serve<S>(
+    stream: S,
+    local: Option<IpAddr>,
+    service: Service,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let socket = Socket::new(stream);
+    let pulse = Arc::clone(&socket.pulse);
+    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
+        pulse.set(Phase::Answering);
+        let idle_again = IdleAgain(Arc::clone(&pulse));
+        let work = timeout(limits.body_timeout, service.answer(request, local));
+        async move {
+            // Nothing but the body of the request can take time.
+            let response = work.await.unwrap_or_else(|_| reply::body_timed_out());
+            if response.headers().contains_key(header::CONNECTION) {
+                idle_again.0.linger.store(true, Relaxed);
+            }
+            Ok::<_, Infallible>(response.map(|body| Watched { body, _idle_again: idle_again }))
+        }
+    });
+    let mut http = http1::Builder::new();
+    // The time of the head is watched here, where a client that is just idle is told apart.
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD).half_close(true);
+    let mut connection = http.serve_connection(TokioIo::new(socket), answer);
+    let mut watchdog = Watchdog::new(Arc::clone(&pulse), limits);
+    let mut stopping = pin!(async { stop.wait_for(|&stopping| stopping).await.is_ok() });
+    let mut told = false;
+    let head_timed_out = poll_fn(|context| {
+        if !told && stopping.as_mut().poll(context).is_ready() {
+            told = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if Pin::new(&mut connection).poll(context).is_ready() {
+            return Poll::Ready(false);
+        }
+        watchdog.poll(context)
+    })
+    .await;
+    if head_timed_out && !pulse.is_blocked() {
+        let words = "the head of the request did not come in time";
+        last_words(connection.into_parts().io.into_inner(), reply::last(StatusCode::REQUEST_TIMEOUT, words)).await;
+    }
+}
+
+/// Says why a connection is closed, if the client will hear it, and closes it.
+pub(super) async fn last_words<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, words: String) {
+    socket.pulse.linger.store(true, Relaxed);
+    let mut rest = words.as_bytes();
+    let say = poll_fn(|context| {
+        while !rest.is_empty() {
+            match ready!(Pin::new(&mut socket).poll_write(context, rest)) {
+                Ok(count) if count > 0 => rest = &rest[count..],
+                _ => return Poll::Ready(()),
+            }
+        }
+        Pin::new(&mut socket).poll_shutdown(context).map(drop)
+    });
+    let _ = timeout(LINGER.0, say).await;
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Head,
+    Answering,
+}
+
+/// What a connection is at, and since when; written by those who move its bytes, read by its watchdog.
+struct Pulse {
+    opened: Instant,
+    /// Milliseconds since it was opened, and the phase in the two lowest bits.
+    beat: AtomicU64,
+    /// The client takes nothing at the moment.
+    blocked: AtomicBool,
+    /// The client may be sending still when the connection is to be closed.
+    linger: AtomicBool,
+}
+
+impl Pulse {
+    fn beat(&self) -> (Phase, Instant) {
+        let beat = self.beat.load(Relaxed);
+        let phase = match beat & 3 {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Answering,
+        };
+        (phase, self.opened + Duration::from_millis(beat >> 2))
+    }
+
+    fn set(&self, phase: Phase) {
+        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.beat.store(millis << 2 | phase as u64, Relaxed);
+    }
+
+    fn received(&self) {
+        match self.beat().0 {
+            Phase::Idle => self.set(Phase::Head),
+            // The time of a head counts from its first byte.
+            Phase::Head => {}
+            Phase::Answering => self.set(Phase::Answering),
+        }
+    }
+
+    fn sent(&self) {
+        match self.beat().0 {
+            Phase::Head => {}
+            phase => self.set(phase),
+        }
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+}
+
+/// Ends a connection that takes too long.
+struct Watchdog {
+    pulse: Arc<Pulse>,
+    limits: Limits,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Watchdog {
+    fn new(pulse: Arc<Pulse>, limits: Limits) -> Self {
+        let sleep = Box::pin(sleep_until(pulse.opened + limits.head_timeout));
+        Self { pulse, limits, sleep }
+    }
+
+    /// Ready when time is over; true if that happened in a head that had begun.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            let (phase, since) = self.pulse.beat();
+            let limit = if phase == Phase::Head { self.limits.head_timeout } else { self.limits.idle_timeout };
+            let until = since + limit;
+            // A later end is noticed when the timer fires, so that most requests leave the timer alone.
+            if until < self.sleep.deadline() {
+                self.sleep.as_mut().reset(until);
+            }
+            ready!(self.sleep.as_mut().poll(context));
+            if Instant::now() >= until {
+                return Poll::Ready(phase == Phase::Head);
+            }
+            self.sleep.as_mut().reset(until);
+        }
+    }
+}
+
+/// A response body that tells when it was taken, or dropped.
+struct Watched {
+    body: Body,
+    _idle_again: IdleAgain,
+}
+
+struct IdleAgain(Arc<Pulse>);
+
+impl Drop for IdleAgain {
+    fn drop(&mut self) {
+        self.0.set(Phase::Idle);
+    }
+}
+
+impl http_body::Body for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A stream whose every byte is a beat of its pulse.
+pub(super) struct Socket<S> {
+    stream: S,
+    pulse: Arc<Pulse>,
+    lingering: Option<Lingering>,
+}
+
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+impl<S> Socket<S> {
+    pub(super) fn new(stream: S) -> Self {
+        let beat = AtomicU64::new(Phase::Head as u64);
+        let pulse =
+            Pulse { opened: Instant::now(), beat, blocked: AtomicBool::new(false), linger: AtomicBool::new(false) };
+        Self { stream, pulse: Arc::new(pulse), lingering: None }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.pulse.blocked.store(result.is_pending(), Relaxed);
+        if result.is_ready() {
+            self.pulse.sent();
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.received();
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let in_head = this.pulse.beat().0 == Phase::Head;
+            if !in_head && !this.pulse.linger.load(Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let lingering = this.lingering.get_or_insert_with(|| Lingering {
+            until: Box::pin(sleep_until(Instant::now() + LINGER.0)),
+            left: LINGER.1,
+        });
+        let mut block = [0; 4096];
+        while lingering.left > 0 && lingering.until.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut block);
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+            lingering.left = lingering.left.saturating_sub(buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
+    }
+}
