@@ -65,9 +65,9 @@ fn ls_shows_the_oldest_first_and_nothing_a_terminal_obeys() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(
         text(&output.stdout),
-        "ID     AGE     STATUS                             IN STATUS  ATTRS\n\
+        "ID     AGE     STATUS                            IN STATUS  ATTRS\n\
          old    20.0 s  (cancelling) \\u{1b}]0;PWNED\\u{7}  10.0 s     host=h n=5\n\
-         young  4.0 s   init                               4.0 s\n"
+         young  4.0 s   init                              4.0 s\n"
     );
     assert_eq!(text(&output.stderr), "");
 }

@@ -25,6 +25,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::checksum::checksum;
+use super::end_of;
 use super::files::{PathError, Tree};
 use super::index::Index;
 
@@ -157,12 +158,13 @@ async fn blocking<T: Send + 'static>(
 /// Serves until `stopped`, then until the open requests are answered.
 pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
+    let until = stopped.clone();
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|&stopped| stopped) => break,
+            () = end_of(&mut stopped) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), stopped.clone()))),
+                Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), until.clone()))),
                 // No more files, most likely: it passes.
                 Err(_) => sleep(LISTEN_EVERY).await,
             },
@@ -183,7 +185,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Arc<App>, mut stop
     // How a connection ended is the client's affair.
     tokio::select! {
         _ = connection.as_mut() => {}
-        _ = stopped.wait_for(|&stopped| stopped) => {
+        () = end_of(&mut stopped) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }

@@ -53,7 +53,7 @@ pub(super) async fn drive(service: SocketAddr, rate: u32, mut stopped: watch::Re
     let (mut number, mut stuck) = (0_u32, 0);
     loop {
         tokio::select! {
-            _ = stopped.wait_for(|&stopped| stopped) => break,
+            () = super::end_of(&mut stopped) => break,
             Some(ended) = open.join_next() => tally.count(ended.ok(), &mut stuck),
             _ = ticks.tick() => {
                 if open.len() >= MAX_OPEN {

@@ -120,6 +120,11 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     Ok(())
 }
 
+/// Ready when the demo is to end. The value itself is not lent out: it would keep its future on one thread.
+async fn end_of(stopped: &mut watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|&stopped| stopped).await;
+}
+
 /// Asks all tasks to stop, again and again, since a request that was on its way may start one meanwhile.
 async fn cancel_all_for(length: Duration) {
     let until = Instant::now() + length;
