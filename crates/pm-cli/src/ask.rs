@@ -167,7 +167,7 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::TimedOut { .. } => "try again, or wait longer with --timeout",
         ClientError::NotFound { .. } => "`pm ls` shows the ids that run now",
         ClientError::NotCancellable { .. } => "it ends by itself, or with its program",
-        ClientError::Ambiguous { .. } => "`pm ls -o json` shows the serials that tell them apart",
+        ClientError::Ambiguous { .. } => "say which one with --serial; `pm ls` shows them too",
         ClientError::Redirected { .. } => "name the place it points to with -e",
         ClientError::Status { .. } => "look into the log of that program",
         ClientError::NotPm { .. } => "check the port, and the path if the list is mounted below one",

@@ -1,11 +1,12 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
-//! `verbs` holds the one-shot verbs, `ask` the endpoints and exit codes, `table` and `clean` what is seen on the
-//! screen, `demo` a program to try it all on. This file is the command line.
+//! `verbs` holds the one-shot verbs, `ask` the endpoints and exit codes, `table`, `duration` and `clean` what is seen on
+//! the screen, `demo` a program to try it all on. This file is the command line.
 
 mod ask;
 mod clean;
 mod demo;
+mod duration;
 mod table;
 mod verbs;
 
@@ -48,7 +49,7 @@ struct Cli {
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// How long each endpoint may take in all, as 500ms, 10s or 2m
-    #[arg(long, value_name = "DURATION", global = true, default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", global = true, default_value = "10s", value_parser = duration::parse)]
     timeout: Duration,
     #[command(subcommand)]
     verb: Verb,
@@ -70,11 +71,17 @@ enum Verb {
     History {
         /// The id of the task
         id: String,
+        /// Which one, if several bear the id: `pm ls` shows it
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        serial: Option<u64>,
     },
     /// Ask a task to stop
     Kill {
         /// The id of the task
         id: String,
+        /// Which one, if several bear the id: `pm ls` shows it
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        serial: Option<u64>,
         /// Why, in as many words as you like; the task and its history get to know
         reason: Vec<String>,
     },
@@ -97,8 +104,8 @@ fn main() -> ExitCode {
     };
     let result = match &cli.verb {
         Verb::Ls => verbs::ls(clients, cli.output),
-        Verb::History { id } => verbs::history(clients, id, cli.output),
-        Verb::Kill { id, reason } => verbs::kill(clients, id, &reason.join(" "), cli.output),
+        Verb::History { id, serial } => verbs::history(clients, id, *serial, cli.output),
+        Verb::Kill { id, serial, reason } => verbs::kill(clients, id, *serial, &reason.join(" "), cli.output),
         Verb::Demo(_) => Ok(Exit::Ok),
     };
     match result {
@@ -122,22 +129,6 @@ fn clients(endpoints: &[String], timeout: Duration) -> Result<Vec<Client>, Strin
     if clients.is_empty() { Err("no endpoint is given; name one with -e".to_owned()) } else { Ok(clients) }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "" | "s" => 1_000,
-        "m" | "min" => 60_000,
-        _ => return Err("write it as 500ms, 10s or 2m".to_owned()),
-    };
-    match number.parse::<u32>() {
-        Ok(0) => Err("no answer can come in no time".to_owned()),
-        Ok(number) => Ok(Duration::from_millis(u64::from(number) * millis)),
-        Err(_) => Err("write it as 500ms, 10s or 2m".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,16 +137,6 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn durations_carry_a_unit_or_are_seconds() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for bad in ["", "s", "0", "-1s", "1.5s", "1h30", "99999999999s"] {
-            assert!(duration(bad).is_err(), "{bad}");
-        }
     }
 
     #[test]

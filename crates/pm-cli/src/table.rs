@@ -1,7 +1,6 @@
-//! Rows for people: columns aligned by the width on the screen, cut where a screen ends, and lengths of time.
+//! Rows for people: columns aligned by the width on the screen, cut where a screen ends.
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -103,18 +102,6 @@ pub(crate) fn screen() -> Option<usize> {
     Some(told.filter(|&columns| columns > 0).unwrap_or(USUAL_WIDTH))
 }
 
-/// A length of time as people say it: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Never rounded up.
-pub(crate) fn age(length: Duration) -> String {
-    let (secs, millis) = (length.as_secs(), length.subsec_millis());
-    match secs {
-        0 => format!("{millis} ms"),
-        1..60 => format!("{secs}.{} s", millis / 100),
-        60..3_600 => format!("{} min", secs / 60),
-        3_600..172_800 => format!("{}.{} h", secs / 3_600, secs % 3_600 / 360),
-        _ => format!("{} d", secs / 86_400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,20 +136,5 @@ mod tests {
         assert_eq!(cut("日本語", 4), "日…");
         assert_eq!(cut("日本語", 6), "日本語");
         assert_eq!(cut("abc", 0), "");
-    }
-
-    #[test]
-    fn ages_carry_a_unit() {
-        for (millis, text) in [
-            (0, "0 ms"),
-            (340, "340 ms"),
-            (12_499, "12.4 s"),
-            (59_999, "59.9 s"),
-            (239_000, "3 min"),
-            (18_900_000, "5.2 h"),
-            (259_200_000, "3 d"),
-        ] {
-            assert_eq!(age(Duration::from_millis(millis)), text);
-        }
     }
 }

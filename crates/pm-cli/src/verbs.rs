@@ -1,5 +1,6 @@
 //! The one-shot verbs: `ls`, `history`, `kill`.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
 
@@ -10,7 +11,8 @@ use serde_json::{Value, json};
 use crate::Output;
 use crate::ask::{self, Answer, Exit, Tally};
 use crate::clean;
-use crate::table::{Table, age, screen};
+use crate::duration::show as age;
+use crate::table::{Table, screen};
 
 /// Lists the tasks of all endpoints, oldest first.
 pub(crate) fn ls(clients: Vec<Client>, output: Output) -> io::Result<Exit> {
@@ -41,9 +43,11 @@ fn list_table(answers: &[Answer<TaskList>]) -> Table {
     let endpoints = answers.len() > 1;
     let kinds = rows.iter().any(|(_, _, task)| task.kind.is_some());
     let progress = rows.iter().any(|(_, _, task)| task.progress.is_some());
+    let twins = has_twins(&rows);
     let columns = [
         (endpoints, "ENDPOINT"),
         (true, "ID"),
+        (twins, "SERIAL"),
         (kinds, "KIND"),
         (true, "AGE"),
         (true, "STATUS"),
@@ -57,6 +61,7 @@ fn list_table(answers: &[Answer<TaskList>]) -> Table {
         let cells = [
             endpoint.to_owned(),
             task.id.clone(),
+            task.serial.clone().unwrap_or_default(),
             task.kind.clone().unwrap_or_default(),
             age(now.since(task.proc_time)),
             status(task),
@@ -68,6 +73,12 @@ fn list_table(answers: &[Answer<TaskList>]) -> Table {
         table.row(shown.map(|(_, cell)| cell).collect());
     }
     table
+}
+
+/// Whether two tasks of one endpoint bear the same id, so that only the serial tells them apart.
+fn has_twins(rows: &[(&str, Timestamp, &TaskRow)]) -> bool {
+    let mut seen = HashSet::new();
+    !rows.iter().all(|(endpoint, _, task)| seen.insert((endpoint, &task.id)))
 }
 
 /// The mark comes first, so that it is there when the text is cut.
@@ -99,10 +110,15 @@ fn attrs(task: &TaskRow) -> String {
 }
 
 /// Shows what the task did, on every endpoint that knows it.
-pub(crate) fn history(clients: Vec<Client>, id: &str, output: Output) -> io::Result<Exit> {
+pub(crate) fn history(clients: Vec<Client>, id: &str, serial: Option<u64>, output: Output) -> io::Result<Exit> {
     let answers = ask::all(clients, |client| {
         let id = id.to_owned();
-        async move { client.history(&id).await }
+        async move {
+            match serial {
+                Some(serial) => client.history_of(&id, serial).await,
+                None => client.history(&id).await,
+            }
+        }
     })?;
     match output {
         Output::Json => ask::print_json(&answers, |reply| json!(reply))?,
@@ -144,10 +160,21 @@ fn history_table(answers: &[Answer<HistoryReply>]) -> Table {
 }
 
 /// Asks the task to stop, wherever it is, and says where it was.
-pub(crate) fn kill(clients: Vec<Client>, id: &str, reason: &str, output: Output) -> io::Result<Exit> {
+pub(crate) fn kill(
+    clients: Vec<Client>,
+    id: &str,
+    serial: Option<u64>,
+    reason: &str,
+    output: Output,
+) -> io::Result<Exit> {
     let answers = ask::all(clients, |client| {
         let (id, reason) = (id.to_owned(), reason.to_owned());
-        async move { client.cancel(&id, &reason).await }
+        async move {
+            match serial {
+                Some(serial) => client.cancel_one(&id, serial, &reason).await,
+                None => client.cancel(&id, &reason).await,
+            }
+        }
     })?;
     match output {
         Output::Json => ask::print_json(&answers, |()| json!({ "cancelRequested": true }))?,
@@ -207,6 +234,13 @@ mod tests {
         let more = task(r#","kind":"import","progress":{"done":3,"total":10,"unit":"files"}"#);
         assert!(shown(&more).starts_with("ID  KIND    AGE    STATUS  IN STATUS  PROGRESS    ATTRS\n"));
         assert!(shown(&more).contains("3/10 files"));
+    }
+
+    #[test]
+    fn tasks_that_share_an_id_show_their_serials() {
+        let two = format!("{},{}", task(r#","serial":"7""#), task(r#","serial":"9""#));
+        let text = shown(&two);
+        assert!(text.starts_with("ID  SERIAL  AGE") && text.contains("a   7 ") && text.contains("a   9 "), "{text}");
     }
 
     #[test]

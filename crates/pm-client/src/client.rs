@@ -76,12 +76,26 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`ClientError::NotFound`] if no live task has this id; otherwise as for [`list`](Self::list).
+    /// - [`ClientError::NotFound`]: no live task has this id.
+    /// - [`ClientError::Ambiguous`]: several live tasks have it.
+    /// - Otherwise as for [`list`](Self::list).
     pub async fn history(&self, id: &str) -> Result<HistoryReply, ClientError> {
-        let path = format!("procs/{}/history", encode_id(id));
-        let answer = call(self, Method::GET, &path, Bytes::new()).await?;
-        if is_answer(&answer, StatusCode::NOT_FOUND) {
-            return Err(ClientError::NotFound { text: excerpt(&answer.body), url: answer.url });
+        self.history_at(&format!("procs/{}/history", encode_id(id))).await
+    }
+
+    /// The same for exactly this one of the tasks that bear the id; the first pm does not know serials, and ignores it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`history`](Self::history).
+    pub async fn history_of(&self, id: &str, serial: u64) -> Result<HistoryReply, ClientError> {
+        self.history_at(&format!("procs/{}/history?serial={serial}", encode_id(id))).await
+    }
+
+    async fn history_at(&self, path: &str) -> Result<HistoryReply, ClientError> {
+        let answer = call(self, Method::GET, path, Bytes::new()).await?;
+        if let Some(error) = refusal(&Method::GET, &answer) {
+            return Err(error);
         }
         json(success(answer)?)
     }
@@ -97,21 +111,24 @@ impl Client {
     /// - [`ClientError::Ambiguous`]: several live tasks have this id; none was asked.
     /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] the request may have been recorded or not.
     pub async fn cancel(&self, id: &str, reason: &str) -> Result<(), ClientError> {
-        // The slash at the end keeps the empty id apart from the list itself.
-        let path = match id {
-            "" => "procs//".to_owned(),
-            id => format!("procs/{}", encode_id(id)),
-        };
+        self.cancel_at(&task_path(id), reason).await
+    }
+
+    /// The same for exactly this one of the tasks that bear the id; the first pm does not know serials, and cancels by
+    /// the id alone.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel`](Self::cancel).
+    pub async fn cancel_one(&self, id: &str, serial: u64, reason: &str) -> Result<(), ClientError> {
+        self.cancel_at(&format!("{}?serial={serial}", task_path(id)), reason).await
+    }
+
+    async fn cancel_at(&self, path: &str, reason: &str) -> Result<(), ClientError> {
         let body = serde_json::to_vec(&CancelBody::new(reason)).expect("a struct with one string becomes JSON");
-        let answer = call(self, Method::DELETE, &path, body.into()).await?;
-        if is_answer(&answer, StatusCode::NOT_FOUND) {
-            return Err(ClientError::NotFound { text: excerpt(&answer.body), url: answer.url });
-        }
-        if is_answer(&answer, StatusCode::FORBIDDEN) {
-            return Err(ClientError::NotCancellable { text: excerpt(&answer.body), url: answer.url });
-        }
-        if is_answer(&answer, StatusCode::CONFLICT) {
-            return Err(ClientError::Ambiguous { text: excerpt(&answer.body), url: answer.url });
+        let answer = call(self, Method::DELETE, path, body.into()).await?;
+        if let Some(error) = refusal(&Method::DELETE, &answer) {
+            return Err(error);
         }
         let answer = success(answer)?;
         // A server that says yes to everything has cancelled nothing.
@@ -141,6 +158,28 @@ impl Builder {
     /// The client.
     pub fn build(self) -> Client {
         self.client
+    }
+}
+
+/// The slash at the end keeps the empty id apart from the list itself.
+fn task_path(id: &str) -> String {
+    match id {
+        "" => "procs//".to_owned(),
+        id => format!("procs/{}", encode_id(id)),
+    }
+}
+
+/// What a process list says when it can't do something to a task.
+fn refusal(method: &Method, answer: &Answer) -> Option<ClientError> {
+    let (url, text) = (answer.url.clone(), excerpt(&answer.body));
+    if is_answer(answer, StatusCode::NOT_FOUND) {
+        Some(ClientError::NotFound { url, text })
+    } else if is_answer(answer, StatusCode::CONFLICT) {
+        Some(ClientError::Ambiguous { url, text })
+    } else if is_answer(answer, StatusCode::FORBIDDEN) && method == Method::DELETE {
+        Some(ClientError::NotCancellable { url, text })
+    } else {
+        None
     }
 }
 

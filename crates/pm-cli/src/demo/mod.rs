@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=200))]
     rate: u32,
     /// End after this long, as 30s or 5m, instead of at Ctrl-C
-    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
     run_for: Option<Duration>,
     /// The folder that is searched, summed and indexed
     #[arg(long, default_value = ".", value_name = "FOLDER")]
@@ -229,19 +229,6 @@ fn say(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("unknown unit {unit:?}: use ms, s, m or h")),
-    };
-    let number: f64 = number.parse().map_err(|_| "use a number and a unit, as 30s or 5m".to_owned())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
-}
-
 /// Why the demo could not start, or not end.
 #[derive(Debug)]
 enum Error {
@@ -277,22 +264,6 @@ impl fmt::Display for Error {
                 write!(f, "could not listen on {address}: the demo shows files, so it serves loopback addresses only")
             }
             Self::StillRunning { tasks } => write!(f, "{tasks} tasks did not stop in time"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_with_their_units() {
-        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
-        assert_eq!(parse_duration("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!(parse_duration("1.5h"), Ok(Duration::from_secs(5400)));
-        assert_eq!(parse_duration("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "s", "-1s", "5 parsecs", "1e99h", "NaNs"] {
-            assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
     }
 }
