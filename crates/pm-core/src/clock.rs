@@ -89,12 +89,8 @@ impl Timer {
             Clock::Manual(hand) => Source::Manual(hand.clone()),
         };
         base();
-        let timer = Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) };
-        if !matches!(timer.source, Source::Manual(_)) {
-            let (_, nanos) = timer.read_pair();
-            *timer.wall_at_zero.lock() = unix_now().saturating_sub(nanos);
-        }
-        timer
+        // Any other start is corrected by the first moment.
+        Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) }
     }
 
     /// Reads the clock once.
@@ -108,43 +104,76 @@ impl Timer {
         }
     }
 
-    /// The same instant in ticks and in monotonic nanoseconds.
-    fn read_pair(&self) -> (u64, u64) {
+    /// The clock, and how its ticks become nanoseconds.
+    fn rate(&self) -> (u64, Rate) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
-            Source::Counter => (counter(), system_nanos()),
-            _ => {
-                let ticks = self.ticks();
-                (ticks, ticks)
-            }
+            Source::Counter => Rate::of_the_counter(),
+            _ => (self.ticks(), Rate::NANOSECONDS),
         }
     }
 
     /// Now, with all that is needed to turn earlier ticks into ages and dates.
     pub(crate) fn moment(&self) -> Moment {
-        let (ticks, nanos) = self.read_pair();
-        let scale = match &self.source {
-            #[cfg(target_arch = "x86_64")]
-            Source::Counter => {
-                // The rate is measured over all the time since the process first had a list: ages lie within that
-                // span, so even right after the start they are off by no more than the two reads were.
-                let elapsed = u128::from(ticks.saturating_sub(base().ticks).max(1));
-                u64::try_from((u128::from(nanos) << SCALE_BITS) / elapsed).unwrap_or(1 << SCALE_BITS)
-            }
-            _ => 1 << SCALE_BITS,
-        };
+        let (ticks, rate) = self.rate();
         let mut wall_at_zero = self.wall_at_zero.lock();
         if !matches!(self.source, Source::Manual(_)) {
-            let wall = unix_now();
-            if (*wall_at_zero + nanos).abs_diff(wall) > MAX_DRIFT {
+            let (nanos, wall) = (rate.nanos(ticks), unix_now());
+            if wall_at_zero.saturating_add(nanos).abs_diff(wall) > MAX_DRIFT {
                 *wall_at_zero = wall.saturating_sub(nanos);
             }
         }
-        Moment { ticks, scale, unix_nanos: *wall_at_zero + nanos }
+        Moment { ticks, rate, wall_at_zero: *wall_at_zero }
     }
 }
 
-const SCALE_BITS: u32 = 32;
+/// How ticks become nanoseconds since the process first had a list.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    zero: u64,
+    /// Nanoseconds a tick, times 2^48: exact to less than a microsecond in a year.
+    scale: u64,
+}
+
+const SCALE_BITS: u32 = 48;
+
+/// How far ticks may lead away from the system's monotonic clock before their rate is worked out anew. Until then the
+/// same ticks are the same date whenever one looks.
+#[cfg(target_arch = "x86_64")]
+const MAX_ERROR: u64 = 2_000;
+
+impl Rate {
+    const NANOSECONDS: Self = Self { zero: 0, scale: 1 << SCALE_BITS };
+
+    fn nanos(self, ticks: u64) -> u64 {
+        let since = u128::from(ticks.saturating_sub(self.zero));
+        u64::try_from((since * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
+    }
+
+    /// The counter, and its rate over all the time since the process first had a list: ages lie within that span, so
+    /// even right after the start they are off by no more than the two reads were.
+    #[cfg(target_arch = "x86_64")]
+    fn of_the_counter() -> (u64, Self) {
+        static SCALE: AtomicU64 = AtomicU64::new(0);
+        let zero = base().ticks;
+        // The read in the middle belongs to both, and the less lies around it, the better.
+        let (_, ticks, nanos) = std::array::from_fn::<_, 3, _>(|_| {
+            let (before, nanos, after) = (counter(), system_nanos(), counter());
+            (after.saturating_sub(before), before.midpoint(after), nanos)
+        })
+        .into_iter()
+        .min()
+        .unwrap_or_default();
+        let rate = Self { zero, scale: SCALE.load(Ordering::Relaxed) };
+        if rate.nanos(ticks).abs_diff(nanos) <= MAX_ERROR {
+            return (ticks, rate);
+        }
+        let elapsed = u128::from(ticks.saturating_sub(zero).max(1));
+        let scale = u64::try_from((u128::from(nanos) << SCALE_BITS) / elapsed).unwrap_or(1 << SCALE_BITS);
+        SCALE.store(scale, Ordering::Relaxed);
+        (ticks, Self { zero, scale })
+    }
+}
 
 /// One moment of a list's clock: what ages and dates of a snapshot are relative to.
 ///
@@ -153,21 +182,21 @@ const SCALE_BITS: u32 = 32;
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     ticks: u64,
-    scale: u64,
-    unix_nanos: u64,
+    rate: Rate,
+    wall_at_zero: u64,
 }
 
 impl Moment {
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn unix_nanos(&self) -> u64 {
-        self.unix_nanos
+        self.unix_nanos_of(self.ticks)
     }
 
     /// The date and time of this moment.
     #[must_use]
     pub fn wall(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos)
+        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos())
     }
 
     pub(crate) fn ticks(&self) -> u64 {
@@ -176,13 +205,12 @@ impl Moment {
 
     /// Nanoseconds from `ticks` to this moment; 0 for ticks that lie behind it.
     pub(crate) fn age_nanos(&self, ticks: u64) -> u64 {
-        let ago = self.ticks.saturating_sub(ticks);
-        u64::try_from((u128::from(ago) * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
+        self.rate.nanos(self.ticks).saturating_sub(self.rate.nanos(ticks))
     }
 
     /// The date of `ticks` in nanoseconds since 1970; no later than this moment.
     pub(crate) fn unix_nanos_of(&self, ticks: u64) -> u64 {
-        self.unix_nanos.saturating_sub(self.age_nanos(ticks))
+        self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks)))
     }
 }
 

@@ -1,0 +1,109 @@
+//! The list as a service inside another server, which needs no runtime of ours.
+
+#![cfg(feature = "server")]
+
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use pm::ProcessList;
+use tower_service::Service as _;
+
+/// Polls until it is done; nothing of it ever waits.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
+}
+
+fn call(service: &mut pm::Service, request: Request<Full<&'static [u8]>>) -> (Response<()>, String) {
+    let Ok(response) = now(service.call(request));
+    let (head, body) = response.into_parts();
+    let Ok(body) = now(body.collect());
+    (Response::from_parts(head, ()), String::from_utf8(body.to_bytes().to_vec()).unwrap())
+}
+
+fn request(method: &str, target: &str, body: &'static str) -> Request<Full<&'static [u8]>> {
+    let host = Request::builder().method(method).uri(target).header("host", "localhost:8080");
+    host.body(Full::new(body.as_bytes())).unwrap()
+}
+
+#[test]
+fn it_answers_without_any_runtime() {
+    let list = ProcessList::new();
+    let task = list.start("job");
+    let mut service = pm::service(&list);
+    assert!(matches!(
+        tower_service::Service::<Request<Full<&'static [u8]>>>::poll_ready(
+            &mut service,
+            &mut Context::from_waker(Waker::noop())
+        ),
+        Poll::Ready(Ok(()))
+    ));
+    let (head, body) = call(&mut service, request("GET", "/procs/", ""));
+    assert_eq!(head.status(), 200);
+    assert!(body.contains(r#""id":"job""#), "{body}");
+    let (head, _) = call(&mut service, request("DELETE", "/procs/job", r#"{"message":"m"}"#));
+    assert_eq!(head.status(), 200);
+    assert_eq!(task.checkpoint().unwrap_err().reason(), "m");
+}
+
+#[test]
+fn it_lives_under_a_prefix_and_says_where_the_list_is() {
+    let list = ProcessList::new();
+    for prefix in ["/debug/pm", "debug/pm/"] {
+        let mut service = pm::service(&list).prefix(prefix);
+        assert_eq!(call(&mut service, request("GET", "/debug/pm/procs/", "")).0.status(), 200);
+        let (head, _) = call(&mut service, request("GET", "/debug/pm/procs?a=b", ""));
+        assert_eq!(
+            (head.status().as_u16(), &head.headers()["location"]),
+            (301, &"/debug/pm/procs/?a=b".parse().unwrap())
+        );
+        let (head, body) = call(&mut service, request("GET", "/procs/", ""));
+        assert_eq!(head.status(), 404);
+        assert!(body.contains("/debug/pm/procs/"), "{body}");
+        assert_eq!(call(&mut service, request("GET", "/debug/pmx/procs/", "")).0.status(), 404);
+    }
+}
+
+#[test]
+fn its_host_names_are_those_it_was_given() {
+    let mut service = pm::service(&ProcessList::new()).allow_host("pm.example.org");
+    let mut status = |host: &str| {
+        let request = Request::get("/procs/").header("host", host).body(Full::new(&b""[..])).unwrap();
+        call(&mut service, request).0.status().as_u16()
+    };
+    assert_eq!(status("pm.example.org:443"), 200);
+    assert_eq!(status("127.0.0.1"), 200);
+    assert_eq!(status("evil.example"), 421);
+}
+
+#[test]
+fn a_body_beyond_its_limit_is_413() {
+    let list = ProcessList::new();
+    let task = list.start("job");
+    let mut service = pm::service(&list).max_body(4);
+    assert_eq!(call(&mut service, request("DELETE", "/procs/job", "12345")).0.status(), 413);
+    assert!(!task.is_cancelled());
+    assert_eq!(call(&mut service, request("DELETE", "/procs/job", "1234")).0.status(), 200);
+}
+
+#[test]
+fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
+    let list = ProcessList::new();
+    let tasks: Vec<_> = (0..10_000).map(|number| list.task("job").attr("number", number).start()).collect();
+    let Ok(response) = now(pm::service(&list).call(request("GET", "/procs/", "")));
+    let mut body = response.into_body();
+    let (mut total, mut parts) = (0, 0);
+    while let Some(frame) = now(body.frame()) {
+        let Ok(frame) = frame;
+        let part = frame.into_data().unwrap();
+        assert!(part.len() < 80 << 10, "{}", part.len());
+        total += part.len();
+        parts += 1;
+    }
+    assert!(parts > 10 && total > 100 * tasks.len(), "{parts} {total}");
+}
