@@ -102,6 +102,10 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     });
     let serving = tokio::spawn(app::serve(listener, app, stopped.clone()));
     let loading = tokio::spawn(load::drive(address, args.rate, stopped));
+    // What the banner points to is there when it is read.
+    while pm::global().find(index::ID).is_empty() {
+        sleep(Duration::from_millis(1)).await;
+    }
     say(&banner(pm.addr(), address));
 
     match args.run_for {

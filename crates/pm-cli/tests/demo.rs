@@ -1,0 +1,212 @@
+//! The demo as a program of its own: started, looked at, killed in parts, ended.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+
+struct Demo {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    banner: String,
+    list: String,
+    app: String,
+}
+
+/// A tree to work on: enough to search for a moment, the same everywhere.
+fn tree() -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo-tree");
+    for folder in ["a", "b", "b/c"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+        for number in 0..5 {
+            fs::write(root.join(folder).join(format!("{number}.txt")), "the list of what runs\n".repeat(2_000))
+                .unwrap();
+        }
+    }
+    root
+}
+
+fn demo_under(shell: &str, args: &[&str]) -> Demo {
+    let program = env!("CARGO_BIN_EXE_pm");
+    let script = format!("{shell} exec \"$@\"");
+    let mut child = Command::new("sh")
+        .args(["-c", &script, "sh", program, "demo", "--listen", "127.0.0.1:0", "--app", "127.0.0.1:0", "--root"])
+        .arg(tree())
+        .args(args)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut banner = String::new();
+    while !banner.contains("Ctrl-C ends it.") {
+        assert_ne!(out.read_line(&mut banner).unwrap(), 0, "{banner}");
+    }
+    let after = |word: &str| {
+        let rest = &banner[banner.find(word).unwrap()..];
+        let rest = &rest[rest.find("http://").unwrap() + 7..];
+        rest[..rest.find('/').unwrap()].to_owned()
+    };
+    let (list, app) = (after("process list"), after("service"));
+    Demo { child, out, banner, list, app }
+}
+
+fn demo(args: &[&str]) -> Demo {
+    demo_under("", args)
+}
+
+impl Demo {
+    fn pm(&self, args: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_pm")).args(args).args(["-e", &self.list]).output().unwrap()
+    }
+
+    /// The rows of the list, once `enough` is content with them.
+    fn rows(&self, enough: impl Fn(&[serde_json::Value]) -> bool) -> Vec<serde_json::Value> {
+        loop {
+            let output = self.pm(&["ls", "-o", "json"]);
+            assert!(output.status.success(), "{output:?}");
+            let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let rows = json["endpoints"][0]["procs"].as_array().unwrap().clone();
+            if enough(&rows) {
+                return rows;
+            }
+        }
+    }
+
+    fn open(&self, target: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(&self.app).unwrap();
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.app).unwrap();
+        stream
+    }
+
+    /// Asks it to end, and gives the last it says.
+    fn end(mut self) -> String {
+        assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
+        let mut last = String::new();
+        self.out.read_to_string(&mut last).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{last}");
+        last
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It has ended already, unless a test failed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn answer(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+fn is(row: &serde_json::Value, kind: &str) -> bool {
+    row["kind"] == kind
+}
+
+#[test]
+fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
+    let demo = demo(&["--rate", "0"]);
+    let stuck = demo.open("/stuck");
+    let rows = demo.rows(|rows| rows.iter().any(|row| row["status"] == "waiting for somebody to cancel this"));
+    let id = rows.iter().find(|row| is(row, "GET /stuck")).unwrap()["id"].as_str().unwrap().to_owned();
+    let output = demo.pm(&["kill", &id, "too", "slow"]);
+    assert!(output.status.success(), "{output:?}");
+    let text = answer(stuck);
+    assert!(text.starts_with("HTTP/1.1 503") && text.ends_with("cancelled: too slow\n"), "{text}");
+    demo.rows(|rows| !rows.iter().any(|row| is(row, "GET /stuck")));
+    let last = demo.end();
+    // The index is cancelled at the end.
+    assert!(last.contains("2 cancelled") && last.contains("0 live"), "{last}");
+}
+
+#[test]
+fn a_client_that_goes_away_ends_its_task() {
+    let demo = demo(&["--rate", "0"]);
+    let stuck = demo.open("/stuck");
+    demo.rows(|rows| rows.iter().any(|row| is(row, "GET /stuck")));
+    drop(stuck);
+    demo.rows(|rows| !rows.iter().any(|row| is(row, "GET /stuck")));
+    demo.end();
+}
+
+#[test]
+fn the_work_is_real_and_shows_what_it_does() {
+    let demo = demo(&["--rate", "0"]);
+    let text = answer(demo.open("/search?q=what+runs"));
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("a/0.txt:1: the list of what runs"), "{text}");
+    let summing = demo.open("/checksum?path=.");
+    let rows =
+        demo.rows(|rows| rows.iter().any(|row| is(row, "checksum folder")) || rows.iter().all(|row| is(row, "index")));
+    if let Some(child) = rows.iter().find(|row| is(row, "checksum folder")) {
+        let parent = rows.iter().find(|row| is(row, "GET /checksum")).unwrap();
+        assert_eq!(child["parent"], parent["serial"]);
+    }
+    let text = answer(summing);
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("  b\n"), "{text}");
+    let index = demo.pm(&["history", "demo-index"]);
+    assert!(String::from_utf8(index.stdout).unwrap().contains("init"));
+    demo.end();
+}
+
+#[test]
+fn idle_tasks_fill_the_list() {
+    let demo = demo(&["--rate", "0", "--tasks", "5000"]);
+    let rows = demo.rows(|rows| rows.len() >= 5_000);
+    assert_eq!(rows[0]["id"], "idle-0");
+    demo.end();
+}
+
+#[test]
+fn its_own_client_keeps_it_busy_and_it_ends_by_itself() {
+    let mut demo = demo(&["--rate", "100", "--for", "1s"]);
+    let mut last = String::new();
+    demo.out.read_to_string(&mut last).unwrap();
+    assert!(demo.child.wait().unwrap().success());
+    assert!(last.starts_with("requests: ") && last.contains("0 live"), "{last}");
+    assert!(!last.contains("requests: 0 answered"), "{last}");
+}
+
+#[test]
+fn it_says_where_to_look_in_lines_that_work() {
+    let demo = demo(&["--rate", "0"]);
+    for line in demo.banner.lines().filter_map(|line| line.split_once(": curl ")).map(|(_, line)| line) {
+        if line.ends_with("/stuck") || !line.contains("http://") {
+            continue;
+        }
+        let url = line.split_whitespace().find_map(|word| word.strip_prefix("http://")).unwrap();
+        let (host, path) = url.split_at(url.find('/').unwrap());
+        let method = if line.contains("-X DELETE") { "DELETE" } else { "GET" };
+        let mut stream = TcpStream::connect(host).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        let text = answer(stream);
+        assert!(text.starts_with("HTTP/1.1 200"), "{line}: {text}");
+    }
+    demo.end();
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_pm")).args(["demo", "--rate", "0", "--listen", &address]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains(&format!("could not listen on {address}: the port is in use")), "{text}");
+}
+
+#[test]
+fn without_file_descriptors_it_waits_and_recovers() {
+    let demo = demo_under("ulimit -n 40;", &["--rate", "0"]);
+    // More connections than it has descriptors for: the rest wait in the queue of the system.
+    let idle: Vec<_> = (0..80).map(|_| TcpStream::connect(&demo.list).unwrap()).collect();
+    drop(idle);
+    demo.rows(|rows| rows.iter().any(|row| is(row, "index")));
+    demo.end();
+}
