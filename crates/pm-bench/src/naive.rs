@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 /// A task as the map holds it.
-pub(crate) struct Task {
+pub struct Task {
     attrs: HashMap<String, Value>,
     history: Vec<(SystemTime, String)>,
     cancel: bool,
@@ -16,12 +16,12 @@ pub(crate) struct Task {
 
 /// The list.
 #[derive(Default)]
-pub(crate) struct List {
+pub struct List {
     tasks: RwLock<HashMap<String, Arc<Mutex<Task>>>>,
 }
 
 /// A live task; ends when dropped.
-pub(crate) struct Handle<'l> {
+pub struct Handle<'l> {
     list: &'l List,
     id: String,
     task: Arc<Mutex<Task>>,
@@ -29,7 +29,7 @@ pub(crate) struct Handle<'l> {
 
 impl List {
     /// Starts a task with attributes.
-    pub(crate) fn start(&self, id: &str, attrs: &[(&str, &str)]) -> Handle<'_> {
+    pub fn start(&self, id: &str, attrs: &[(&str, &str)]) -> Handle<'_> {
         let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Value::from(value))).collect();
         let history = vec![(SystemTime::now(), "init".to_owned())];
         let task = Arc::new(Mutex::new(Task { attrs, history, cancel: false }));
@@ -59,7 +59,7 @@ impl List {
     }
 
     /// Copies all tasks and writes them as JSON.
-    pub(crate) fn json(&self, out: &mut Vec<u8>) {
+    pub fn json(&self, out: &mut Vec<u8>) {
         serde_json::to_writer(out, &self.snapshot()).expect("a vector takes all, and all keys are strings");
     }
 }
@@ -93,7 +93,7 @@ fn date<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok,
 
 impl Handle<'_> {
     /// Says what the task is doing; tells whether it goes on.
-    pub(crate) fn status(&self, status: &str) -> bool {
+    pub fn status(&self, status: &str) -> bool {
         let mut task = self.task.lock().expect("no panic under the lock");
         task.history.push((SystemTime::now(), status.to_owned()));
         !task.cancel

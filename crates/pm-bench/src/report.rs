@@ -61,9 +61,7 @@ impl Row {
         [
             format!("{}: {}", self.section, self.name),
             format!("{} {}", figure(self.value), self.unit),
-            self.yardstick.as_ref().map_or(String::new(), |(name, value)| {
-                format!("{name}, {}", figure(*value))
-            }),
+            self.yardstick.as_ref().map_or(String::new(), |(name, value)| format!("{name}, {}", figure(*value))),
             self.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}x")),
             goal,
             verdict.to_owned(),

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use crate::harness::{Effort, compare};
 use crate::report::{Goal, Report};
-use crate::work::{self, ID};
-use crate::raw;
+use pm_bench::raw::Clock;
+use pm_bench::work::{self, ID};
 
 /// A text on the stack, as one would format into.
 struct Buffer {
@@ -40,13 +40,14 @@ pub(crate) fn yardsticks(effort: Effort, report: &mut Report) {
     report.section("yardstick");
     let word = AtomicU64::new(1);
     let word = black_box(&word);
+    let clock = Clock::default();
     let medians = compare(
         effort,
         &mut [
             again!(black_box(word.load(Ordering::Acquire))),
             again!(black_box(word).store(1, Ordering::Release)),
             again!(black_box(word.compare_exchange(1, 1, Ordering::AcqRel, Ordering::Relaxed).is_ok())),
-            again!(black_box(raw::ticks())),
+            again!(black_box(clock.ticks())),
             again!(black_box(Instant::now())),
         ],
     );
@@ -59,11 +60,12 @@ pub(crate) fn yardsticks(effort: Effort, report: &mut Report) {
 pub(crate) fn operations(effort: Effort, report: &mut Report) {
     report.section("operation");
     let list = work::list();
+    let clock = Clock::default();
     let text = String::from("reading block 42");
     let word = AtomicU64::new(0);
     let word = black_box(&word);
 
-    let medians = compare(effort, &mut [again!(black_box(raw::ticks())), again!(drop(list.start(black_box(ID))))]);
+    let medians = compare(effort, &mut [again!(black_box(clock.ticks())), again!(drop(list.start(black_box(ID))))]);
     report.beside("start and end", medians[1], "ns", ("clock read", medians[0]), Goal::None);
 
     let tasks = [work::start(&list, "a"), work::start(&list, "b"), work::start(&list, "c")];
@@ -80,15 +82,15 @@ pub(crate) fn operations(effort: Effort, report: &mut Report) {
     let mut status_formatted = |count: u64| {
         for _ in 0..count {
             number += 1;
-            let _ = pm_core::status!(tasks[2], "reading block {}", black_box(number));
+            let _ = pm::status!(tasks[2], "reading block {}", black_box(number));
         }
     };
     let medians = compare(
         effort,
         &mut [
-            again!(black_box(raw::ticks())),
-            again!(tasks[0].status("reading")),
-            again!(tasks[1].status(black_box(&text))),
+            again!(black_box(clock.ticks())),
+            again!(drop(tasks[0].status("reading"))),
+            again!(drop(tasks[1].status(black_box(&text)))),
             &mut formatted,
             &mut status_formatted,
         ],
@@ -100,10 +102,7 @@ pub(crate) fn operations(effort: Effort, report: &mut Report) {
     let task = black_box(&tasks[0]);
     let medians = compare(
         effort,
-        &mut [
-            again!(black_box(word.load(Ordering::Acquire))),
-            again!(black_box(black_box(task).checkpoint().is_ok())),
-        ],
+        &mut [again!(black_box(word.load(Ordering::Acquire))), again!(black_box(black_box(task).checkpoint().is_ok()))],
     );
     report.beside("checkpoint", medians[1], "ns", ("atomic load", medians[0]), Goal::MostTimes(2.0));
 

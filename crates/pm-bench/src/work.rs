@@ -1,31 +1,31 @@
 //! The task that is measured, on both lists.
 
-use pm_core::{Options, ProcessList, Task};
+use pm::{Options, ProcessList, Task};
 
 use crate::naive;
 
 /// An id of 16 characters.
-pub(crate) const ID: &str = "0123456789abcdef";
+pub const ID: &str = "0123456789abcdef";
 /// What many of the tasks share.
-pub(crate) const KIND: &str = "GET /hosts/{id}";
+pub const KIND: &str = "GET /hosts/{id}";
 /// The attributes.
-pub(crate) const ATTRS: [(&str, &str); 3] = [("method", "GET"), ("host", "10.0.0.7:51234"), ("uri", "/hosts/1")];
+pub const ATTRS: [(&str, &str); 3] = [("method", "GET"), ("host", "10.0.0.7:51234"), ("uri", "/hosts/1")];
 
 /// A list with room for more than a million tasks.
-pub(crate) fn list() -> ProcessList {
+pub fn list() -> ProcessList {
     ProcessList::with_options(Options::new().max_bytes(2 << 30))
 }
 
 /// Starts the task.
 #[inline]
-pub(crate) fn start(list: &ProcessList, id: &str) -> Task {
+pub fn start(list: &ProcessList, id: &str) -> Task {
     let [method, host, uri] = ATTRS;
     list.task(id).kind(KIND).attr(method.0, method.1).attr(host.0, host.1).attr(uri.0, uri.1).start()
 }
 
 /// Its three statuses.
 #[inline]
-pub(crate) fn statuses(task: &Task) {
+pub fn statuses(task: &Task) {
     let _ = task.status("reading");
     let _ = task.status("querying");
     let _ = task.status("sending");
@@ -33,24 +33,24 @@ pub(crate) fn statuses(task: &Task) {
 
 /// The whole of it.
 #[inline]
-pub(crate) fn whole(list: &ProcessList, id: &str) {
+pub fn whole(list: &ProcessList, id: &str) {
     statuses(&start(list, id));
 }
 
 /// Starts the task on the naive list.
-pub(crate) fn naive_start<'l>(list: &'l naive::List, id: &str) -> naive::Handle<'l> {
+pub fn naive_start<'l>(list: &'l naive::List, id: &str) -> naive::Handle<'l> {
     list.start(id, &ATTRS)
 }
 
 /// Its three statuses.
-pub(crate) fn naive_statuses(task: &naive::Handle<'_>) {
+pub fn naive_statuses(task: &naive::Handle<'_>) {
     task.status("reading");
     task.status("querying");
     task.status("sending");
 }
 
 /// An id of 16 characters for each number.
-pub(crate) fn id(number: u64, buffer: &mut [u8; 16]) -> &str {
+pub fn id(number: u64, buffer: &mut [u8; 16]) -> &str {
     for (place, byte) in buffer.iter_mut().enumerate() {
         *byte = b'a' + (number >> (60 - 4 * place) & 15) as u8;
     }
@@ -58,7 +58,7 @@ pub(crate) fn id(number: u64, buffer: &mut [u8; 16]) -> &str {
 }
 
 /// So many live tasks with attributes and four history entries each.
-pub(crate) fn fill(list: &ProcessList, count: u64) -> Vec<Task> {
+pub fn fill(list: &ProcessList, count: u64) -> Vec<Task> {
     let mut tasks = Vec::with_capacity(count as usize);
     for number in 0..count {
         let task = start(list, id(number, &mut [0; 16]));
@@ -69,7 +69,7 @@ pub(crate) fn fill(list: &ProcessList, count: u64) -> Vec<Task> {
 }
 
 /// The same on the naive list.
-pub(crate) fn naive_fill(list: &naive::List, count: u64) -> Vec<naive::Handle<'_>> {
+pub fn naive_fill(list: &naive::List, count: u64) -> Vec<naive::Handle<'_>> {
     let mut tasks = Vec::with_capacity(count as usize);
     for number in 0..count {
         let task = naive_start(list, id(number, &mut [0; 16]));

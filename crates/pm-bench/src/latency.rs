@@ -1,0 +1,118 @@
+//! How long single calls take while the list is read in a loop, and while nobody reads: the tail is what counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pm::ProcessList;
+use pm_bench::raw::Clock;
+use pm_bench::{naive, work};
+
+use crate::harness::{Effort, median};
+use crate::list::Served;
+use crate::report::{Goal, Report};
+
+const LIVE: u64 = 100_000;
+const OPERATIONS: [&str; 3] = ["start", "status", "end"];
+
+pub(crate) fn measure(effort: Effort, report: &mut Report) {
+    report.section("latency");
+    let (list, naive): (_, &'static naive::List) = (work::list(), Box::leak(Box::default()));
+    let tasks = (work::fill(&list, LIVE), work::naive_fill(naive, LIVE));
+    let (ours, port) = (Served::ours(&list), Served::naive(naive));
+    let nanos = Clock::default().nanos_per_tick();
+    compare(effort, report, nanos, "", &ours, || our_task(&list));
+    compare(effort, report, nanos, "naive port: ", &port, || naive_task(naive));
+    drop(tasks);
+    let note = "latency: one thread that starts, reports and ends tasks beside 100,000 live ones, each call timed by itself \
+                (two clock reads are part of it); `read in a loop`: a client takes the whole list over HTTP, again and again";
+    report.note(note);
+}
+
+/// Ticks of one start, one status and one end.
+type Sample = [u64; 3];
+
+fn our_task(list: &ProcessList) -> Sample {
+    let clock = Clock::default();
+    let a = clock.ticks();
+    let task = work::start(list, work::ID);
+    let b = clock.ticks();
+    let _ = task.status("reading");
+    let c = clock.ticks();
+    drop(task);
+    [b - a, c - b, clock.ticks() - c]
+}
+
+fn naive_task(list: &naive::List) -> Sample {
+    let clock = Clock::default();
+    let a = clock.ticks();
+    let task = work::naive_start(list, work::ID);
+    let b = clock.ticks();
+    task.status("reading");
+    let c = clock.ticks();
+    drop(task);
+    [b - a, c - b, clock.ticks() - c]
+}
+
+fn compare(
+    effort: Effort,
+    report: &mut Report,
+    nanos: f64,
+    who: &str,
+    served: &Served,
+    task: impl Fn() -> Sample + Sync,
+) {
+    let rounds = effort.pick(3, 7);
+    let length = effort.pick(Duration::from_millis(300), Duration::from_secs(2));
+    // By turns, so that a noisy neighbour meets both alike.
+    let figures: Vec<[Figures; 2]> =
+        (0..rounds).map(|_| [false, true].map(|read| figures(samples(served, &task, read, length), nanos))).collect();
+    for (operation, name) in OPERATIONS.into_iter().enumerate() {
+        for (rank, rank_name) in RANKS.into_iter().map(|(_, name)| name).enumerate() {
+            let of =
+                |read: usize| median(&mut figures.iter().map(|round| round[read][operation][rank]).collect::<Vec<_>>());
+            let goal = if who.is_empty() && rank_name == "p99.9" { Goal::MostTimes(2.0) } else { Goal::None };
+            let name = format!("{who}{name}, read in a loop, {rank_name}");
+            report.beside(name, of(1), "ns", ("nobody reads", of(0)), goal);
+        }
+    }
+}
+
+/// Of each operation, each rank, in nanoseconds.
+type Figures = [[f64; 4]; 3];
+
+const RANKS: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (1.0, "max")];
+
+fn samples(served: &Served, task: &(impl Fn() -> Sample + Sync), read: bool, length: Duration) -> Vec<Sample> {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        if read {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    served.get("/procs/");
+                }
+            });
+        }
+        let mut samples = Vec::with_capacity(4 << 20);
+        let begin = Instant::now();
+        while begin.elapsed() < length && samples.len() < samples.capacity() {
+            for _ in 0..64 {
+                samples.push(task());
+            }
+        }
+        // Whoever fills the memory early waits for the reader all the same.
+        done.store(true, Ordering::Relaxed);
+        samples
+    })
+}
+
+fn figures(samples: Vec<Sample>, nanos: f64) -> Figures {
+    std::array::from_fn(|operation| {
+        let mut ticks: Vec<u64> = samples.iter().map(|sample| sample[operation]).collect();
+        ticks.sort_unstable();
+        RANKS.map(|(rank, _)| {
+            let last = ticks.len() - 1;
+            ticks[((ticks.len() as f64 * rank) as usize).min(last)] as f64 * nanos
+        })
+    })
+}

@@ -1,0 +1,120 @@
+//! Small answers, many of them, beside the least that the same HTTP library can do.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use pm::Server;
+use pm_bench::work;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::harness::{Effort, median};
+use crate::report::{Goal, Report};
+
+const CONNECTIONS: usize = 8;
+
+pub(crate) fn measure(effort: Effort, report: &mut Report) {
+    report.section("load");
+    let list = work::list();
+    let _ten = work::fill(&list, 10);
+    let id = work::id(3, &mut [0; 16]).to_owned();
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().expect("a free port on loopback");
+    let hello = hello();
+    let cases = [
+        (hello, "/".to_owned()),
+        (server.addr(), format!("/procs/{id}/history")),
+        (server.addr(), "/procs/".to_owned()),
+        (server.addr(), "/procs/nobody/history".to_owned()),
+    ];
+    let length = effort.pick(Duration::from_millis(200), Duration::from_secs(1));
+    let mut rates = vec![Vec::new(); cases.len()];
+    for _ in 0..effort.pick(3, 7) {
+        for ((address, path), rates) in cases.iter().zip(&mut rates) {
+            rates.push(rate(*address, path, length));
+        }
+    }
+    let rates: Vec<f64> = rates.iter_mut().map(|rates| median(rates)).collect();
+    for (name, rate, goal) in [
+        ("history of a task", rates[1], Goal::LeastTimes(0.6)),
+        ("list of 10", rates[2], Goal::LeastTimes(0.6)),
+        ("unknown task", rates[3], Goal::None),
+    ] {
+        report.beside(name, rate, "/s", ("bare hyper hello", rates[0]), goal);
+    }
+}
+
+/// hyper on a thread of its own, as our server runs it, with nothing to do.
+fn hello() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+    let address = listener.local_addr().expect("it is bound");
+    listener.set_nonblocking(true).expect("a listener may be so");
+    thread::spawn(move || {
+        runtime().block_on(async {
+            let listener = TcpListener::from_std(listener).expect("the runtime has I/O");
+            while let Ok((stream, _)) = listener.accept().await {
+                let _ = stream.set_nodelay(true);
+                let answer = service_fn(|_| async {
+                    Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::from_static(b"hello"))))
+                });
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+    });
+    address
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime of one thread")
+}
+
+/// Answers per second over connections that are kept.
+fn rate(address: SocketAddr, path: &str, length: Duration) -> f64 {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    runtime().block_on(async {
+        let begin = Instant::now();
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|_| {
+                let request = request.clone();
+                tokio::spawn(async move {
+                    let mut stream = TcpStream::connect(address).await.expect("the server listens");
+                    let _ = stream.set_nodelay(true);
+                    let (mut count, mut buffer) = (0_u64, vec![0; 64 << 10]);
+                    while begin.elapsed() < length {
+                        stream.write_all(request.as_bytes()).await.expect("the server reads");
+                        answer(&mut stream, &mut buffer).await;
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        let mut total = 0;
+        for client in clients {
+            total += client.await.unwrap_or(0);
+        }
+        total as f64 / begin.elapsed().as_secs_f64()
+    })
+}
+
+/// Reads one answer, which has a length.
+async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+    let mut have = 0;
+    loop {
+        have += stream.read(&mut buffer[have..]).await.expect("the server answers");
+        let Some(head) = buffer[..have].windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let text = std::str::from_utf8(&buffer[..head]).expect("a head is text");
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("it has a length");
+        let end = head + 4 + length.parse::<usize>().expect("a length is a number");
+        while have < end {
+            have += stream.read(&mut buffer[have..]).await.expect("the server answers");
+        }
+        return;
+    }
+}
