@@ -6,8 +6,6 @@ use crate::naive;
 
 /// An id of 16 characters.
 pub const ID: &str = "0123456789abcdef";
-/// What many of the tasks share.
-pub const KIND: &str = "GET /hosts/{id}";
 /// The attributes.
 pub const ATTRS: [(&str, &str); 3] = [("method", "GET"), ("host", "10.0.0.7:51234"), ("uri", "/hosts/1")];
 
@@ -20,7 +18,7 @@ pub fn list() -> ProcessList {
 #[inline]
 pub fn start(list: &ProcessList, id: &str) -> Task {
     let [method, host, uri] = ATTRS;
-    list.task(id).kind(KIND).attr(method.0, method.1).attr(host.0, host.1).attr(uri.0, uri.1).start()
+    list.task(id).attr(method.0, method.1).attr(host.0, host.1).attr(uri.0, uri.1).start()
 }
 
 /// Its three statuses.

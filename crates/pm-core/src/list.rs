@@ -335,15 +335,16 @@ impl ProcessList {
 }
 
 fn cancel_slot(slot: Slot, serial: Serial, reason: &str) -> Result<(), CancelError> {
-    let reason = text::cut_counted(slot.inner, reason, slot.inner.limits.status);
-    let Some(writer) = slot.lock(serial.get()) else { return Err(CancelError::NotFound) };
-    if !writer.is_cancellable() {
-        return Err(CancelError::NotCancellable { serial });
-    }
-    if writer.request_cancel(&reason) {
-        slot.inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
-    }
-    Ok(())
+    text::with_cut(slot.inner, reason, slot.inner.limits.status, |reason| {
+        let Some(writer) = slot.lock(serial.get()) else { return Err(CancelError::NotFound) };
+        if !writer.is_cancellable() {
+            return Err(CancelError::NotCancellable { serial });
+        }
+        if writer.request_cancel(reason) {
+            slot.inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
+        }
+        Ok(())
+    })
 }
 
 /// The default list of the process.

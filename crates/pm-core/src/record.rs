@@ -50,28 +50,35 @@ impl Head {
         Self(TEXT | (name as u64) << 4 | (value as u64) << 12)
     }
 
+    #[inline(always)]
     pub(crate) fn kind(self) -> u64 {
         self.0 & 0xf
     }
     /// Length of the only text of an id, kind, status or progress record.
+    #[inline(always)]
     pub(crate) fn text_len(self) -> usize {
         (self.0 >> 4 & 0xfff) as usize
     }
+    #[inline(always)]
     pub(crate) fn name_len(self) -> usize {
         (self.0 >> 4 & 0xff) as usize
     }
+    #[inline(always)]
     pub(crate) fn value_len(self) -> usize {
         (self.0 >> 12 & 0x1fff) as usize
     }
+    #[inline(always)]
     pub(crate) fn number_type(self) -> u64 {
         self.0 >> 12 & 0xf
     }
     /// Ticks between the start of the task and a status.
+    #[inline(always)]
     pub(crate) fn delta(self) -> u64 {
         self.0 >> 16
     }
 
     /// Bytes from the start of the record to its first text.
+    #[inline(always)]
     pub(crate) fn text_at(self) -> usize {
         match self.kind() {
             TEXT => 4,
@@ -82,6 +89,7 @@ impl Head {
     }
 
     /// Words of the whole record, at least one.
+    #[inline(always)]
     pub(crate) fn words(self) -> usize {
         match self.kind() {
             ID | KIND => words_for(2 + self.text_len()),
@@ -97,16 +105,19 @@ impl Head {
     }
 
     /// Whether the record is an entry of the history.
+    #[inline(always)]
     pub(crate) fn is_entry(self) -> bool {
         matches!(self.kind(), STATUS | FAR_STATUS | CANCEL_MARK)
     }
 
     /// Whether the record says something of the attribute whose name follows.
+    #[inline(always)]
     pub(crate) fn is_attr(self) -> bool {
         matches!(self.kind(), TEXT | NUMBER | UNSET)
     }
 }
 
+#[inline(always)]
 pub(crate) const fn words_for(bytes: usize) -> usize {
     bytes.div_ceil(8)
 }
@@ -211,7 +222,7 @@ impl<'a> Record<'a> {
 }
 
 /// Hands a head and the texts behind it to `put`, in whole words.
-#[inline]
+#[inline(always)]
 pub(crate) fn pack(head: Head, first: &[u8], second: &[u8], mut put: impl FnMut(u64)) {
     let mut packer = Packer { word: head.0, bits: 8 * head.text_at() as u32 };
     packer.text(first, &mut put);
@@ -257,7 +268,7 @@ pub(crate) fn status_head(len: usize, delta: u64) -> u64 {
 }
 
 /// Hands a text to `put` in whole words, with the place of each.
-#[inline]
+#[inline(always)]
 pub(crate) fn put_text(text: &[u8], mut put: impl FnMut(usize, u64)) {
     let (words, rest) = text.as_chunks::<8>();
     for (at, word) in words.iter().enumerate() {

@@ -32,6 +32,7 @@ use crate::list::Inner;
 use crate::record::{self, Head, Record};
 use crate::slab;
 use crate::sync::{AtomicU64, Ordering, fence, relax};
+use crate::text;
 
 pub(crate) const CANCEL: usize = 1;
 pub(crate) const CURSOR: usize = 2;
@@ -78,18 +79,23 @@ impl Cursor {
     /// The thread was panicking when the task started.
     const BORN_IN_PANIC: u64 = 1 << 10;
 
+    #[inline(always)]
     pub(crate) fn used(self) -> usize {
         (self.0 & 0xff) as usize
     }
+    #[inline(always)]
     pub(crate) fn entries(self) -> u64 {
         self.0 >> 16
     }
+    #[inline(always)]
     pub(crate) fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
+    #[inline(always)]
     fn add_words(self, words: usize) -> Self {
         Self(self.0 + words as u64)
     }
+    #[inline(always)]
     fn add_entry(self) -> Self {
         Self(self.0 + (1 << 16))
     }
@@ -100,15 +106,23 @@ impl Cursor {
 pub(crate) struct Tail(pub(crate) u64);
 
 impl Tail {
+    #[inline(always)]
     fn new(index: u32, used: usize, version: u64) -> Self {
         Self((u64::from(index) + 1) | (used as u64) << 32 | version << 40)
     }
+    #[inline(always)]
     pub(crate) fn index(self) -> Option<u32> {
         (self.0 as u32).checked_sub(1)
     }
+    #[inline(always)]
     pub(crate) fn used(self) -> usize {
         ((self.0 >> 32) as usize & 0xff).min(WORDS)
     }
+    #[inline(always)]
+    fn add_words(self, words: usize) -> Self {
+        Self(self.0 + ((words as u64) << 32))
+    }
+    #[inline(always)]
     pub(crate) fn version(self) -> u64 {
         self.0 >> 40
     }
@@ -118,9 +132,11 @@ impl Tail {
 pub(crate) struct Place(pub(crate) u64);
 
 impl Place {
+    #[inline(always)]
     fn new(ordinal: u64, first: usize) -> Self {
         Self(ordinal << 8 | first as u64)
     }
+    #[inline(always)]
     pub(crate) fn ordinal(&self) -> u64 {
         self.0 >> 8
     }
@@ -132,6 +148,8 @@ impl Place {
 /// The bits of the book that tell which names there may be: without them each new attribute would be looked for.
 const NAMES: u64 = 0xffff << 48;
 const ONE_ATTR: u64 = 1 << 32;
+/// In the word about the ring's oldest chunk: one entry more in the ring.
+const ONE_ENTRY: u64 = 1 << 32;
 
 #[inline]
 fn name_bit(name: &str) -> u64 {
@@ -141,15 +159,18 @@ fn name_bit(name: &str) -> u64 {
     1 << (48 + (first + 3 * last + 5 * bytes.len()) % 16)
 }
 
+#[inline(always)]
 fn links(prev: Option<u32>, next: Option<u32>) -> u64 {
     let link = |index: Option<u32>| index.map_or(0, |index| u64::from(index) + 1);
     link(prev) | link(next) << 32
 }
 
+#[inline(always)]
 pub(crate) fn prev_of(chunk: &Chunk) -> Option<u32> {
     (chunk.get(LINKS) as u32).checked_sub(1)
 }
 
+#[inline(always)]
 pub(crate) fn next_of(chunk: &Chunk) -> Option<u32> {
     ((chunk.get(LINKS) >> 32) as u32).checked_sub(1)
 }
@@ -162,6 +183,7 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    #[inline(always)]
     fn index(self) -> u32 {
         self.chunk.get(SELF) as u32
     }
@@ -192,10 +214,13 @@ impl Slot {
         Self { inner, chunk }
     }
 
-    /// Notes the hash of the id, before `publish`.
-    #[inline]
-    pub(crate) fn set_id_hash(self, hash: u32) {
-        self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash | 1) << 32);
+    /// Notes the id and its hash, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_id(self, id: &str) {
+        let hash = text::hash(id) | 1;
+        self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
+        // A long id that finds no room: the task is shown without one.
+        let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
     }
 
     /// Names the parent, before `publish`; 0 is nobody.
@@ -269,6 +294,12 @@ impl Drop for Writer {
         // Release: pairs with the Acquire of the next lock.
         self.slot.chunk.gate().store(self.unlock_to, Ordering::Release);
     }
+}
+
+#[inline(always)]
+fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
+    chunk.put(at, record::status_head(text.len(), delta));
+    record::put_text(text.as_bytes(), |offset, word| chunk.put(at + 1 + offset, word));
 }
 
 /// There is no more room for what was to be written.
@@ -363,6 +394,7 @@ impl Writer {
     }
 
     /// Adds a history entry: the newest ones push out older ones, but for the first.
+    #[cold]
     fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
         let limits = &self.slot.inner.limits;
         if self.cursor().entries() < limits.first_entries {
@@ -374,25 +406,39 @@ impl Writer {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
         let delta = self.stamp();
         let cursor = self.cursor();
         let words = 1 + record::words_for(text.len());
         let at = LOG + cursor.used();
-        let in_slot = !cursor.has(Cursor::SPILLED)
-            && at + words <= WORDS
-            && cursor.entries() < self.slot.inner.limits.first_entries
-            && delta < 1 << 48;
-        if !in_slot {
+        if delta >= 1 << 48 {
             return self.entry(&Record::status(text, delta));
         }
-        // What `entry` would do, in few steps: nearly every status ends here.
+        // What `entry` would do, in few steps: nearly every status ends in one of these two ways.
         let chunk = self.slot.chunk;
-        chunk.put(at, record::status_head(text.len(), delta));
-        record::put_text(text.as_bytes(), |offset, word| chunk.put(at + 1 + offset, word));
-        self.set_cursor(cursor.add_words(words).add_entry());
-        Ok(())
+        if cursor.entries() < self.slot.inner.limits.first_entries {
+            if !cursor.has(Cursor::SPILLED) && at + words <= WORDS {
+                write_status(chunk, at, text, delta);
+                self.set_cursor(cursor.add_words(words).add_entry());
+                return Ok(());
+            }
+        } else {
+            let tail = Tail(chunk.get(RING));
+            if let Some(index) = tail.index()
+                && tail.used() + words <= WORDS
+            {
+                let newest = self.slot.inner.slab.chunk(index);
+                write_status(newest, tail.used(), text, delta);
+                newest.put(STARTS, newest.get(STARTS) + 1);
+                chunk.put(RING_OLD, chunk.get(RING_OLD) + ONE_ENTRY);
+                // Release: pairs with the Acquire of readers, who then see the words below it.
+                chunk.word(RING).store(tail.add_words(words).0, Ordering::Release);
+                self.set_cursor(cursor.add_entry());
+                return Ok(());
+            }
+        }
+        self.entry(&Record::status(text, delta))
     }
 
     fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
@@ -435,14 +481,30 @@ impl Writer {
         &self,
         tail: Tail,
         record: &Record<'_>,
+        reuse: impl FnMut(Option<u32>) -> Option<u32>,
+    ) -> Result<Grown, NoRoom> {
+        let room = tail.index().map_or(0, |_| WORDS - tail.used());
+        let missing = record.words().saturating_sub(room).div_ceil(PAYLOAD_WORDS);
+        // At most 4 + 255 + 8191 bytes of record, so 38 chunks; but nearly always one, which needs no room for more.
+        if missing <= 1 {
+            self.append_chunks::<1>(tail, record, missing, reuse)
+        } else {
+            self.append_chunks::<40>(tail, record, missing, reuse)
+        }
+    }
+
+    #[inline(always)]
+    fn append_chunks<const MOST: usize>(
+        &self,
+        tail: Tail,
+        record: &Record<'_>,
+        mut missing: usize,
         mut reuse: impl FnMut(Option<u32>) -> Option<u32>,
     ) -> Result<Grown, NoRoom> {
         let inner = self.slot.inner;
         let words = record.words();
         let room = tail.index().map_or(0, |_| WORDS - tail.used());
-        let mut missing = words.saturating_sub(room).div_ceil(PAYLOAD_WORDS);
-        // At most 1 + 8446 bytes of record, so 38 chunks.
-        let mut fresh = [0_u32; 40];
+        let mut fresh = [0_u32; MOST];
         let count = missing;
         while missing > 0 {
             let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner.slab)) else {
@@ -520,6 +582,7 @@ impl Writer {
         }
     }
 
+    #[inline(always)]
     fn kept_first(&self) -> Option<u32> {
         (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
     }
@@ -529,6 +592,7 @@ impl Writer {
         self.slot.chunk.put(BOOK, book | first.map_or(0, |first| u64::from(first) + 1));
     }
 
+    #[inline(always)]
     fn attrs(&self) -> u64 {
         self.slot.chunk.get(BOOK) >> 32 & 0xffff
     }
@@ -604,11 +668,12 @@ impl Writer {
     }
 
     /// The newest record about an attribute, if it has a value.
-    #[inline]
+    #[inline(always)]
     fn find_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
         if self.slot.chunk.get(BOOK) & NAMES & name_bit(name) == 0 { None } else { self.look_for_attr(name) }
     }
 
+    #[inline(never)]
     fn look_for_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
         let mut found = None;
         self.each_record(|position, head, kept| {
@@ -629,9 +694,13 @@ impl Writer {
     }
 
     /// Sets an attribute to a text.
+    #[inline(always)]
     pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoRoom> {
         let old = self.find_attr(name);
-        self.replace(name, old, || self.log_texts(Head::attr_text(name.len(), value.len()), name, value))
+        self.check_room(old)?;
+        self.log_texts(Head::attr_text(name.len(), value.len()), name, value)?;
+        self.replaced(name, old);
+        Ok(())
     }
 
     /// Sets an attribute to a number.
@@ -646,21 +715,21 @@ impl Writer {
             value_at.chunk.put(value_at.at, value);
             return Ok(());
         }
-        self.replace(name, old, || self.log(&Record::attr_number(name, number_type, value)))
+        self.check_room(old)?;
+        self.log(&Record::attr_number(name, number_type, value))?;
+        self.replaced(name, old);
+        Ok(())
     }
 
-    /// Logs a value, and keeps the book about it.
-    #[inline]
-    fn replace(
-        &self,
-        name: &str,
-        old: Option<(Position, Head, bool)>,
-        log: impl FnOnce() -> Result<(), NoRoom>,
-    ) -> Result<(), NoRoom> {
-        if old.is_none() && self.attrs() >= self.slot.inner.limits.attrs {
-            return Err(NoRoom);
-        }
-        log()?;
+    /// Whether there may be one attribute more, if `old` is none of the same name.
+    #[inline(always)]
+    fn check_room(&self, old: Option<(Position, Head, bool)>) -> Result<(), NoRoom> {
+        if old.is_none() && self.attrs() >= self.slot.inner.limits.attrs { Err(NoRoom) } else { Ok(()) }
+    }
+
+    /// Keeps the book about a value that was logged.
+    #[inline(always)]
+    fn replaced(&self, name: &str, old: Option<(Position, Head, bool)>) {
         match old {
             Some((_, head, kept)) => self.count_garbage(head, kept),
             None => {
@@ -668,7 +737,6 @@ impl Writer {
                 chunk.put(BOOK, (chunk.get(BOOK) + ONE_ATTR) | name_bit(name));
             }
         }
-        Ok(())
     }
 
     pub(crate) fn unset(&self, name: &str) -> Result<(), NoRoom> {
@@ -834,6 +902,7 @@ impl Writer {
 }
 
 /// The first chunk of a cancel request's text.
+#[inline(always)]
 pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
     match word & 0xffff_ffff {
         0 | NO_CHAIN => None,

@@ -71,11 +71,15 @@ impl<'a> From<&'a String> for Value<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
-    let name = &*text::cut_counted(inner, name, inner.limits.name);
+    let limits = &inner.limits;
+    let value_len = if let Value::Text(value) = value { value.len() } else { 0 };
+    if name.len() > limits.name || value_len > limits.value {
+        return set_cut(writer, inner, name, value);
+    }
     let result = match value {
-        Value::Text(value) => writer.set_text(name, &text::cut_counted(inner, value, inner.limits.value)),
+        Value::Text(value) => writer.set_text(name, value),
         Value::I64(value) => writer.set_number(name, record::I64, value.cast_unsigned()),
         Value::U64(value) => writer.set_number(name, record::U64, value),
         Value::F64(value) => writer.set_number(name, record::F64, value.to_bits()),
@@ -86,6 +90,17 @@ fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
     }
 }
 
+#[cold]
+#[inline(never)]
+fn set_cut(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
+    text::with_cut(inner, name, inner.limits.name, |name| match value {
+        Value::Text(value) => {
+            text::with_cut(inner, value, inner.limits.value, |value| set(writer, inner, name, Value::Text(value)));
+        }
+        number => set(writer, inner, name, number),
+    });
+}
+
 #[inline]
 fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
     let Some((index, serial)) = slab::take_slot(inner.slab) else {
@@ -93,14 +108,10 @@ fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
         return None;
     };
     let slot = Slot::prepare(inner, index, serial, inner.cancellable.load(StdOrdering::Relaxed));
-    let write_id = |id: &str| {
-        slot.set_id_hash(text::hash(id));
-        // A long id that finds no room: the task is shown without one.
-        let _ = slot.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
-    };
     match id {
-        Some(id) => write_id(&text::cut_counted(inner, id, inner.limits.id)),
-        None => text::format(format_args!("task-{serial}"), write_id),
+        Some(id) if id.len() <= inner.limits.id => slot.set_id(id),
+        Some(id) => text::with_cut(inner, id, inner.limits.id, |id| slot.set_id(id)),
+        None => text::format(format_args!("task-{serial}"), |id| slot.set_id(id)),
     }
     Some(slot.chunk)
 }
@@ -127,7 +138,7 @@ impl TaskBuilder<'_> {
         self.chunk.map(|chunk| Slot { inner, chunk })
     }
 
-    #[inline]
+    #[inline(always)]
     fn write(&self, f: impl FnOnce(&Writer)) {
         if let Some(slot) = self.slot() {
             f(&slot.unpublished());
@@ -137,9 +148,10 @@ impl TaskBuilder<'_> {
     /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
     #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
-        let kind = text::cut_counted(self.inner, kind, self.inner.limits.name);
-        self.write(|writer| {
-            let _ = writer.log_texts(Head::text(record::KIND, kind.len()), &kind, "");
+        text::with_cut(self.inner, kind, self.inner.limits.name, |kind| {
+            self.write(|writer| {
+                let _ = writer.log_texts(Head::text(record::KIND, kind.len()), kind, "");
+            });
         });
         self
     }
@@ -147,8 +159,9 @@ impl TaskBuilder<'_> {
     /// Gives the task an attribute; the value is copied.
     #[inline(always)]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
-        let value = value.into();
-        self.write(|writer| set(writer, self.inner, name, value));
+        if let Some(slot) = self.slot() {
+            set(&slot.unpublished(), self.inner, name, value.into());
+        }
         self
     }
 
@@ -453,13 +466,26 @@ impl TaskHandle {
     /// [`Cancelled`], after the status was recorded.
     #[inline]
     pub fn status(&self, status: &str) -> Result<(), Cancelled> {
-        self.write(|writer, inner| {
-            let status = text::cut_counted(inner, status, inner.limits.status);
-            if let Err(NoRoom) = writer.status(&status) {
-                inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+        if let Some(slot) = self.slot {
+            if status.len() > slot.inner.limits.status {
+                return self.long_status(slot.inner, status);
             }
-        });
+            match slot.lock(self.serial) {
+                Some(writer) => {
+                    if let Err(NoRoom) = writer.status(status) {
+                        slot.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+                    }
+                }
+                None => late(slot.inner),
+            }
+        }
         self.checkpoint()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_status(&self, inner: &Inner, status: &str) -> Result<(), Cancelled> {
+        text::with_cut(inner, status, inner.limits.status, |status| self.status(status))
     }
 
     /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
@@ -516,7 +542,11 @@ impl TaskHandle {
     /// Sets an attribute; the value is copied. A number that replaces one of its type is written in place.
     #[inline]
     pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
-        let value = value.into();
+        self.set_value(name, value.into());
+    }
+
+    /// Once for all types of values, and not at each place where one is set.
+    fn set_value(&self, name: &str, value: Value<'_>) {
         self.write(|writer, inner| set(writer, inner, name, value));
     }
 
@@ -547,8 +577,8 @@ impl TaskHandle {
     /// Only the newest counts. Rate and time left are worked out by who looks.
     pub fn progress(&self, done: u64, total: u64, unit: &str) {
         self.write(|writer, inner| {
-            let unit = text::cut_counted(inner, unit, inner.limits.name);
-            if let Err(NoRoom) = writer.progress(done, total, &unit) {
+            let result = text::with_cut(inner, unit, inner.limits.name, |unit| writer.progress(done, total, unit));
+            if let Err(NoRoom) = result {
                 inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
             }
         });

@@ -1,7 +1,7 @@
 //! Texts on their way into a slot: cut to their limit, hashed, formatted without an allocation.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
 
@@ -26,14 +26,18 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
 }
 
-/// The same as `cut`, and what is cut is counted.
-#[inline]
-pub(crate) fn cut_counted<'t>(inner: &Inner, text: &'t str, limit: usize) -> Cow<'t, str> {
-    if text.len() <= limit {
-        return Cow::Borrowed(text);
-    }
+/// Hands `text` to `use_text`, cut to its limit; what is cut is counted.
+#[inline(always)]
+pub(crate) fn with_cut<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if text.len() <= limit { use_text(text) } else { with_cut_off(inner, text, limit, use_text) }
+}
+
+/// By itself, so that the common way stays short.
+#[cold]
+#[inline(never)]
+fn with_cut_off<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
     inner.lost.texts.fetch_add(1, Ordering::Relaxed);
-    Cow::Owned(cut_off(text, limit))
+    use_text(&cut_off(text, limit))
 }
 
 /// A hash of an id, for its tag.
@@ -55,49 +59,42 @@ pub(crate) fn hash(text: &str) -> u32 {
 }
 
 /// As much of a formatted text as anything here keeps.
-const BUFFER: usize = 8192;
+const MAX_FORMATTED: usize = 8192;
 
-struct Buffer {
-    bytes: Box<[u8]>,
-    len: usize,
-}
+struct Limited<'b>(&'b mut String);
 
-impl Write for Buffer {
+impl Write for Limited<'_> {
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.bytes.len() - self.len;
-        let fits = if text.len() <= room { text } else { &text[..floor(text, room)] };
-        self.bytes[self.len..self.len + fits.len()].copy_from_slice(fits.as_bytes());
-        self.len += fits.len();
-        // No error when it is full: the text is longer than any limit, and is cut to it.
-        if fits.len() < text.len() { Err(fmt::Error) } else { Ok(()) }
+        let room = MAX_FORMATTED - self.0.len();
+        if text.len() <= room {
+            self.0.push_str(text);
+            return Ok(());
+        }
+        // Longer than any limit: what fits is cut once more, and shows that it was.
+        self.0.push_str(&text[..floor(text, room)]);
+        Err(fmt::Error)
     }
 }
 
 std::thread_local! {
-    static BUFFERS: RefCell<Option<Buffer>> = const { RefCell::new(None) };
+    static BUFFER: Cell<String> = const { Cell::new(String::new()) };
 }
 
 /// Formats into this thread's buffer, and hands the text to `use_text`. No lock is held while user code formats, and a
 /// panic of it goes to its caller.
+#[inline]
 pub(crate) fn format<R>(args: fmt::Arguments<'_>, use_text: impl FnOnce(&str) -> R) -> R {
     if let Some(text) = args.as_str() {
         return use_text(text);
     }
     // Taken out meanwhile: the code that formats may itself set a status, and then gets a buffer of its own.
-    let mut buffer = BUFFERS
-        .try_with(|buffers| buffers.try_borrow_mut().ok()?.take())
-        .ok()
-        .flatten()
-        .unwrap_or_else(|| Buffer { bytes: vec![0; BUFFER].into_boxed_slice(), len: 0 });
-    buffer.len = 0;
+    let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
+    buffer.clear();
     // An error comes from a full buffer or from the value itself: what there is so far is shown.
-    let _ = buffer.write_fmt(args);
-    let result = use_text(std::str::from_utf8(&buffer.bytes[..buffer.len]).unwrap_or_default());
-    let _ = BUFFERS.try_with(|buffers| {
-        if let Ok(mut buffers) = buffers.try_borrow_mut() {
-            *buffers = Some(buffer);
-        }
-    });
+    let _ = Limited(&mut buffer).write_fmt(args);
+    let result = use_text(&buffer);
+    let _ = BUFFER.try_with(|kept| kept.set(buffer));
     result
 }
 
