@@ -48,7 +48,7 @@ fn naive_task(list: &naive::List) -> Sample {
     let a = clock.ticks();
     let task = work::naive_start(list, work::ID);
     let b = clock.ticks();
-    task.status("reading");
+    let _ = task.status("reading");
     let c = clock.ticks();
     drop(task);
     [b - a, c - b, clock.ticks() - c]

@@ -101,8 +101,7 @@ fn in_process(effort: Effort, report: &mut Report, list: &ProcessList, naive: &n
     let mut out = Vec::new();
     for _ in 0..effort.pick(5, 15) {
         snapshots.push(time(|| drop(black_box(list.snapshot()))));
-        jsons.push(time(|| json(list, &mut out)));
-        out.clear();
+        jsons.push(time(|| json(list)));
         naives.push(time(|| naive.json(&mut out)));
         out.clear();
     }
@@ -128,17 +127,17 @@ fn over_http(effort: Effort, report: &mut Report, list: &ProcessList, naive: &'s
 }
 
 /// As the server does it: in parts, without ever holding the whole.
-fn json(list: &ProcessList, out: &mut Vec<u8>) {
+fn json(list: &ProcessList) {
     let (mut scan, mut writer) = (list.scan(), ListWriter::new());
-    writer.begin(out);
+    writer.begin();
     while let Some(row) = scan.next() {
-        writer.row(out, row);
-        if out.len() > 64 << 10 {
-            black_box(&out);
-            out.clear();
+        writer.row(&row);
+        if writer.len() > 64 << 10 {
+            black_box(writer.take());
         }
     }
-    writer.end(out, 0);
+    writer.end(0);
+    black_box(writer.take());
 }
 
 fn time(work: impl FnOnce()) -> Duration {

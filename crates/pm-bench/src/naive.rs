@@ -1,17 +1,22 @@
-//! What one would write first: a map behind a lock, a lock per task, strings on the heap; the shape of the Go original.
+//! What one would write first, call for call as in the Go original: a map behind a lock, a lock per task, strings on the
+//! heap, a `serde_json` map of attributes, `chrono` for the dates.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
-use std::time::SystemTime;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-/// A task as the map holds it.
-pub struct Task {
-    attrs: HashMap<String, Value>,
-    history: Vec<(SystemTime, String)>,
-    cancel: bool,
+struct Task {
+    attrs: Map<String, Value>,
+    history: Vec<Entry>,
+    cancel: Option<String>,
+}
+
+struct Entry {
+    ts: DateTime<Utc>,
+    status: String,
 }
 
 /// The list.
@@ -28,16 +33,15 @@ pub struct Handle<'l> {
 }
 
 impl List {
-    /// Starts a task with attributes.
-    pub fn start(&self, id: &str, attrs: &[(&str, &str)]) -> Handle<'_> {
-        let attrs = attrs.iter().map(|&(name, value)| (name.to_owned(), Value::from(value))).collect();
-        let history = vec![(SystemTime::now(), "init".to_owned())];
-        let task = Arc::new(Mutex::new(Task { attrs, history, cancel: false }));
+    /// Starts a task.
+    pub fn start(&self, id: &str) -> Handle<'_> {
+        let history = vec![Entry { ts: Utc::now(), status: "init".to_owned() }];
+        let task = Arc::new(Mutex::new(Task { attrs: Map::new(), history, cancel: None }));
         self.tasks.write().expect("no panic under the lock").insert(id.to_owned(), Arc::clone(&task));
         Handle { list: self, id: id.to_owned(), task }
     }
 
-    /// Copies all tasks under the lock.
+    /// Copies all tasks, while nobody can start or end one.
     fn snapshot(&self) -> Answer {
         let tasks = self.tasks.read().expect("no panic under the lock");
         let procs = tasks
@@ -48,14 +52,14 @@ impl List {
                 Row {
                     id: id.clone(),
                     attrs: task.attrs.clone(),
-                    proc_time: first.0,
-                    status_time: last.0,
-                    status: last.1.clone(),
-                    cancelling: task.cancel,
+                    proc_time: first.ts,
+                    status_time: last.ts,
+                    status: last.status.clone(),
+                    cancelling: task.cancel.is_some(),
                 }
             })
             .collect();
-        Answer { procs, server_time: SystemTime::now() }
+        Answer { procs, server_time: Utc::now() }
     }
 
     /// Copies all tasks and writes them as JSON.
@@ -68,35 +72,41 @@ impl List {
 #[serde(rename_all = "camelCase")]
 struct Answer {
     procs: Vec<Row>,
-    #[serde(serialize_with = "date")]
-    server_time: SystemTime,
+    server_time: DateTime<Utc>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     id: String,
-    attrs: HashMap<String, Value>,
-    #[serde(serialize_with = "date")]
-    proc_time: SystemTime,
-    #[serde(serialize_with = "date")]
-    status_time: SystemTime,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    attrs: Map<String, Value>,
+    proc_time: DateTime<Utc>,
+    status_time: DateTime<Utc>,
     status: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     cancelling: bool,
 }
 
-fn date<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    let time = jiff::Timestamp::try_from(*time).map_err(serde::ser::Error::custom)?;
-    serializer.collect_str(&time)
-}
-
 impl Handle<'_> {
-    /// Says what the task is doing; tells whether it goes on.
-    pub fn status(&self, status: &str) -> bool {
+    /// Sets an attribute.
+    pub fn set(&self, name: &str, value: &str) {
         let mut task = self.task.lock().expect("no panic under the lock");
-        task.history.push((SystemTime::now(), status.to_owned()));
-        !task.cancel
+        task.attrs.insert(name.to_owned(), Value::from(value));
+    }
+
+    /// Says what the task is doing; the reason if it is to stop.
+    ///
+    /// # Errors
+    ///
+    /// The reason of a cancel.
+    pub fn status(&self, status: &str) -> Result<(), String> {
+        let mut task = self.task.lock().expect("no panic under the lock");
+        task.history.push(Entry { ts: Utc::now(), status: status.to_owned() });
+        match &task.cancel {
+            None => Ok(()),
+            Some(reason) => Err(reason.clone()),
+        }
     }
 }
 

@@ -37,14 +37,18 @@ pub fn whole(list: &ProcessList, id: &str) {
 
 /// Starts the task on the naive list.
 pub fn naive_start<'l>(list: &'l naive::List, id: &str) -> naive::Handle<'l> {
-    list.start(id, &ATTRS)
+    let task = list.start(id);
+    for (name, value) in ATTRS {
+        task.set(name, value);
+    }
+    task
 }
 
 /// Its three statuses.
 pub fn naive_statuses(task: &naive::Handle<'_>) {
-    task.status("reading");
-    task.status("querying");
-    task.status("sending");
+    let _ = task.status("reading");
+    let _ = task.status("querying");
+    let _ = task.status("sending");
 }
 
 /// An id of 16 characters for each number.

@@ -145,6 +145,7 @@ const MAX_ERROR: u64 = 2_000;
 impl Rate {
     const NANOSECONDS: Self = Self { zero: 0, scale: 1 << SCALE_BITS };
 
+    #[inline]
     fn nanos(self, ticks: u64) -> u64 {
         let since = u128::from(ticks.saturating_sub(self.zero));
         u64::try_from((since * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
@@ -204,11 +205,13 @@ impl Moment {
     }
 
     /// Nanoseconds from `ticks` to this moment; 0 for ticks that lie behind it.
+    #[inline]
     pub(crate) fn age_nanos(&self, ticks: u64) -> u64 {
         self.rate.nanos(self.ticks).saturating_sub(self.rate.nanos(ticks))
     }
 
     /// The date of `ticks` in nanoseconds since 1970; no later than this moment.
+    #[inline]
     pub(crate) fn unix_nanos_of(&self, ticks: u64) -> u64 {
         self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks)))
     }

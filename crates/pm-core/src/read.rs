@@ -216,6 +216,7 @@ pub struct Text<'a>(&'a [u8]);
 
 impl<'a> Text<'a> {
     /// The bytes: valid UTF-8.
+    #[inline]
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
@@ -304,21 +305,72 @@ pub struct Progress<'a> {
 pub struct TaskView<'a> {
     row: &'a [u8],
     moment: Moment,
+    // What one pass over the records found.
+    id: Text<'a>,
+    kind: Option<Text<'a>>,
+    newest: Option<RecordView<'a>>,
+    progress: Option<RecordView<'a>>,
+    attrs: Attrs<'a>,
+}
+
+/// When the task of a row started.
+pub(crate) fn started_ticks(row: &[u8]) -> u64 {
+    word(row, 1)
+}
+
+#[inline(always)]
+fn word(row: &[u8], at: usize) -> u64 {
+    row.get(at * 8..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }
 
 impl<'a> TaskView<'a> {
     pub(crate) fn new(row: &'a [u8], moment: Moment) -> Self {
-        Self { row, moment }
+        let lengths = word(row, 4);
+        let (log, ring) = (lengths as u32 as usize, (lengths >> 32) as usize);
+        let mut records = Records { bytes: &row[FACTS * 8..(FACTS + log) * 8] };
+        let mut view = Self {
+            row,
+            moment,
+            id: Text(&[]),
+            kind: None,
+            newest: None,
+            progress: None,
+            attrs: Attrs { records: Records { bytes: &[] }, left: 0, repeat: false },
+        };
+        let mut names = 0_u64;
+        loop {
+            let from_here = records;
+            let Some(record) = records.next() else { break };
+            match record.head.kind() {
+                record::ID => view.id = record.text(),
+                record::KIND => view.kind = Some(record.text()),
+                record::STATUS | record::FAR_STATUS | record::CANCEL_MARK => view.newest = Some(record),
+                record::PROGRESS => view.progress = Some(record),
+                _ => {
+                    if view.attrs.left == 0 {
+                        view.attrs.records = from_here;
+                    }
+                    view.attrs.left += 1;
+                    // The same name leaves the same bit; other names rarely do.
+                    let name = record.name().0;
+                    let ends = name.first().zip(name.last()).map_or(0, |(first, last)| first ^ last.rotate_left(3));
+                    let bit = 1 << ((usize::from(ends) + name.len()) % 64);
+                    view.attrs.repeat |= names & bit != 0;
+                    names |= bit;
+                }
+            }
+        }
+        let ring = Records { bytes: &row[(FACTS + log) * 8..(FACTS + log + ring) * 8] };
+        view.newest = ring.last().or(view.newest);
+        view
     }
 
     #[inline]
     fn word(&self, at: usize) -> u64 {
-        match self.row[at * 8..].first_chunk() {
-            Some(bytes) => u64::from_le_bytes(*bytes),
-            None => 0,
-        }
+        word(self.row, at)
     }
 
+    #[inline]
     fn cursor(&self) -> Cursor {
         Cursor(self.word(3))
     }
@@ -341,24 +393,28 @@ impl<'a> TaskView<'a> {
     }
 
     /// The number of this task: unique in the process, never used again.
+    #[inline]
     #[must_use]
     pub fn serial(&self) -> Serial {
         Serial::new(self.word(0))
     }
 
     /// The id the program chose; other live tasks may bear the same.
+    #[inline]
     #[must_use]
     pub fn id(&self) -> Text<'a> {
-        self.log().find(|record| record.head.kind() == record::ID).map_or(Text(&[]), |record| record.text())
+        self.id
     }
 
     /// The sort of task, as `GET /hosts/{id}`, if the program named one.
+    #[inline]
     #[must_use]
     pub fn kind(&self) -> Option<Text<'a>> {
-        self.log().find(|record| record.head.kind() == record::KIND).map(|record| record.text())
+        self.kind
     }
 
     /// The task that was current when this one started, or that was named as its parent. It may have ended since.
+    #[inline]
     #[must_use]
     pub fn parent(&self) -> Option<Serial> {
         Serial::from_u64(self.word(2))
@@ -371,13 +427,14 @@ impl<'a> TaskView<'a> {
     }
 
     /// When the task started, in nanoseconds since 1970.
+    #[inline]
     #[must_use]
     pub fn started_unix_nanos(&self) -> u64 {
         self.moment.unix_nanos_of(self.word(1))
     }
 
     pub(crate) fn started_ticks(&self) -> u64 {
-        self.word(1)
+        started_ticks(self.row)
     }
 
     /// How long the task has been running.
@@ -386,10 +443,7 @@ impl<'a> TaskView<'a> {
         Duration::from_nanos(self.moment.age_nanos(self.word(1)))
     }
 
-    fn newest(&self) -> Option<RecordView<'a>> {
-        self.ring().last().or_else(|| self.log().filter(|record| record.head.is_entry()).last())
-    }
-
+    #[inline]
     fn status_of(&self, record: Option<RecordView<'a>>) -> StatusText<'a> {
         match record {
             None => StatusText::Init,
@@ -398,21 +452,22 @@ impl<'a> TaskView<'a> {
         }
     }
 
+    #[inline]
     fn ticks_of(&self, record: Option<RecordView<'a>>) -> u64 {
         self.word(1).wrapping_add(record.map_or(0, |record| record.delta()))
     }
 
     /// What the task is doing, and when it said so, in nanoseconds since 1970.
+    #[inline]
     #[must_use]
     pub fn status_and_unix_nanos(&self) -> (StatusText<'a>, u64) {
-        let newest = self.newest();
-        (self.status_of(newest), self.moment.unix_nanos_of(self.ticks_of(newest)))
+        (self.status_of(self.newest), self.moment.unix_nanos_of(self.ticks_of(self.newest)))
     }
 
     /// What the task is doing.
     #[must_use]
     pub fn status(&self) -> StatusText<'a> {
-        self.status_of(self.newest())
+        self.status_of(self.newest)
     }
 
     /// When the task entered its status.
@@ -430,39 +485,43 @@ impl<'a> TaskView<'a> {
     /// How long the task has been in its status.
     #[must_use]
     pub fn status_age(&self) -> Duration {
-        Duration::from_nanos(self.moment.age_nanos(self.ticks_of(self.newest())))
+        Duration::from_nanos(self.moment.age_nanos(self.ticks_of(self.newest)))
     }
 
     /// Whether the task was asked to stop.
+    #[inline]
     #[must_use]
     pub fn is_cancelling(&self) -> bool {
         self.word(5) != 0
     }
 
     /// Whether the task can be asked to stop.
+    #[inline]
     #[must_use]
     pub fn is_cancellable(&self) -> bool {
         !self.cursor().has(Cursor::NOT_CANCELLABLE)
     }
 
     /// How far the task has come, if it said so.
+    #[inline]
     #[must_use]
     pub fn progress(&self) -> Option<Progress<'a>> {
-        let record = self.log().filter(|record| record.head.kind() == record::PROGRESS).last()?;
+        let record = self.progress?;
         let words = record.head.words();
         Some(Progress { done: record.word(words - 2), total: record.word(words - 1), unit: record.text() })
     }
 
     /// The attributes, each name once, in no given order.
+    #[inline]
     #[must_use]
     pub fn attrs(&self) -> Attrs<'a> {
-        Attrs { records: self.log() }
+        self.attrs
     }
 
     /// The attributes, sorted by the bytes of their names.
     #[must_use]
     pub fn attrs_sorted(&self) -> Vec<(Text<'a>, ValueView<'a>)> {
-        let mut all: Vec<_> = self.log().filter_map(RecordView::attr).collect();
+        let mut all: Vec<_> = self.attrs.records.filter_map(RecordView::attr).collect();
         // Stable, so that of one name the newest comes last; it is the one that counts.
         all.sort_by(|a, b| a.0.cmp(&b.0));
         let mut sorted: Vec<(Text<'a>, ValueView<'a>)> = Vec::with_capacity(all.len());
@@ -510,23 +569,30 @@ impl fmt::Debug for TaskView<'_> {
 }
 
 /// The attributes of a task; made by [`TaskView::attrs`].
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Attrs<'a> {
     records: Records<'a>,
+    /// Records about attributes that are still to come.
+    left: usize,
+    /// Some name may come twice.
+    repeat: bool,
 }
 
 impl<'a> Iterator for Attrs<'a> {
     type Item = (Text<'a>, ValueView<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (name, value) = self.records.find_map(RecordView::attr)?;
+        while self.left > 0 {
+            let Some((name, value)) = self.records.next()?.attr() else { continue };
+            self.left -= 1;
             // The newest record of a name counts. Names repeat only where a value was set again.
-            let superseded = self.records.filter_map(RecordView::attr).any(|(later, _)| later == name);
+            let superseded = self.repeat && self.records.filter_map(RecordView::attr).any(|(later, _)| later == name);
             if let (false, Some(value)) = (superseded, value) {
                 return Some((name, value));
             }
         }
+        None
     }
 }
 
@@ -548,22 +614,25 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct RecordView<'a> {
     head: Head,
     bytes: &'a [u8],
 }
 
 impl<'a> RecordView<'a> {
+    #[inline]
     fn word(&self, at: usize) -> u64 {
-        self.bytes.get(at * 8..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+        word(self.bytes, at)
     }
 
+    #[inline(always)]
     fn slice(&self, from: usize, len: usize) -> Text<'a> {
         Text(self.bytes.get(from..from + len).unwrap_or_default())
     }
 
     /// The text of an id, kind, status or progress record.
+    #[inline]
     fn text(&self) -> Text<'a> {
         self.slice(self.head.text_at(), self.head.text_len())
     }
@@ -576,12 +645,19 @@ impl<'a> RecordView<'a> {
         }
     }
 
+    /// The name in an attribute's record.
+    #[inline(always)]
+    fn name(&self) -> Text<'a> {
+        self.slice(self.head.text_at(), self.head.name_len())
+    }
+
     /// What the record says of an attribute: its value, or that it was removed.
+    #[inline]
     fn attr(self) -> Option<(Text<'a>, Option<ValueView<'a>>)> {
         if !self.head.is_attr() {
             return None;
         }
-        let name = self.slice(self.head.text_at(), self.head.name_len());
+        let name = self.name();
         let value = match self.head.kind() {
             record::TEXT => {
                 let from = self.head.text_at() + self.head.name_len();

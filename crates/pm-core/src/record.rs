@@ -36,7 +36,7 @@ pub(crate) const F64: u64 = 2;
 pub(crate) const BOOL: u64 = 3;
 
 /// The head of a record, taken apart.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Head(pub(crate) u64);
 
 impl Head {

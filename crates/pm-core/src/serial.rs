@@ -18,12 +18,14 @@ impl Serial {
     }
 
     /// The number.
+    #[inline]
     #[must_use]
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
     /// For numbers read from live tasks, which are never 0.
+    #[inline]
     pub(crate) fn new(number: u64) -> Self {
         Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MAX))
     }

@@ -73,7 +73,10 @@ impl Slab {
     pub(crate) fn obtain(max_bytes: usize) -> &'static Self {
         let segments = (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT);
         let mut retired = RETIRED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let free = retired.iter().position(|slab| slab.segments.len() == segments && slab.tally().live() == 0);
+        // The smallest one: all that it ever held is looked through for tasks.
+        let free = (0..retired.len())
+            .filter(|&at| retired[at].segments.len() == segments && retired[at].tally().live() == 0)
+            .min_by_key(|&at| retired[at].high.load(Ordering::Relaxed));
         match free {
             Some(at) => retired.swap_remove(at),
             None => Box::leak(Box::new(Self::new(segments))),

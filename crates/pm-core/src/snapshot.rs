@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::clock::Moment;
 use crate::list::{Inner, ProcessList};
-use crate::read::{Detail, Scratch, TaskView, copy_row};
+use crate::read::{Detail, Scratch, TaskView, copy_row, started_ticks};
 use crate::slot::{STARTED, acquire};
 
 /// Values of all tasks, copied at one moment; oldest task first.
@@ -27,11 +27,10 @@ impl Snapshot {
         let mut rows = Vec::with_capacity(live * 240);
         let mut order = Vec::with_capacity(live);
         let mut scratch = Scratch::default();
-        let moment = inner.timer.moment();
         inner.slab.each_tag(|index, _| {
             let start = rows.len();
             if copy_row(inner.slab, index, Detail::Newest, &mut scratch, &mut rows) {
-                order.push((TaskView::new(&rows[start..], moment).started_ticks(), start));
+                order.push((started_ticks(&rows[start..]), start));
             }
             true
         });
@@ -123,7 +122,7 @@ impl Scan {
             while let Some(index) = self.window.pop() {
                 self.row.clear();
                 if copy_row(slab, index, Detail::Newest, &mut self.scratch, &mut self.row)
-                    && TaskView::new(&self.row, self.moment).started_ticks() <= self.moment.ticks()
+                    && started_ticks(&self.row) <= self.moment.ticks()
                 {
                     return Some(TaskView::new(&self.row, self.moment));
                 }
@@ -146,16 +145,14 @@ impl Scan {
             if key.0 <= limit && self.seen.is_none_or(|seen| key > seen) {
                 keys.push(key);
                 if keys.len() == 2 * WINDOW {
-                    keys.select_nth_unstable(WINDOW);
-                    keys.truncate(WINDOW);
+                    keep_first(&mut keys);
                     self.complete = false;
                 }
             }
             true
         });
         if keys.len() > WINDOW {
-            keys.select_nth_unstable(WINDOW);
-            keys.truncate(WINDOW);
+            keep_first(&mut keys);
             self.complete = false;
         }
         keys.sort_unstable();
@@ -163,6 +160,14 @@ impl Scan {
         self.window.clear();
         self.window.extend(keys.iter().rev().map(|&(_, index)| index));
     }
+}
+
+/// The first tasks of a window, in any order. Slots are often in order already: that costs a look.
+fn keep_first(keys: &mut Vec<(u64, u32)>) {
+    if !keys.is_sorted() {
+        keys.select_nth_unstable(WINDOW);
+    }
+    keys.truncate(WINDOW);
 }
 
 impl fmt::Debug for Scan {

@@ -20,6 +20,7 @@
 
 mod body;
 mod id;
+mod out;
 pub mod rows;
 pub mod time;
 mod timestamp;

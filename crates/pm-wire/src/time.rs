@@ -5,32 +5,30 @@
 
 /// The length of `2026-11-24T04:03:36`.
 const SECONDS_LEN: usize = 19;
+/// The length of `2026-11-24T04:03:36.213750173Z`.
+const LONGEST: usize = 30;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// Appends the moment as RFC 3339 in UTC.
+/// A moment as text: RFC 3339 in UTC.
 ///
 /// `unix_nanos` counts nanoseconds since 1970. Digits of a second are written as far as they are not zero.
 ///
 /// ```
-/// let mut out = Vec::new();
-/// pm_wire::time::write_rfc3339(&mut out, 1_500_000_000);
-/// assert_eq!(out, b"1970-01-01T00:00:01.5Z");
+/// assert_eq!(pm_wire::time::rfc3339(1_500_000_000).as_str(), "1970-01-01T00:00:01.5Z");
 /// ```
-pub fn write_rfc3339(out: &mut Vec<u8>, unix_nanos: u64) {
-    out.extend_from_slice(&seconds_text(unix_nanos / NANOS_PER_SECOND));
-    write_fraction(out, (unix_nanos % NANOS_PER_SECOND) as u32);
+#[must_use]
+pub fn rfc3339(unix_nanos: u64) -> Rfc3339 {
+    Rfc3339::new(&seconds_text(unix_nanos / NANOS_PER_SECOND), (unix_nanos % NANOS_PER_SECOND) as u32)
 }
 
-/// Writes moments like [`write_rfc3339`], and remembers the text of the second it wrote last.
+/// Makes texts like [`rfc3339`], and remembers the second it made last.
 ///
 /// Moments of the same second, which are the rule in a list, then cost a copy and the digits after the point.
 ///
 /// ```
 /// let mut cache = pm_wire::time::Rfc3339Cache::new();
-/// let mut out = Vec::new();
-/// cache.write(&mut out, 0);
-/// assert_eq!(out, b"1970-01-01T00:00:00Z");
+/// assert_eq!(cache.text(0).as_str(), "1970-01-01T00:00:00Z");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Rfc3339Cache {
@@ -45,22 +43,66 @@ impl Rfc3339Cache {
         Self { second: 0, text: seconds_text(0) }
     }
 
-    /// Appends the moment, given in nanoseconds since 1970.
+    /// The moment as text, given in nanoseconds since 1970.
     #[inline]
-    pub fn write(&mut self, out: &mut Vec<u8>, unix_nanos: u64) {
+    #[must_use]
+    pub fn text(&mut self, unix_nanos: u64) -> Rfc3339 {
         let second = unix_nanos / NANOS_PER_SECOND;
         if second != self.second {
             self.text = seconds_text(second);
             self.second = second;
         }
-        out.extend_from_slice(&self.text);
-        write_fraction(out, (unix_nanos % NANOS_PER_SECOND) as u32);
+        Rfc3339::new(&self.text, (unix_nanos % NANOS_PER_SECOND) as u32)
     }
 }
 
 impl Default for Rfc3339Cache {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// A moment as text, on the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rfc3339 {
+    text: [u8; LONGEST],
+    len: usize,
+}
+
+impl Rfc3339 {
+    #[inline]
+    fn new(seconds: &[u8; SECONDS_LEN], nanos: u32) -> Self {
+        let mut text = *b"0000-00-00T00:00:00.000000000Z";
+        text[..SECONDS_LEN].copy_from_slice(seconds);
+        if nanos == 0 {
+            text[SECONDS_LEN] = b'Z';
+            return Self { text, len: SECONDS_LEN + 1 };
+        }
+        text[20] = b'0' + (nanos / 100_000_000) as u8;
+        text[21..23].copy_from_slice(&pair(nanos / 1_000_000));
+        text[23..25].copy_from_slice(&pair(nanos / 10_000));
+        text[25..27].copy_from_slice(&pair(nanos / 100));
+        text[27..29].copy_from_slice(&pair(nanos));
+        let mut end = LONGEST - 1;
+        while text[end - 1] == b'0' {
+            end -= 1;
+        }
+        text[end] = b'Z';
+        Self { text, len: end + 1 }
+    }
+
+    /// The text as bytes: ASCII.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[..self.len]
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        // Nothing but ASCII was put in.
+        std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
 
@@ -74,30 +116,8 @@ const PAIRS: [[u8; 2]; 100] = {
     pairs
 };
 
-fn pair(number: u64) -> [u8; 2] {
+fn pair(number: u32) -> [u8; 2] {
     PAIRS[(number % 100) as usize]
-}
-
-/// `.5Z`, or `Z` at a whole second.
-#[inline]
-fn write_fraction(out: &mut Vec<u8>, nanos: u32) {
-    if nanos == 0 {
-        out.push(b'Z');
-        return;
-    }
-    let mut text = *b".000000000Z";
-    let nanos = u64::from(nanos);
-    text[1] = b'0' + (nanos / 100_000_000) as u8;
-    text[2..4].copy_from_slice(&pair(nanos / 1_000_000));
-    text[4..6].copy_from_slice(&pair(nanos / 10_000));
-    text[6..8].copy_from_slice(&pair(nanos / 100));
-    text[8..10].copy_from_slice(&pair(nanos));
-    let mut end = 10;
-    while text[end - 1] == b'0' {
-        end -= 1;
-    }
-    text[end] = b'Z';
-    out.extend_from_slice(&text[..=end]);
 }
 
 fn seconds_text(second: u64) -> [u8; SECONDS_LEN] {
@@ -113,7 +133,7 @@ fn seconds_text(second: u64) -> [u8; SECONDS_LEN] {
         (14, of_day / 60 % 60),
         (17, of_day % 60),
     ] {
-        text[at..at + 2].copy_from_slice(&pair(number));
+        text[at..at + 2].copy_from_slice(&pair((number % 100) as u32));
     }
     text
 }
@@ -139,9 +159,7 @@ mod tests {
     use super::*;
 
     fn text(unix_nanos: u64) -> String {
-        let mut out = Vec::new();
-        write_rfc3339(&mut out, unix_nanos);
-        String::from_utf8(out).unwrap()
+        rfc3339(unix_nanos).as_str().to_owned()
     }
 
     fn expected(unix_nanos: u64) -> String {
@@ -158,13 +176,10 @@ mod tests {
     #[test]
     fn every_day_until_the_year_2554_is_the_same_as_in_jiff() {
         let mut cache = Rfc3339Cache::new();
-        let mut out = Vec::new();
         for day in 0..=u64::MAX / NANOS_PER_SECOND / SECONDS_PER_DAY {
             let nanos = day * SECONDS_PER_DAY * NANOS_PER_SECOND;
             assert_eq!(text(nanos), expected(nanos));
-            out.clear();
-            cache.write(&mut out, nanos);
-            assert_eq!(out, expected(nanos).as_bytes());
+            assert_eq!(cache.text(nanos).as_str(), expected(nanos));
         }
     }
 
@@ -178,10 +193,8 @@ mod tests {
             random ^= random << 17;
             // Every other moment is near the one before it, to meet the cache.
             let nanos = if round % 2 == 0 { random } else { random % (1 << (round % 63 + 1)) };
-            let mut out = Vec::new();
-            cache.write(&mut out, nanos);
-            assert_eq!(out, expected(nanos).as_bytes());
-            assert_eq!(text(nanos).as_bytes(), out);
+            assert_eq!(cache.text(nanos).as_str(), expected(nanos));
+            assert_eq!(text(nanos), expected(nanos));
         }
         for nanos in [0, 1, u64::MAX, u64::MAX - 1, 951_782_400 * NANOS_PER_SECOND, 4_107_542_399 * NANOS_PER_SECOND] {
             assert_eq!(text(nanos), expected(nanos));

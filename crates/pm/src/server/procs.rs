@@ -48,24 +48,21 @@ impl ListBody {
 
     fn write_part(&mut self) -> Vec<u8> {
         let Some(scan) = &mut self.scan else { return Vec::new() };
-        // Room for the row that goes beyond, so that only a very long one makes it grow.
-        let mut part = Vec::with_capacity(PART + PART / 16);
         if !self.begun {
             self.begun = true;
-            self.writer.begin(&mut part);
+            self.writer.begin();
         }
-        while part.len() < PART {
+        while self.writer.len() < PART {
             match scan.next() {
-                Some(task) => self.writer.row(&mut part, task),
+                Some(task) => self.writer.row(&task),
                 None => {
-                    let now = scan.moment().unix_nanos();
-                    self.writer.end(&mut part, now);
+                    self.writer.end(scan.moment().unix_nanos());
                     self.scan = None;
                     break;
                 }
             }
         }
-        part
+        self.writer.take()
     }
 }
 
@@ -86,9 +83,7 @@ pub(super) fn history(list: &ProcessList, id: &str, serial: Option<Serial>) -> R
     };
     // It may have ended meanwhile.
     let Some(history) = list.history(serial) else { return no_such_task(None) };
-    let mut text = Vec::new();
-    rows::write_history(&mut text, &history);
-    reply::json(text)
+    reply::json(rows::history(&history))
 }
 
 /// Asks a task to stop.

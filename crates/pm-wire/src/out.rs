@@ -1,0 +1,234 @@
+//! Bytes of JSON on their way out.
+//!
+//! A list is made of many short texts, and most of what it costs to write them is to ask whether there is room and to
+//! call for a copy. So the buffer has more room than was asked for, and short texts are copied in whole words.
+
+/// Room that is there after each text, for the literals that follow it.
+const SLACK: usize = 256;
+/// The size of a buffer at first, and after its content was taken.
+const SIZE: usize = 72 << 10;
+
+/// A buffer that grows at its end.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Out {
+    /// Initialised beyond what is in use.
+    bytes: Vec<u8>,
+    used: usize,
+}
+
+impl Out {
+    pub(crate) fn len(&self) -> usize {
+        self.used
+    }
+
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.truncate(std::mem::take(&mut self.used));
+        bytes
+    }
+
+    /// Makes room for so many bytes and some more.
+    #[inline(always)]
+    fn reserve(&mut self, more: usize) {
+        if self.bytes.len() - self.used < more + SLACK {
+            self.grow(more);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, more: usize) {
+        // Small answers stay small, and long lists get their whole buffer at the second step.
+        let size = if self.bytes.is_empty() { 4 << 10 } else { SIZE.max(2 * self.bytes.len()) };
+        self.bytes.resize(size.max(self.used + more + SLACK), 0);
+    }
+
+    /// Adds a text of known length, which needs no escaping.
+    #[inline(always)]
+    pub(crate) fn literal<const LEN: usize>(&mut self, text: &[u8; LEN]) {
+        self.reserve(0);
+        self.bytes[self.used..self.used + LEN].copy_from_slice(text);
+        self.used += LEN;
+    }
+
+    /// Adds a text that is mostly shorter than 33 bytes and needs no escaping.
+    #[inline(always)]
+    pub(crate) fn short(&mut self, text: &[u8]) {
+        self.reserve(text.len());
+        let to = &mut self.bytes[self.used..self.used + text.len()];
+        self.used += text.len();
+        match text.len() {
+            17..=32 => copy_ends::<16>(to, text),
+            8..=16 => copy_ends::<8>(to, text),
+            4..=7 => copy_ends::<4>(to, text),
+            2..=3 => copy_ends::<2>(to, text),
+            _ => to.copy_from_slice(text),
+        }
+    }
+
+    /// Adds a JSON string with its quotes. `text` must be UTF-8.
+    #[inline]
+    pub(crate) fn string(&mut self, text: &[u8]) {
+        self.literal(b"\"");
+        self.escaped(text);
+        self.literal(b"\"");
+    }
+
+    /// Adds the inside of a JSON string.
+    #[inline(always)]
+    pub(crate) fn escaped(&mut self, text: &[u8]) {
+        if is_plain(text) {
+            self.short(text);
+        } else {
+            self.escape(text);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn escape(&mut self, text: &[u8]) {
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut plain = 0;
+        let mut at = 0;
+        while at < text.len() {
+            let byte = text[at];
+            let mut code = *br"\u0000";
+            let (escape, taken): (&[u8], usize) = match byte {
+                b'"' => (br#"\""#, 1),
+                b'\\' => (br"\\", 1),
+                b'\n' => (br"\n", 1),
+                b'\r' => (br"\r", 1),
+                b'\t' => (br"\t", 1),
+                0..=0x1f => {
+                    code[4] = HEX[usize::from(byte >> 4)];
+                    code[5] = HEX[usize::from(byte & 0xf)];
+                    (&code, 1)
+                }
+                0xe2 if text[at..].starts_with("\u{2028}".as_bytes()) => (br"\u2028", 3),
+                0xe2 if text[at..].starts_with("\u{2029}".as_bytes()) => (br"\u2029", 3),
+                _ => {
+                    at += 1;
+                    continue;
+                }
+            };
+            self.short(&text[plain..at]);
+            self.short(escape);
+            at += taken;
+            plain = at;
+        }
+        self.short(&text[plain..]);
+    }
+
+    /// Adds a number in decimal.
+    #[inline]
+    pub(crate) fn number(&mut self, mut number: u64) {
+        let mut digits = [0; 20];
+        let mut at = digits.len();
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (number % 10) as u8;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        self.short(&digits[at..]);
+    }
+}
+
+/// Copies a text of `HALF` to `2 * HALF` bytes: its beginning and its end, which may overlap.
+#[inline(always)]
+fn copy_ends<const HALF: usize>(to: &mut [u8], text: &[u8]) {
+    if let (Some(to), Some(text)) = (to.first_chunk_mut::<HALF>(), text.first_chunk()) {
+        *to = *text;
+    }
+    if let (Some(to), Some(text)) = (to.last_chunk_mut::<HALF>(), text.last_chunk()) {
+        *to = *text;
+    }
+}
+
+/// Whether nothing in the text can need escaping: only ASCII, no control, quote or backslash. Eight bytes at a time.
+#[inline(always)]
+fn is_plain(text: &[u8]) -> bool {
+    let (words, _) = text.as_chunks::<8>();
+    if let Some(last) = text.last_chunk::<8>() {
+        return words.iter().chain([last]).fold(0, |found, word| found | suspects(u64::from_le_bytes(*word))) == 0;
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        let (low, high) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        return suspects(u64::from(low) | u64::from(high) << 32) == 0;
+    }
+    text.iter().all(|&byte| (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\')
+}
+
+/// The highest bit of each byte that is not plain; more of them when a byte below is not plain, never fewer.
+#[inline(always)]
+fn suspects(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    (word | word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\')) & (ONES << 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn string(text: &str) -> String {
+        let mut out = Out::default();
+        out.string(text.as_bytes());
+        String::from_utf8(out.take()).unwrap()
+    }
+
+    #[test]
+    fn strings_are_escaped_and_come_back_whole() {
+        for text in ["", "plain", "q\"b\\n\nr\rt\t\u{1}\u{1f}\u{7f}", "\u{2028}\u{2029}\u{2027}€ü", "<b>&\0"] {
+            let json = string(text);
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            assert!(!json.contains(['\u{2028}', '\u{2029}', '\n', '\0']), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_character_to_escape_is_found_at_any_place_in_texts_of_any_length() {
+        for length in 0..80 {
+            let plain: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
+            assert!(is_plain(plain.as_bytes()));
+            assert_eq!(string(&plain), format!("\"{plain}\""));
+            for at in 0..length {
+                for bad in ['"', '\\', '\0', '\n', '\u{1f}', 'é', '\u{2028}'] {
+                    let text = format!("{}{bad}{}", &plain[..at], &plain[at..]);
+                    assert!(!is_plain(text.as_bytes()), "{text:?}");
+                    assert_eq!(serde_json::from_str::<String>(&string(&text)).unwrap(), text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_that_is_not_plain_is_suspect_and_no_other() {
+        for byte in 0..=255_u8 {
+            let plain = (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\';
+            assert_eq!(is_plain(&[b'a', byte, b'a', b'a', b'a', b'a', b'a', b'a']), plain, "{byte}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_full() {
+        for number in [0, 9, 10, 12_345, u64::MAX] {
+            let mut out = Out::default();
+            out.number(number);
+            assert_eq!(out.take(), number.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn it_grows_as_needed_and_begins_anew_when_taken() {
+        let mut out = Out::default();
+        for length in [0, 1, 5_000, 100_000] {
+            let text = "x".repeat(length);
+            out.short(text.as_bytes());
+            assert_eq!(out.len(), length);
+            assert_eq!(out.take(), text.as_bytes());
+        }
+    }
+}
