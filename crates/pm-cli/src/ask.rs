@@ -17,6 +17,7 @@ use crate::clean;
 pub(crate) enum Exit {
     Ok = 0,
     Failure = 1,
+    Usage = 2,
     NotFound = 3,
     Refused = 4,
     Unreachable = 5,

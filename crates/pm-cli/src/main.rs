@@ -10,10 +10,11 @@ mod duration;
 mod table;
 mod verbs;
 
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use pm_client::Client;
 
 use ask::Exit;
@@ -32,27 +33,31 @@ Data goes to stdout, words to stderr.";
 
 /// See what is running in your programs, and stop it.
 #[derive(Debug, Parser)]
-#[command(name = "pm", after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "pm", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What the verbs that ask have in common.
+#[derive(Debug, Args)]
+struct Ask {
     /// Where to ask: host:port or http://host:port/prefix/; several with commas or by repeating
     #[arg(
         short,
         long = "endpoint",
         value_name = "ENDPOINT",
-        global = true,
         env = "PM_ENDPOINTS",
         value_delimiter = ',',
         default_value = "127.0.0.1:6680"
     )]
     endpoints: Vec<String>,
     /// How to show the answer
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// How long each endpoint may take in all, as 500ms, 10s or 2m
-    #[arg(long, value_name = "DURATION", global = true, default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
     timeout: Duration,
-    #[command(subcommand)]
-    verb: Verb,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -63,56 +68,67 @@ enum Output {
     Json,
 }
 
+/// Which task is meant.
+#[derive(Debug, Args)]
+struct Which {
+    /// The id of the task
+    id: String,
+    /// Which one, if several bear the id: `pm ls` shows it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    serial: Option<u64>,
+}
+
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the tasks that run now, oldest first
-    Ls,
+    Ls {
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Show what a task did so far
     History {
-        /// The id of the task
-        id: String,
-        /// Which one, if several bear the id: `pm ls` shows it
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-        serial: Option<u64>,
+        #[command(flatten)]
+        task: Which,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// Ask a task to stop
     Kill {
-        /// The id of the task
-        id: String,
-        /// Which one, if several bear the id: `pm ls` shows it
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-        serial: Option<u64>,
+        #[command(flatten)]
+        task: Which,
         /// Why, in as many words as you like; the task and its history get to know
         reason: Vec<String>,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// Run a small program with tasks to look at
     Demo(demo::Args),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Verb::Demo(args) = cli.verb {
-        return demo::run(args);
-    }
-    let clients = match clients(&cli.endpoints, cli.timeout) {
-        Ok(clients) => clients,
-        Err(error) => {
-            ask::say(&error);
-            // As for every other mistake on the command line.
-            return ExitCode::from(2);
+    let done = match Cli::parse().verb {
+        Verb::Demo(args) => return demo::run(args),
+        Verb::Ls { ask } => asked(&ask, verbs::ls),
+        Verb::History { task, ask } => asked(&ask, |clients, output| verbs::history(clients, &task, output)),
+        Verb::Kill { task, reason, ask } => {
+            asked(&ask, |clients, output| verbs::kill(clients, &task, &reason.join(" "), output))
         }
     };
-    let result = match &cli.verb {
-        Verb::Ls => verbs::ls(clients, cli.output),
-        Verb::History { id, serial } => verbs::history(clients, id, *serial, cli.output),
-        Verb::Kill { id, serial, reason } => verbs::kill(clients, id, *serial, &reason.join(" "), cli.output),
-        Verb::Demo(_) => Ok(Exit::Ok),
-    };
-    match result {
+    match done {
         Ok(exit) => exit.into(),
         Err(error) => {
             ask::say(&error.to_string());
             Exit::Failure.into()
+        }
+    }
+}
+
+fn asked(ask: &Ask, verb: impl FnOnce(Vec<Client>, Output) -> io::Result<Exit>) -> io::Result<Exit> {
+    match clients(&ask.endpoints, ask.timeout) {
+        Ok(clients) => verb(clients, ask.output),
+        Err(error) => {
+            ask::say(&error);
+            Ok(Exit::Usage)
         }
     }
 }

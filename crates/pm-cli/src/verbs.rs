@@ -8,11 +8,11 @@ use pm_client::{Client, ClientError};
 use pm_wire::{HistoryReply, TaskList, TaskRow, Timestamp};
 use serde_json::{Value, json};
 
-use crate::Output;
 use crate::ask::{self, Answer, Exit, Tally};
 use crate::clean;
 use crate::duration::show as age;
 use crate::table::{Table, screen};
+use crate::{Output, Which};
 
 /// Lists the tasks of all endpoints, oldest first.
 pub(crate) fn ls(clients: Vec<Client>, output: Output) -> io::Result<Exit> {
@@ -110,9 +110,9 @@ fn attrs(task: &TaskRow) -> String {
 }
 
 /// Shows what the task did, on every endpoint that knows it.
-pub(crate) fn history(clients: Vec<Client>, id: &str, serial: Option<u64>, output: Output) -> io::Result<Exit> {
+pub(crate) fn history(clients: Vec<Client>, task: &Which, output: Output) -> io::Result<Exit> {
     let answers = ask::all(clients, |client| {
-        let id = id.to_owned();
+        let (id, serial) = (task.id.clone(), task.serial);
         async move {
             match serial {
                 Some(serial) => client.history_of(&id, serial).await,
@@ -160,15 +160,9 @@ fn history_table(answers: &[Answer<HistoryReply>]) -> Table {
 }
 
 /// Asks the task to stop, wherever it is, and says where it was.
-pub(crate) fn kill(
-    clients: Vec<Client>,
-    id: &str,
-    serial: Option<u64>,
-    reason: &str,
-    output: Output,
-) -> io::Result<Exit> {
+pub(crate) fn kill(clients: Vec<Client>, task: &Which, reason: &str, output: Output) -> io::Result<Exit> {
     let answers = ask::all(clients, |client| {
-        let (id, reason) = (id.to_owned(), reason.to_owned());
+        let (id, serial, reason) = (task.id.clone(), task.serial, reason.to_owned());
         async move {
             match serial {
                 Some(serial) => client.cancel_one(&id, serial, &reason).await,
@@ -181,7 +175,8 @@ pub(crate) fn kill(
         Output::Table => {
             let mut text = String::new();
             for answer in answers.iter().filter(|answer| answer.result.is_ok()) {
-                let _ = writeln!(text, "{}", clean::line(&format!("cancel requested: {id} on {}", answer.endpoint)));
+                let _ =
+                    writeln!(text, "{}", clean::line(&format!("cancel requested: {} on {}", task.id, answer.endpoint)));
             }
             ask::print(&text)?;
         }
