@@ -1,60 +1,72 @@
-//! What a developer of pm runs: `cargo xtask test` before a change lands, `cargo xtask loom` for the models alone.
+//! What a developer of pm runs: `cargo xtask test` before a change lands, and its parts alone.
+//!
+//! | room | what |
+//! |---|---|
+//! | `step.rs` | running steps and other programs, the table at the end |
+//! | `check.rs` | the steps that are one call of cargo each, other processors, the bench |
+//! | `model.rs` | loom and Miri |
+//! | `budget.rs` | how many crates each of ours may bring; where `unsafe` may be |
+//! | `source.rs` | Rust source without comments and texts |
+//! | `deny.rs` | licences, sources and advisories of third-party crates |
+//! | `coverage.rs` | lines that tests run |
 
-use std::process::{Command, ExitCode};
-use std::time::Instant;
+mod budget;
+mod check;
+mod coverage;
+mod deny;
+mod model;
+mod source;
+mod step;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use step::Step;
 
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  test   all that must pass before a change lands: format, clippy, docs, loom, tests
-  loom   the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)";
+  test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
+            deny, loom, Miri (if installed), tests, a short bench; stops at the first failure
+  bench [--json FILE] [--quick] [SECTION...]
+            what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
+            bench --help names the sections
+  loom      the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)
+  miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
+  budget    how many third-party crates ours bring, and where `unsafe` is; fails beyond the limits
+  deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
+            installs cargo-deny into target/tools if it is missing, which takes minutes
+  coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
 
-/// A step: what it is called, the environment it needs, and the words for cargo.
-type Step = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
-
-const LOOM: Step = (
-    "loom",
-    &[("RUSTFLAGS", "--cfg loom")],
-    &["test", "--package=pm-core", "--release", "--test=loom", "--target-dir=target/loom", "--locked"],
-);
-
-const ALL: &[Step] = &[
-    ("format", &[], &["fmt", "--all", "--check"]),
-    ("clippy", &[], &["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny=warnings"]),
-    ("docs", &[("RUSTDOCFLAGS", "--deny=warnings")], &["doc", "--workspace", "--no-deps", "--locked", "--quiet"]),
-    LOOM,
-    ("tests", &[], &["test", "--workspace", "--locked"]),
-];
+Exit codes: 0 all passed, 1 something failed or could not run, 2 the command was not understood.";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["test"] => run(ALL),
-        ["loom"] => run(&[LOOM]),
+    // Stays where the caller is, so that FILE means what it says.
+    if let ["bench", rest @ ..] = &words[..] {
+        return check::bench(rest);
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    if let Err(error) = std::env::set_current_dir(root) {
+        eprintln!("{}: {error}", root.display());
+        return ExitCode::FAILURE;
+    }
+    let steps: &[Step] = match words[..] {
+        ["test"] => return step::run_all(&check::all()),
+        ["loom"] => &[("loom", model::loom)],
+        ["miri"] => &[("miri", model::miri_with_install)],
+        ["budget"] => &[("budget", budget::check)],
+        ["deny"] => &[("deny", deny::check)],
+        ["coverage"] => &[("coverage", coverage::measure)],
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
         _ => {
             eprintln!("{HELP}");
-            ExitCode::from(2)
+            return ExitCode::from(2);
         }
-    }
-}
-
-fn run(steps: &[Step]) -> ExitCode {
-    for (name, environment, words) in steps {
-        println!("== {name}: cargo {}", words.join(" "));
-        let begin = Instant::now();
-        let status = Command::new(env!("CARGO")).args(*words).envs(environment.iter().copied()).status();
-        match status {
-            Ok(status) if status.success() => println!("== {name}: passed in {:.0} s", begin.elapsed().as_secs_f64()),
-            Ok(_) => {
-                eprintln!("== {name}: failed");
-                return ExitCode::FAILURE;
-            }
-            Err(error) => {
-                eprintln!("== {name}: cargo could not be started: {error}");
-                return ExitCode::FAILURE;
-            }
-        }
-    }
-    ExitCode::SUCCESS
+    };
+    step::run_one(steps[0])
 }

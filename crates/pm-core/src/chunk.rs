@@ -9,7 +9,7 @@
 //! a task waits for two megabytes to be written.
 #![allow(unsafe_code)]
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, own};
 
 /// Words in a chunk: 256 bytes. The model checker tries all orders of fewer.
 pub(crate) const WORDS: usize = if cfg!(loom) { 14 } else { 32 };
@@ -48,8 +48,14 @@ pub(crate) struct Chunk {
 impl Chunk {
     /// A plain load: whether the word belongs to what else was read is for the caller to check.
     #[inline]
-    pub(crate) fn get(&self, at: usize) -> u64 {
+    pub(crate) fn peek(&self, at: usize) -> u64 {
         self.words[at].load(Ordering::Relaxed)
+    }
+
+    /// A writer's plain load of a word that it may store next: nobody else writes it meanwhile.
+    #[inline(always)]
+    pub(crate) fn get(&self, at: usize) -> u64 {
+        own(&self.words[at])
     }
 
     /// A plain store: the caller publishes it later with a release store elsewhere.

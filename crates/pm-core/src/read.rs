@@ -12,7 +12,7 @@ use crate::record::{self, Head};
 use crate::serial::Serial;
 use crate::slab::Slab;
 use crate::slot::{
-    self, CANCEL, CURSOR, Cursor, KEPT, LOG, PARENT, PAYLOAD, PLACE, Place, RING, STARTED, Tail, acquire,
+    self, CANCEL, CURSOR, Cursor, KEPT, LINKS, LOG, PARENT, PAYLOAD, PLACE, Place, RING, STARTED, Tail, acquire,
 };
 use crate::sync::{Ordering, fence, relax};
 
@@ -136,16 +136,22 @@ fn try_copy(
                 return Copied::Torn;
             }
             for at in PAYLOAD..WORDS {
-                push(out, &[part.get(at)]);
+                push(out, &[part.peek(at)]);
             }
-            next = slot::next_of(part);
+            next = slot::next_in(part.peek(LINKS));
             if out.len() - start > (1 << 20) {
                 return Copied::Torn;
             }
         }
     }
-    let facts =
-        [serial, chunk.get(STARTED), chunk.get(PARENT), cursor.0, log_words as u64 | (ring_words as u64) << 32, cancel];
+    let facts = [
+        serial,
+        chunk.peek(STARTED),
+        chunk.peek(PARENT),
+        cursor.0,
+        log_words as u64 | (ring_words as u64) << 32,
+        cancel,
+    ];
     for (to, word) in out[start..].chunks_exact_mut(8).zip(facts) {
         to.copy_from_slice(&word.to_le_bytes());
     }
@@ -156,10 +162,10 @@ fn try_copy(
         // Another task may be here by now: the next try takes it.
         return Copied::Torn;
     }
-    if kept.index().is_some() && Tail(chunk.get(KEPT)).version() != kept.version() && !last {
+    if kept.index().is_some() && Tail(chunk.peek(KEPT)).version() != kept.version() && !last {
         return Copied::Torn;
     }
-    if detail == Detail::History && chunk.get(CURSOR) != cursor.0 && !last {
+    if detail == Detail::History && chunk.peek(CURSOR) != cursor.0 && !last {
         return Copied::Torn;
     }
     Copied::Row
@@ -191,10 +197,10 @@ fn copy_chain(
         for (to, word) in words.iter_mut().zip(chunk.range(PAYLOAD, WORDS)) {
             *to = word.load(Ordering::Relaxed);
         }
-        let prev = slot::prev_of(chunk);
+        let prev = slot::prev_in(chunk.peek(LINKS));
         // Acquire: pairs with the Release fence before a chunk is used again.
         fence(Ordering::Acquire);
-        if chunk.get(PLACE) != place.0 || chunk.gate().load(Ordering::Relaxed) != owner {
+        if chunk.peek(PLACE) != place.0 || chunk.gate().load(Ordering::Relaxed) != owner {
             return false;
         }
         let block = Block { words, first: place.first() - PAYLOAD, used: used.max(PAYLOAD) - PAYLOAD };

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64 as StdAtomicU64;
 
 use crate::chunk::{Chunk, SEGMENT, SEGMENT_BYTES, Segment};
-use crate::sync::{AtomicU64, Mutex, Ordering};
+use crate::sync::{AtomicU64, Mutex, Ordering, own};
 
 /// Chunks that move between a magazine and the central store at a time.
 const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
@@ -47,7 +47,7 @@ impl Shard {
     #[inline]
     pub(crate) fn bump(&self, count: Count) {
         let cell = &self.counts[count as usize];
-        cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        cell.store(own(cell) + 1, Ordering::Relaxed);
     }
 }
 
@@ -152,7 +152,7 @@ impl Slab {
         if !into.is_empty() {
             return;
         }
-        let high = self.high.load(Ordering::Relaxed) as usize;
+        let high = own(&self.high) as usize;
         let segment = high / SEGMENT;
         if segment >= self.segments.len() {
             return;

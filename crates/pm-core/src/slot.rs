@@ -31,7 +31,7 @@ use crate::chunk::{Chunk, WORDS, mark};
 use crate::list::Inner;
 use crate::record::{self, Head, Record};
 use crate::slab;
-use crate::sync::{AtomicU64, Ordering, fence, relax};
+use crate::sync::{AtomicU64, Ordering, fence, own, relax};
 use crate::text;
 
 pub(crate) const CANCEL: usize = 1;
@@ -166,13 +166,21 @@ fn links(prev: Option<u32>, next: Option<u32>) -> u64 {
 }
 
 #[inline(always)]
-pub(crate) fn prev_of(chunk: &Chunk) -> Option<u32> {
-    (chunk.get(LINKS) as u32).checked_sub(1)
+pub(crate) fn prev_in(links: u64) -> Option<u32> {
+    (links as u32).checked_sub(1)
 }
 
 #[inline(always)]
-pub(crate) fn next_of(chunk: &Chunk) -> Option<u32> {
-    ((chunk.get(LINKS) >> 32) as u32).checked_sub(1)
+pub(crate) fn next_in(links: u64) -> Option<u32> {
+    ((links >> 32) as u32).checked_sub(1)
+}
+
+fn prev_of(chunk: &Chunk) -> Option<u32> {
+    prev_in(chunk.get(LINKS))
+}
+
+fn next_of(chunk: &Chunk) -> Option<u32> {
+    next_in(chunk.get(LINKS))
 }
 
 /// A slot and the task in it.
@@ -632,7 +640,7 @@ impl Writer {
         let slot = self.slot.chunk;
         let (mut at, end) = (LOG, LOG + self.cursor().used());
         while at < end {
-            let head = Head(slot.get(at));
+            let head = Head(slot.peek(at));
             visit(Position { chunk: slot, at }, head, false);
             at += head.words();
         }
@@ -641,7 +649,7 @@ impl Writer {
         let last = self.slot.inner.slab.chunk(last);
         let mut position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
         while !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
-            let head = Head(position.chunk.get(position.at));
+            let head = Head(position.chunk.peek(position.at));
             visit(position, head, true);
             position = self.step(position, head.words());
             if position.at >= WORDS {
@@ -652,7 +660,7 @@ impl Writer {
 
     fn word(&self, position: Position, offset: usize) -> u64 {
         let position = self.step(position, offset);
-        position.chunk.get(position.at)
+        position.chunk.peek(position.at)
     }
 
     /// Whether the text that begins `from` bytes into the record is `text`.
@@ -828,7 +836,7 @@ impl Writer {
     /// Stores a cancel request: the first one stays. Returns whether this is the first.
     pub(crate) fn request_cancel(&self, reason: &str) -> bool {
         let cancel = self.slot.chunk.word(CANCEL);
-        if cancel.load(Ordering::Relaxed) != 0 {
+        if own(cancel) != 0 {
             return false;
         }
         let chain = if reason.is_empty() {

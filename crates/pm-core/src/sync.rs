@@ -25,6 +25,15 @@ impl<T> Mutex<T> {
     }
 }
 
+/// Loads a word that nobody else writes meanwhile.
+///
+/// The model checker takes only the last access of a word for a rival of a store: a writer's own load right before its
+/// store would hide a reader's load from it. A read-modify-write does not.
+#[inline(always)]
+pub(crate) fn own(word: &AtomicU64) -> u64 {
+    if cfg!(loom) { word.fetch_add(0, Ordering::Relaxed) } else { word.load(Ordering::Relaxed) }
+}
+
 /// Waits a moment for another thread: first on the processor, later by giving the processor away.
 pub(crate) fn relax(round: u32) {
     #[cfg(loom)]
