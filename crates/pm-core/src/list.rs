@@ -5,27 +5,93 @@ use std::sync::atomic::{AtomicBool, AtomicU64 as StdAtomicU64, Ordering as StdOr
 use std::sync::{Arc, OnceLock};
 
 use crate::cancel::{CancelError, Cancelled};
-use crate::clock::{Moment, Timer};
+use crate::clock::{Clock, Moment, Timer};
 use crate::options::{Limits, Options};
 use crate::read::{Detail, History, Scratch, TaskView, copy_row};
 use crate::serial::Serial;
 use crate::slab::{Count, Slab, Tally};
 use crate::slot::Slot;
 use crate::snapshot::{Scan, Snapshot};
+use crate::sync::Mutex;
 use crate::task::{Task, TaskBuilder};
 use crate::text;
 
-/// What a list and its tasks share. It lives as long as the process, so that handles need no count of references; its
-/// slab, by far the larger part, goes to another list when this one is dropped and its tasks have ended.
+/// What a list and its tasks share. It lives as long as the process, so that handles need no count of references; when
+/// a list is dropped and its tasks have ended, the next list of the same options takes it over.
 pub(crate) struct Inner {
     pub(crate) slab: &'static Slab,
     /// What the slab had counted when this list took it over.
-    before: Tally,
+    before: Mutex<Tally>,
     pub(crate) timer: Timer,
+    clock: Clock,
     pub(crate) limits: Limits,
     pub(crate) cancellable: AtomicBool,
     pub(crate) enabled: AtomicBool,
     pub(crate) lost: Lost,
+}
+
+/// What dropped lists leave behind.
+struct LeftBehind {
+    /// To be taken over once their last tasks have ended.
+    lists: Vec<&'static Inner>,
+    /// Those whose memory went to a list of other options. A late handle may still come, so they stay.
+    husks: Vec<&'static Inner>,
+}
+
+static LEFT_BEHIND: std::sync::Mutex<LeftBehind> =
+    std::sync::Mutex::new(LeftBehind { lists: Vec::new(), husks: Vec::new() });
+
+impl Inner {
+    /// One for a new list: taken over if there is one that fits, in its memory if there is one as large, else new.
+    fn obtain(options: &Options) -> &'static Self {
+        let segments = Slab::segments_for(options.max_bytes);
+        let mut left = LEFT_BEHIND.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let free = (0..left.lists.len())
+            .filter(|&at| left.lists[at].slab.max_segments() == segments && left.lists[at].slab.tally().live() == 0)
+            // Of two that fit alike the smaller one: all that it ever held is looked through for tasks.
+            .min_by_key(|&at| (!left.lists[at].fits(options), left.lists[at].slab.bytes()));
+        let Some(at) = free else { return Self::allocate(Slab::allocate(segments), options) };
+        let found = left.lists.swap_remove(at);
+        if !found.fits(options) {
+            left.husks.push(found);
+            return Self::allocate(found.slab, options);
+        }
+        *found.before.lock() = found.slab.tally();
+        found.lost.forget();
+        found.cancellable.store(options.cancellable, StdOrdering::Relaxed);
+        found.enabled.store(true, StdOrdering::Relaxed);
+        found
+    }
+
+    fn allocate(slab: &'static Slab, options: &Options) -> &'static Self {
+        Box::leak(Box::new(Self {
+            slab,
+            before: Mutex::new(slab.tally()),
+            timer: Timer::new(&options.clock),
+            clock: options.clock.clone(),
+            limits: options.limits,
+            cancellable: AtomicBool::new(options.cancellable),
+            enabled: AtomicBool::new(true),
+            lost: Lost::default(),
+        }))
+    }
+
+    fn fits(&self, options: &Options) -> bool {
+        let same_clock = match (&self.clock, &options.clock) {
+            (Clock::Counter, Clock::Counter) | (Clock::System, Clock::System) => true,
+            // Each has a hand of its own.
+            _ => false,
+        };
+        same_clock && self.limits == options.limits
+    }
+
+    fn retire(&'static self) {
+        self.enabled.store(false, StdOrdering::Relaxed);
+        // Nothing outlives a model.
+        if !cfg!(loom) {
+            LEFT_BEHIND.lock().unwrap_or_else(std::sync::PoisonError::into_inner).lists.push(self);
+        }
+    }
 }
 
 /// What was cut, dropped or came too late.
@@ -37,6 +103,14 @@ pub(crate) struct Lost {
     pub(crate) texts: StdAtomicU64,
     pub(crate) late: StdAtomicU64,
     pub(crate) cancels: StdAtomicU64,
+}
+
+impl Lost {
+    fn forget(&self) {
+        for counter in [&self.tasks, &self.statuses, &self.attrs, &self.texts, &self.late, &self.cancels] {
+            counter.store(0, StdOrdering::Relaxed);
+        }
+    }
 }
 
 /// What a list has counted since it was made.
@@ -98,8 +172,7 @@ struct Owner(&'static Inner);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.enabled.store(false, StdOrdering::Relaxed);
-        Slab::retire(self.0.slab);
+        self.0.retire();
     }
 }
 
@@ -125,17 +198,7 @@ impl ProcessList {
     /// A list with options of its own.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        let slab = Slab::obtain(options.max_bytes);
-        let inner = Inner {
-            slab,
-            before: slab.tally(),
-            timer: Timer::new(&options.clock),
-            limits: options.limits,
-            cancellable: AtomicBool::new(options.cancellable),
-            enabled: AtomicBool::new(true),
-            lost: Lost::default(),
-        };
-        Self { owner: Arc::new(Owner(Box::leak(Box::new(inner)))) }
+        Self { owner: Arc::new(Owner(Inner::obtain(&options))) }
     }
 
     pub(crate) fn inner(&self) -> &'static Inner {
@@ -295,7 +358,7 @@ impl ProcessList {
     pub fn counters(&self) -> Counters {
         let Inner { slab, lost, .. } = self.inner();
         let get = |counter: &StdAtomicU64| counter.load(StdOrdering::Relaxed);
-        let counted = slab.tally().since(self.inner().before);
+        let counted = slab.tally().since(*self.inner().before.lock());
         let of = |count: Count| counted.0[count as usize];
         let (finished, failed) = (of(Count::Finished), of(Count::Failed));
         let (cancelled, aborted) = (of(Count::Cancelled), of(Count::Aborted));

@@ -24,7 +24,7 @@ pub struct Options {
 }
 
 /// The limits of one task. Lengths in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) id: usize,
     pub(crate) name: usize,

@@ -69,25 +69,18 @@ struct Central {
 }
 
 impl Slab {
-    /// A slab for a new list: one that no list needs any more, if there is one of this size, else a new one.
-    pub(crate) fn obtain(max_bytes: usize) -> &'static Self {
-        let segments = (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT);
-        let mut retired = RETIRED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        // The smallest one: all that it ever held is looked through for tasks.
-        let free = (0..retired.len())
-            .filter(|&at| retired[at].segments.len() == segments && retired[at].tally().live() == 0)
-            .min_by_key(|&at| retired[at].high.load(Ordering::Relaxed));
-        match free {
-            Some(at) => retired.swap_remove(at),
-            None => Box::leak(Box::new(Self::new(segments))),
-        }
+    /// How many segments a list may have that takes no more than this.
+    pub(crate) fn segments_for(max_bytes: usize) -> usize {
+        (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT)
     }
 
-    /// Leaves the slab to another list, once its last task has ended.
-    pub(crate) fn retire(slab: &'static Self) {
-        if !cfg!(loom) {
-            RETIRED.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(slab);
-        }
+    pub(crate) fn max_segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// A slab that grows to so many segments. It lives as long as the process.
+    pub(crate) fn allocate(segments: usize) -> &'static Self {
+        Box::leak(Box::new(Self::new(segments)))
     }
 
     fn new(segments: usize) -> Self {
@@ -183,9 +176,6 @@ impl Slab {
         tally
     }
 }
-
-/// Slabs whose lists are gone; tasks may still be running in them.
-static RETIRED: std::sync::Mutex<Vec<&'static Slab>> = std::sync::Mutex::new(Vec::new());
 
 /// What all threads counted for one list.
 #[derive(Clone, Copy)]
