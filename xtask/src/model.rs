@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::step::{Done, Outcome, cargo, pass, pass_and_look, pass_within, target_dir, works};
 
 /// Tests of pm-core beside the unit tests that are small enough for Miri, which is some hundred times slower.
-const MIRI_TESTS: [&str; 2] = ["behaviour", "model"];
+const MIRI_TESTS: [&str; 1] = ["promises"];
 
 /// `-Zmiri-disable-isolation` lets tests read the clocks. Strict provenance holds the few raw pointers to the letter.
 const MIRI_FLAGS: &str = "-Zmiri-strict-provenance -Zmiri-disable-isolation";

@@ -1,7 +1,7 @@
 //! Medians of many batches; what is to be compared takes turns, so that a noisy neighbour meets all alike.
 
 use std::sync::Barrier;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a batch should last: much longer than reading the clock, much shorter than a scheduler's time slice.
@@ -70,33 +70,25 @@ pub(crate) fn one_and_two(effort: Effort, work: &[&(dyn Fn(u64) + Sync)]) -> Vec
     rounds.iter_mut().map(|(one, two)| (median(one), median(two))).collect()
 }
 
+/// Each thread takes its own time: with as many threads as processors, who starts them is late to look at a clock.
 fn throughput(threads: usize, work: &(dyn Fn(u64) + Sync)) -> f64 {
     const CHUNK: u64 = 256;
-    let (stop, done, ready) = (AtomicBool::new(false), AtomicU64::new(0), Barrier::new(threads + 1));
-    let mut elapsed = Duration::ZERO;
-    std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| {
-                scope.spawn(|| {
-                    work(CHUNK);
-                    ready.wait();
-                    let mut mine = 0;
-                    while !stop.load(Ordering::Relaxed) {
-                        work(CHUNK);
-                        mine += CHUNK;
-                    }
-                    done.fetch_add(mine, Ordering::Relaxed);
-                })
-            })
-            .collect();
+    let (stop, ready) = (AtomicBool::new(false), Barrier::new(threads + 1));
+    let rate = || {
+        work(CHUNK);
         ready.wait();
-        let start = Instant::now();
+        let (begin, mut count) = (Instant::now(), 0);
+        while !stop.load(Ordering::Relaxed) {
+            work(CHUNK);
+            count += CHUNK;
+        }
+        count as f64 / begin.elapsed().as_nanos() as f64
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(rate)).collect();
+        ready.wait();
         std::thread::sleep(Duration::from_millis(12));
         stop.store(true, Ordering::Relaxed);
-        for worker in workers {
-            let _ = worker.join();
-        }
-        elapsed = start.elapsed();
-    });
-    elapsed.as_nanos() as f64 / done.load(Ordering::Relaxed).max(1) as f64
+        1.0 / workers.into_iter().map(|worker| worker.join().unwrap_or(f64::NAN)).sum::<f64>()
+    })
 }

@@ -28,7 +28,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             _ => format!("naive port, {tasks} live tasks"),
         };
         report.plain(name, per_task, "B/task", goal);
-        let goal = if what == "ours" { Goal::Most(4.0) } else { Goal::None };
+        let goal = if what == "ours" { Goal::Most(8.0) } else { Goal::None };
         report.plain(format!("{what}: peak while {tasks} are listed over HTTP"), growth, "MiB more", goal);
     }
 }

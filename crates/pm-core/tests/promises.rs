@@ -11,6 +11,9 @@ fn statuses(list: &ProcessList, task: TaskHandle) -> Vec<String> {
     list.history(task.serial()).unwrap().entries.into_iter().map(|entry| entry.status).collect()
 }
 
+/// How many segments a few tasks may need: there is room in one, but those for Miri are small.
+const SEGMENTS: u64 = if cfg!(miri) { 8 } else { 1 };
+
 /// A list that takes over nobody's memory: no other one is as large. And how much it takes at first.
 fn list_of_its_own(mebibytes: usize) -> (ProcessList, u64) {
     let list = ProcessList::with_options(Options::new().max_bytes(mebibytes << 20));
@@ -168,14 +171,16 @@ fn a_list_that_follows_another_begins_at_nothing() {
 // What is too much.
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn ten_thousand_attributes_are_cut_at_the_limit_and_counted() {
     let list = ProcessList::new();
     let (task, other) = (list.start("greedy"), list.task("other").attr("a", 1).start());
-    for number in 0..10_000 {
+    let count: u64 = 10_000;
+    for number in 0..count {
         task.set(&format!("name-{number}"), "value");
     }
     assert_eq!(list.view(task.serial(), |row| row.attrs().count()), Some(128));
-    assert_eq!(list.counters().attrs_dropped, 10_000 - 128);
+    assert_eq!(list.counters().attrs_dropped, count - 128);
     // One that is there can still be changed, and room that is made can be used.
     task.set("name-5", 5);
     task.unset("name-6");
@@ -187,10 +192,11 @@ fn ten_thousand_attributes_are_cut_at_the_limit_and_counted() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn a_million_statuses_take_bounded_memory_and_the_sum_is_right() {
     let (list, held) = list_of_its_own(100);
     let task = list.start("talkative");
-    let count: u64 = if cfg!(miri) { 1_000 } else { 1_000_000 };
+    let count: u64 = 1_000_000;
     for number in 0..count {
         pm_core::status!(task, "status {number}").unwrap();
     }
@@ -201,14 +207,15 @@ fn a_million_statuses_take_bounded_memory_and_the_sum_is_right() {
     assert_eq!(history.entries[16].status, format!("status {}", count - 112));
     assert_eq!(history.entries[127].status, format!("status {}", count - 1));
     assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
-    assert_eq!(list.counters().bytes_held, held);
+    assert!(list.counters().bytes_held <= held * SEGMENTS);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn an_attribute_set_again_and_again_takes_bounded_memory() {
     let (list, held) = list_of_its_own(110);
     let task = list.task("busy").attr("first", "stays").start();
-    let count: u64 = if cfg!(miri) { 300 } else { 100_000 };
+    let count: u64 = 100_000;
     for number in 0..count {
         task.set("text", &"x".repeat((number % 100) as usize));
         task.set("number", number);
@@ -221,13 +228,14 @@ fn an_attribute_set_again_and_again_takes_bounded_memory() {
         text,
         format!(r#"[("first", Text("stays")), ("number", U64({})), ("text", Text("{last}"))]"#, count - 1)
     );
-    assert_eq!(list.counters().bytes_held, held);
+    assert!(list.counters().bytes_held <= held * SEGMENTS);
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "too much for an interpreter")]
 fn texts_beyond_their_limits_are_cut_at_a_character_and_counted() {
     let list = ProcessList::new();
-    let long = "é🦀".repeat(5_000);
+    let long = "é🦀".repeat(if cfg!(miri) { 800 } else { 5_000 });
     let task = list.task(&long).kind(&long).attr(&long, &long).start();
     task.status(&long).unwrap();
     task.progress(1, 2, &long);
@@ -304,7 +312,7 @@ fn threads_come_and_go_and_leave_nothing() {
     }
     let counters = list.counters();
     assert_eq!((counters.live, counters.finished), (0, threads * tasks + 1));
-    assert_eq!(counters.bytes_held, held);
+    assert!(counters.bytes_held <= held * SEGMENTS);
 }
 
 // What user code may do to us.
@@ -431,7 +439,8 @@ fn ages_follow_the_clock_of_the_list() {
 fn the_same_entry_keeps_its_date_whenever_one_looks() {
     let list = ProcessList::new();
     let task = list.start("job");
-    let dates: Vec<_> = (0..1_000).map(|_| list.history(task.serial()).unwrap().entries[0].unix_nanos).collect();
+    let looks = if cfg!(miri) { 20 } else { 1_000 };
+    let dates: Vec<_> = (0..looks).map(|_| list.history(task.serial()).unwrap().entries[0].unix_nanos).collect();
     // The rate of the clock is worked out better now and then; it is never set anew at each look.
     let changes = dates.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(changes < 100, "{changes}");
