@@ -34,6 +34,8 @@ pub(crate) enum Count {
 }
 const COUNTS: usize = 6;
 
+// By itself in its cache lines, or threads would slow each other down.
+#[repr(align(128))]
 pub(crate) struct Shard {
     counts: [AtomicU64; COUNTS],
 }

@@ -19,7 +19,7 @@ fn list_of_its_own(mebibytes: usize) -> (ProcessList, u64) {
     let list = ProcessList::with_options(Options::new().max_bytes(mebibytes << 20));
     drop(list.start("first"));
     let held = list.counters().bytes_held;
-    assert!((2 << 20..3 << 20).contains(&held), "{held}");
+    assert!(cfg!(miri) || (2 << 20..3 << 20).contains(&held), "{held}");
     (list, held)
 }
 
