@@ -1,16 +1,11 @@
 //! Rows for people: columns aligned by the width on the screen, cut where a screen ends.
 
-use std::io::IsTerminal as _;
-
 use unicode_width::UnicodeWidthStr;
 
 use crate::clean;
 
 /// No column is cut below this, whatever the width of the terminal.
 const LEAST: usize = 8;
-/// When nobody says how wide the terminal is.
-const USUAL_WIDTH: usize = 120;
-
 /// A table of text. The cells are made safe to show on the way in.
 #[derive(Debug)]
 pub(crate) struct Table {
@@ -93,13 +88,11 @@ fn cut(text: &str, width: usize) -> String {
     out
 }
 
-/// How wide a line may be: what `COLUMNS` says or else 120 on a terminal, no limit in a pipe or a file.
+/// How wide a line may be: as wide as the terminal, no limit in a pipe or a file.
 pub(crate) fn screen() -> Option<usize> {
-    if !std::io::stdout().is_terminal() {
-        return None;
-    }
-    let told = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    Some(told.filter(|&columns| columns > 0).unwrap_or(USUAL_WIDTH))
+    let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;
+    // Some terminals do not know.
+    Some(usize::from(width.0)).filter(|&columns| columns > 0)
 }
 
 #[cfg(test)]
