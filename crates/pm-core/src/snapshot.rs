@@ -80,7 +80,7 @@ const WINDOW: usize = 65_536;
 
 /// All tasks that were live when the scan began, oldest first, one by one; a task that ends before its turn is left out.
 ///
-/// The memory it takes has a ceiling of about 2 MiB while it looks for the next tasks in order and 256 KiB otherwise,
+/// The memory it takes has a ceiling of about 4 MiB while it looks for the next tasks in order and 256 KiB otherwise,
 /// however many tasks there are; nothing of it holds up a task. A scan may rest between two tasks for as long as it likes.
 pub struct Scan {
     list: ProcessList,
