@@ -58,8 +58,8 @@ pub(crate) fn hash(text: &str) -> u32 {
     (hash >> 32) as u32
 }
 
-/// As much of a formatted text as anything here keeps.
-const MAX_FORMATTED: usize = 8192;
+/// As much of a formatted text as anything here keeps, and a character more, so that a cut is seen to be one.
+const MAX_FORMATTED: usize = crate::record::MAX_VALUE + 8;
 
 struct Limited<'b>(&'b mut String);
 
