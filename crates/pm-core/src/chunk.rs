@@ -21,22 +21,60 @@ pub(crate) const SEGMENT: usize = if cfg!(loom) {
 } else {
     8192
 };
-/// Bytes of one segment with its tags.
-pub(crate) const SEGMENT_BYTES: usize = SEGMENT * (WORDS + 1) * 8;
+/// Bytes of one segment with its tags and, at most, what waits for its tasks.
+pub(crate) const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + crate::watch::CELL_BYTES);
 
-/// Marks of word 0, in its two lowest bits; the serial of the owner lies above them.
+/// Marks of word 0, in its three lowest bits; the serial of the owner lies above them.
 pub(crate) mod mark {
-    /// Nobody's, or a task that ended.
-    pub(crate) const FREE: u64 = 0b00;
+    /// Nobody's.
+    pub(crate) const FREE: u64 = 0b000;
     /// Part of a task's chain.
-    pub(crate) const CHAIN: u64 = 0b01;
+    pub(crate) const CHAIN: u64 = 0b001;
     /// The slot of a live task.
-    pub(crate) const LIVE: u64 = 0b10;
+    pub(crate) const LIVE: u64 = 0b010;
     /// The slot of a live task that somebody writes to.
-    pub(crate) const LOCKED: u64 = 0b11;
+    pub(crate) const LOCKED: u64 = 0b011;
+    /// The slot of a task that ended and is kept for a while. Nobody writes to it.
+    pub(crate) const ENDED: u64 = 0b100;
 
+    #[inline(always)]
     pub(crate) const fn of(serial: u64, mark: u64) -> u64 {
-        serial << 2 | mark
+        serial << 3 | mark
+    }
+
+    #[inline(always)]
+    pub(crate) const fn serial(gate: u64) -> u64 {
+        gate >> 3
+    }
+
+    /// Whether a gate says that its slot holds a live task.
+    #[inline(always)]
+    pub(crate) const fn is_live(gate: u64) -> bool {
+        gate & 0b110 == LIVE
+    }
+}
+
+/// What a tag tells.
+pub(crate) mod tag {
+    /// The task is live; without it, it ended and is kept for a while.
+    pub(crate) const LIVE: u64 = 1 << 32;
+    /// Set in all, so that none is 0.
+    const TASK: u64 = 1 << 33;
+
+    #[inline(always)]
+    pub(crate) const fn of(hash: u32, serial: u64) -> u64 {
+        (hash as u64) << 32 | LIVE | TASK | (serial & 0xffff_ffff)
+    }
+
+    /// Whether the id of the task may have this hash.
+    #[inline(always)]
+    pub(crate) const fn has_hash(tag: u64, hash: u32) -> bool {
+        (tag >> 32) as u32 | 3 == hash | 3
+    }
+
+    #[inline(always)]
+    pub(crate) const fn has_serial(tag: u64, serial: u64) -> bool {
+        tag as u32 == serial as u32
     }
 }
 
@@ -83,7 +121,7 @@ impl Chunk {
 }
 
 /// Chunks and, for each, a tag: 0, or for the slot of a task the hash of its id (upper half) and the low half of its
-/// serial. Finding a task and skipping free chunks read only tags.
+/// serial. Finding a task and skipping free chunks read only tags. See [`tag`].
 #[derive(Clone, Copy)]
 pub(crate) struct Segment {
     pub(crate) tags: &'static [AtomicU64],

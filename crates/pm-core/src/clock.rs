@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::sync::Mutex;
+use crate::timer::{self, Agenda, Event};
 
 /// Which clock a list reads.
 ///
@@ -47,16 +48,34 @@ impl Clock {
 }
 
 /// The hand of a [`Clock::manual`]. Clones move the same clock.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ManualClock {
-    nanos: Arc<AtomicU64>,
+    hand: Arc<Hand>,
+}
+
+#[derive(Default)]
+struct Hand {
+    nanos: AtomicU64,
+    agenda: std::sync::Mutex<Agenda>,
 }
 
 impl ManualClock {
-    /// Moves the clock forward; whoever looks next sees the new time.
+    /// Moves the clock forward; whoever looks next sees the new time. Deadlines that are over by then are met, and graces
+    /// end, before this returns.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 2);
-        self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        let now = self.hand.nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
+        timer::happen_until(&self.hand.agenda, now);
+    }
+
+    fn now(&self) -> u64 {
+        self.hand.nanos.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManualClock").field("nanos", &self.now()).finish_non_exhaustive()
     }
 }
 
@@ -100,7 +119,26 @@ impl Timer {
             #[cfg(target_arch = "x86_64")]
             Source::Counter => counter(),
             Source::System => system_nanos(),
-            Source::Manual(hand) => hand.nanos.load(Ordering::Relaxed),
+            Source::Manual(hand) => hand.now(),
+        }
+    }
+
+    /// How many ticks this many nanoseconds are.
+    pub(crate) fn ticks_in(&self, nanos: u64) -> u64 {
+        let (_, rate) = self.rate();
+        let ticks = (u128::from(nanos) << SCALE_BITS) / u128::from(rate.scale.max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
+    /// Lets something happen after a while. False when it never will, as the system gives no thread.
+    pub(crate) fn schedule(&self, after: Duration, event: Event) -> bool {
+        let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        match &self.source {
+            Source::Manual(hand) => {
+                timer::lock(&hand.hand.agenda).add(hand.now().saturating_add(after), event);
+                true
+            }
+            _ => timer::add(system_nanos().saturating_add(after), event),
         }
     }
 
@@ -204,6 +242,16 @@ impl Moment {
         self.ticks
     }
 
+    /// Nanoseconds in so many ticks.
+    pub(crate) fn nanos_in(&self, ticks: u64) -> u64 {
+        Rate { zero: 0, ..self.rate }.nanos(ticks)
+    }
+
+    /// The time from one tick to a later one.
+    pub(crate) fn between(&self, from: u64, to: u64) -> Duration {
+        Duration::from_nanos(self.nanos_in(to.saturating_sub(from)))
+    }
+
     /// Nanoseconds from `ticks` to this moment; 0 for ticks that lie behind it.
     #[inline]
     pub(crate) fn age_nanos(&self, ticks: u64) -> u64 {
@@ -232,7 +280,7 @@ fn base() -> &'static Base {
     })
 }
 
-fn system_nanos() -> u64 {
+pub(crate) fn system_nanos() -> u64 {
     u64::try_from(base().instant.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 

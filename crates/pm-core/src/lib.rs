@@ -14,11 +14,14 @@
 //! | you want | look at |
 //! |---|---|
 //! | to name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
+//! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
 //! | to say what it does | [`Task::status`], [`status!`], [`Task::set`], [`Task::progress`] |
-//! | to hear that it is to stop | [`Task::checkpoint`], [`Cancelled`], [`run`] |
+//! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
+//! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
 //! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::history`] |
-//! | to stop a task | [`ProcessList::cancel`] |
+//! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
+//! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
 //!
 //! It knows no HTTP, JSON, runtime or logging, and depends on no other crate. It never makes a task wait for a reader,
@@ -27,8 +30,14 @@
 mod cancel;
 mod chunk;
 mod clock;
+mod ended;
+mod future;
+mod histogram;
+mod hooks;
+mod kinds;
 mod list;
 mod options;
+mod outcome;
 mod read;
 mod record;
 mod serial;
@@ -38,12 +47,21 @@ mod snapshot;
 mod sync;
 mod task;
 mod text;
+mod timer;
+mod tree;
+mod watch;
 
-pub use cancel::{CancelError, Cancelled};
+pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
+pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, protect};
+pub use histogram::{Bucket, Latency};
+pub use hooks::Subscription;
+pub use kinds::{KindStats, StatusTime};
 pub use list::{Counters, ProcessList, global};
 pub use options::Options;
-pub use read::{Attrs, Entry, History, Progress, StatusText, TaskView, Text, ValueView};
+pub use outcome::Outcome;
+pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
-pub use task::{Entered, Task, TaskBuilder, TaskHandle, Value, current, run, start, task, unnamed};
+pub use task::{Entered, Task, TaskBuilder, TaskHandle, Value, current, run, run_sync, start, task, unnamed};
+pub use watch::{Asked, Hearing, Within};

@@ -1,20 +1,28 @@
 //! The process list: all live tasks of a program, or of a part of it.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
-use crate::cancel::{CancelError, Cancelled};
+use crate::cancel::{CancelError, CancelRequest, Cancelled, Request, Target, Verdict};
+use crate::chunk::tag;
 use crate::clock::{Clock, Moment, Timer};
+use crate::future::Running;
+use crate::hooks::{Hooks, Subscription};
+use crate::kinds::KindStats;
 use crate::options::{Limits, Options};
-use crate::read::{Detail, History, Scratch, TaskView, copy_row};
+use crate::read::{Detail, History, Scratch, TaskView, Wanted, copy_row};
 use crate::serial::Serial;
 use crate::slab::{Count, Slab, Tally};
-use crate::slot::Slot;
+use crate::slot::{Slot, Writer};
 use crate::snapshot::{Scan, Snapshot};
 use crate::sync::Mutex;
 use crate::task::{Task, TaskBuilder};
 use crate::text;
+use crate::tree::{self, Banned};
+use crate::watch::Asked;
 
 /// What a list and its tasks share. It lives as long as the process, so that handles need no count of references; when
 /// a list is dropped and its tasks have ended, the next list of the same options takes it over.
@@ -28,6 +36,11 @@ pub(crate) struct Inner {
     pub(crate) cancellable: AtomicBool,
     pub(crate) enabled: AtomicBool,
     pub(crate) lost: Lost,
+    pub(crate) hooks: Hooks,
+    /// Cancelled tasks that have ended.
+    pub(crate) banned: Mutex<Banned>,
+    /// Tasks with smaller serials are those of a list that had the memory before.
+    first_serial: StdAtomicU64,
 }
 
 /// What dropped lists leave behind.
@@ -50,14 +63,17 @@ impl Inner {
             .filter(|&at| left.lists[at].slab.max_segments() == segments && left.lists[at].slab.tally().live() == 0)
             // Of two that fit alike the smaller one: all that it ever held is looked through for tasks.
             .min_by_key(|&at| (!left.lists[at].fits(options), left.lists[at].slab.bytes()));
-        let Some(at) = free else { return Self::allocate(Slab::allocate(segments), options) };
+        let Some(at) = free else { return Self::allocate(Slab::allocate(segments, &options.limits), options) };
         let found = left.lists.swap_remove(at);
         if !found.fits(options) {
             left.husks.push(found);
-            return Self::allocate(found.slab, options);
+            return Self::allocate(found.slab, options).renewed();
         }
         *found.before.lock() = found.slab.tally();
         found.lost.forget();
+        found.hooks.forget();
+        *found.banned.lock() = Banned::default();
+        found.renewed();
         found.cancellable.store(options.cancellable, StdOrdering::Relaxed);
         found.enabled.store(true, StdOrdering::Relaxed);
         found
@@ -73,7 +89,20 @@ impl Inner {
             cancellable: AtomicBool::new(options.cancellable),
             enabled: AtomicBool::new(true),
             lost: Lost::default(),
+            hooks: Hooks::new(),
+            banned: Mutex::default(),
+            first_serial: StdAtomicU64::new(0),
         }))
+    }
+
+    /// Made from what another list left.
+    fn renewed(&'static self) -> &'static Self {
+        self.first_serial.store(self.slab.renew(self), StdOrdering::Relaxed);
+        self
+    }
+
+    pub(crate) fn first_serial(&self) -> u64 {
+        self.first_serial.load(StdOrdering::Relaxed)
     }
 
     fn fits(&self, options: &Options) -> bool {
@@ -103,11 +132,17 @@ pub(crate) struct Lost {
     pub(crate) texts: StdAtomicU64,
     pub(crate) late: StdAtomicU64,
     pub(crate) cancels: StdAtomicU64,
+    /// Tasks that were asked to stop and have ended, and those of them whose future was dropped.
+    pub(crate) cancelled_ends: StdAtomicU64,
+    pub(crate) forced: StdAtomicU64,
+    /// Panics of hooks and wakers.
+    pub(crate) panics: StdAtomicU64,
 }
 
 impl Lost {
     fn forget(&self) {
-        for counter in [&self.tasks, &self.statuses, &self.attrs, &self.texts, &self.late, &self.cancels] {
+        let Self { tasks, statuses, attrs, texts, late, cancels, cancelled_ends, forced, panics } = self;
+        for counter in [tasks, statuses, attrs, texts, late, cancels, cancelled_ends, forced, panics] {
             counter.store(0, StdOrdering::Relaxed);
         }
     }
@@ -119,6 +154,9 @@ impl Lost {
 pub struct Counters {
     /// Tasks that are running.
     pub live: u64,
+    /// The most tasks that ran at once. Looked at whenever a thread takes 32 slots, and here: it may miss up to 31 tasks
+    /// of each thread.
+    pub peak: u64,
     /// Tasks that were started and shown.
     pub started: u64,
     /// Tasks that ended as finished.
@@ -129,6 +167,18 @@ pub struct Counters {
     pub cancelled: u64,
     /// Tasks that ended in a panic.
     pub aborted: u64,
+    /// Tasks whose future was dropped by its owner before it was done.
+    pub dropped: u64,
+    /// Tasks that were asked to stop and are still running.
+    pub cancelling: u64,
+    /// Cancelled tasks whose future was dropped for it.
+    pub forced: u64,
+    /// Ended tasks that are no longer kept.
+    pub ended_let_go: u64,
+    /// Tasks that ended and whose kind came after the [limit](Options::max_kinds) was reached.
+    pub kinds_dropped: u64,
+    /// Panics of hooks and wakers, which went no further.
+    pub panics_caught: u64,
     /// Tasks that ran but were not shown, because the list was full.
     pub not_shown: u64,
     /// Statuses that were not recorded for lack of memory.
@@ -221,6 +271,11 @@ impl ProcessList {
         self.task(id).start()
     }
 
+    /// Runs a future as a task that is no more than its id. See [`TaskBuilder::run`].
+    pub fn run<F: Future>(&self, id: &str, future: F) -> Running<F> {
+        self.task(id).run(future)
+    }
+
     /// Runs `f` as a task: it is current on this thread meanwhile, and a cancel that unwinds stops here.
     ///
     /// # Errors
@@ -230,8 +285,8 @@ impl ProcessList {
     /// # Panics
     ///
     /// A panic of `f` goes on; the task ends as aborted.
-    pub fn run<T>(&self, id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
-        self.task(id).run(f)
+    pub fn run_sync<T>(&self, id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        self.task(id).run_sync(f)
     }
 
     /// All live tasks, oldest first.
@@ -261,20 +316,55 @@ impl ProcessList {
         self.find_slots(id).into_iter().map(|(_, serial)| serial).collect()
     }
 
+    /// The tasks with this id that ended and are kept, in order of their end.
+    #[must_use]
+    pub fn find_ended(&self, id: &str) -> Snapshot {
+        let id = text::cut(id, self.inner().limits.id);
+        Snapshot::take_ended(self.inner(), |task| task.id().as_bytes() == id.as_bytes())
+    }
+
+    /// The tasks that ended and are kept, in order of their end.
+    ///
+    /// How many are kept, and for how long, is told by [`Options::keep_ended`] and what follows it. Their
+    /// [outcome](TaskView::outcome) is known; what [`history`](Self::history) tells of them ends with it.
+    ///
+    /// ```
+    /// use pm_core::{Outcome, ProcessList};
+    ///
+    /// let list = ProcessList::new();
+    /// list.start("import-42").fail("no such file");
+    /// let ended = list.ended();
+    /// assert_eq!(ended.get(0).unwrap().outcome(), Some(Outcome::Failed));
+    /// ```
+    #[must_use]
+    pub fn ended(&self) -> Snapshot {
+        Snapshot::take_ended(self.inner(), |_| true)
+    }
+
+    /// What the tasks of each kind have in common: outcomes, how long they took, where their time went; the kind with the
+    /// most tasks first.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<KindStats> {
+        let inner = self.inner();
+        let mut running: HashMap<u32, u64> = HashMap::new();
+        inner.slab.each_live(|index| *running.entry(Slot::at(inner, index).kind_number()).or_default() += 1);
+        inner.slab.kinds().collect(&running, &inner.timer.moment())
+    }
+
     fn find_slots(&self, id: &str) -> Vec<(u32, Serial)> {
         let inner = self.inner();
         // An id that was too long was cut: so is the one that is looked for.
         let id = text::cut(id, inner.limits.id);
-        let hash = text::hash(&id) | 1;
+        let hash = text::hash(&id);
         let mut scratch = Scratch::default();
         let mut row = Vec::new();
         let mut found = Vec::new();
-        let moment = inner.timer.moment();
+        let (moment, kinds) = (inner.timer.moment(), inner.slab.kinds());
         inner.slab.each_tag(|index, tag| {
-            if (tag >> 32) as u32 == hash {
+            if tag & tag::LIVE != 0 && tag::has_hash(tag, hash) {
                 row.clear();
-                if copy_row(inner.slab, index, Detail::Newest, &mut scratch, &mut row) {
-                    let task = TaskView::new(&row, moment);
+                if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+                    let task = TaskView::new(&row, moment, &kinds);
                     if task.id().as_bytes() == id.as_bytes() {
                         found.push((task.started_ticks(), index, task.serial()));
                     }
@@ -286,44 +376,46 @@ impl ProcessList {
         found.into_iter().map(|(_, index, serial)| (index, serial)).collect()
     }
 
-    fn find_serial(&self, serial: Serial) -> Option<(Slot, u32)> {
+    fn find_serial(&self, serial: Serial) -> Option<Slot> {
         let inner = self.inner();
-        let low = serial.get() as u32;
         let mut found = None;
         inner.slab.each_tag(|index, tag| {
-            if tag as u32 == low {
-                let slot = Slot { inner, chunk: inner.slab.chunk(index) };
-                found = slot.is_live(serial.get()).then_some((slot, index));
+            if tag::has_serial(tag, serial.get()) {
+                let slot = Slot::at(inner, index);
+                found = slot.is_of(serial.get()).then_some(slot);
             }
             found.is_none()
         });
-        found
+        found.filter(|_| serial.get() >= inner.first_serial())
     }
 
-    /// The history of a live task; `None` when it has ended.
+    /// The history of a task that is live, or ended and is kept; `None` when there is no such task (any more).
     #[must_use]
     pub fn history(&self, serial: Serial) -> Option<History> {
         self.read(serial, Detail::History, |task| task.history(self.inner().limits.newest_entries))
     }
 
-    /// Looks at one live task; `None` when it has ended.
+    /// Looks at one task that is live, or ended and is kept; `None` when there is no such task (any more).
     pub fn view<R>(&self, serial: Serial, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
         self.read(serial, Detail::Newest, look)
     }
 
     fn read<R>(&self, serial: Serial, detail: Detail, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
-        let (slot, index) = self.find_serial(serial)?;
+        let slot = self.find_serial(serial)?;
         let mut row = Vec::new();
-        if !copy_row(slot.inner.slab, index, detail, &mut Scratch::default(), &mut row) {
-            return None;
-        }
-        let task = TaskView::new(&row, slot.inner.timer.moment());
+        // Live first: it may end in between, but what ended never lives again.
+        [Wanted::Live, Wanted::Ended]
+            .into_iter()
+            .find(|&wanted| copy_row(slot, wanted, detail, &mut Scratch::default(), &mut row))?;
+        let kinds = slot.inner.slab.kinds();
+        let task = TaskView::new(&row, slot.inner.timer.moment(), &kinds);
         (task.serial() == serial).then(|| look(task))
     }
 
     /// Asks the task with this id to stop, and returns its serial once the request is recorded.
     ///
-    /// The task hears it at its next status or checkpoint. Asking again is harmless: the first reason is kept.
+    /// The task hears it at its next status or checkpoint; one that [runs as a future](TaskBuilder::run) is dropped where
+    /// it awaits. So are all tasks below it. Asking again is harmless: the first reason is kept.
     ///
     /// # Errors
     ///
@@ -331,16 +423,9 @@ impl ProcessList {
     /// - [`CancelError::NotCancellable`]: the task was started so.
     /// - [`CancelError::Ambiguous`]: several live tasks bear the id; use [`cancel_serial`](Self::cancel_serial).
     pub fn cancel(&self, id: &str, reason: &str) -> Result<Serial, CancelError> {
-        match self.find_slots(id)[..] {
-            [] => Err(CancelError::NotFound),
-            [(index, serial)] => {
-                let inner = self.inner();
-                let slot = Slot { inner, chunk: inner.slab.chunk(index) };
-                cancel_slot(slot, serial, reason)?;
-                Ok(serial)
-            }
-            ref several => Err(CancelError::Ambiguous { serials: several.iter().map(|&(_, serial)| serial).collect() }),
-        }
+        let (slot, serial) = self.find_target(id.into())?;
+        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _, _| ())?;
+        Ok(serial)
     }
 
     /// Asks exactly this task to stop. See [`cancel`](Self::cancel).
@@ -349,8 +434,94 @@ impl ProcessList {
     ///
     /// [`CancelError::NotFound`] or [`CancelError::NotCancellable`].
     pub fn cancel_serial(&self, serial: Serial, reason: &str) -> Result<(), CancelError> {
-        let (slot, _) = self.find_serial(serial).ok_or(CancelError::NotFound)?;
-        cancel_slot(slot, serial, reason)
+        let (slot, serial) = self.find_target(serial.into())?;
+        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _, _| ()).map(drop)
+    }
+
+    /// Asks a task to stop if it is as expected; what this returns waits for what comes of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cancel`](Self::cancel), and what was found instead of what the request expects.
+    pub fn request_cancel<'t>(
+        &self,
+        target: impl Into<Target<'t>>,
+        request: &CancelRequest<'_>,
+    ) -> Result<Asked, CancelError> {
+        let (slot, serial) = self.find_target(target.into())?;
+        slot.request_cancel(serial.get(), request)
+    }
+
+    /// Asks a task to stop, and waits for the end of it, but no longer than this. Blocks the thread.
+    ///
+    /// ```
+    /// use pm_core::{CancelRequest, ProcessList, Verdict};
+    /// use std::time::Duration;
+    ///
+    /// let list = ProcessList::new();
+    /// let verdict = list.cancel_and_wait("import-42", &CancelRequest::new("too slow"), Duration::from_secs(5));
+    /// assert_eq!(verdict, Verdict::NotFound);
+    /// ```
+    #[must_use]
+    pub fn cancel_and_wait<'t>(
+        &self,
+        target: impl Into<Target<'t>>,
+        request: &CancelRequest<'_>,
+        at_most: Duration,
+    ) -> Verdict {
+        match self.request_cancel(target, request) {
+            Ok(asked) => asked.wait(at_most),
+            Err(error) => error.into(),
+        }
+    }
+
+    fn find_target(&self, target: Target<'_>) -> Result<(Slot, Serial), CancelError> {
+        match target {
+            Target::Serial(serial) => Ok((self.find_serial(serial).ok_or(CancelError::NotFound)?, serial)),
+            Target::Id(id) => match self.find_slots(id)[..] {
+                [] => Err(CancelError::NotFound),
+                [(index, serial)] => Ok((Slot::at(self.inner(), index), serial)),
+                ref several => {
+                    Err(CancelError::Ambiguous { serials: several.iter().map(|&(_, serial)| serial).collect() })
+                }
+            },
+        }
+    }
+
+    /// Calls `hook` with each task that ends, right after its end, on the thread where it ended.
+    ///
+    /// Hooks are called when no lock of the list is held, and may use it. What they do to other tasks is told to no hook.
+    /// A panic of a hook is caught and counted. The task that is shown is complete, with its history.
+    ///
+    /// ```
+    /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    ///
+    /// let list = pm_core::ProcessList::new();
+    /// let slow = Arc::new(AtomicU64::new(0));
+    /// let counter = Arc::clone(&slow);
+    /// let hook = list.on_end(move |task| {
+    ///     if task.age().as_secs() >= 10 {
+    ///         counter.fetch_add(1, Ordering::Relaxed);
+    ///     }
+    /// });
+    /// drop(list.start("job-1"));
+    /// drop(hook); // called no more
+    /// assert_eq!(slow.load(Ordering::Relaxed), 0);
+    /// ```
+    pub fn on_end(&self, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
+        Subscription::on_end(self.inner(), hook)
+    }
+
+    /// Calls `hook` with each task that is asked to stop, for the first time, on the thread that asks. See
+    /// [`on_end`](Self::on_end).
+    pub fn on_cancel(&self, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
+        Subscription::on_cancel(self.inner(), hook)
+    }
+
+    /// Calls `hook` with each task that still runs so long after it was asked to stop, once, on a thread of its own, which
+    /// also meets deadlines: be quick. See [`on_end`](Self::on_end).
+    pub fn on_stuck(&self, after: Duration, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
+        Subscription::on_stuck(self.inner(), after, hook)
     }
 
     /// What the list has counted since it was made.
@@ -362,13 +533,25 @@ impl ProcessList {
         let of = |count: Count| counted.0[count as usize];
         let (finished, failed) = (of(Count::Finished), of(Count::Failed));
         let (cancelled, aborted) = (of(Count::Cancelled), of(Count::Aborted));
+        let live = counted.live();
         Counters {
-            live: counted.live(),
+            live,
+            peak: slab.peak(live),
             started: of(Count::Started).saturating_sub(of(Count::Discarded)),
             finished,
             failed,
             cancelled,
             aborted,
+            dropped: of(Count::Dropped),
+            // Ends before requests, as a task that ends meanwhile must not make more ends than requests.
+            cancelling: {
+                let ends = get(&lost.cancelled_ends);
+                get(&lost.cancels).saturating_sub(ends)
+            },
+            forced: get(&lost.forced),
+            ended_let_go: slab.let_go.load(StdOrdering::Relaxed),
+            kinds_dropped: slab.kinds().ended_as_other(),
+            panics_caught: get(&lost.panics),
             not_shown: get(&lost.tasks),
             statuses_dropped: get(&lost.statuses),
             attrs_dropped: get(&lost.attrs),
@@ -397,17 +580,73 @@ impl ProcessList {
     }
 }
 
-fn cancel_slot(slot: Slot, serial: Serial, reason: &str) -> Result<(), CancelError> {
-    text::with_cut(slot.inner, reason, slot.inner.limits.status, |reason| {
-        let Some(writer) = slot.lock(serial.get()) else { return Err(CancelError::NotFound) };
+impl Slot {
+    /// Asks a task and all below it to stop: first all are marked, then those that are idle are woken. `keep` is called
+    /// with what is needed to wait, under the lock: when the request was made, and whether it is the first.
+    pub(crate) fn ask<R>(
+        self,
+        serial: u64,
+        request: &CancelRequest<'_>,
+        keep: impl FnOnce(&Writer, u64, bool) -> R,
+    ) -> Result<(R, u64), CancelError> {
+        let (inner, limits) = (self.inner, &self.inner.limits);
+        let (reason, by) = (text::cut(request.reason, limits.status), text::cut(request.by, limits.name));
+        let stored = Request { reason: &reason, by: &by, origin: None };
+        let writer = self.lock(serial).ok_or(CancelError::NotFound)?;
         if !writer.is_cancellable() {
-            return Err(CancelError::NotCancellable { serial });
+            return Err(CancelError::NotCancellable { serial: Serial::new(serial) });
         }
-        if writer.request_cancel(reason) {
-            slot.inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
+        self.expect(serial, request)?;
+        let word = writer.request_cancel(&stored);
+        let kept = keep(&writer, writer.asked_ticks().unwrap_or_default(), word.is_some());
+        let Some(word) = word else { return Ok((kept, 0)) };
+        for (text, cut) in [(request.reason, &reason), (request.by, &by)] {
+            inner.lost.texts.fetch_add(u64::from(text.len() != cut.len()), StdOrdering::Relaxed);
         }
-        Ok(())
-    })
+        inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
+        let wakers = writer.take_hearers();
+        drop(writer);
+        let below = if word & crate::slot::cancel::PARENT == 0 {
+            Vec::new()
+        } else {
+            tree::cancel_below(inner, serial, &Request { origin: Some(serial), ..stored })
+        };
+        let count = below.len() as u64;
+        wakers.wake(inner);
+        inner.hooks.cancelled(self, serial);
+        for (slot, serial, wakers) in below {
+            wakers.wake(inner);
+            inner.hooks.cancelled(slot, serial);
+        }
+        Ok((kept, count))
+    }
+
+    pub(crate) fn request_cancel(self, serial: u64, request: &CancelRequest<'_>) -> Result<Asked, CancelError> {
+        let (asked, below) = self.ask(serial, request, Asked::new)?;
+        Ok(asked.with_below(below))
+    }
+
+    /// Whether the task, whose lock is held, is as the request expects.
+    fn expect(self, serial: u64, request: &CancelRequest<'_>) -> Result<(), CancelError> {
+        if request.least_age.is_none() && request.status.is_none() {
+            return Ok(());
+        }
+        let serial = Serial::new(serial);
+        let mut row = Vec::new();
+        if !copy_row(self, Wanted::Live, Detail::Newest, &mut Scratch::default(), &mut row) {
+            return Err(CancelError::NotFound);
+        }
+        let kinds = self.inner.slab.kinds();
+        let task = TaskView::new(&row, self.inner.timer.moment(), &kinds);
+        match (request.least_age, request.status) {
+            (Some(least), _) if task.age() < least => Err(CancelError::TooYoung { serial, age: task.age(), least }),
+            (_, Some(expected)) if task.status().to_string() != expected => {
+                let (status, expected) = (task.status().to_string(), expected.to_owned());
+                Err(CancelError::OtherStatus { serial, status, expected })
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The default list of the process.

@@ -1,5 +1,7 @@
 //! What a list keeps of each task, and how much in all.
 
+use std::time::Duration;
+
 use crate::clock::Clock;
 use crate::record;
 
@@ -33,6 +35,14 @@ pub(crate) struct Limits {
     pub(crate) attrs: u64,
     pub(crate) first_entries: u64,
     pub(crate) newest_entries: u64,
+    /// Nanoseconds from a cancel request to the drop of a future.
+    pub(crate) grace: u64,
+    /// Ended tasks that are kept, their bytes, and for how many nanoseconds.
+    pub(crate) ended: u64,
+    pub(crate) ended_bytes: u64,
+    pub(crate) ended_for: u64,
+    pub(crate) kinds: usize,
+    pub(crate) statuses: usize,
 }
 
 impl Default for Options {
@@ -54,6 +64,12 @@ impl Options {
                 attrs: 128,
                 first_entries: 16,
                 newest_entries: 112,
+                grace: 0,
+                ended: 1000,
+                ended_bytes: 16 << 20,
+                ended_for: nanos(Duration::from_secs(15 * 60)),
+                kinds: 256,
+                statuses: 32,
             },
             max_bytes: 256 << 20,
             clock: Clock::default(),
@@ -104,8 +120,48 @@ impl Options {
         self
     }
 
-    /// The most memory the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: a million tasks. A task that finds
-    /// no room runs as ever, but is not shown.
+    /// How long a task that runs as a future may go on after it was asked to stop, before it is dropped at its next
+    /// await. Default 0: it is dropped at once. A task may have [a grace of its own](crate::TaskBuilder::grace).
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.limits.grace = nanos(grace);
+        self
+    }
+
+    /// How many ended tasks are kept. Default 1,000; 0 keeps none. The newest stay; failures, kills and the slowest of
+    /// their kind stay longer than others, as long as they are no more than half.
+    pub fn keep_ended(mut self, count: usize) -> Self {
+        self.limits.ended = count as u64;
+        self
+    }
+
+    /// How many bytes ended tasks may take. Default 16 MiB.
+    pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
+        self.limits.ended_bytes = bytes as u64;
+        self
+    }
+
+    /// How long ended tasks are kept. Default 15 minutes; failures, kills and the slowest of their kind four times as
+    /// long.
+    pub fn keep_ended_for(mut self, time: Duration) -> Self {
+        self.limits.ended_for = nanos(time);
+        self
+    }
+
+    /// How many kinds are counted each by itself. Default 256; at most 4,096. Tasks of later ones are counted together.
+    pub fn max_kinds(mut self, count: usize) -> Self {
+        self.limits.kinds = count.min(4096);
+        self
+    }
+
+    /// How many statuses of each kind have their time added up each by itself. Default 32; at most 200. Later ones are
+    /// counted together.
+    pub fn max_statuses(mut self, count: usize) -> Self {
+        self.limits.statuses = count.min(200);
+        self
+    }
+
+    /// The most memory the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: 800,000 tasks and more. Ended tasks
+    /// make room first; a task that finds none runs as ever, but is not shown.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
@@ -116,4 +172,8 @@ impl Options {
         self.clock = clock;
         self
     }
+}
+
+pub(crate) fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

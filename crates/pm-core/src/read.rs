@@ -1,22 +1,28 @@
 //! How a task is read: its words are copied, checked, and looked at in peace.
 //!
-//! A copy is a *row*: six words of facts, then the log, then the newest entries of the ring, then the reason of a cancel
-//! request. Readers write nothing and wait for nobody; a copy that a writer spoilt is made again.
+//! A copy is a *row*: eight words of facts, then the log, then the newest entries of the ring, then the cancel request. Readers write nothing and wait for nobody; a copy that a writer spoilt is made again.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::chunk::{Chunk, WORDS, mark};
+use crate::cancel::Cancelled;
+use crate::chunk::{WORDS, mark};
 use crate::clock::Moment;
+use crate::kinds::Kinds;
+use crate::list::Inner;
+use crate::outcome::Outcome;
 use crate::record::{self, Head};
 use crate::serial::Serial;
 use crate::slab::Slab;
 use crate::slot::{
-    self, CANCEL, CURSOR, Cursor, KEPT, LINKS, LOG, PARENT, PAYLOAD, PLACE, Place, RING, STARTED, Tail, acquire,
+    self, CANCEL, CURSOR, Cursor, KEPT, LINKS, LOG, NEWEST, PARENT, PAYLOAD, PLACE, Place, RING, SELF, STARTED, Slot,
+    Tail, acquire, cancel,
 };
 use crate::sync::{Ordering, fence, relax};
 
-const FACTS: usize = 6;
+const FACTS: usize = 8;
+/// In the last fact, above the number of the kind: the parent has ended.
+const PARENT_ENDED: u64 = 1 << 32;
 /// Copies tried before a part that keeps changing is left out.
 const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
 
@@ -25,6 +31,17 @@ const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
 pub(crate) enum Detail {
     Newest,
     History,
+}
+
+/// Which tasks are copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those that are live.
+    Live,
+    /// Those that ended and are kept.
+    Ended,
+    /// One that ends now, by who holds its lock.
+    Ending,
 }
 
 /// The payload of a chunk, copied.
@@ -46,12 +63,11 @@ fn push(out: &mut Vec<u8>, words: &[u64]) {
     }
 }
 
-/// Appends a row of the slot to `out`. False, and `out` as before, when there is no live task in it.
-pub(crate) fn copy_row(slab: &Slab, index: u32, detail: Detail, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
-    let Some(chunk) = slab.try_chunk(index) else { return false };
+/// Appends a row of the slot to `out`. False, and `out` as before, when there is no such task in it.
+pub(crate) fn copy_row(slot: Slot, wanted: Wanted, detail: Detail, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     for round in 0..TRIES {
-        match try_copy(slab, chunk, detail, scratch, out, round + 1 == TRIES) {
+        match try_copy(slot, wanted, detail, scratch, out, round + 1 == TRIES) {
             Copied::Row => return true,
             Copied::Nothing => {
                 out.truncate(start);
@@ -73,18 +89,22 @@ enum Copied {
 }
 
 fn try_copy(
-    slab: &Slab,
-    chunk: &Chunk,
+    slot: Slot,
+    wanted: Wanted,
     detail: Detail,
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
     last: bool,
 ) -> Copied {
-    let gate = acquire(chunk.gate()) | 1;
-    if gate & 0b11 != mark::LOCKED {
-        return Copied::Nothing;
-    }
-    let serial = gate >> 2;
+    let Slot { inner, chunk } = slot;
+    let slab = inner.slab;
+    let gate = acquire(chunk.gate());
+    let (gate, lock) = match wanted {
+        Wanted::Live | Wanted::Ending if mark::is_live(gate) => (gate | 1, 1),
+        Wanted::Ended if gate & 0b111 == mark::ENDED => (gate, 0),
+        _ => return Copied::Nothing,
+    };
+    let serial = mark::serial(gate);
     let start = out.len();
     let cancel = acquire(chunk.word(CANCEL));
     let cursor = Cursor(acquire(chunk.word(CURSOR)));
@@ -144,13 +164,23 @@ fn try_copy(
             }
         }
     }
+    let parent = chunk.peek(PARENT);
+    let mut kind = ring.version();
+    if let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1) {
+        let is_live = slab
+            .try_chunk(at as u32)
+            .is_some_and(|parent_chunk| acquire(parent_chunk.gate()) | 1 == mark::of(parent, mark::LOCKED));
+        kind |= if is_live { 0 } else { PARENT_ENDED };
+    }
     let facts = [
         serial,
         chunk.peek(STARTED),
-        chunk.peek(PARENT),
-        cursor.0,
+        parent,
+        if wanted == Wanted::Live { cursor.live().0 } else { cursor.0 },
         log_words as u64 | (ring_words as u64) << 32,
         cancel,
+        chunk.peek(NEWEST),
+        kind,
     ];
     for (to, word) in out[start..].chunks_exact_mut(8).zip(facts) {
         to.copy_from_slice(&word.to_le_bytes());
@@ -158,7 +188,7 @@ fn try_copy(
     // Acquire: pairs with the Release fence of whoever takes this slot or these chunks next. If a word above came from
     // there, the loads below see that the slot changed hands.
     fence(Ordering::Acquire);
-    if chunk.gate().load(Ordering::Relaxed) | 1 != gate {
+    if chunk.gate().load(Ordering::Relaxed) | lock != gate {
         // Another task may be here by now: the next try takes it.
         return Copied::Torn;
     }
@@ -330,7 +360,7 @@ fn word(row: &[u8], at: usize) -> u64 {
 }
 
 impl<'a> TaskView<'a> {
-    pub(crate) fn new(row: &'a [u8], moment: Moment) -> Self {
+    pub(crate) fn new(row: &'a [u8], moment: Moment, kinds: &'a Kinds) -> Self {
         let lengths = word(row, 4);
         let (log, ring) = (lengths as u32 as usize, (lengths >> 32) as usize);
         let mut records = Records { bytes: &row[FACTS * 8..(FACTS + log) * 8] };
@@ -368,7 +398,14 @@ impl<'a> TaskView<'a> {
         }
         let ring = Records { bytes: &row[(FACTS + log) * 8..(FACTS + log + ring) * 8] };
         view.newest = ring.last().or(view.newest);
+        if let Some(name) = kinds.name(view.kind_number()) {
+            view.kind = Some(Text(name.as_bytes()));
+        }
         view
+    }
+
+    pub(crate) fn kind_number(&self) -> u32 {
+        self.word(7) as u32
     }
 
     #[inline]
@@ -391,11 +428,25 @@ impl<'a> TaskView<'a> {
         Records { bytes: &self.row[(FACTS + log) * 8..(FACTS + log + ring) * 8] }
     }
 
-    fn reason(&self) -> Option<Text<'a>> {
-        slot::cancel_chain(self.word(5))?;
+    /// What was asked of the task: who wants it to stop, and why; `None` if nobody does.
+    #[must_use]
+    pub fn cancel_request(&self) -> Option<RequestView<'a>> {
+        if !self.is_cancelling() {
+            return None;
+        }
         let (log, ring) = (self.word(4) as u32 as usize, (self.word(4) >> 32) as usize);
-        let mut records = Records { bytes: &self.row[(FACTS + log + ring) * 8..] };
-        records.next().map(|record| record.text())
+        let unknown = RequestView {
+            reason: Text(&[]),
+            by: Text(&[]),
+            ticks: self.ticks_of(self.newest),
+            origin: self.word(0),
+            moment: self.moment,
+        };
+        Some(RequestView::parse(&self.row[(FACTS + log + ring) * 8..], self.moment).unwrap_or(unknown))
+    }
+
+    fn reason(&self) -> Option<Text<'a>> {
+        self.cancel_request().map(|request| request.reason).filter(|reason| !reason.0.is_empty())
     }
 
     /// The number of this task: unique in the process, never used again.
@@ -419,11 +470,59 @@ impl<'a> TaskView<'a> {
         self.kind
     }
 
-    /// The task that was current when this one started, or that was named as its parent. It may have ended since.
+    /// The task that was current when this one started, or that was named as its parent. It may have ended since: see
+    /// [`parent_has_ended`](Self::parent_has_ended).
     #[inline]
     #[must_use]
     pub fn parent(&self) -> Option<Serial> {
         Serial::from_u64(self.word(2))
+    }
+
+    /// Whether the task outlived its parent, as far as that one is of the same list.
+    #[inline]
+    #[must_use]
+    pub fn parent_has_ended(&self) -> bool {
+        self.word(7) & PARENT_ENDED != 0
+    }
+
+    /// How the task ended; `None` while it is live.
+    #[inline]
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        Outcome::from_count(self.cursor().outcome())
+    }
+
+    /// When the task ended, in nanoseconds since 1970; `None` while it is live.
+    #[must_use]
+    pub fn ended_unix_nanos(&self) -> Option<u64> {
+        self.outcome().map(|_| self.moment.unix_nanos_of(self.word(6)))
+    }
+
+    /// When the task ended; `None` while it is live.
+    #[must_use]
+    pub fn ended_at(&self) -> Option<SystemTime> {
+        self.ended_unix_nanos().map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos))
+    }
+
+    /// Whether it is kept longer than others: it failed, was killed, or was slow.
+    pub(crate) fn is_notable(&self) -> bool {
+        self.cursor().has(Cursor::NOTABLE)
+    }
+
+    pub(crate) fn ended_ticks(&self) -> u64 {
+        self.word(6)
+    }
+
+    /// Whether the future that ran as this task was dropped because it was asked to stop.
+    #[must_use]
+    pub fn was_forced(&self) -> bool {
+        self.word(5) & cancel::FORCED != 0
+    }
+
+    /// Whether the task is in a section that must not be cut: see [`protect`](crate::protect).
+    #[must_use]
+    pub fn is_protected(&self) -> bool {
+        self.outcome().is_none() && self.word(5) & cancel::PROTECTED != 0
     }
 
     /// When the task started.
@@ -443,9 +542,12 @@ impl<'a> TaskView<'a> {
         started_ticks(self.row)
     }
 
-    /// How long the task has been running.
+    /// How long the task has been running, or ran.
     #[must_use]
     pub fn age(&self) -> Duration {
+        if self.outcome().is_some() {
+            return self.moment.between(self.word(1), self.word(6));
+        }
         Duration::from_nanos(self.moment.age_nanos(self.word(1)))
     }
 
@@ -488,9 +590,12 @@ impl<'a> TaskView<'a> {
         self.status_and_unix_nanos().1
     }
 
-    /// How long the task has been in its status.
+    /// How long the task has been in its status, or was in its last.
     #[must_use]
     pub fn status_age(&self) -> Duration {
+        if self.outcome().is_some() {
+            return self.moment.between(self.ticks_of(self.newest), self.word(6));
+        }
         Duration::from_nanos(self.moment.age_nanos(self.ticks_of(self.newest)))
     }
 
@@ -498,7 +603,7 @@ impl<'a> TaskView<'a> {
     #[inline]
     #[must_use]
     pub fn is_cancelling(&self) -> bool {
-        self.word(5) != 0
+        cancel::is_asked(self.word(5))
     }
 
     /// Whether the task can be asked to stop.
@@ -559,7 +664,28 @@ impl<'a> TaskView<'a> {
         let surplus = newest.saturating_sub(newest_entries) as usize;
         entries.drain(first..first + surplus);
         let dropped = self.history_len().saturating_sub(entries.len() as u64);
-        History { entries, dropped, dropped_after: first, moment: self.moment }
+        let outcome = self.outcome();
+        if let Some((outcome, unix_nanos)) = outcome.zip(self.ended_unix_nanos()) {
+            entries.extend(self.last_entry(outcome).map(|status| Entry { unix_nanos, status }));
+        }
+        History { entries, dropped, dropped_after: first, moment: self.moment, outcome }
+    }
+
+    /// The entry that the end makes, unless the task made it itself.
+    fn last_entry(&self, outcome: Outcome) -> Option<String> {
+        Some(match outcome {
+            Outcome::Finished => "ended".to_owned(),
+            Outcome::Cancelled => match self.reason() {
+                Some(reason) => format!("killed: {reason}"),
+                None => "killed".to_owned(),
+            },
+            Outcome::Aborted => "aborted".to_owned(),
+            Outcome::Dropped => "dropped".to_owned(),
+            Outcome::Failed if matches!(self.status(), StatusText::Set(text) if text.0.starts_with(b"failed")) => {
+                return None;
+            }
+            Outcome::Failed => "failed".to_owned(),
+        })
     }
 }
 
@@ -696,6 +822,89 @@ pub struct History {
     pub dropped_after: usize,
     /// When the history was read.
     pub moment: Moment,
+    /// How the task ended, which the last entry tells, too; `None` while it is live.
+    pub outcome: Option<Outcome>,
+}
+
+/// What was asked of a task that is to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    reason: Text<'a>,
+    by: Text<'a>,
+    ticks: u64,
+    origin: u64,
+    moment: Moment,
+}
+
+impl<'a> RequestView<'a> {
+    pub(crate) fn parse(bytes: &'a [u8], moment: Moment) -> Option<Self> {
+        let mut records = Records { bytes };
+        let (asked, origin, reason) = (records.next()?, records.next()?, records.next()?);
+        let number = |record: RecordView<'a>| record.word(record.head.words() - 1);
+        let (by, reason) = (asked.name(), reason.text());
+        Some(Self { reason, by, ticks: number(asked), origin: number(origin), moment })
+    }
+
+    pub(crate) fn to_cancelled(self, serial: Serial) -> Cancelled {
+        Cancelled {
+            serial,
+            reason: self.reason.as_str().to_owned(),
+            by: self.by.as_str().to_owned(),
+            unix_nanos: self.unix_nanos(),
+            origin: self.origin(),
+        }
+    }
+
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Why; empty when no reason was given.
+    #[must_use]
+    pub fn reason(&self) -> Text<'a> {
+        self.reason
+    }
+
+    /// Who asked; empty when that was not told.
+    #[must_use]
+    pub fn by(&self) -> Text<'a> {
+        self.by
+    }
+
+    /// When, in nanoseconds since 1970.
+    #[must_use]
+    pub fn unix_nanos(&self) -> u64 {
+        self.moment.unix_nanos_of(self.ticks)
+    }
+
+    /// How long ago.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(self.moment.age_nanos(self.ticks))
+    }
+
+    /// The task that the request was meant for: this one, or an ancestor of it.
+    #[must_use]
+    pub fn origin(&self) -> Serial {
+        Serial::new(self.origin)
+    }
+}
+
+/// A row by itself, with all that is needed to look at it.
+pub(crate) struct Row {
+    bytes: Vec<u8>,
+    moment: Moment,
+    kinds: std::sync::Arc<Kinds>,
+}
+
+impl Row {
+    pub(crate) fn new(bytes: Vec<u8>, inner: &Inner) -> Self {
+        Self { bytes, moment: inner.timer.moment(), kinds: inner.slab.kinds() }
+    }
+
+    pub(crate) fn view(&self) -> TaskView<'_> {
+        TaskView::new(&self.bytes, self.moment, &self.kinds)
+    }
 }
 
 /// One entry of a history.

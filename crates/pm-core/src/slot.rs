@@ -1,49 +1,55 @@
 //! One task in its slot: the protocol between those who write it and those who read it.
 //!
 //! ```text
-//! 0 gate      serial and mark: whose slot, live or not, and the lock of its writers
-//! 1 cancel    0, or the chain of the request, and whether the task heard it
-//! 2 cursor    words used in the log, flags, history entries ever made
-//! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry
+//! 0 gate      serial and mark: whose slot; live, ended or free; and the lock of its writers
+//! 1 cancel    the chain of the request (0: none), protected sections, whether the task heard it or has children
+//! 2 cursor    words used in the log, flags, outcome, history entries ever made
+//! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry, or of the end
 //! 6 kept      the chain that continues the log: newest chunk, words used in it, version
-//! 7 ring      the chain of the newest history entries: newest chunk, words used in it
+//! 7 ring      the chain of the newest history entries: newest chunk, words used in it; the number of the kind
 //! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, words in `kept` that count no more
 //! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have
-//! 10 self      (writers only) the index of the slot, and the hash of the id
+//! 10 self      the index of the slot; the hash of the id until the task starts, then the slot of its parent
 //! 11..32      the log
 //! ```
 //!
 //! Invariants, and who keeps them:
 //!
-//! - A slot's words belong to the task that its gate names. Ending stores the gate; whoever takes the slot next begins
-//!   with a release fence. A reader copies, fences, and reads the gate again: if it saw any word of the next task, it
+//! - A slot's words belong to the task that its gate names, while it lives and while it is kept after its end. Ending
+//!   and letting go store the gate; whoever takes the slot next begins with a release fence. A reader copies, fences, and reads the gate again: if it saw any word of the next task, it
 //!   sees that the gate changed, and throws the copy away.
 //! - Writers of one task (its handles, a canceller) hold the gate's lock bit, taken by a compare-exchange that names the
 //!   serial: a stale handle never gets it. No code of a user runs under it.
 //! - The log and `kept` only grow while the version of `kept` stands. What a reader takes up to a published cursor
 //!   never changes, except number words, which change one at a time.
+//! - Only the cancel word is also written without the lock, by children that are born; so all its writers add to it in
+//!   one step (see `tree.rs`).
 //! - A chunk of a chain names its owner's serial in word 0 and its place in the chain in word 1. Before it is used again,
 //!   word 1 is made invalid, then a release fence: a reader that copied anything newer sees it.
 
 use std::mem::ManuallyDrop;
 
-use crate::chunk::{Chunk, WORDS, mark};
+use crate::cancel::{Cancelled, Request};
+use crate::chunk::{Chunk, WORDS, mark, tag};
 use crate::list::Inner;
+use crate::read::RequestView;
 use crate::record::{self, Head, Record};
-use crate::slab;
+use crate::serial::Serial;
+use crate::slab::{self, Count};
 use crate::sync::{AtomicU64, Ordering, fence, own, relax};
 use crate::text;
+use crate::watch::Aside;
 
 pub(crate) const CANCEL: usize = 1;
 pub(crate) const CURSOR: usize = 2;
 pub(crate) const STARTED: usize = 3;
 pub(crate) const PARENT: usize = 4;
-const NEWEST: usize = 5;
+pub(crate) const NEWEST: usize = 5;
 pub(crate) const KEPT: usize = 6;
 pub(crate) const RING: usize = 7;
 const RING_OLD: usize = 8;
 pub(crate) const BOOK: usize = 9;
-const SELF: usize = 10;
+pub(crate) const SELF: usize = 10;
 pub(crate) const LOG: usize = 11;
 /// Words of the log in the slot itself.
 const LOG_WORDS: usize = WORDS - LOG;
@@ -62,11 +68,30 @@ const NO_PLACE: u64 = u64::MAX;
 /// The parent of a task that is being built and for which none was named.
 const NOT_NAMED: u64 = u64::MAX;
 
-/// Bits of the cancel word above the chain of the request.
-pub(crate) const HEARD: u64 = 1 << 62;
-pub(crate) const UNWOUND: u64 = 1 << 63;
-/// A request whose text found no memory.
-pub(crate) const NO_CHAIN: u64 = 0xffff_ffff;
+/// The bits of the cancel word.
+pub(crate) mod cancel {
+    /// The chain of the request: its first chunk and 1; 0 when there is no request.
+    pub(crate) const REQUEST: u64 = 0xffff_ffff;
+    /// A request whose text found no memory.
+    pub(crate) const NO_CHAIN: u64 = 0xffff_ffff;
+    /// One section more that must not be cut.
+    pub(crate) const ONE_PROTECTED: u64 = 1 << 32;
+    pub(crate) const PROTECTED: u64 = 0xffff << 32;
+    /// A task was born whose parent this one is.
+    pub(crate) const PARENT: u64 = 1 << 60;
+    /// Its future was dropped for the request.
+    pub(crate) const FORCED: u64 = 1 << 61;
+    /// The task heard the request.
+    pub(crate) const HEARD: u64 = 1 << 62;
+    /// The task is being unwound for the request.
+    pub(crate) const UNWOUND: u64 = 1 << 63;
+
+    /// Whether there is a request.
+    #[inline(always)]
+    pub(crate) const fn is_asked(word: u64) -> bool {
+        word & REQUEST != 0
+    }
+}
 
 /// What is in the cursor.
 #[derive(Clone, Copy)]
@@ -78,6 +103,12 @@ impl Cursor {
     const SPILLED: u64 = 1 << 9;
     /// The thread was panicking when the task started.
     const BORN_IN_PANIC: u64 = 1 << 10;
+    /// The outcome, once the task ended.
+    const OUTCOME: u32 = 11;
+    /// Somebody waits for the task to be cancelled or to end: see `watch.rs`.
+    const WATCHED: u64 = 1 << 14;
+    /// The task ended in a way for which it is kept longer.
+    pub(crate) const NOTABLE: u64 = 1 << 15;
 
     #[inline(always)]
     pub(crate) fn used(self) -> usize {
@@ -91,6 +122,16 @@ impl Cursor {
     pub(crate) fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
+    /// Without an outcome, which a task has a moment before it has ended.
+    #[inline(always)]
+    pub(crate) fn live(self) -> Self {
+        Self(self.0 & !(0b111 << Self::OUTCOME))
+    }
+    /// The outcome as a number: see [`Count`].
+    #[inline(always)]
+    pub(crate) fn outcome(self) -> u64 {
+        self.0 >> Self::OUTCOME & 0b111
+    }
     #[inline(always)]
     fn add_words(self, words: usize) -> Self {
         Self(self.0 + words as u64)
@@ -101,7 +142,7 @@ impl Cursor {
     }
 }
 
-/// The newest chunk of a chain and the words used in it; for `kept` a version, too.
+/// The newest chunk of a chain and the words used in it; for `kept` a version, for `ring` the task's kind.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tail(pub(crate) u64);
 
@@ -192,14 +233,14 @@ pub(crate) struct Slot {
 
 impl Slot {
     #[inline(always)]
-    fn index(self) -> u32 {
+    pub(crate) fn index(self) -> u32 {
         self.chunk.get(SELF) as u32
     }
 
     /// The serial of the task that is being built here.
     #[inline]
     fn unpublished_serial(self) -> u64 {
-        self.chunk.get(0) >> 2
+        mark::serial(self.chunk.get(0))
     }
 
     /// Makes a free chunk ready for a task; nobody reads it until `publish`.
@@ -225,25 +266,36 @@ impl Slot {
     /// Notes the id and its hash, before `publish`.
     #[inline(always)]
     pub(crate) fn set_id(self, id: &str) {
-        let hash = text::hash(id) | 1;
+        let hash = text::hash(id);
         self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
         // A long id that finds no room: the task is shown without one.
         let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
     }
 
-    /// Names the parent, before `publish`; 0 is nobody.
-    pub(crate) fn set_parent(self, serial: u64) {
+    /// Names the parent, before `publish`; without a slot (0) it is in no list, or in another.
+    pub(crate) fn set_parent(self, serial: u64, slot: u32) {
         self.chunk.put(PARENT, serial);
+        // Not needed for its own purpose before the task starts.
+        self.chunk.put(NEWEST, u64::from(slot));
     }
 
-    /// Shows the task to readers, and returns its serial.
+    /// Notes the number of the kind, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_kind(self, kind: u32) {
+        self.chunk.put(RING, u64::from(kind) << 40);
+    }
+
+    /// Shows the task to readers, and returns its serial and whether it has a parent in this list.
     #[inline]
-    pub(crate) fn publish(self, current: u64) -> u64 {
+    pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32)) -> (u64, bool) {
         let serial = self.unpublished_serial();
         if self.chunk.get(PARENT) == NOT_NAMED {
-            self.chunk.put(PARENT, current);
+            let (parent, slot) = current();
+            self.set_parent(parent, slot);
         }
+        let parent_slot = self.chunk.get(NEWEST);
         let own = self.chunk.get(SELF);
+        self.chunk.put(SELF, own & 0xffff_ffff | parent_slot << 32);
         if std::thread::panicking() {
             self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
         }
@@ -252,9 +304,57 @@ impl Slot {
         self.chunk.put(NEWEST, now);
         // Release: pairs with the Acquire of readers and of handles that lock.
         self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
-        let tag = own & !0xffff_ffff | (serial & 0xffff_ffff);
-        self.inner.slab.tag(own as u32).store(tag, Ordering::Release);
-        serial
+        self.inner.slab.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
+        (serial, parent_slot != 0)
+    }
+
+    /// Calls `visit` with each entry that is left of a task that ended, oldest first but for the start; with `None` where
+    /// entries were dropped.
+    #[inline]
+    pub(crate) fn each_entry(self, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
+        let writer = self.unpublished();
+        let cursor = writer.cursor();
+        let (mut at, end) = (LOG, LOG + cursor.used());
+        while at < end {
+            let head = Head(self.chunk.peek(at));
+            if head.is_entry() {
+                visit(Some(EntryAt { writer: &writer, position: Position { chunk: self.chunk, at }, head }));
+            }
+            at += head.words();
+        }
+        if cursor.has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
+            writer.each_chained_entry(&mut visit);
+        }
+    }
+
+    /// Lets go of an ended task that was kept: its slot and all behind it can be used again.
+    /// Hands them to `free`.
+    pub(crate) fn let_go(self, mut free: impl FnMut(u32)) {
+        let writer = self.unpublished();
+        let (slab, index) = (self.inner.slab, self.index());
+        slab.tag(index).store(0, Ordering::Relaxed);
+        let chains = writer.chains();
+        // Release: who takes this slot next is ordered behind all that was written here.
+        self.chunk.gate().store(mark::of(writer.serial, mark::FREE), Ordering::Release);
+        for first in chains {
+            let mut next = first;
+            while let Some(index) = next {
+                let chunk = slab.chunk(index);
+                next = next_of(chunk);
+                chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
+                free(index);
+            }
+        }
+        free(index);
+    }
+
+    /// Marks an ended task as one to be kept longer.
+    pub(crate) fn set_notable(self) {
+        self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::NOTABLE);
+    }
+
+    pub(crate) fn at(inner: &'static Inner, index: u32) -> Self {
+        Self { inner, chunk: inner.slab.chunk(index) }
     }
 
     /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
@@ -287,6 +387,28 @@ impl Slot {
     pub(crate) fn is_live(self, serial: u64) -> bool {
         self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
     }
+
+    /// The parent, and its slot if it is of the same list.
+    pub(crate) fn parent(self) -> (u64, Option<Self>) {
+        let at = (self.chunk.get(SELF) >> 32).checked_sub(1);
+        (self.chunk.get(PARENT), at.map(|at| Self::at(self.inner, at as u32)))
+    }
+
+    /// The number of the task's kind.
+    pub(crate) fn kind_number(self) -> u32 {
+        Tail(self.chunk.peek(RING)).version() as u32
+    }
+
+    /// The serial that the gate names.
+    pub(crate) fn serial(self) -> u64 {
+        mark::serial(acquire(self.chunk.gate()))
+    }
+
+    /// The cancel word.
+    #[inline(always)]
+    pub(crate) fn cancel(self) -> &'static AtomicU64 {
+        self.chunk.word(CANCEL)
+    }
 }
 
 /// The right to write to a task; given back on drop.
@@ -313,6 +435,41 @@ fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
 /// There is no more room for what was to be written.
 #[derive(Debug)]
 pub(crate) struct NoRoom;
+
+/// An entry of a task that ended.
+pub(crate) struct EntryAt<'w> {
+    writer: &'w Writer,
+    position: Position,
+    head: Head,
+}
+
+impl EntryAt<'_> {
+    /// Ticks since the start of the task.
+    #[inline]
+    pub(crate) fn delta(&self) -> u64 {
+        match self.head.kind() {
+            record::STATUS => self.head.delta(),
+            _ => self.writer.word(self.position, 1),
+        }
+    }
+
+    /// Bytes of its text.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        if self.is_cancel_request() { 0 } else { self.head.text_len() }
+    }
+
+    #[inline]
+    pub(crate) fn is_cancel_request(&self) -> bool {
+        self.head.kind() == record::CANCEL_MARK
+    }
+
+    /// A word of its text.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.writer.word(self.position, self.head.text_at() / 8 + at)
+    }
+}
 
 /// The position of a word, in the slot or in a chain.
 #[derive(Clone, Copy)]
@@ -515,7 +672,7 @@ impl Writer {
         let mut fresh = [0_u32; MOST];
         let count = missing;
         while missing > 0 {
-            let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner.slab)) else {
+            let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner)) else {
                 for &index in &fresh[..count - missing] {
                     self.free(index);
                 }
@@ -579,7 +736,7 @@ impl Writer {
     fn free(&self, index: u32) {
         let chunk = self.slot.inner.slab.chunk(index);
         chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
-        slab::give_chunk(self.slot.inner.slab, index);
+        slab::give_chunk(self.slot.inner, index);
     }
 
     fn free_chain(&self, first: Option<u32>) {
@@ -658,6 +815,38 @@ impl Writer {
         }
     }
 
+    /// The rest of [`Slot::each_entry`].
+    #[cold]
+    #[inline(never)]
+    fn each_chained_entry(&self, visit: &mut dyn FnMut(Option<EntryAt<'_>>)) {
+        self.each_record(|position, head, kept| {
+            if kept && head.is_entry() {
+                visit(Some(EntryAt { writer: self, position, head }));
+            }
+        });
+        let (slot, slab) = (self.slot.chunk, self.slot.inner.slab);
+        let tail = Tail(slot.get(RING));
+        let (Some(last), Some(first)) = (tail.index(), (slot.get(RING_OLD) as u32).checked_sub(1)) else { return };
+        let place = Place(slab.chunk(first).get(PLACE));
+        if place.ordinal() > 0 {
+            visit(None);
+        }
+        let last = slab.chunk(last);
+        // In the oldest chunk there may be nothing but the end of an entry whose beginning is gone.
+        let mut chunk = slab.chunk(first);
+        while Place(chunk.get(PLACE)).first() == WORDS {
+            let Some(next) = next_of(chunk) else { return };
+            chunk = slab.chunk(next);
+        }
+        let mut position = Position { chunk, at: Place(chunk.get(PLACE)).first() };
+        while position.at < WORDS && !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
+            let head = Head(position.chunk.peek(position.at));
+            visit(Some(EntryAt { writer: self, position, head }));
+            position = self.step(position, head.words());
+        }
+    }
+
+    #[inline]
     fn word(&self, position: Position, offset: usize) -> u64 {
         let position = self.step(position, offset);
         position.chunk.peek(position.at)
@@ -833,46 +1022,151 @@ impl Writer {
         self.append(tail, &Record::raw(words), |_| None)
     }
 
-    /// Stores a cancel request: the first one stays. Returns whether this is the first.
-    pub(crate) fn request_cancel(&self, reason: &str) -> bool {
-        let cancel = self.slot.chunk.word(CANCEL);
-        if own(cancel) != 0 {
-            return false;
+    /// Stores a cancel request: the first one stays. `None` if there was one already; else the cancel word as it was.
+    pub(crate) fn request_cancel(&self, request: &Request<'_>) -> Option<u64> {
+        let cancel = self.slot.cancel();
+        if cancel::is_asked(own(cancel)) {
+            return None;
         }
-        let chain = if reason.is_empty() {
-            NO_CHAIN
-        } else {
-            let grown = self.append(Tail(0), &Record::text(record::KIND, reason), |_| None);
-            grown.map_or(NO_CHAIN, |grown| u64::from(grown.first_new) + 1)
-        };
-        if self.entry(&Record::cancel_mark(self.stamp())).is_err() {
+        let mark = Record::cancel_mark(self.stamp());
+        let at = self.slot.chunk.get(NEWEST);
+        // The texts first: from the first word of the chain on, all is there.
+        let chain = self.append_request(request, at).map_or(cancel::NO_CHAIN, |first| u64::from(first) + 1);
+        if self.entry(&mark).is_err() {
             self.slot.inner.lost.statuses.fetch_add(1, Ordering::Relaxed);
         }
-        // Release: pairs with the Acquire of the task's checkpoint, so that who sees the request sees its reason.
-        cancel.store(chain, Ordering::Release);
+        // AcqRel: pairs with the task's checkpoint, so that who sees the request sees its reason; and with a child that
+        // marks its parent, so that it is seen here or sees the request (see `tree.rs`).
+        Some(cancel.fetch_or(chain, Ordering::AcqRel))
+    }
+
+    fn append_request(&self, request: &Request<'_>, at: u64) -> Result<u32, NoRoom> {
+        let number = |name, value| Record::attr_number(name, record::U64, value);
+        let grown = self.append(Tail(0), &number(request.by, at), |_| None)?;
+        let first = grown.first_new;
+        let rest = [number("", request.origin.unwrap_or(self.serial)), Record::text(record::KIND, request.reason)];
+        let mut tail = grown.tail;
+        for record in rest {
+            match self.append(tail, &record, |_| None) {
+                Ok(grown) => tail = grown.tail,
+                Err(NoRoom) => {
+                    self.free_chain(Some(first));
+                    return Err(NoRoom);
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// The words of the request's chain, as bytes.
+    fn request_bytes(&self, word: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut next = cancel_chain(word);
+        while let Some(index) = next {
+            let chunk = self.slot.inner.slab.chunk(index);
+            (PAYLOAD..WORDS).for_each(|at| bytes.extend_from_slice(&chunk.peek(at).to_le_bytes()));
+            next = next_of(chunk);
+        }
+        bytes
+    }
+
+    /// What was asked of the task, if anything.
+    pub(crate) fn request(&self) -> Option<Cancelled> {
+        let word = acquire(self.slot.cancel());
+        if !cancel::is_asked(word) {
+            return None;
+        }
+        let moment = self.slot.inner.timer.moment();
+        Some(match RequestView::parse(&self.request_bytes(word), moment) {
+            Some(request) => request.to_cancelled(Serial::new(self.serial)),
+            None => Cancelled::unknown(Serial::new(self.serial)),
+        })
+    }
+
+    /// When the task was asked to stop, if it was.
+    pub(crate) fn asked_ticks(&self) -> Option<u64> {
+        let word = acquire(self.slot.cancel());
+        if !cancel::is_asked(word) {
+            return None;
+        }
+        let moment = self.slot.inner.timer.moment();
+        let ticks = RequestView::parse(&self.request_bytes(word), moment).map(|request| request.ticks());
+        Some(ticks.unwrap_or_else(|| self.slot.chunk.get(NEWEST)))
+    }
+
+    /// The cancel request, if there is one; marks it as heard.
+    pub(crate) fn hear_cancel(&self, mark: u64) -> Option<Cancelled> {
+        let asked = self.request()?;
+        self.slot.cancel().fetch_or(mark, Ordering::Relaxed);
+        Some(asked)
+    }
+
+    /// One protected section more or less. False when there are too many.
+    pub(crate) fn add_protected(&self, more: bool) -> bool {
+        let cancel = self.slot.cancel();
+        if !more {
+            cancel.fetch_sub(cancel::ONE_PROTECTED, Ordering::Relaxed);
+        } else if own(cancel) & cancel::PROTECTED == cancel::PROTECTED {
+            return false;
+        } else {
+            cancel.fetch_add(cancel::ONE_PROTECTED, Ordering::Relaxed);
+        }
         true
     }
 
-    /// The reason of the cancel request, if there is a request; marks it as heard.
-    pub(crate) fn hear_cancel(&self, mark: u64) -> Option<String> {
-        let cancel = self.slot.chunk.word(CANCEL);
-        let word = cancel.load(Ordering::Acquire);
-        if word == 0 {
-            return None;
+    /// Marks that somebody waits for the task.
+    pub(crate) fn set_watched(&self) {
+        let cursor = self.cursor();
+        if !cursor.has(Cursor::WATCHED) {
+            self.set_cursor(Cursor(cursor.0 | Cursor::WATCHED));
         }
-        cancel.store(word | mark, Ordering::Relaxed);
-        let Some(first) = cancel_chain(word) else { return Some(String::new()) };
-        let position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
-        let head = Head(self.word(position, 0));
-        let bytes: Vec<u8> = (0..head.words()).flat_map(|offset| self.word(position, offset).to_le_bytes()).collect();
-        let text = &bytes[head.text_at()..head.text_at() + head.text_len()];
-        Some(String::from_utf8_lossy(text).into_owned())
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.cursor().has(Cursor::WATCHED)
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn parent(&self) -> u64 {
+        self.slot.chunk.get(PARENT)
+    }
+
+    /// The first chunk of each chain of the task.
+    fn chains(&self) -> [Option<u32>; 3] {
+        let ring = (self.slot.chunk.get(RING_OLD) as u32).checked_sub(1);
+        [self.kept_first(), ring, cancel_chain(self.slot.chunk.get(CANCEL))]
+    }
+
+    /// How many chunks the task takes beside its slot.
+    fn chained(&self) -> u32 {
+        let chunk = self.slot.chunk;
+        let slab = self.slot.inner.slab;
+        let ordinal = |index: u32| Place(slab.chunk(index).get(PLACE)).ordinal();
+        let kept = Tail(chunk.get(KEPT)).index().map_or(0, |last| ordinal(last) + 1);
+        let ring = Tail(chunk.get(RING)).index().map_or(0, |last| {
+            let first = (chunk.get(RING_OLD) as u32).checked_sub(1).unwrap_or(last);
+            ordinal(last).saturating_sub(ordinal(first)) + 1
+        });
+        let mut request = 0;
+        let mut next = cancel_chain(chunk.get(CANCEL));
+        while let Some(index) = next {
+            request += 1;
+            next = next_of(slab.chunk(index));
+        }
+        (kept + ring) as u32 + request
     }
 
     /// Frees the slot of a task that never started.
     pub(crate) fn discard(&self) {
         self.free_chain(self.kept_first());
-        slab::give_slot(self.slot.inner.slab, self.slot.index(), slab::Count::Discarded);
+        slab::give_unused(self.slot.inner, self.slot.index());
     }
 
     pub(crate) fn set_cancellable(&self, yes: bool) {
@@ -885,35 +1179,78 @@ impl Writer {
         !self.cursor().has(Cursor::NOT_CANCELLABLE)
     }
 
-    /// Ends the task: its slot is free when this returns.
+    /// Ends the task. Its slot is free when this returns, or kept for those who ask what just happened.
     #[inline]
-    pub(crate) fn end(mut self, outcome: impl FnOnce(u64, bool) -> slab::Count) {
+    pub(crate) fn end(mut self, outcome: impl FnOnce(u64, bool) -> Count) {
         let slot = self.slot;
+        let inner = slot.inner;
         let index = slot.index();
-        slot.inner.slab.tag(index).store(0, Ordering::Relaxed);
-        let cancel = slot.chunk.get(CANCEL);
-        let has_chains = cancel | slot.chunk.get(KEPT) | slot.chunk.get(RING) != 0;
-        let kept = self.kept_first();
-        let ring = (slot.chunk.get(RING_OLD) as u32).checked_sub(1);
-        let outcome = outcome(cancel, self.cursor().has(Cursor::BORN_IN_PANIC));
-        self.unlock_to = mark::of(self.serial, mark::FREE);
-        // Release: who takes this slot next is ordered behind all that was written here.
-        slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-        if has_chains {
-            for first in [kept, ring, cancel_chain(cancel)] {
-                self.free_chain(first);
+        let cursor = self.cursor();
+        let word = own(slot.cancel());
+        let outcome = outcome(word, cursor.has(Cursor::BORN_IN_PANIC));
+        let ended = inner.timer.ticks().max(slot.chunk.get(NEWEST));
+        slot.chunk.put(NEWEST, ended);
+        slot.chunk.put(CURSOR, cursor.0 | (outcome as u64) << Cursor::OUTCOME);
+        let has_chains = cancel_chain(word).is_some()
+            || Tail(slot.chunk.get(KEPT)).index().is_some()
+            || Tail(slot.chunk.get(RING)).index().is_some();
+        let end = End {
+            outcome,
+            kind: Tail(slot.chunk.get(RING)).version() as u32,
+            ticks: ended.wrapping_sub(slot.chunk.get(STARTED)),
+            ended,
+            chained: if has_chains { self.chained() } else { 0 },
+        };
+        let aside = if cancel::is_asked(word) || cursor.has(Cursor::WATCHED) || inner.hooks.any() {
+            Some(Aside::of(&self, word, &end))
+        } else {
+            None
+        };
+        let tag = inner.slab.tag(index);
+        if inner.limits.ended == 0 {
+            tag.store(0, Ordering::Relaxed);
+            let chains = if has_chains { self.chains() } else { [None; 3] };
+            self.unlock_to = mark::of(self.serial, mark::FREE);
+            // Release: who takes this slot next is ordered behind all that was written here.
+            slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+            slab::count_end(slot, &end);
+            if has_chains {
+                for first in chains {
+                    self.free_chain(first);
+                }
             }
+            slab::give_slot(slot, index, &end);
+        } else {
+            tag.store(own(tag) & !tag::LIVE, Ordering::Relaxed);
+            self.unlock_to = mark::of(self.serial, mark::ENDED);
+            // Release: pairs with the Acquire of readers, and with whoever takes this slot when it was let go.
+            slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+            slab::keep_slot(slot, &end);
         }
-        drop(self);
-        slab::give_slot(slot.inner.slab, index, outcome);
+        std::mem::forget(self);
+        if let Some(aside) = aside {
+            aside.tell();
+        }
     }
+}
+
+/// What is known of a task's end.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) outcome: Count,
+    pub(crate) kind: u32,
+    /// How long the task ran.
+    pub(crate) ticks: u64,
+    pub(crate) ended: u64,
+    /// Chunks beside the slot.
+    pub(crate) chained: u32,
 }
 
 /// The first chunk of a cancel request's text.
 #[inline(always)]
 pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
     match word & 0xffff_ffff {
-        0 | NO_CHAIN => None,
+        0 | cancel::NO_CHAIN => None,
         index => Some((index - 1) as u32),
     }
 }

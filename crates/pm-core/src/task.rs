@@ -7,15 +7,22 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering as StdOrdering;
+use std::time::Duration;
 
-use crate::cancel::{Cancelled, Unwind};
+use crate::cancel::{CancelError, CancelRequest, Cancelled, Unwind};
 use crate::chunk::Chunk;
+use crate::future::{NEVER, Running, Supervisor, TryRunning};
+use crate::kinds;
 use crate::list::{Inner, global};
+use crate::options::nanos;
 use crate::record::{self, Head};
 use crate::serial::Serial;
 use crate::slab::{self, Count};
-use crate::slot::{CANCEL, HEARD, NoRoom, Slot, UNWOUND, Writer, acquire};
+use crate::slot::{NoRoom, Slot, Writer, acquire, cancel};
 use crate::text;
+use crate::timer::Event;
+use crate::tree;
+use crate::watch::{Asked, Hearing};
 
 /// The value of an attribute. Made from texts, numbers and `bool` by `into`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,7 +110,7 @@ fn set_cut(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
 
 #[inline]
 fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
-    let Some((index, serial)) = slab::take_slot(inner.slab) else {
+    let Some((index, serial)) = slab::take_slot(inner) else {
         inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
         return None;
     };
@@ -119,9 +126,12 @@ fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
 /// A task that is being described; [`start`](Self::start) starts it. Dropped before that, it never was.
 #[must_use = "the task starts with `start` or `run`"]
 pub struct TaskBuilder<'l> {
-    // No more than two words: all else is in the slot already, and a builder is moved with every call.
+    // Little: all else is in the slot already, and a builder is moved with every call.
     inner: &'static Inner,
     chunk: Option<&'static Chunk>,
+    /// Nanoseconds.
+    grace: Option<u64>,
+    deadline: Option<Duration>,
     list: PhantomData<&'l ()>,
 }
 
@@ -129,7 +139,7 @@ impl TaskBuilder<'_> {
     #[inline]
     pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
         let chunk = if inner.enabled.load(StdOrdering::Relaxed) { prepare(inner, id) } else { None };
-        Self { inner, chunk, list: PhantomData }
+        Self { inner, chunk, grace: None, deadline: None, list: PhantomData }
     }
 
     #[inline]
@@ -149,9 +159,13 @@ impl TaskBuilder<'_> {
     #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
         text::with_cut(self.inner, kind, self.inner.limits.name, |kind| {
-            self.write(|writer| {
-                let _ = writer.log_texts(Head::text(record::KIND, kind.len()), kind, "");
-            });
+            if let Some(slot) = self.slot() {
+                let number = slab::kind_number(self.inner, kind);
+                slot.set_kind(number);
+                if number == kinds::OTHER {
+                    let _ = slot.unpublished().log_texts(Head::text(record::KIND, kind.len()), kind, "");
+                }
+            }
         });
         self
     }
@@ -165,19 +179,57 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// Makes the task a child of another, instead of the one that is current.
+    /// Makes the task a child of another, instead of the one that is current. A cancel of the parent is one of the child,
+    /// too, as long as both are in the same list; if the parent was cancelled already, the child is from its start.
     pub fn parent(self, parent: &TaskHandle) -> Self {
         if let Some(slot) = self.slot() {
-            slot.set_parent(parent.serial);
+            let (serial, at) = parent.as_parent(self.inner);
+            slot.set_parent(serial, at);
         }
         self
     }
 
-    /// Makes the task nobody's child, even where another is current.
+    /// Makes the task nobody's child, even where another is current: it is not cancelled with it.
     pub fn detached(self) -> Self {
         if let Some(slot) = self.slot() {
-            slot.set_parent(0);
+            slot.set_parent(0, 0);
         }
+        self
+    }
+
+    /// Cancels the task by itself when it has been running so long, for the reason `deadline`.
+    ///
+    /// Costs a thread for all deadlines of the process. A deadline that is never reached is forgotten.
+    ///
+    /// ```
+    /// use pm_core::{Clock, Options, ProcessList};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let list = ProcessList::with_options(Options::new().clock(clock));
+    /// let task = list.task("import-42").deadline(Duration::from_secs(30)).start();
+    /// assert!(task.checkpoint().is_ok());
+    /// hand.advance(Duration::from_secs(30));
+    /// assert_eq!(task.checkpoint().unwrap_err().reason(), "deadline");
+    /// ```
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
+        self
+    }
+
+    /// How long a task that [runs as a future](Self::run) may go on after it was asked to stop, before it is dropped.
+    /// Default: [that of the list](crate::Options::grace), which is 0 unless set.
+    ///
+    /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy up.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(nanos(grace).min(NEVER - 1));
+        self
+    }
+
+    /// Never drops the future: a request to stop is only told. For futures that must not be cut anywhere; for a part of
+    /// one see [`protect`](crate::protect).
+    pub fn never_forced(mut self) -> Self {
+        self.grace = Some(NEVER);
         self
     }
 
@@ -201,11 +253,74 @@ impl TaskBuilder<'_> {
     pub fn start(self) -> Task {
         let builder = ManuallyDrop::new(self);
         let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
-        let serial = slot.publish(current().serial);
+        let (serial, has_parent) = slot.publish(|| current().as_parent(builder.inner));
+        if has_parent {
+            tree::born(slot, serial);
+        }
+        if let Some(after) = builder.deadline {
+            builder.inner.timer.schedule(after, Event::Deadline(slot, serial));
+        }
         Task { handle: TaskHandle { slot: Some(slot), serial } }
     }
 
-    /// Starts the task, and runs `f` as it. See [`ProcessList::run`](crate::ProcessList::run).
+    /// Starts the task, and gives a future that runs `future` as it. Needs no runtime of its own.
+    ///
+    /// The task is current whenever the future is polled: [`current`] gives it, and tasks started there are its children.
+    /// It ends with the future. A kill wakes the future and drops it where it awaits, after its [grace](Self::grace);
+    /// destructors run before the task has ended.
+    ///
+    /// The output is that of `future`, or [`Cancelled`] if it was dropped for a kill. A future that is done is never lost:
+    /// if it was asked to stop and ends by itself, its output is given.
+    ///
+    /// ```
+    /// # let waker = std::task::Waker::noop();
+    /// # let mut context = std::task::Context::from_waker(waker);
+    /// use std::{future, pin::pin, task::Poll};
+    ///
+    /// let list = pm_core::ProcessList::new();
+    /// let mut running = pin!(list.task("import-42").run(future::pending::<()>()));
+    /// assert!(running.as_mut().poll(&mut context).is_pending());
+    /// list.cancel("import-42", "too slow").unwrap();
+    /// let Poll::Ready(Err(cancelled)) = running.as_mut().poll(&mut context) else { panic!() };
+    /// assert_eq!(cancelled.reason(), "too slow");
+    /// ```
+    pub fn run<F: Future>(self, future: F) -> Running<F> {
+        Running::new(self.supervise(), future)
+    }
+
+    /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, and a
+    /// kill gives the error that is made from [`Cancelled`].
+    ///
+    /// ```
+    /// # let waker = std::task::Waker::noop();
+    /// # let mut context = std::task::Context::from_waker(waker);
+    /// use std::pin::pin;
+    ///
+    /// let list = pm_core::ProcessList::new();
+    /// let mut running = pin!(list.task("import-42").try_run(async {
+    ///     pm_core::current().checkpoint()?;
+    ///     Err::<(), Box<dyn std::error::Error>>("no such file".into())
+    /// }));
+    /// assert!(running.as_mut().poll(&mut context).is_ready());
+    /// assert_eq!(list.counters().failed, 1);
+    /// ```
+    pub fn try_run<F, T, E>(self, future: F) -> TryRunning<F>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: fmt::Display + From<Cancelled>,
+    {
+        TryRunning::new(self.run(future))
+    }
+
+    /// Starts the task, and gives what runs it whatever is polled: for those who write wrappers like
+    /// [`run`](Self::run).
+    #[must_use = "the task ends when this is dropped"]
+    pub fn supervise(self) -> Supervisor {
+        let grace = self.grace.unwrap_or(self.inner.limits.grace);
+        Supervisor::new(self.start(), grace)
+    }
+
+    /// Starts the task, and runs `f` as it. See [`ProcessList::run_sync`](crate::ProcessList::run_sync).
     ///
     /// # Errors
     ///
@@ -214,7 +329,7 @@ impl TaskBuilder<'_> {
     /// # Panics
     ///
     /// A panic of `f` goes on; the task ends as aborted.
-    pub fn run<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+    pub fn run_sync<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
         let task = self.start();
         let entered = task.enter();
         // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
@@ -292,11 +407,21 @@ impl Task {
         self.end(Count::Failed);
     }
 
-    fn end(mut self, outcome: Count) {
+    /// Ends the task as dropped: nobody wants what it was for. As cancelled if it was asked to stop.
+    pub fn abandon(mut self) {
+        let handle = std::mem::replace(&mut self.handle, TaskHandle::INERT);
+        end(handle, |word, _| if cancel::is_asked(word) { Count::Cancelled } else { Count::Dropped });
+    }
+
+    pub(crate) fn has_heard(&self) -> bool {
+        self.handle.slot.is_some_and(|slot| acquire(slot.cancel()) & cancel::HEARD != 0)
+    }
+
+    pub(crate) fn end(mut self, outcome: Count) {
         end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_, _| outcome);
     }
 
-    /// What an unwind through `run` means.
+    /// What an unwind through `run_sync` means.
     fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
         match payload.downcast::<Unwind>() {
             Ok(unwind) if unwind.0.serial() == self.serial() => {
@@ -351,7 +476,7 @@ impl Task {
         self.handle.checkpoint()
     }
 
-    /// Unwinds to the `run` of this task if it was asked to stop. See [`TaskHandle::checkpoint_or_unwind`].
+    /// Unwinds to the `run_sync` of this task if it was asked to stop. See [`TaskHandle::checkpoint_or_unwind`].
     #[inline]
     pub fn checkpoint_or_unwind(&self) {
         self.handle.checkpoint_or_unwind();
@@ -383,14 +508,19 @@ impl Task {
     pub fn is_cancelled(&self) -> bool {
         self.handle.is_cancelled()
     }
+
+    /// Waits until the task is asked to stop. See [`TaskHandle::cancelled`].
+    pub fn cancelled(&self) -> Hearing {
+        self.handle.cancelled()
+    }
 }
 
 impl Drop for Task {
     #[inline]
     fn drop(&mut self) {
-        end(self.handle, |cancel, born_in_panic| {
+        end(self.handle, |word, born_in_panic| {
             let panicked = std::thread::panicking() && !born_in_panic;
-            match (panicked, cancel & UNWOUND != 0, cancel & HEARD != 0) {
+            match (panicked, word & cancel::UNWOUND != 0, word & cancel::HEARD != 0) {
                 (true, false, _) => Count::Aborted,
                 (true, true, _) | (false, _, true) => Count::Cancelled,
                 (false, _, false) => Count::Finished,
@@ -425,12 +555,56 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
-    const INERT: Self = Self { slot: None, serial: 0 };
+    pub(crate) const INERT: Self = Self { slot: None, serial: 0 };
 
     /// The number of the task; the highest possible one if there is none.
     #[must_use]
     pub fn serial(&self) -> Serial {
         Serial::new(self.serial)
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.slot
+    }
+
+    #[inline(always)]
+    pub(crate) fn raw_serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The serial, and where a child finds it: its slot and 1, or 0 if the child is in another list.
+    #[inline]
+    fn as_parent(&self, list_of_child: &'static Inner) -> (u64, u32) {
+        let slot = self.slot.filter(|slot| std::ptr::eq(slot.inner, list_of_child));
+        (self.serial, slot.map_or(0, |slot| slot.index() + 1))
+    }
+
+    /// Asks the task and all below it to stop. See [`ProcessList::cancel`](crate::ProcessList::cancel).
+    ///
+    /// # Errors
+    ///
+    /// [`CancelError::NotFound`] when it has ended or is not shown, [`CancelError::NotCancellable`].
+    pub fn cancel(&self, reason: &str) -> Result<(), CancelError> {
+        let slot = self.slot.ok_or(CancelError::NotFound)?;
+        slot.ask(self.serial, &CancelRequest::new(reason), |_, _, _| ()).map(drop)
+    }
+
+    /// The same with all that a request can say. See
+    /// [`ProcessList::request_cancel`](crate::ProcessList::request_cancel).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cancel`](Self::cancel), and what was found instead of what the request expects.
+    pub fn request_cancel(&self, request: &CancelRequest<'_>) -> Result<Asked, CancelError> {
+        self.slot.ok_or(CancelError::NotFound)?.request_cancel(self.serial, request)
+    }
+
+    /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
+    ///
+    /// Of a task that ends without having been asked, or that is not shown, it never tells.
+    pub fn cancelled(&self) -> Hearing {
+        Hearing::new(self.slot, self.serial)
     }
 
     /// Whether the task is still running.
@@ -512,7 +686,7 @@ impl TaskHandle {
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
         match self.slot {
-            Some(slot) if acquire(slot.chunk.word(CANCEL)) != 0 => self.hear(HEARD),
+            Some(slot) if cancel::is_asked(acquire(slot.cancel())) => self.hear(cancel::HEARD),
             _ => Ok(()),
         }
     }
@@ -521,19 +695,19 @@ impl TaskHandle {
     fn hear(&self, mark: u64) -> Result<(), Cancelled> {
         let Some(writer) = self.slot.and_then(|slot| slot.lock(self.serial)) else { return Ok(()) };
         match writer.hear_cancel(mark) {
-            Some(reason) => Err(Cancelled::new(self.serial(), reason)),
+            Some(cancelled) => Err(cancelled),
             None => Ok(()),
         }
     }
 
-    /// Unwinds to the `run` of this task if it was asked to stop: for code deep below that can't return an error.
+    /// Unwinds to the `run_sync` of this task if it was asked to stop: for code deep below that can't return an error.
     ///
     /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
     #[inline]
     pub fn checkpoint_or_unwind(&self) {
         if let Some(slot) = self.slot
-            && acquire(slot.chunk.word(CANCEL)) != 0
-            && let Err(cancelled) = self.hear(HEARD | UNWOUND)
+            && cancel::is_asked(acquire(slot.cancel()))
+            && let Err(cancelled) = self.hear(cancel::HEARD | cancel::UNWOUND)
         {
             resume_unwind(Box::new(Unwind(cancelled)));
         }
@@ -587,7 +761,7 @@ impl TaskHandle {
     /// Whether the task was asked to stop. Asking so does not count as hearing it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.slot.is_some_and(|slot| acquire(slot.chunk.word(CANCEL)) != 0 && slot.is_live(self.serial))
+        self.slot.is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && slot.is_live(self.serial))
     }
 }
 
@@ -631,7 +805,7 @@ impl fmt::Debug for Entered {
 /// fn deep_below() {
 ///     pm_core::current().set("rows", 42);
 /// }
-/// pm_core::run("import-42", |_task| Ok(deep_below())).unwrap();
+/// pm_core::run_sync("import-42", |_task| Ok(deep_below())).unwrap();
 /// ```
 #[inline]
 #[must_use]
@@ -655,7 +829,7 @@ pub fn start(id: &str) -> Task {
     task(id).start()
 }
 
-/// Runs `f` as a task of the [`global`] list. See [`ProcessList::run`](crate::ProcessList::run).
+/// Runs `f` as a task of the [`global`] list. See [`ProcessList::run_sync`](crate::ProcessList::run_sync).
 ///
 /// # Errors
 ///
@@ -666,7 +840,7 @@ pub fn start(id: &str) -> Task {
 /// A panic of `f` goes on; the task ends as aborted.
 ///
 /// ```
-/// let result = pm_core::run("import-42", |task| {
+/// let result = pm_core::run_sync("import-42", |task| {
 ///     task.status("reading")?;
 ///     pm_core::global().cancel("import-42", "too slow").unwrap();
 ///     task.status("writing")?;
@@ -674,8 +848,13 @@ pub fn start(id: &str) -> Task {
 /// });
 /// assert_eq!(result.unwrap_err().reason(), "too slow");
 /// ```
-pub fn run<T>(id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
-    task(id).run(f)
+pub fn run_sync<T>(id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+    task(id).run_sync(f)
+}
+
+/// Runs a future as a task of the [`global`] list. See [`TaskBuilder::run`].
+pub fn run<F: Future>(id: &str, future: F) -> Running<F> {
+    task(id).run(future)
 }
 
 /// Says what a task is doing, in the words of [`format!`]; allocates nothing.

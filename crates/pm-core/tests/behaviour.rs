@@ -32,9 +32,9 @@ fn scanned(list: &ProcessList) -> Vec<Serial> {
 #[test]
 fn a_cancel_of_the_outer_task_takes_the_inner_run_with_it() {
     let list = ProcessList::new();
-    let result = list.run("outer", |outer| {
+    let result = list.run_sync("outer", |outer| {
         list.cancel("outer", "stop").unwrap();
-        let inner = list.run("inner", |_| {
+        let inner = list.run_sync("inner", |_| {
             outer.checkpoint_or_unwind();
             Ok(())
         });
@@ -70,7 +70,7 @@ fn to_ask_whether_a_task_is_cancelled_is_not_to_hear_it() {
 #[test]
 fn a_run_that_returns_its_cancel_is_counted_once_as_cancelled() {
     let list = ProcessList::new();
-    let result: Result<(), _> = list.run("job", |task| {
+    let result: Result<(), _> = list.run_sync("job", |task| {
         list.cancel("job", "why").unwrap();
         task.status("next")?;
         panic!("the status tells of the cancel");
@@ -83,7 +83,7 @@ fn a_run_that_returns_its_cancel_is_counted_once_as_cancelled() {
 
 #[test]
 fn a_status_after_the_end_is_ok_and_counted_once_whatever_its_length() {
-    let list = ProcessList::new();
+    let list = ProcessList::with_options(Options::new().keep_ended(0));
     let task = list.start("job");
     let handle = task.handle();
     task.finish();
@@ -436,7 +436,7 @@ fn a_full_list_counts_who_is_not_shown_and_holds_as_many_tasks_again() {
     assert_eq!(shown(&list).len(), tasks.len() - 10);
     let hidden = tasks.last().unwrap();
     assert_eq!(hidden.serial().get(), u64::MAX);
-    let child = list.run("not shown either", |task| {
+    let child = list.run_sync("not shown either", |task| {
         assert!(!task.handle().is_live());
         task.status("runs")?;
         Ok(7)
@@ -446,8 +446,9 @@ fn a_full_list_counts_who_is_not_shown_and_holds_as_many_tasks_again() {
     let held = list.counters().bytes_held;
     drop(tasks);
     assert_eq!((list.counters().live, list.counters().finished), (0, count as u64 - 10));
-    assert_eq!(fill().len(), count);
-    assert_eq!(list.counters().bytes_held, held);
+    assert_eq!(fill().len(), count, "what ended makes room");
+    let more = list.counters().bytes_held - held;
+    assert!(more < 64 << 10, "what is counted of its kind takes a little: {more}");
 }
 
 #[test]
@@ -498,7 +499,7 @@ fn what_finds_no_room_is_counted_and_the_rest_stays_whole() {
 
 #[test]
 fn long_tasks_give_back_all_their_memory() {
-    let list = ProcessList::with_options(Options::new().max_bytes(92 << 20));
+    let list = ProcessList::with_options(Options::new().max_bytes(92 << 20).keep_ended(0));
     let count = if cfg!(miri) { 10 } else { 1_000 };
     let burst = || {
         let tasks: Vec<_> = (0..count).map(|_| list.task(&"long id ".repeat(50)).start()).collect();
@@ -516,7 +517,8 @@ fn long_tasks_give_back_all_their_memory() {
     };
     let held = burst();
     for _ in 0..4 {
-        assert_eq!(burst(), held);
+        // What is counted of its kind takes a little.
+        assert!(burst() - held < 64 << 10);
     }
     assert_eq!(list.counters().live, 0);
 }

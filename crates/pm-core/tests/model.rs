@@ -156,6 +156,12 @@ impl Model {
                     cancel: None,
                     heard: false,
                 });
+                // The child of a task that was cancelled is so from its start.
+                let child = self.tasks.len() - 1;
+                let of_parent = |known: &&Known| Some(known.task.serial().get()) == self.tasks[child].parent;
+                if let Some(reason) = self.tasks.iter().find(of_parent).and_then(|parent| parent.cancel.clone()) {
+                    self.tasks[child].cancelled(now, &reason);
+                }
             }
             Op::Status { task, text } => self.with(*task, |known| {
                 let heard = known.task.status(text);
@@ -197,9 +203,8 @@ impl Model {
                 match bearers[..] {
                     [] => assert_eq!(result, Err(CancelError::NotFound)),
                     [at] => {
-                        let known = &mut self.tasks[at];
-                        assert_eq!(result.is_ok(), known.cancellable, "{result:?}");
-                        known.cancelled(now, reason);
+                        assert_eq!(result.is_ok(), self.tasks[at].cancellable, "{result:?}");
+                        self.cancelled(at, reason);
                     }
                     _ => {
                         let Err(CancelError::Ambiguous { mut serials, .. }) = result else { panic!("{result:?}") };
@@ -212,12 +217,10 @@ impl Model {
                 }
             }
             Op::CancelSerial { task, reason } => {
-                let list = self.list.clone();
-                self.with(*task, |known| {
-                    let result = list.cancel_serial(known.task.serial(), reason);
-                    assert_eq!(result.is_ok(), known.cancellable, "{result:?}");
-                    known.cancelled(now, reason);
-                });
+                let Some(at) = self.pick(*task) else { return };
+                let result = self.list.cancel_serial(self.tasks[at].task.serial(), reason);
+                assert_eq!(result.is_ok(), self.tasks[at].cancellable, "{result:?}");
+                self.cancelled(at, reason);
             }
             Op::Checkpoint { task } => self.with(*task, |known| {
                 let heard = known.task.checkpoint();
@@ -256,6 +259,19 @@ impl Model {
             &Op::Wait { millis } => {
                 self.hand.advance(Duration::from_millis(millis.into()));
                 self.now += u64::from(millis) * 1_000_000;
+            }
+        }
+    }
+
+    /// A request for a task: it goes down to all below it that can be cancelled, through such as can.
+    fn cancelled(&mut self, at: usize, reason: &str) {
+        let mut asked = if self.tasks[at].cancelled(self.now, reason) { vec![at] } else { vec![] };
+        while let Some(parent) = asked.pop() {
+            let parent = self.tasks[parent].task.serial().get();
+            for at in 0..self.tasks.len() {
+                if self.tasks[at].parent == Some(parent) && self.tasks[at].cancelled(self.now, reason) {
+                    asked.push(at);
+                }
             }
         }
     }
@@ -305,14 +321,17 @@ impl Known {
         self.heard |= self.cancel.is_some();
     }
 
-    fn cancelled(&mut self, now: u64, reason: &str) {
-        if self.cancellable && self.cancel.is_none() {
+    /// Returns whether it is the first request.
+    fn cancelled(&mut self, now: u64, reason: &str) -> bool {
+        let first = self.cancellable && self.cancel.is_none();
+        if first {
             let reason = cut(reason, MAX_STATUS);
             let text =
                 if reason.is_empty() { "[cancel request]".into() } else { format!("[cancel request: {reason}]") };
             self.history.push((now, text));
             self.cancel = Some(reason);
         }
+        first
     }
 
     fn check(&self, list: &ProcessList) {
@@ -366,7 +385,8 @@ impl Known {
 
 fn list() -> (ProcessList, ManualClock) {
     let (clock, hand) = Clock::manual();
-    let options = Options::new().clock(clock).history(FIRST, NEWEST).max_attrs(MAX_ATTRS).max_status(MAX_STATUS);
+    let options = Options::new().clock(clock).history(FIRST, NEWEST).max_attrs(MAX_ATTRS);
+    let options = options.max_status(MAX_STATUS).keep_ended(0);
     (ProcessList::with_options(options), hand)
 }
 

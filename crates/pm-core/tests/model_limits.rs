@@ -29,6 +29,7 @@ impl Limits {
     fn list(self) -> (ProcessList, ManualClock) {
         let (clock, hand) = Clock::manual();
         let options = Options::new()
+            .keep_ended(0)
             .clock(clock)
             .max_id(self.id)
             .max_attr_name(self.name)
@@ -285,6 +286,18 @@ impl Row {
         sums.cancels += 1;
     }
 
+    /// What was asked of the parent is asked of it, too. Returns whether that is new.
+    fn inherit(&mut self, sums: &mut Sums, now: u64, reason: &str) -> bool {
+        let new = self.cancellable && self.cancel.is_none();
+        if new {
+            let shown = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            self.history.push((now, format!("[cancel request{shown}]")));
+            self.cancel = Some(reason.to_owned());
+            sums.cancels += 1;
+        }
+        new
+    }
+
     fn check(&self, list: &ProcessList, limits: Limits) {
         let serial = self.task.serial();
         let history = list.history(serial).expect("a live task has a history");
@@ -392,8 +405,27 @@ impl Model {
             row.set(&mut self.sums, limits, &name(number), value.known());
         }
         self.sums.started += 1;
+        let parent = self.rows.iter().find(|parent| Some(parent.task.serial()) == row.parent);
+        if let Some(reason) = parent.and_then(|parent| parent.cancel.clone()) {
+            row.inherit(&mut self.sums, self.now, &reason);
+        }
         self.rows.push(row);
         self.rows.len() - 1
+    }
+
+    /// A request goes down to all below the task that can be cancelled, through such as can.
+    fn spread(&mut self, at: usize) {
+        let mut asked = vec![at];
+        while let Some(parent) = asked.pop() {
+            let (parent, reason) = (self.rows[parent].task.serial(), self.rows[parent].cancel.clone());
+            let Some(reason) = reason else { continue };
+            for at in 0..self.rows.len() {
+                let row = &mut self.rows[at];
+                if row.parent == Some(parent) && row.inherit(&mut self.sums, self.now, &reason) {
+                    asked.push(at);
+                }
+            }
+        }
     }
 
     /// Does it to both; returns whose row it was.
@@ -414,7 +446,10 @@ impl Model {
                 let bearers: Vec<_> = (0..self.rows.len()).filter(|&at| self.rows[at].id == id).collect();
                 match bearers[..] {
                     [] => assert_eq!(told, Err(CancelError::NotFound)),
-                    [at] => self.rows[at].cancel(&mut self.sums, limits, now, &reason, told),
+                    [at] => {
+                        self.rows[at].cancel(&mut self.sums, limits, now, &reason, told);
+                        self.spread(at);
+                    }
                     _ => {
                         let Err(CancelError::Ambiguous { serials, .. }) = told else { panic!("{told:?}") };
                         assert_eq!(serials, found);
@@ -476,6 +511,9 @@ impl Model {
             | Op::Checkpoint { task } => {
                 let at = self.pick(task)?;
                 self.work(at, op);
+                if matches!(op, Op::CancelSerial { .. }) {
+                    self.spread(at);
+                }
                 Some(at)
             }
         }

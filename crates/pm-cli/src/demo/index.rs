@@ -38,7 +38,7 @@ impl Index {
     pub(super) fn keep(&self, tree: &Tree, stopped: &watch::Receiver<bool>) {
         let mut first = "starting".to_owned();
         for build in 1_u32.. {
-            let result = pm::task(ID).kind("index").attr("task", build).run(|task| {
+            let result = pm::task(ID).kind("index").attr("task", build).run_sync(|task| {
                 task.status(&first)?;
                 loop {
                     self.round(task, tree)?;

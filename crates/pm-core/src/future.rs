@@ -1,0 +1,394 @@
+//! Futures that run as tasks: current while they are polled, woken and dropped when they are killed.
+//!
+//! Contains `unsafe`: the future is pinned within ours, and is dropped there when it is killed.
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::cancel::Cancelled;
+use crate::slab::Count;
+use crate::slot::{Slot, acquire, cancel};
+use crate::task::{Task, TaskHandle, current};
+use crate::timer::Event;
+
+/// What a poll under a [`Supervisor`] came to.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Supervised<T> {
+    /// What the poll gave. The task runs on until [`Supervisor::finish`].
+    Ready(T),
+    /// Not ready yet. The task will be polled again, also when it is killed.
+    Pending,
+    /// The task is to be killed: call [`Supervisor::kill`].
+    Kill,
+}
+
+/// Runs as a task whatever is polled: what futures, streams and bodies that run as tasks have in common.
+///
+/// For those who write such a wrapper; others want [`TaskBuilder::run`](crate::TaskBuilder::run). Dropped before it was
+/// finished or killed, the task ends as dropped.
+pub struct Supervisor {
+    task: Option<Task>,
+    /// The waker that is registered, to tell whether the next one is the same.
+    waker: (usize, usize),
+    /// Nanoseconds from the request to the kill.
+    grace: u64,
+    grace_planned: bool,
+}
+
+/// A grace that never ends.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+fn identity(waker: &Waker) -> (usize, usize) {
+    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
+}
+
+/// Ends the task as aborted, unless it is forgotten: for the time in which code that is not ours may panic.
+struct EndIfPanics<'s>(&'s mut Option<Task>);
+
+impl Drop for EndIfPanics<'_> {
+    fn drop(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.end(Count::Aborted);
+        }
+    }
+}
+
+impl Supervisor {
+    pub(crate) fn new(task: Task, grace: u64) -> Self {
+        Self { task: Some(task), waker: (0, 0), grace, grace_planned: false }
+    }
+
+    /// The task; a handle that does nothing once it has ended.
+    #[inline]
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.task.as_ref().map_or(TaskHandle::INERT, Task::handle)
+    }
+
+    /// Calls `poll` as the current task, unless the task is to be killed. A panic of `poll` ends the task as aborted, and
+    /// goes on.
+    #[inline]
+    pub fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> Supervised<T> {
+        let handle = self.handle();
+        let Some(slot) = handle.slot() else {
+            return match poll(context) {
+                Poll::Ready(value) => Supervised::Ready(value),
+                Poll::Pending => Supervised::Pending,
+            };
+        };
+        // Acquire: pairs with the request's.
+        if cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()) {
+            return Supervised::Kill;
+        }
+        let polled = {
+            let entered = handle.enter();
+            let panics = EndIfPanics(&mut self.task);
+            let polled = poll(context);
+            std::mem::forget(panics);
+            drop(entered);
+            polled
+        };
+        if let Poll::Ready(value) = polled {
+            return Supervised::Ready(value);
+        }
+        // A waker that is registered stays so until a request takes it out.
+        if self.waker == identity(context.waker()) && !cancel::is_asked(acquire(slot.cancel())) {
+            return Supervised::Pending;
+        }
+        if self.register(slot, handle.raw_serial(), context.waker()) { Supervised::Kill } else { Supervised::Pending }
+    }
+
+    /// Lets a request wake the future. True if it is to be killed already.
+    #[inline(never)]
+    fn register(&mut self, slot: Slot, serial: u64, waker: &Waker) -> bool {
+        let new = waker.clone();
+        let Some(writer) = slot.lock(serial) else { return false };
+        let old = writer.with_cell(|cell| cell.future.replace(new));
+        // Under the lock, which a request takes, too: it finds the waker, or is found here.
+        let asked = cancel::is_asked(acquire(slot.cancel()));
+        drop(writer);
+        drop(old);
+        self.waker = identity(waker);
+        asked && self.is_due(slot, serial)
+    }
+
+    /// Whether a task that was asked to stop is to be killed now. If not yet, it is woken when its grace is over.
+    #[cold]
+    #[inline(never)]
+    fn is_due(&mut self, slot: Slot, serial: u64) -> bool {
+        if self.grace == NEVER || acquire(slot.cancel()) & cancel::PROTECTED != 0 {
+            return false;
+        }
+        if self.grace == 0 {
+            return true;
+        }
+        let Some(asked) = slot.lock(serial).and_then(|writer| writer.asked_ticks()) else { return false };
+        let left = self.grace.saturating_sub(slot.inner.timer.moment().age_nanos(asked));
+        if left > 0 && !self.grace_planned {
+            self.grace_planned = true;
+            slot.inner.timer.schedule(Duration::from_nanos(left), Event::Grace(slot, serial));
+        }
+        left == 0
+    }
+
+    /// Drops what runs as the task, by `drop_it`, and ends the task: as failed for a reason, as cancelled if it heard that
+    /// it was to stop, else as finished. A panic of `drop_it` ends the task as aborted, and goes on.
+    #[inline]
+    pub fn finish(&mut self, failed: Option<&str>, drop_it: impl FnOnce()) {
+        self.drop_within(drop_it);
+        let Some(task) = self.task.take() else { return };
+        match failed {
+            Some(reason) if !task.has_heard() => task.fail(reason),
+            _ => drop(task),
+        }
+    }
+
+    /// Drops what runs as the task, by `drop_it`, ends the task as cancelled, and tells what was asked. A panic of
+    /// `drop_it` ends the task as aborted, and goes on.
+    pub fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
+        self.drop_within(drop_it);
+        let handle = self.handle();
+        let cancelled = handle.slot().and_then(|slot| slot.lock(handle.raw_serial())?.hear_cancel(cancel::FORCED));
+        if let Some(task) = self.task.take() {
+            task.end(Count::Cancelled);
+        }
+        // It was asked, or it would not be killed.
+        cancelled.unwrap_or_else(|| Cancelled::unknown(handle.serial()))
+    }
+
+    /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to stop.
+    pub fn abandon(&mut self, drop_it: impl FnOnce()) {
+        self.drop_within(drop_it);
+        if let Some(task) = self.task.take() {
+            task.abandon();
+        }
+    }
+
+    #[inline]
+    fn drop_within(&mut self, drop_it: impl FnOnce()) {
+        let entered = self.handle().enter();
+        let panics = EndIfPanics(&mut self.task);
+        drop_it();
+        std::mem::forget(panics);
+        drop(entered);
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abandon();
+        }
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// A future that runs as a task; made by [`TaskBuilder::run`](crate::TaskBuilder::run).
+///
+/// The task starts when this is made and ends with the future: when it is ready, panics, is killed or is dropped. Polled
+/// again after that, it stays pending.
+#[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
+pub struct Running<F> {
+    supervisor: Supervisor,
+    /// Gone when it has ended. Pinned with all of this: never moved, only dropped in place.
+    future: Option<F>,
+}
+
+impl<F> Running<F> {
+    pub(crate) fn new(supervisor: Supervisor, future: F) -> Self {
+        Self { supervisor, future: Some(future) }
+    }
+
+    /// A handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.supervisor.handle()
+    }
+
+    fn parts(self: Pin<&mut Self>) -> (&mut Supervisor, Pin<&mut Option<F>>) {
+        // SAFETY: `future` is pinned as long as `self` is: nothing here moves it out, it is only ever dropped in place
+        // (by `Pin::set` and by the compiler), and `Running` is `Unpin` only if `F` is. `supervisor` is not pinned.
+        unsafe {
+            let this = self.get_unchecked_mut();
+            (&mut this.supervisor, Pin::new_unchecked(&mut this.future))
+        }
+    }
+}
+
+impl<F: Future> Running<F> {
+    #[inline]
+    fn poll_judged(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        failed: impl FnOnce(&F::Output) -> Option<String>,
+    ) -> Poll<Result<F::Output, Cancelled>> {
+        let (supervisor, mut slot) = self.parts();
+        let Some(future) = slot.as_mut().as_pin_mut() else { return Poll::Pending };
+        match supervisor.poll(context, |context| future.poll(context).map(|output| (failed(&output), output))) {
+            Supervised::Pending => Poll::Pending,
+            Supervised::Ready((failed, output)) => {
+                supervisor.finish(failed.as_deref(), || slot.set(None));
+                Poll::Ready(Ok(output))
+            }
+            Supervised::Kill => Poll::Ready(Err(supervisor.kill(|| slot.set(None)))),
+        }
+    }
+}
+
+impl<F: Future> Future for Running<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.poll_judged(context, |_| None)
+    }
+}
+
+impl<F> Drop for Running<F> {
+    fn drop(&mut self) {
+        // SAFETY: `self` is dropped, so it is not moved after this.
+        let (supervisor, mut future) = unsafe { Pin::new_unchecked(self) }.parts();
+        if future.is_some() {
+            supervisor.abandon(|| future.set(None));
+        }
+    }
+}
+
+impl<F> fmt::Debug for Running<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("task", &self.supervisor.task).finish_non_exhaustive()
+    }
+}
+
+/// A future with a result that runs as a task; made by [`TaskBuilder::try_run`](crate::TaskBuilder::try_run).
+#[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
+pub struct TryRunning<F>(Running<F>);
+
+impl<F> TryRunning<F> {
+    pub(crate) fn new(running: Running<F>) -> Self {
+        Self(running)
+    }
+
+    /// A handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.0.handle()
+    }
+}
+
+impl<F, T, E> Future for TryRunning<F>
+where
+    F: Future<Output = Result<T, E>>,
+    E: fmt::Display + From<Cancelled>,
+{
+    type Output = Result<T, E>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the field is pinned as long as `self` is: nothing moves it, and there is no `Drop` of ours.
+        let running = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let polled = running.poll_judged(context, |output| output.as_ref().err().map(ToString::to_string));
+        polled.map(|result| result.unwrap_or_else(|cancelled| Err(E::from(cancelled))))
+    }
+}
+
+impl<F> fmt::Debug for TryRunning<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TryRunning").field(&self.0.supervisor.task).finish()
+    }
+}
+
+/// Runs `future` as a section in which the current task must not be killed.
+///
+/// A kill waits until the section is done, also if the task's grace is over; then the task is dropped at its next await.
+/// The task still hears the request. The section lasts from the first poll until the future is done or dropped.
+///
+/// ```
+/// # let waker = std::task::Waker::noop();
+/// # let mut context = std::task::Context::from_waker(waker);
+/// let list = pm_core::ProcessList::new();
+/// let mut transfer = std::pin::pin!(list.task("transfer").run(async {
+///     pm_core::protect(std::future::ready("both accounts are written")).await
+/// }));
+/// # let std::task::Poll::Ready(result) = transfer.as_mut().poll(&mut context) else { panic!() };
+/// assert!(result.is_ok());
+/// ```
+pub fn protect<F: Future>(future: F) -> Protected<F> {
+    Protected { section: Section(TaskHandle::INERT), begun: false, future }
+}
+
+/// A future that must not be cut; made by [`protect`].
+#[must_use = "futures do nothing unless they are polled"]
+pub struct Protected<F> {
+    section: Section,
+    begun: bool,
+    future: F,
+}
+
+/// The mark at the task; taken off on drop.
+struct Section(TaskHandle);
+
+impl Section {
+    fn begin() -> Self {
+        let task = current();
+        let marked = task.slot().is_some_and(|slot| {
+            let Some(writer) = slot.lock(task.raw_serial()) else { return false };
+            writer.add_protected(true)
+        });
+        Self(if marked { task } else { TaskHandle::INERT })
+    }
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        let Some(slot) = self.0.slot() else { return };
+        let serial = self.0.raw_serial();
+        let Some(writer) = slot.lock(serial) else { return };
+        writer.add_protected(false);
+        drop(writer);
+        if cancel::is_asked(acquire(slot.cancel())) {
+            slot.wake_future(serial);
+        }
+    }
+}
+
+impl<F: Future> Future for Protected<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: `future` is pinned as long as `self` is: nothing moves it, and there is no `Drop` of `Protected`.
+        let (section, begun, future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (&mut this.section, &mut this.begun, Pin::new_unchecked(&mut this.future))
+        };
+        if !*begun {
+            *begun = true;
+            *section = Section::begin();
+        }
+        let polled = future.poll(context);
+        if polled.is_ready() {
+            *section = Section(TaskHandle::INERT);
+        }
+        polled
+    }
+}
+
+impl<F> fmt::Debug for Protected<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Protected").field("begun", &self.begun).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,460 @@
+//! What tasks of the same kind have in common: outcomes, how long they took, in which statuses their time went.
+//!
+//! Each thread counts for itself, when a task ends on it; who asks adds up what the threads counted. Nothing grows
+//! without a ceiling: kinds beyond the limit are counted together, and so are statuses of one kind.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::clock::Moment;
+use crate::histogram::{Histogram, Latency, Sums};
+use crate::options::Limits;
+use crate::record;
+use crate::slab::Count;
+use crate::slot::{End, EntryAt, Slot};
+use crate::sync::Mutex;
+use crate::text;
+
+/// The number of tasks without a kind.
+pub(crate) const NONE: u32 = 0;
+/// The number of all kinds that found no number of their own.
+pub(crate) const OTHER: u32 = 1;
+const FIRST: u32 = 2;
+
+/// Bytes of a status that tell it from others, when times are added up.
+const STATUS_BYTES: usize = 64;
+const STATUS_WORDS: usize = STATUS_BYTES / 8;
+
+/// The kinds of one list and what the threads counted of them.
+pub(crate) struct Kinds {
+    names: Box<[OnceLock<Box<str>>]>,
+    numbers: Mutex<HashMap<Box<str>, u32>>,
+    shards: Mutex<Shards>,
+    max_statuses: usize,
+    /// Bytes that the shards hold.
+    bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shards {
+    all: Vec<Arc<Shard>>,
+    /// Those of threads that exited, for the next threads.
+    idle: Vec<Arc<Shard>>,
+}
+
+impl Kinds {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            names: (0..limits.kinds).map(|_| OnceLock::new()).collect(),
+            numbers: Mutex::new(HashMap::new()),
+            shards: Mutex::default(),
+            max_statuses: limits.statuses,
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
+        self.names.get(number.checked_sub(FIRST)? as usize)?.get().map(|name| &**name)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn number(&self, name: &str) -> u32 {
+        let mut numbers = self.numbers.lock();
+        if let Some(&number) = numbers.get(name) {
+            return number;
+        }
+        let Some(free) = self.names.get(numbers.len()) else { return OTHER };
+        let number = FIRST + numbers.len() as u32;
+        let _ = free.set(name.into());
+        numbers.insert(name.into(), number);
+        number
+    }
+
+    fn take_shard(&self) -> Arc<Shard> {
+        let mut shards = self.shards.lock();
+        shards.idle.pop().unwrap_or_else(|| {
+            let shard = Arc::new(Shard::new(self.names.len() + FIRST as usize));
+            self.bytes.fetch_add(shard.kinds.len() as u64 * 16, Ordering::Relaxed);
+            shards.all.push(Arc::clone(&shard));
+            shard
+        })
+    }
+
+    /// Tasks that ended and whose kind found no number of its own.
+    pub(crate) fn ended_as_other(&self) -> u64 {
+        let shards = self.shards.lock();
+        let others = shards.all.iter().filter_map(|shard| shard.kinds[OTHER as usize].get());
+        others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
+    pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
+        let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
+        let numbers = 0..self.names.len() as u32 + FIRST;
+        let mut all: Vec<KindStats> = numbers
+            .filter_map(|number| {
+                let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
+                let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
+                let running = running.get(&number).copied().unwrap_or(0);
+                if counts.is_empty() && running == 0 {
+                    return None;
+                }
+                let kind = self.name(number).map(str::to_owned);
+                Some(KindStats::merge(kind, number == OTHER, running, &counts, moment))
+            })
+            .collect();
+        all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.kind.cmp(&b.kind)));
+        all
+    }
+}
+
+/// What one thread needs to count.
+pub(crate) struct Counter {
+    kinds: Arc<Kinds>,
+    shard: Arc<Shard>,
+    /// Numbers of kinds that this thread met, by a hash of their name.
+    cache: [u32; 32],
+}
+
+impl Counter {
+    pub(crate) fn new(kinds: Arc<Kinds>) -> Self {
+        Self { shard: kinds.take_shard(), kinds, cache: [NONE; 32] }
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        let place = text::hash(name) as usize % self.cache.len();
+        let known = self.cache[place];
+        if self.kinds.name(known) == Some(name) {
+            return known;
+        }
+        let number = self.kinds.number(name);
+        self.cache[place] = number;
+        number
+    }
+
+    /// Counts a task that ended and is still in its slot.
+    #[inline]
+    pub(crate) fn count(&self, slot: Slot, end: &End) {
+        let cell = self.shard.kinds.get(end.kind as usize);
+        let Some(counts) = cell.or(self.shard.kinds.get(OTHER as usize)) else { return };
+        let counts = counts.get_or_init(|| {
+            let counts = Box::new(Counts::new(self.kinds.max_statuses));
+            self.kinds.bytes.fetch_add(counts.bytes(), Ordering::Relaxed);
+            counts
+        });
+        let taken = counts.count(slot, end);
+        if taken > 0 {
+            self.kinds.bytes.fetch_add(taken as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the task took longer than all of its kind that this thread saw end lately.
+    #[inline]
+    pub(crate) fn is_slowest(&self, end: &End, keep_for: u64) -> bool {
+        let Some(counts) = self.shard.kinds.get(end.kind as usize).and_then(OnceLock::get) else { return false };
+        let slowest = counts.slowest.load(Ordering::Relaxed);
+        let since = end.ended.wrapping_sub(counts.slowest_ended.load(Ordering::Relaxed));
+        if end.ticks <= slowest && since <= keep_for {
+            return false;
+        }
+        counts.slowest.store(end.ticks, Ordering::Relaxed);
+        counts.slowest_ended.store(end.ended, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.kinds.shards.lock().idle.push(Arc::clone(&self.shard));
+    }
+}
+
+struct Shard {
+    kinds: Box<[OnceLock<Box<Counts>>]>,
+}
+
+impl Shard {
+    fn new(kinds: usize) -> Self {
+        Self { kinds: (0..kinds).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+/// What one thread counted of one kind. Written by that thread only.
+struct Counts {
+    /// By outcome.
+    outcomes: [AtomicU64; 8],
+    ticks: AtomicU64,
+    max: AtomicU64,
+    latency: Histogram,
+    /// The slowest of late, for which tasks are kept longer, and when it ended.
+    slowest: AtomicU64,
+    slowest_ended: AtomicU64,
+    /// First `init`, then those that were met, then all others.
+    statuses: Box<[StatusCount]>,
+    /// The places in `statuses` of the last task's statuses, a byte each: the next task's are likely the same.
+    path: AtomicU64,
+}
+
+struct StatusCount {
+    /// The text in whole words, and before it its length in bytes.
+    name: OnceLock<Box<[u64]>>,
+    entered: AtomicU64,
+    ticks: AtomicU64,
+}
+
+/// Adds to what only this thread writes.
+#[inline]
+fn add(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
+impl Counts {
+    fn new(max_statuses: usize) -> Self {
+        let status = || StatusCount { name: OnceLock::new(), entered: AtomicU64::new(0), ticks: AtomicU64::new(0) };
+        Self {
+            outcomes: [const { AtomicU64::new(0) }; 8],
+            ticks: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            latency: Histogram::new(),
+            slowest: AtomicU64::new(0),
+            slowest_ended: AtomicU64::new(0),
+            statuses: (0..max_statuses + 2).map(|_| status()).collect(),
+            path: AtomicU64::new(0),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        (size_of::<Self>() + self.statuses.len() * size_of::<StatusCount>()) as u64
+    }
+
+    #[inline]
+    fn count(&self, slot: Slot, end: &End) -> usize {
+        add(&self.outcomes[end.outcome as usize], 1);
+        add(&self.ticks, end.ticks);
+        if end.ticks > self.max.load(Ordering::Relaxed) {
+            self.max.store(end.ticks, Ordering::Relaxed);
+        }
+        let mut taken = self.latency.count(end.ticks);
+
+        let path = self.path.load(Ordering::Relaxed);
+        let (mut walk, mut place, mut since, mut step) = (0_u64, 0, 0, 0_u32);
+        slot.each_entry(|entry| {
+            let Some(entry) = entry else {
+                // Entries are missing here: nobody knows when what came before the gap ended.
+                place = self.statuses.len() - 1;
+                return;
+            };
+            let at = entry.delta();
+            let status = &self.statuses[place];
+            add(&status.entered, 1);
+            add(&status.ticks, at.saturating_sub(since));
+            since = at;
+            let guess = (path >> (8 * (step % 8)) & 0xff) as usize;
+            place = if self.is_named(guess, &entry) { guess } else { self.find(&entry, &mut taken) };
+            if step < 8 {
+                walk |= (place as u64 & 0xff) << (8 * step);
+            }
+            step += 1;
+        });
+        let status = &self.statuses[place];
+        add(&status.entered, 1);
+        add(&status.ticks, end.ticks.saturating_sub(since));
+        if walk != path {
+            self.path.store(walk, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    /// Whether the status at this place has the text of the record. Words behind the text are 0 in both.
+    #[inline]
+    fn is_named(&self, place: usize, entry: &EntryAt<'_>) -> bool {
+        if place == 0 || entry.is_cancel_request() {
+            return false;
+        }
+        let Some(name) = self.statuses.get(place).and_then(|status| status.name.get()) else { return false };
+        name[0] == entry.len() as u64 && name[1..].iter().enumerate().all(|(at, &part)| entry.word(at) == part)
+    }
+
+    /// The place of a status, which may be new.
+    #[cold]
+    #[inline(never)]
+    fn find(&self, entry: &EntryAt<'_>, taken: &mut usize) -> usize {
+        let mut bytes = Vec::with_capacity(STATUS_BYTES);
+        if entry.is_cancel_request() {
+            bytes.extend_from_slice(b"[cancel request]");
+        } else {
+            let words = (0..entry.len().div_ceil(8)).flat_map(|at| entry.word(at).to_le_bytes());
+            general(words.take(entry.len()), &mut bytes);
+        }
+        let mut name = [0; STATUS_WORDS + 1];
+        name[0] = bytes.len() as u64;
+        record::put_text(&bytes, |at, word| name[1 + at] = word);
+        let name = &name[..1 + bytes.len().div_ceil(8)];
+        let other = self.statuses.len() - 1;
+        for (place, status) in self.statuses[1..other].iter().enumerate() {
+            match status.name.get() {
+                Some(known) if **known == *name => return place + 1,
+                Some(_) => {}
+                None => {
+                    *taken += size_of_val(name);
+                    let _ = status.name.set(name.into());
+                    return place + 1;
+                }
+            }
+        }
+        other
+    }
+}
+
+/// What statuses that differ in numbers only have in common: `#` stands for each number.
+fn general(text: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
+    let mut cut = false;
+    let mut in_number = false;
+    for byte in text {
+        let digit = byte.is_ascii_digit();
+        if digit && in_number {
+            continue;
+        }
+        in_number = digit;
+        if into.len() == STATUS_BYTES {
+            cut = true;
+            break;
+        }
+        into.push(if digit { b'#' } else { byte });
+    }
+    if cut {
+        let mark = "…".as_bytes();
+        into.truncate(STATUS_BYTES - mark.len());
+        while std::str::from_utf8(into).is_err() {
+            into.pop();
+        }
+        into.extend_from_slice(mark);
+    }
+}
+
+/// What the tasks of one kind did since the list was made.
+///
+/// Counts are exact for tasks that ended before the call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KindStats {
+    /// The kind; `None` for tasks without one, and for [all others](Self::is_other).
+    pub kind: Option<String>,
+    /// All kinds that came after [the limit](crate::Options::max_kinds) was reached.
+    pub is_other: bool,
+    /// Tasks that run now.
+    pub running: u64,
+    /// Tasks that were started: those that run and those that ended.
+    pub started: u64,
+    /// Tasks that ended as finished.
+    pub finished: u64,
+    /// Tasks that ended by `fail`.
+    pub failed: u64,
+    /// Tasks that ended because they were cancelled.
+    pub cancelled: u64,
+    /// Tasks that ended in a panic.
+    pub aborted: u64,
+    /// Tasks whose future was dropped by its owner.
+    pub dropped: u64,
+    /// How long the tasks that ended took.
+    pub latency: Latency,
+    /// Where the time of the tasks that ended went; the most time first.
+    pub statuses: Vec<StatusTime>,
+}
+
+/// The time that tasks of a kind spent in one status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusTime {
+    /// The status, with `#` for each number in it; `None` for all that came after
+    /// [the limit](crate::Options::max_statuses) was reached or that are not known any more.
+    pub status: Option<String>,
+    /// How often it was entered.
+    pub entered: u64,
+    /// The time from entering it until the next status or the end.
+    pub time: Duration,
+}
+
+impl KindStats {
+    fn merge(kind: Option<String>, is_other: bool, running: u64, counts: &[&Counts], moment: &Moment) -> Self {
+        let sum = |cell: fn(&Counts) -> &AtomicU64| {
+            counts.iter().map(|counts| cell(counts).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        };
+        let of = |outcome: Count| {
+            counts.iter().map(|counts| counts.outcomes[outcome as usize].load(Ordering::Relaxed)).sum::<u64>()
+        };
+        let mut sums = Sums::default();
+        // By text; the others have none.
+        let mut statuses: HashMap<Option<String>, (u64, u64)> = HashMap::new();
+        for counts in counts {
+            counts.latency.add_to(&mut sums);
+            let other = counts.statuses.len() - 1;
+            for (place, status) in counts.statuses.iter().enumerate() {
+                let entered = status.entered.load(Ordering::Relaxed);
+                if entered == 0 {
+                    continue;
+                }
+                let name = match place {
+                    0 => Some("init".to_owned()),
+                    _ if place == other => None,
+                    _ => status.name.get().map(|name| read_name(name)),
+                };
+                let total = statuses.entry(name).or_default();
+                *total = (total.0 + entered, total.1.wrapping_add(status.ticks.load(Ordering::Relaxed)));
+            }
+        }
+        let mut statuses: Vec<StatusTime> = statuses
+            .into_iter()
+            .map(|(status, (entered, ticks))| StatusTime {
+                status,
+                entered,
+                time: Duration::from_nanos(moment.nanos_in(ticks)),
+            })
+            .collect();
+        statuses.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.status.cmp(&b.status)));
+        let max = counts.iter().map(|counts| counts.max.load(Ordering::Relaxed)).max().unwrap_or(0);
+        let [finished, failed] = [of(Count::Finished), of(Count::Failed)];
+        let [cancelled, aborted, dropped] = [of(Count::Cancelled), of(Count::Aborted), of(Count::Dropped)];
+        Self {
+            kind,
+            is_other,
+            running,
+            started: running + finished + failed + cancelled + aborted + dropped,
+            finished,
+            failed,
+            cancelled,
+            aborted,
+            dropped,
+            latency: sums.into_latency(sum(|counts| &counts.ticks), max, moment),
+            statuses,
+        }
+    }
+}
+
+fn read_name(name: &[u64]) -> String {
+    let bytes: Vec<u8> = name[1..].iter().flat_map(|word| word.to_le_bytes()).take(name[0] as usize).collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #[test]
+    fn statuses_that_differ_in_numbers_are_one() {
+        let general = |text: &str| {
+            let mut into = Vec::new();
+            super::general(text.bytes(), &mut into);
+            String::from_utf8(into).unwrap()
+        };
+        assert_eq!(general("reading block 17 of 2048"), "reading block # of #");
+        assert_eq!(general(&"9".repeat(500)), "#");
+        assert_eq!(general(&"é".repeat(40)), format!("{}…", "é".repeat(30)));
+        assert_eq!(general(&"x".repeat(64)).len(), 64);
+    }
+}
