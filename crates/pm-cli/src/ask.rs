@@ -22,6 +22,7 @@ pub(crate) enum Exit {
     Refused = 4,
     Unreachable = 5,
     Partial = 6,
+    StillRuns = 7,
 }
 
 impl From<Exit> for ExitCode {

@@ -1,12 +1,11 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
-//! `verbs` holds the one-shot verbs, `ask` the endpoints and exit codes, `table`, `duration` and `clean` what is seen on
+//! `verbs` holds the one-shot verbs, `ask` the endpoints and exit codes, `table` and `clean` what is seen on
 //! the screen, `demo` a program to try it all on. This file is the command line.
 
 mod ask;
 mod clean;
 mod demo;
-mod duration;
 mod table;
 mod verbs;
 
@@ -28,6 +27,7 @@ Exit codes:
   4  refused: the task may not be cancelled, or several bear the id
   5  no endpoint gave a usable answer
   6  partial: some endpoints gave no usable answer; they are named on stderr
+  7  the task was asked to stop, but was still running when the wait was over
 
 Data goes to stdout, words to stderr.";
 
@@ -56,7 +56,7 @@ struct Ask {
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
     /// How long each endpoint may take in all, as 500ms, 10s or 2m
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = pm_wire::duration::parse)]
     timeout: Duration,
 }
 
@@ -92,12 +92,18 @@ enum Verb {
         #[command(flatten)]
         ask: Ask,
     },
-    /// Ask a task to stop
+    /// Ask a task to stop, and say what came of it
     Kill {
         #[command(flatten)]
         task: Which,
         /// Why, in as many words as you like; the task and its history get to know
         reason: Vec<String>,
+        /// How long to wait for the end of the task, at most 25s
+        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = wait)]
+        wait: Duration,
+        /// Only ask; do not wait for what comes of it
+        #[arg(long, conflicts_with = "wait")]
+        no_wait: bool,
         #[command(flatten)]
         ask: Ask,
     },
@@ -110,9 +116,9 @@ fn main() -> ExitCode {
         Verb::Demo(args) => return demo::run(args),
         Verb::Ls { ask } => asked(&ask, verbs::ls),
         Verb::History { task, ask } => asked(&ask, |clients, output| verbs::history(clients, &task, output)),
-        Verb::Kill { task, reason, ask } => {
-            asked(&ask, |clients, output| verbs::kill(clients, &task, &reason.join(" "), output))
-        }
+        Verb::Kill { task, reason, wait, no_wait, ask } => asked(&ask, |clients, output| {
+            verbs::kill(clients, &task, &reason.join(" "), (!no_wait).then_some(wait), output)
+        }),
     };
     match done {
         Ok(exit) => exit.into(),
@@ -120,6 +126,16 @@ fn main() -> ExitCode {
             ask::say(&error.to_string());
             Exit::Failure.into()
         }
+    }
+}
+
+/// The server waits no longer than this.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+
+fn wait(text: &str) -> Result<Duration, String> {
+    match pm_wire::duration::parse(text)? {
+        wait if wait > MAX_WAIT => Err("25s is the longest; ask again after it".to_owned()),
+        wait => Ok(wait),
     }
 }
 

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io;
+use std::time::Duration;
 
 use pm_client::{Client, ClientError};
-use pm_wire::{HistoryReply, TaskList, TaskRow, Timestamp};
+use pm_wire::{HistoryReply, TaskList, TaskRow, Timestamp, VerdictReply};
 use serde_json::{Value, json};
 
 use crate::ask::{self, Answer, Exit, Tally};
 use crate::clean;
-use crate::duration::show as age;
 use crate::table::{Table, screen};
 use crate::{Output, Which};
+use pm_wire::duration::show as age;
 
 /// Lists the tasks of all endpoints, oldest first.
 pub(crate) fn ls(clients: Vec<Client>, output: Output) -> io::Result<Exit> {
@@ -83,10 +84,12 @@ fn has_twins(rows: &[(&str, Timestamp, &TaskRow)]) -> bool {
 
 /// The mark comes first, so that it is there when the text is cut.
 fn status(task: &TaskRow) -> String {
-    let mark = match (task.cancelling, task.is_cancellable()) {
-        (true, _) => "(cancelling) ",
-        (false, false) => "(not cancellable) ",
-        (false, true) => "",
+    let mark = match (task.cancelling, task.protected, task.is_cancellable()) {
+        (true, true, _) => "(cancelling, protected) ",
+        (true, false, _) => "(cancelling) ",
+        (false, _, false) => "(not cancellable) ",
+        (false, true, true) => "(protected) ",
+        (false, false, true) => "",
     };
     format!("{mark}{}", task.status)
 }
@@ -159,30 +162,69 @@ fn history_table(answers: &[Answer<HistoryReply>]) -> Table {
     table
 }
 
-/// Asks the task to stop, wherever it is, and says where it was.
-pub(crate) fn kill(clients: Vec<Client>, task: &Which, reason: &str, output: Output) -> io::Result<Exit> {
+/// Asks the task to stop, wherever it is, waits for what comes of it, and says where it was.
+pub(crate) fn kill(
+    clients: Vec<Client>,
+    task: &Which,
+    reason: &str,
+    wait: Option<Duration>,
+    output: Output,
+) -> io::Result<Exit> {
     let answers = ask::all(clients, |client| {
         let (id, serial, reason) = (task.id.clone(), task.serial, reason.to_owned());
         async move {
-            match serial {
-                Some(serial) => client.cancel_one(&id, serial, &reason).await,
-                None => client.cancel(&id, &reason).await,
+            match (wait, serial) {
+                (Some(wait), _) => client.cancel_and_wait(&id, serial, &reason, wait).await,
+                (None, Some(serial)) => client.cancel_one(&id, serial, &reason).await.map(|()| None),
+                (None, None) => client.cancel(&id, &reason).await.map(|()| None),
             }
         }
     })?;
     match output {
-        Output::Json => ask::print_json(&answers, |()| json!({ "cancelRequested": true }))?,
+        Output::Json => ask::print_json(&answers, |verdict| match verdict {
+            Some(verdict) => json!(verdict),
+            None => json!({ "cancelRequested": true }),
+        })?,
         Output::Table => {
             let mut text = String::new();
-            for answer in answers.iter().filter(|answer| answer.result.is_ok()) {
-                let _ =
-                    writeln!(text, "{}", clean::line(&format!("cancel requested: {} on {}", task.id, answer.endpoint)));
+            for answer in &answers {
+                let Ok(verdict) = &answer.result else { continue };
+                let line = format!("{}: {} on {}", outcome(verdict.as_ref()), task.id, answer.endpoint);
+                let _ = writeln!(text, "{}", clean::line(&line));
             }
             ask::print(&text)?;
         }
     }
     say_errors_about_a_task(&answers);
-    Ok(Tally::of(&answers).exit())
+    let still_runs = |answer: &Answer<Option<VerdictReply>>| match &answer.result {
+        Ok(Some(verdict)) => verdict.verdict == "cancelling",
+        _ => false,
+    };
+    Ok(match Tally::of(&answers).exit() {
+        Exit::Ok if answers.iter().any(still_runs) => Exit::StillRuns,
+        exit => exit,
+    })
+}
+
+/// What came of a kill, in words.
+fn outcome(verdict: Option<&VerdictReply>) -> String {
+    let Some(verdict) = verdict else { return "cancel requested".to_owned() };
+    let took = match verdict.took_ms {
+        short if short < 10.0 => format!("{short:.1} ms"),
+        long => age(Duration::from_secs_f64(long / 1e3)),
+    };
+    let below = match verdict.below {
+        0 => String::new(),
+        1 => ", and 1 task below it".to_owned(),
+        several => format!(", and {several} tasks below it"),
+    };
+    match (verdict.verdict.as_str(), verdict.outcome.as_deref()) {
+        ("dropped", _) => format!("dropped after {took}{below}"),
+        ("finished", Some("cancelled") | None) => format!("stopped by itself after {took}{below}"),
+        ("finished", Some(outcome)) => format!("{outcome} after {took}{below}"),
+        ("cancelling", _) => format!("asked to stop, but still running after {took}{below}"),
+        (other, _) => format!("{other} after {took}{below}"),
+    }
 }
 
 fn say_errors<T>(answers: &[Answer<T>]) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use pm_wire::{CancelBody, HistoryReply, TaskList, encode_id};
+use pm_wire::{CancelBody, HistoryReply, TaskList, VerdictReply, encode_id};
 
 use crate::call::{Answer, call};
 use crate::endpoint::{Endpoint, EndpointError};
@@ -124,7 +124,34 @@ impl Client {
         self.cancel_at(&format!("{}?serial={serial}", task_path(id)), reason).await
     }
 
+    /// Asks the task to stop, and waits for the end of it, but no longer than `wait` (at most 25 s): what came of it.
+    ///
+    /// `None` when the server records the request but does not tell what comes of it: the first pm does not. The time
+    /// limit of the call is longer by `wait`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cancel`](Self::cancel).
+    pub async fn cancel_and_wait(
+        &self,
+        id: &str,
+        serial: Option<u64>,
+        reason: &str,
+        wait: Duration,
+    ) -> Result<Option<VerdictReply>, ClientError> {
+        let serial = serial.map(|serial| format!("&serial={serial}")).unwrap_or_default();
+        // Milliseconds, and never none: that would be no length.
+        let path = format!("{}?wait={}ms{serial}", task_path(id), wait.as_millis().max(1));
+        let patient = Self { timeout: self.timeout.saturating_add(wait), ..self.clone() };
+        let answer = patient.cancel_answer(&path, reason).await?;
+        if answer.body.is_empty() { Ok(None) } else { json(answer).map(Some) }
+    }
+
     async fn cancel_at(&self, path: &str, reason: &str) -> Result<(), ClientError> {
+        self.cancel_answer(path, reason).await.map(drop)
+    }
+
+    async fn cancel_answer(&self, path: &str, reason: &str) -> Result<Answer, ClientError> {
         let body = serde_json::to_vec(&CancelBody::new(reason)).expect("a struct with one string becomes JSON");
         let answer = call(self, Method::DELETE, path, body.into()).await?;
         if let Some(error) = refusal(&Method::DELETE, &answer) {
@@ -132,7 +159,7 @@ impl Client {
         }
         let answer = success(answer)?;
         // A server that says yes to everything has cancelled nothing.
-        if is_page(&answer) { Err(not_pm(answer, None)) } else { Ok(()) }
+        if is_page(&answer) { Err(not_pm(answer, None)) } else { Ok(answer) }
     }
 }
 

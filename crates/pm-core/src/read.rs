@@ -166,7 +166,9 @@ fn try_copy(
     }
     let parent = chunk.peek(PARENT);
     let mut kind = ring.version();
-    if let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1) {
+    if parent != 0
+        && let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1)
+    {
         let is_live = slab
             .try_chunk(at as u32)
             .is_some_and(|parent_chunk| acquire(parent_chunk.gate()) | 1 == mark::of(parent, mark::LOCKED));
@@ -179,7 +181,7 @@ fn try_copy(
         if wanted == Wanted::Live { cursor.live().0 } else { cursor.0 },
         log_words as u64 | (ring_words as u64) << 32,
         cancel,
-        chunk.peek(NEWEST),
+        if wanted == Wanted::Live { 0 } else { chunk.peek(NEWEST) },
         kind,
     ];
     for (to, word) in out[start..].chunks_exact_mut(8).zip(facts) {

@@ -36,7 +36,7 @@ use crate::read::RequestView;
 use crate::record::{self, Head, Record};
 use crate::serial::Serial;
 use crate::slab::{self, Count};
-use crate::sync::{AtomicU64, Ordering, fence, own, relax};
+use crate::sync::{AtomicU64, Ordering, fence, own, relax, reset};
 use crate::text;
 use crate::watch::Aside;
 
@@ -250,7 +250,7 @@ impl Slot {
         // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
         fence(Ordering::Release);
         chunk.put(0, mark::of(serial, mark::FREE));
-        chunk.put(CANCEL, 0);
+        reset(chunk.word(CANCEL));
         chunk.put(PARENT, NOT_NAMED);
         // The first entry, `init`, takes no room: it is the start.
         let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };

@@ -40,6 +40,19 @@ pub(crate) fn own(word: &AtomicU64) -> u64 {
     if cfg!(loom) { word.fetch_add(0, Ordering::Relaxed) } else { word.load(Ordering::Relaxed) }
 }
 
+/// Stores 0 in a word that others may change by a read-modify-write meanwhile.
+///
+/// What such a change made of the value before lies before the 0 for ever: nothing comes between what it read and what it
+/// wrote. The model checker does not know that, unless this is a read-modify-write, too.
+#[inline(always)]
+pub(crate) fn reset(word: &AtomicU64) {
+    if cfg!(loom) {
+        word.swap(0, Ordering::Relaxed);
+    } else {
+        word.store(0, Ordering::Relaxed);
+    }
+}
+
 /// Waits a moment for another thread: first on the processor, later by giving the processor away.
 pub(crate) fn relax(round: u32) {
     #[cfg(loom)]

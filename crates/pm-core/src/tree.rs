@@ -66,6 +66,8 @@ pub(crate) fn born(child: Slot, serial: u64) {
     // Pairs with the fence in `cancel_below`.
     fence(Ordering::SeqCst);
     let asked = cancel::is_asked(acquire(word));
+    // Pairs with the Release fence of whoever takes the slot next: if the word was that task's, the gate is seen to be.
+    fence(Ordering::Acquire);
     let inherited = match (at.is_of(parent), asked) {
         (true, false) => Inherited::Nothing,
         (true, true) => Inherited::From(at),

@@ -3,11 +3,23 @@
 //! A model is named after its race. Texts tell whose they are, so that a mixture of two tasks is seen.
 #![cfg(loom)]
 
-use loom::thread;
-use pm_core::{CancelError, Clock, Options, ProcessList, Snapshot, Task};
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use loom::thread;
+use pm_core::{CancelError, CancelRequest, Clock, Options, ProcessList, Snapshot, Task, Verdict};
+
+/// Keeps no ended tasks, so that slots are used again at once.
 fn list(options: Options) -> ProcessList {
-    ProcessList::with_options(options.clock(Clock::manual().0).max_bytes(1 << 12))
+    keeping(options.keep_ended(0))
+}
+
+fn keeping(options: Options) -> ProcessList {
+    ProcessList::with_options(options.clock(Clock::manual().0).max_bytes(1 << 13))
 }
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -242,5 +254,210 @@ fn thread_exit_races_with_start() {
         assert_eq!(serials.len(), 5, "no slot is given to two tasks");
         drop((one, more));
         assert!(list.snapshot().is_empty());
+    });
+}
+
+/// Counts how often it was woken: not one of the model's atomics, as it is looked at when all threads are done.
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn poll<F: Future + ?Sized>(future: Pin<&mut F>, bell: &Arc<Bell>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(bell))))
+}
+
+#[test]
+fn a_cancel_races_with_the_start_of_a_child() {
+    model(|| {
+        let list = list(Options::new());
+        let parent = list.start("parent");
+        let (other, handle) = (list.clone(), parent.handle());
+        let mother = thread::spawn(move || other.task("child").parent(&handle).start());
+        list.cancel_serial(parent.serial(), "why").unwrap();
+        let child = mother.join().unwrap();
+        assert_eq!(child.checkpoint().unwrap_err().reason(), "why");
+    });
+}
+
+#[test]
+fn a_cancel_races_with_the_start_of_a_grandchild() {
+    model_of(1, || {
+        let list = list(Options::new());
+        let root = list.start("root");
+        let (other, handle) = (list.clone(), root.handle());
+        let mother = thread::spawn(move || {
+            let child = other.task("child").parent(&handle).start();
+            let grandchild = other.task("grandchild").parent(&child.handle()).start();
+            (child, grandchild)
+        });
+        list.cancel_serial(root.serial(), "why").unwrap();
+        let (child, grandchild) = mother.join().unwrap();
+        assert!(child.checkpoint().is_err() && grandchild.checkpoint().is_err());
+    });
+}
+
+#[test]
+fn a_cancel_and_the_end_of_a_parent_race_with_the_start_of_its_child() {
+    model_of(1, || {
+        let list = list(Options::new());
+        let parent = list.start("parent");
+        let handle = parent.handle();
+        list.cancel_serial(parent.serial(), "why").unwrap();
+        let other = list.clone();
+        let mother = thread::spawn(move || other.task("child").parent(&handle).start());
+        drop(parent);
+        let another = list.start("in the slot of its parent, perhaps");
+        let child = mother.join().unwrap();
+        assert!(another.checkpoint().is_ok(), "a cancel of its parent reached another task");
+        assert!(child.checkpoint().is_err(), "the child escaped");
+    });
+}
+
+#[test]
+fn a_kill_races_with_poll_and_wake() {
+    model(|| {
+        let list = list(Options::new());
+        let bell = Arc::new(Bell::default());
+        let mut running = Box::pin(list.task("a").run(pending::<()>()));
+        let serial = running.handle().serial();
+        let ringing = Arc::clone(&bell);
+        let worker = thread::spawn(move || {
+            let polled = poll(running.as_mut(), &ringing);
+            (running, polled)
+        });
+        list.cancel_serial(serial, "why").unwrap();
+        let (mut running, polled) = worker.join().unwrap();
+        if polled.is_pending() {
+            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the kill was lost");
+            assert!(poll(running.as_mut(), &bell).is_ready());
+        }
+        assert_eq!((list.counters().cancelled, list.counters().forced), (1, 1));
+    });
+}
+
+#[test]
+fn a_kill_races_with_a_new_waker() {
+    model(|| {
+        let list = list(Options::new());
+        let bell = Arc::new(Bell::default());
+        let mut running = Box::pin(list.task("a").run(pending::<()>()));
+        assert!(poll(running.as_mut(), &Arc::default()).is_pending());
+        let serial = running.handle().serial();
+        let other = list.clone();
+        let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
+        if poll(running.as_mut(), &bell).is_pending() {
+            canceller.join().unwrap();
+            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the kill was told to the old waker");
+            assert!(poll(running.as_mut(), &bell).is_ready());
+        } else {
+            canceller.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_cancel_races_with_who_listens() {
+    model(|| {
+        let list = list(Options::new());
+        let task = list.start("a");
+        let (other, serial) = (list.clone(), task.serial());
+        let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
+        let bell = Arc::new(Bell::default());
+        let mut hearing = pin!(task.cancelled());
+        let heard = poll(hearing.as_mut(), &bell).is_ready();
+        canceller.join().unwrap();
+        assert!(heard || bell.0.load(Ordering::SeqCst) == 1);
+        assert!(heard || poll(hearing.as_mut(), &bell).is_ready());
+    });
+}
+
+#[test]
+fn who_waits_for_an_end_races_with_the_end() {
+    model(|| {
+        let list = list(Options::new());
+        let task = list.start("a");
+        let asked = list.request_cancel(task.serial(), &CancelRequest::new("")).unwrap();
+        let worker = thread::spawn(move || drop(task));
+        let bell = Arc::new(Bell::default());
+        let mut within = pin!(asked.within(Duration::from_secs(1)));
+        let first = poll(within.as_mut(), &bell);
+        worker.join().unwrap();
+        if first.is_pending() {
+            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the end was lost");
+            assert!(matches!(poll(within.as_mut(), &bell), Poll::Ready(Verdict::Finished { .. })));
+        }
+    });
+}
+
+#[test]
+fn the_end_of_a_grace_races_with_the_end_of_its_task() {
+    model_of(1, || {
+        let (clock, hand) = Clock::manual();
+        let options = Options::new().clock(clock).max_bytes(1 << 13).keep_ended(0);
+        let list = ProcessList::with_options(options);
+        let mut running = Box::pin(list.task("a").grace(Duration::from_secs(1)).run(pending::<()>()));
+        let (bell, handle) = (Arc::new(Bell::default()), running.handle());
+        assert!(poll(running.as_mut(), &bell).is_pending());
+        handle.cancel("why").unwrap();
+        assert!(poll(running.as_mut(), &bell).is_pending());
+        let other = list.clone();
+        let owner = thread::spawn(move || {
+            drop(running);
+            // In the slot of the one that ended, perhaps.
+            other.run("b", pending::<()>())
+        });
+        hand.advance(Duration::from_secs(1));
+        let next = owner.join().unwrap();
+        assert!(bell.0.load(Ordering::SeqCst) <= 2 && next.handle().checkpoint().is_ok());
+        assert_eq!(list.counters().cancelled, 1);
+    });
+}
+
+#[test]
+fn letting_go_of_ended_tasks_races_with_read() {
+    model_of(1, || {
+        let list = keeping(Options::new().keep_ended(2));
+        drop(list.start("a"));
+        drop(list.start("b"));
+        let other = list.clone();
+        let writer = thread::spawn(move || {
+            // The batch of the first two goes when this one comes.
+            drop(other.start("c"));
+            drop(other.start("d"));
+            other.start("e")
+        });
+        for task in list.ended().iter() {
+            assert_eq!(task.outcome(), Some(pm_core::Outcome::Finished));
+            assert!(["a", "b", "c", "d"].contains(&task.id().as_str()));
+        }
+        let task = writer.join().unwrap();
+        assert_eq!(rows(&list.snapshot()), [row("e", "init")]);
+        drop(task);
+    });
+}
+
+#[test]
+fn a_hook_races_with_its_end() {
+    model(|| {
+        let list = list(Options::new());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&calls);
+        let hook = list.on_end(move |_| {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
+        let other = list.clone();
+        let worker = thread::spawn(move || drop(other.start("a")));
+        drop(hook);
+        // Gone: what ends from now on is not told.
+        let before = calls.load(Ordering::SeqCst);
+        drop(list.start("b"));
+        worker.join().unwrap();
+        assert!(calls.load(Ordering::SeqCst) <= 1 && before <= 1);
+        assert_eq!(Arc::strong_count(&calls), 1, "the hook is gone for good");
     });
 }

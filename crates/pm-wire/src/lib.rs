@@ -11,6 +11,8 @@
 //! - [`CancelBody`]: the body of `DELETE /procs/{id}`.
 //! - [`Timestamp`]: times as text and as numbers.
 //! - [`rows`], [`time`]: the same replies, written without anything in between.
+//! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
+//! - [`duration`]: lengths of time as text.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
 //!
 //! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
@@ -19,6 +21,7 @@
 //! `serde_json::Value` is the one foreign type in the public face, as the value of an attribute.
 
 mod body;
+pub mod duration;
 mod id;
 mod out;
 pub mod rows;
@@ -29,4 +32,4 @@ mod types;
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};
 pub use timestamp::{Timestamp, TimestampError};
-pub use types::{HistoryEntry, HistoryReply, Progress, TaskList, TaskRow};
+pub use types::{CancelInfo, HistoryEntry, HistoryReply, Progress, TaskList, TaskRow, VerdictReply};

@@ -83,6 +83,21 @@ impl ListWriter {
             out.number(parent.get());
             out.literal(b"\"");
         }
+        if task.parent_has_ended() {
+            out.literal(br#","parentEnded":true"#);
+        }
+        if let Some(request) = task.cancel_request() {
+            out.literal(br#","cancel":{"time":""#);
+            out.short(self.status.text(request.unix_nanos()).as_bytes());
+            out.literal(br#"","reason":"#);
+            out.string(request.reason().as_bytes());
+            out.literal(br#","by":"#);
+            out.string(request.by().as_bytes());
+            out.literal(b"}");
+        }
+        if task.is_protected() {
+            out.literal(br#","protected":true"#);
+        }
         if let Some(progress) = task.progress() {
             out.literal(br#","progress":{"done":"#);
             out.number(progress.done);
@@ -147,6 +162,10 @@ pub fn history(history: &History) -> Vec<u8> {
         out.number(history.dropped);
         out.literal(br#","droppedAfter":"#);
         out.number(history.dropped_after as u64);
+    }
+    if let Some(outcome) = history.outcome {
+        out.literal(br#","outcome":"#);
+        out.string(outcome.name().as_bytes());
     }
     out.literal(b"}");
     out.take()

@@ -48,6 +48,15 @@ pub struct TaskRow {
     /// The serial of the task that this one is part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// The task outlived its parent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub parent_ended: bool,
+    /// The cancel request, if there is one. Absent in replies of the original.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<CancelInfo>,
+    /// The task is in a section that must not be cut: a kill waits for the end of it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub protected: bool,
     /// How far the task has come, if it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -61,6 +70,20 @@ impl TaskRow {
     pub fn is_cancellable(&self) -> bool {
         self.cancellable != Some(false)
     }
+}
+
+/// What was asked of a task that is to stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CancelInfo {
+    /// When.
+    pub time: Timestamp,
+    /// Why; empty when no reason was given.
+    #[serde(default)]
+    pub reason: String,
+    /// Who asked; empty when that is not known.
+    #[serde(default)]
+    pub by: String,
 }
 
 /// How far a task has come: `done` of `total`, counted in `unit`.
@@ -89,6 +112,43 @@ pub struct HistoryReply {
     /// How many entries between the first ones and the newest were dropped to keep the history short.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
+    /// How the task ended: `finished`, `failed`, `cancelled`, `aborted` or `dropped`. Absent while it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// What came of a cancel: the answer to a `DELETE` that waits.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct VerdictReply {
+    /// `finished`: it ended by itself. `dropped`: its future was dropped. `cancelling`: it was still running when the time
+    /// was up.
+    pub verdict: String,
+    /// Milliseconds from the request until then.
+    pub took_ms: f64,
+    /// The number of the task.
+    pub serial: String,
+    /// How many tasks below it were asked to stop with it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub below: u64,
+    /// How it ended, if it has ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+impl VerdictReply {
+    /// The verdict about this task.
+    pub fn new(verdict: &pm_core::Verdict, serial: pm_core::Serial, below: u64) -> Self {
+        let outcome = match verdict {
+            pm_core::Verdict::Finished { outcome, .. } => Some(outcome.name().to_owned()),
+            _ => None,
+        };
+        let took_ms = verdict.took().unwrap_or_default().as_secs_f64() * 1e3;
+        // To the microsecond: what lies below is noise.
+        let took_ms = (took_ms * 1e3).round() / 1e3;
+        VerdictReply { verdict: verdict.name().to_owned(), took_ms, serial: serial.to_string(), below, outcome }
+    }
 }
 
 /// One status of a task and when it was set.

@@ -1,6 +1,6 @@
 //! Every message against the file that says how it looks on the wire.
 
-use pm_wire::{CancelBody, HistoryReply, TaskList};
+use pm_wire::{CancelBody, HistoryReply, TaskList, VerdictReply};
 
 fn golden<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_str(text).unwrap()
@@ -16,6 +16,12 @@ fn a_list_is_written_as_it_was_read() {
 fn a_history_is_written_as_it_was_read() {
     let text = include_str!("golden/history.json");
     assert_eq!(serde_json::to_string(&golden::<HistoryReply>(text)).unwrap(), text.trim_end());
+}
+
+#[test]
+fn a_verdict_is_written_as_it_was_read() {
+    let text = include_str!("golden/verdict.json");
+    assert_eq!(serde_json::to_string(&golden::<VerdictReply>(text)).unwrap(), text.trim_end());
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=200))]
     rate: u32,
     /// End after this long, as 30s or 5m, instead of at Ctrl-C
-    #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
+    #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]
     run_for: Option<Duration>,
     /// The folder that is searched, summed and indexed
     #[arg(long, default_value = ".", value_name = "FOLDER")]

@@ -8,7 +8,6 @@
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -26,7 +25,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::reply::{self, Body};
-use super::service::Service;
+use super::service::{Ends, Service};
 
 const MAX_HEAD: usize = 16 << 10;
 /// How long the rest of what a client sends is read after the last answer, and how much of it.
@@ -56,18 +55,14 @@ impl Default for Limits {
 pub(super) async fn serve_tcp(stream: TcpStream, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
     // Answers are written in few large pieces, so waiting for more of them only costs time.
     let _ = stream.set_nodelay(true);
-    let local = stream.local_addr().ok().map(|address| address.ip());
-    serve(stream, local, service, limits, stop).await;
+    let ip = |address: std::io::Result<std::net::SocketAddr>| address.ok().map(|address| address.ip());
+    let ends = Ends { local: ip(stream.local_addr()), peer: ip(stream.peer_addr()) };
+    serve(stream, ends, service, limits, stop).await;
 }
 
-/// The same for anything that bytes come from and go to; `local` is our end of it.
-pub(super) async fn serve<S>(
-    stream: S,
-    local: Option<IpAddr>,
-    service: Service,
-    limits: Limits,
-    mut stop: watch::Receiver<bool>,
-) where
+/// The same for anything that bytes come from and go to.
+pub(super) async fn serve<S>(stream: S, ends: Ends, service: Service, limits: Limits, mut stop: watch::Receiver<bool>)
+where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let socket = Socket::new(stream);
@@ -75,10 +70,13 @@ pub(super) async fn serve<S>(
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
         pulse.set(Phase::Answering);
         let idle_again = IdleAgain(Arc::clone(&pulse));
-        let work = timeout(limits.body_timeout, service.answer(request, local));
+        let begin = timeout(limits.body_timeout, service.begin(request, ends));
         async move {
-            // Nothing but the body of the request can take time.
-            let response = work.await.unwrap_or_else(|_| reply::body_timed_out());
+            // Only the body of the request can take time, and who waits for a verdict.
+            let response = match begin.await {
+                Ok(begun) => begun.finish().await,
+                Err(_) => reply::body_timed_out(),
+            };
             if response.headers().contains_key(header::CONNECTION) {
                 idle_again.0.linger.store(true, Relaxed);
             }
@@ -370,7 +368,7 @@ mod tests {
         let service = service(list);
         let served = tokio::spawn(async move {
             let begin = Instant::now();
-            serve(server, None, service, LIMITS, stopping).await;
+            serve(server, Ends::default(), service, LIMITS, stopping).await;
             begin.elapsed()
         });
         Served { client, served, stop }

@@ -1,13 +1,17 @@
 //! The answers of the `/procs/` routes: the list, a history, a cancel.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use pm_core::{CancelError, ProcessList, Scan, Serial};
+use pm_core::{Asked, CancelError, CancelRequest, ProcessList, Scan, Serial, Within};
+use pm_wire::VerdictReply;
 use pm_wire::rows::{self, ListWriter};
 
 use super::reply::{self, Body};
+use super::route::Params;
+use super::service::Begun;
 
 /// How much of a list is written at a time. What fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
@@ -79,25 +83,68 @@ pub(super) fn history(list: &ProcessList, id: &str, serial: Option<Serial>) -> R
         (Some(serial), found) if found.contains(&serial) => serial,
         (None, &[serial]) => serial,
         (None, several @ [_, _, ..]) => return ambiguous(several),
-        (Some(_), _) | (None, []) => return no_such_task(serial),
+        (Some(_), _) | (None, []) => match find_ended(list, id, serial) {
+            Some(ended) => ended,
+            None => return no_such_task(serial),
+        },
     };
-    // It may have ended meanwhile.
+    // It may have ended meanwhile, and is kept for a while.
     let Some(history) = list.history(serial) else { return no_such_task(None) };
     reply::json(rows::history(&history))
 }
 
-/// Asks a task to stop.
-pub(super) fn cancel(list: &ProcessList, id: &str, serial: Option<Serial>, reason: &str) -> Response<Body> {
-    let result = match serial {
+/// The newest of the tasks that ended and bear this id, or the one with this serial.
+fn find_ended(list: &ProcessList, id: &str, serial: Option<Serial>) -> Option<Serial> {
+    let ended = list.find_ended(id);
+    ended.iter().rev().map(|task| task.serial()).find(|found| serial.is_none_or(|serial| serial == *found))
+}
+
+/// Asks a task to stop; `by` is who asks.
+pub(super) fn cancel(list: &ProcessList, id: &str, params: &Params, reason: &str, by: &str) -> Begun {
+    let mut request = CancelRequest::new(reason).by(by);
+    if let Some(age) = params.min_age {
+        request = request.least_age(age);
+    }
+    if let Some(status) = &params.status {
+        request = request.status(status);
+    }
+    let result = match params.serial {
         Some(serial) if !list.find(id).contains(&serial) => Err(CancelError::NotFound),
-        Some(serial) => list.cancel_serial(serial, reason),
-        None => list.cancel(id, reason).map(drop),
+        Some(serial) => list.request_cancel(serial, &request),
+        None => list.request_cancel(id, &request),
     };
-    match result {
-        Ok(()) => reply::done(),
-        Err(CancelError::Ambiguous { serials, .. }) => ambiguous(&serials),
-        Err(error @ CancelError::NotCancellable { .. }) => reply::error(StatusCode::FORBIDDEN, &error.to_string()),
-        Err(_) => no_such_task(serial),
+    let response = match (result, params.wait) {
+        (Ok(asked), Some(wait)) => return Begun::Waits(Waits::new(asked, wait)),
+        (Ok(_), None) => reply::done(),
+        (Err(CancelError::Ambiguous { serials, .. }), _) => ambiguous(&serials),
+        (Err(error @ CancelError::NotCancellable { .. }), _) => reply::error(StatusCode::FORBIDDEN, &error.to_string()),
+        (Err(error @ (CancelError::TooYoung { .. } | CancelError::OtherStatus { .. })), _) => {
+            reply::error(StatusCode::PRECONDITION_FAILED, &error.to_string())
+        }
+        (Err(_), _) => no_such_task(params.serial),
+    };
+    Begun::Done(Box::new(response))
+}
+
+/// Somebody who waits for what comes of a cancel.
+pub(super) struct Waits {
+    serial: Serial,
+    below: u64,
+    within: Within,
+}
+
+impl Waits {
+    fn new(asked: Asked, wait: Duration) -> Self {
+        Self { serial: asked.serial(), below: asked.below(), within: asked.within(wait) }
+    }
+
+    pub(super) async fn reply(self) -> Response<Body> {
+        let verdict = self.within.await;
+        let reply = VerdictReply::new(&verdict, self.serial, self.below);
+        match serde_json::to_vec(&reply) {
+            Ok(json) => reply::json(json),
+            Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        }
     }
 }
 

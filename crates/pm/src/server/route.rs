@@ -4,7 +4,9 @@
 //! cleaning it would lose the ids `.`, `..` and the empty one.
 
 use pm_core::Serial;
-use pm_wire::{DecodeIdError, decode_id};
+use std::time::Duration;
+
+use pm_wire::{DecodeIdError, decode_id, duration};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -48,13 +50,50 @@ pub(super) fn route(path: &str) -> Result<Route, DecodeIdError> {
     }
 }
 
-/// The `serial` of a query; other parameters are none of our business. `Err` is the text that is no serial.
-pub(super) fn serial(query: Option<&str>) -> Result<Option<Serial>, &str> {
-    let value = query.unwrap_or_default().split('&').find_map(|pair| match pair {
-        "serial" => Some(""),
-        pair => pair.strip_prefix("serial="),
-    });
-    value.map(|value| value.parse().map_err(|_| value)).transpose()
+/// The longest wait for a verdict: below the time after which an idle connection ends.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+
+/// What a query says of the task that is meant; other parameters are none of our business.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Params {
+    /// Exactly this one.
+    pub(super) serial: Option<Serial>,
+    /// A cancel waits so long for what comes of it.
+    pub(super) wait: Option<Duration>,
+    /// A cancel expects that the task is so old.
+    pub(super) min_age: Option<Duration>,
+    /// A cancel expects that the task is in this status.
+    pub(super) status: Option<String>,
+}
+
+impl Params {
+    /// Reads a query. `Err` says what is wrong with it.
+    pub(super) fn read(query: Option<&str>) -> Result<Self, String> {
+        let mut params = Self::default();
+        for pair in query.unwrap_or_default().split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let length = || duration::parse(value).map_err(|error| format!("{name}: {error}"));
+            match name {
+                "serial" => {
+                    params.serial = Some(value.parse().map_err(|_| "serial must be a number above 0".to_owned())?);
+                }
+                "wait" => {
+                    let wait = length()?;
+                    if wait > MAX_WAIT {
+                        return Err(format!("wait: {} is the longest; ask again after it", duration::show(MAX_WAIT)));
+                    }
+                    params.wait = Some(wait);
+                }
+                "minAge" => params.min_age = Some(length()?),
+                "status" => {
+                    let status = decode_id(value.replace('+', " ").as_bytes());
+                    params.status = Some(status.map_err(|error| format!("status: {error}"))?);
+                }
+                _ => {}
+            }
+        }
+        Ok(params)
+    }
 }
 
 #[cfg(test)]
@@ -126,12 +165,27 @@ mod tests {
 
     #[test]
     fn a_serial_is_a_number_above_zero() {
+        let serial = |query: Option<&str>| Params::read(query).map(|params| params.serial);
         assert_eq!(serial(None), Ok(None));
         assert_eq!(serial(Some("a=1&serialx=2&b")), Ok(None));
         assert_eq!(serial(Some("a=1&serial=12")), Ok(Serial::from_u64(12)));
         for bad in ["", "0", "-1", "x", "1x", "18446744073709551616"] {
-            assert_eq!(serial(Some(&format!("serial={bad}"))), Err(bad));
+            assert!(serial(Some(&format!("serial={bad}"))).is_err(), "{bad}");
         }
-        assert_eq!(serial(Some("serial")), Err(""));
+        assert!(serial(Some("serial")).is_err());
+    }
+
+    #[test]
+    fn a_cancel_may_say_what_it_expects_and_how_long_it_waits() {
+        let params = Params::read(Some("wait=1.5s&minAge=2m&status=reading%20block+7&x=y")).unwrap();
+        assert_eq!(params.wait, Some(Duration::from_millis(1_500)));
+        assert_eq!(params.min_age, Some(Duration::from_secs(120)));
+        assert_eq!(params.status.as_deref(), Some("reading block 7"));
+        for (bad, words) in
+            [("wait=26s", "25.0 s is the longest"), ("wait=", "wait: write it as"), ("status=%", "status")]
+        {
+            let error = Params::read(Some(bad)).unwrap_err();
+            assert!(error.contains(words), "{bad}: {error}");
+        }
     }
 }

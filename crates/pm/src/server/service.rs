@@ -15,7 +15,7 @@ use pm_wire::CancelBody;
 use super::guard::Guard;
 use super::procs;
 use super::reply::{self, Body};
-use super::route::{Route, route, serial};
+use super::route::{Params, Route, route};
 
 /// The list as a service to nest in a server of your own; see [`Service`].
 ///
@@ -80,29 +80,29 @@ impl Service {
         Self { max_body: bytes, ..self }
     }
 
-    /// Answers one request. `local` is our end of the connection, if it is known.
-    pub(super) fn answer<B>(
-        &self,
-        request: Request<B>,
-        local: Option<IpAddr>,
-    ) -> impl Future<Output = Response<Body>> + use<B>
+    /// Reads one request and does what it asks, but for waiting. `ends` are those of its connection.
+    pub(super) fn begin<B>(&self, request: Request<B>, ends: Ends) -> impl Future<Output = Begun> + use<B>
     where
         B: http_body::Body,
     {
-        let decided = self.decide(&request, local);
+        let decided = self.decide(&request, ends.local);
         let body = request.into_body();
         let max_body = self.max_body;
         let list = self.list.clone();
         async move {
-            let (id, serial) = match decided {
-                Decided::Answer(response) => return *response,
-                Decided::Cancel(id, serial) => (id, serial),
+            let (id, params) = match decided {
+                Decided::Answer(response) => return Begun::Done(response),
+                Decided::Cancel(id, params) => (id, params),
             };
-            match read(body, max_body).await {
-                Ok(bytes) => procs::cancel(&list, &id, serial, &CancelBody::from_lenient(&bytes).message),
+            let refused = match read(body, max_body).await {
+                Ok(bytes) => {
+                    let by = ends.peer.map(|peer| peer.to_string()).unwrap_or_default();
+                    return procs::cancel(&list, &id, &params, &CancelBody::from_lenient(&bytes).message, &by);
+                }
                 Err(NoBody::TooLarge) => reply::body_too_large(max_body),
                 Err(NoBody::Broken) => reply::error(StatusCode::BAD_REQUEST, "the body of the request broke off"),
-            }
+            };
+            Begun::Done(Box::new(refused))
         }
     }
 
@@ -119,16 +119,17 @@ impl Service {
             Ok(route) => route,
             Err(error) => return answer(reply::error(StatusCode::BAD_REQUEST, &format!("{error}; write % as %25"))),
         };
-        let serial = match serial(query) {
-            Ok(serial) => serial,
-            Err(_) => return answer(reply::error(StatusCode::BAD_REQUEST, "serial must be a number above 0")),
+        let params = match Params::read(query) {
+            Ok(params) => params,
+            Err(wrong) => return answer(reply::error(StatusCode::BAD_REQUEST, &wrong)),
         };
+        let serial = params.serial;
         answer(match (route, method) {
             (Route::List, &Method::GET) => procs::list(&self.list),
             (Route::List, _) => reply::method_not_allowed("GET"),
             (Route::History(id), &Method::GET) => procs::history(&self.list, &id, serial),
             (Route::History(_), _) => reply::method_not_allowed("GET"),
-            (Route::Task(id), &Method::DELETE) => return Decided::Cancel(id, serial),
+            (Route::Task(id), &Method::DELETE) => return Decided::Cancel(id, params),
             (Route::Task(_) | Route::NoSuchId, &Method::OPTIONS) => reply::methods("DELETE, OPTIONS"),
             (Route::Task(_), _) => reply::method_not_allowed("DELETE, OPTIONS"),
             (Route::NoSuchId, _) => procs::no_such_task(None),
@@ -143,8 +144,32 @@ impl Service {
 
 enum Decided {
     Answer(Box<Response<Body>>),
-    /// Once its body was read: the id, and the serial if one was given.
-    Cancel(String, Option<pm_core::Serial>),
+    /// Once its body was read: the id, and what was said of it.
+    Cancel(String, Params),
+}
+
+/// Both ends of a connection, as far as they are known.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ends {
+    pub(super) local: Option<IpAddr>,
+    pub(super) peer: Option<IpAddr>,
+}
+
+/// A request that was read.
+pub(super) enum Begun {
+    Done(Box<Response<Body>>),
+    /// A cancel, and somebody who waits for what comes of it.
+    Waits(procs::Waits),
+}
+
+impl Begun {
+    /// Waits as long as was asked for.
+    pub(super) async fn finish(self) -> Response<Body> {
+        match self {
+            Self::Done(response) => *response,
+            Self::Waits(waits) => waits.reply().await,
+        }
+    }
 }
 
 fn nothing_here(prefix: &str) -> Response<Body> {
@@ -194,7 +219,8 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        ResponseFuture { answer: Box::pin(self.answer(request, None)) }
+        let begin = self.begin(request, Ends::default());
+        ResponseFuture { answer: Box::pin(async move { begin.await.finish().await }) }
     }
 }
 

@@ -1,11 +1,22 @@
 //! Lengths of time, as people write and read them.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! assert_eq!(pm_wire::duration::parse("1.5m"), Ok(Duration::from_secs(90)));
+//! assert_eq!(pm_wire::duration::show(Duration::from_secs(90)), "1 min");
+//! ```
 
 use std::time::Duration;
 
 const HINT: &str = "write it as 500ms, 10s, 1.5m or 2h";
 
 /// Reads `500ms`, `10s`, `10`, `1.5m` or `2h`. Zero is no length.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+///
+/// # Errors
+///
+/// What is wrong with the text, and how to write it.
+pub fn parse(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let seconds = match unit {
         "ms" => 0.001,
@@ -23,7 +34,8 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
 }
 
 /// A length as people say it: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Never rounded up.
-pub(crate) fn show(length: Duration) -> String {
+#[must_use]
+pub fn show(length: Duration) -> String {
     let (secs, millis) = (length.as_secs(), length.subsec_millis());
     match secs {
         0 => format!("{millis} ms"),
