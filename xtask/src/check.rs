@@ -1,10 +1,10 @@
 //! The steps that are one call of cargo each, and the list of all steps.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::step::{Done, Outcome, Step, cargo, output, pass, pass_within};
+use crate::step::{Done, Outcome, Step, cargo, output, pass, pass_within, target_dir};
 use crate::{budget, deny, model};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
@@ -88,7 +88,17 @@ fn bench_smoke() -> Outcome {
 
 /// Measures, with the words of the caller.
 pub(crate) fn bench(words: &[&str]) -> ExitCode {
-    match pass(&mut bench_command(words)) {
+    let mut command = bench_command(words);
+    if wants_console(words) {
+        match console() {
+            Ok(program) => {
+                command.env("PM_BENCH_CONSOLE", program);
+            }
+            // One row the less: the bench says so, too.
+            Err(why) => eprintln!("pm-bench-console could not be built: {why}"),
+        }
+    }
+    match pass(&mut command) {
         Ok(_) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -101,4 +111,46 @@ fn bench_command(words: &[&str]) -> Command {
     let mut command = cargo(&["run", "--release", "--package=pm-bench", "--locked", "--"]);
     command.args(words);
     command
+}
+
+/// Whether spawns are measured at length: in a full run of all sections, or when asked for.
+fn wants_console(words: &[&str]) -> bool {
+    let (mut all, mut words) = (true, words.iter());
+    while let Some(&word) = words.next() {
+        match word {
+            "spawns" => return true,
+            "--json" => drop(words.next()),
+            _ => all = false,
+        }
+    }
+    all
+}
+
+/// Builds the program that measures console-subscriber: apart, as tokio must be another one for it.
+fn console() -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
+    let target = root.join(target_dir("console"));
+    let mut build = cargo(&["build", "--release", "--package=pm-bench-console", "--locked", "--target-dir"]);
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default() + " --cfg tokio_unstable";
+    pass(build.arg(&target).env("RUSTFLAGS", flags.trim_start()))?;
+    Ok(target.join("release").join(format!("pm-bench-console{}", std::env::consts::EXE_SUFFIX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn console_is_for_full_runs_and_for_who_asks() {
+        for (words, wanted) in [
+            (&[][..], true),
+            (&["--json", "spawns.json"], true),
+            (&["spawns", "--quick"], true),
+            (&["--quick"], false),
+            (&["--json", "spawns", "polls"], false),
+            (&["--help"], false),
+        ] {
+            assert_eq!(wants_console(words), wanted, "{words:?}");
+        }
+    }
 }

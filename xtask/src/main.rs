@@ -30,7 +30,7 @@ usage: cargo xtask COMMAND
             deny, loom, Miri (if installed), tests, a short bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
-            bench --help names the sections
+            bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
   loom      the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)
   miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
   budget    how many third-party crates ours bring, and where `unsafe` is; fails beyond the limits

@@ -3,12 +3,16 @@
 //! `cargo xtask bench` runs it. Machines are shared and noisy: compare ratios, not nanoseconds.
 
 mod harness;
+mod kill;
 mod latency;
 mod list;
 mod load;
 mod memory;
+mod ours;
+mod polls;
 mod report;
 mod small;
+mod spawns;
 mod whole;
 
 use std::path::PathBuf;
@@ -22,11 +26,11 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, whole, memory, list, latency, load";
+  SECTION      only these: yardsticks, operations, whole, memory, list, latency, load, polls, spawns, kill";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 10] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     ("whole", whole::measure),
@@ -34,6 +38,9 @@ const SECTIONS: [Section; 7] = [
     ("list", list::measure),
     ("latency", latency::measure),
     ("load", load::measure),
+    ("polls", polls::measure),
+    ("spawns", spawns::measure),
+    ("kill", kill::measure),
 ];
 
 fn main() -> ExitCode {

@@ -19,7 +19,12 @@ fn list(options: Options) -> ProcessList {
 }
 
 fn keeping(options: Options) -> ProcessList {
-    ProcessList::with_options(options.clock(Clock::manual().0).max_bytes(1 << 13))
+    ProcessList::with_options(small(options).clock(Clock::manual().0))
+}
+
+/// Lists of models live as long as the process, and there are millions of them.
+fn small(options: Options) -> Options {
+    options.max_bytes(1 << 12).max_kinds(0).max_statuses(0)
 }
 
 fn model(f: impl Fn() + Sync + Send + 'static) {
@@ -398,8 +403,7 @@ fn who_waits_for_an_end_races_with_the_end() {
 fn the_end_of_a_grace_races_with_the_end_of_its_task() {
     model_of(1, || {
         let (clock, hand) = Clock::manual();
-        let options = Options::new().clock(clock).max_bytes(1 << 13).keep_ended(0);
-        let list = ProcessList::with_options(options);
+        let list = ProcessList::with_options(small(Options::new()).clock(clock).keep_ended(0));
         let mut running = Box::pin(list.task("a").grace(Duration::from_secs(1)).run(pending::<()>()));
         let (bell, handle) = (Arc::new(Bell::default()), running.handle());
         assert!(poll(running.as_mut(), &bell).is_pending());

@@ -1,7 +1,8 @@
 //! The service: each request is a task from its first line to its answer.
 //!
-//! A handler gets its task and returns with `?` as soon as a status or checkpoint says that it is cancelled; the answer
-//! is then 503 with the reason. A client that goes away ends its task, too.
+//! Most handlers get their task and return with `?` as soon as a status or checkpoint says that it is cancelled; the
+//! answer is then 503 with the reason. Two know nothing of tasks and are run as futures, which a kill drops where they
+//! await. One neither listens nor yields: it shows what a kill can't do. A client that goes away ends its task, too.
 
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
@@ -29,9 +30,11 @@ use super::end_of;
 use super::files::{PathError, Tree};
 use super::index::Index;
 
-const LISTEN_EVERY: Duration = Duration::from_millis(50); // how soon a waiting request hears of its cancel
+const PAUSE: Duration = Duration::from_millis(50);
 const STEP: Duration = Duration::from_millis(250);
 const MAX_SLOW: f64 = 300.0; // seconds
+const TRANSFER_WAIT: Duration = Duration::from_secs(1);
+const TRANSFER_STEPS: u64 = 12; // of `STEP` each
 const MAX_QUERY: usize = 200; // bytes of a text to search
 const MAX_CONNECTIONS: usize = 256;
 const PAGES: usize = 5;
@@ -42,7 +45,10 @@ const HELP: &str = "GET /search?q=text     lines that contain the text
 GET /checksum?path=dir checksums of the sub-folders
 GET /report            the most frequent words; two at a time, others wait
 GET /slow?seconds=3    takes that long
-GET /stuck             waits until it is cancelled
+GET /stuck             waits until it is cancelled; it listens
+GET /await             waits for ever and knows nothing of cancels: it is dropped
+GET /transfer          has a section in the middle that must not be cut
+GET /deaf?seconds=15   neither listens nor yields
 ";
 
 /// What the requests share.
@@ -51,11 +57,12 @@ pub(super) struct App {
     index: Arc<Index>,
     report_pool: Semaphore,
     requests: AtomicU64,
+    stopped: watch::Receiver<bool>,
 }
 
 impl App {
-    pub(super) fn new(tree: Tree, index: Arc<Index>) -> Arc<Self> {
-        Arc::new(Self { tree, index, report_pool: Semaphore::new(2), requests: AtomicU64::new(0) })
+    pub(super) fn new(tree: Tree, index: Arc<Index>, stopped: watch::Receiver<bool>) -> Arc<Self> {
+        Arc::new(Self { tree, index, report_pool: Semaphore::new(2), requests: AtomicU64::new(0), stopped })
     }
 
     async fn route(self: Arc<Self>, task: &Arc<Task>, path: &str, query: &str) -> Result<String, Refusal> {
@@ -66,6 +73,7 @@ impl App {
             "/report" => self.report(task).await,
             "/slow" => slow(task, query).await,
             "/stuck" => stuck(task).await,
+            "/deaf" => deaf(task, query, self.stopped.clone()).await,
             _ => Err(Refusal::NotFound("no such page; see /".to_owned())),
         }
     }
@@ -108,12 +116,19 @@ impl App {
     }
 }
 
+/// How long a request is to take.
+fn seconds(query: &str, usual: f64) -> Result<Duration, Refusal> {
+    let seconds = parameter(query, "seconds").map_or(Ok(usual), |text| text.parse());
+    match seconds {
+        Ok(seconds) if (0.0..=MAX_SLOW).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(Refusal::Bad(format!("seconds is a number from 0 to {MAX_SLOW}"))),
+    }
+}
+
 async fn slow(task: &Task, query: &str) -> Result<String, Refusal> {
-    let seconds = parameter(query, "seconds").map_or(Ok(3.0), |text| text.parse());
-    let seconds = seconds.ok().filter(|seconds| (0.0..=MAX_SLOW).contains(seconds));
-    let seconds = seconds.ok_or_else(|| Refusal::Bad(format!("seconds is a number from 0 to {MAX_SLOW}")))?;
-    task.set("seconds", seconds);
-    let steps = (seconds / STEP.as_secs_f64()).ceil() as u32;
+    let length = seconds(query, 3.0)?;
+    task.set("seconds", length.as_secs_f64());
+    let steps = length.div_duration_f64(STEP).ceil() as u64;
     for step in 1..=steps {
         pm::status!(task, "step {step} of {steps}")?;
         unless_cancelled(task, sleep(STEP)).await?;
@@ -128,18 +143,50 @@ async fn stuck(task: &Task) -> Result<String, Refusal> {
 
 /// Waits for `future`, unless the task is cancelled first.
 async fn unless_cancelled<T>(task: &Task, future: impl Future<Output = T>) -> Result<T, Refusal> {
-    let cancelled = async {
-        loop {
-            match task.checkpoint() {
-                Ok(()) => sleep(LISTEN_EVERY).await,
-                Err(cancelled) => return cancelled,
-            }
-        }
-    };
     tokio::select! {
         value = future => Ok(value),
-        cancelled = cancelled => Err(cancelled.into()),
+        cancelled = task.cancelled() => Err(cancelled.into()),
     }
+}
+
+/// Waits for something that never comes.
+async fn only_awaits() -> String {
+    let _ = pm::current().status("waiting for something that never comes");
+    std::future::pending().await
+}
+
+/// Moves money from one account to another, which must not be done by half.
+async fn transfer() -> String {
+    // What is recorded here is heard by nobody: a kill drops this function at one of its awaits.
+    let say = |status: &str| drop(pm::current().status(status));
+    say("waiting for both accounts");
+    sleep(TRANSFER_WAIT).await;
+    pm::protect(async {
+        say("moving the money; not to be cut");
+        for step in 1..=TRANSFER_STEPS {
+            sleep(STEP).await;
+            pm::current().progress(step, TRANSFER_STEPS, "steps");
+        }
+    })
+    .await;
+    say("telling both owners");
+    sleep(TRANSFER_WAIT).await;
+    "the money has moved\n".to_owned()
+}
+
+/// Work that blocks its thread and never looks whether it is to stop, as much of old code does.
+async fn deaf(task: &Arc<Task>, query: &str, stopped: watch::Receiver<bool>) -> Result<String, Refusal> {
+    let seconds = seconds(query, 15.0)?;
+    blocking(task, move |task| {
+        let _ = task.status("computing, deaf to all");
+        let until = std::time::Instant::now() + seconds;
+        // Only the end of the program ends it early.
+        while std::time::Instant::now() < until && !*stopped.borrow() {
+            std::thread::sleep(PAUSE);
+        }
+        Ok("it heard nothing\n".to_owned())
+    })
+    .await
 }
 
 /// Runs work of the task on a thread that may block. The task is current there, and lives until the work returns.
@@ -166,7 +213,7 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: wat
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), until.clone()))),
                 // No more files, most likely: it passes.
-                Err(_) => sleep(LISTEN_EVERY).await,
+                Err(_) => sleep(PAUSE).await,
             },
         }
     }
@@ -194,31 +241,47 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Arc<App>, mut stop
 
 async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> Response<Full<Bytes>> {
     let (method, path) = (request.method(), request.uri().path());
-    let known = matches!(path, "/" | "/search" | "/checksum" | "/report" | "/slow" | "/stuck");
+    let known = matches!(
+        path,
+        "/" | "/search" | "/checksum" | "/report" | "/slow" | "/stuck" | "/await" | "/transfer" | "/deaf"
+    );
     let task = pm::task(&format!("req-{}", app.requests.fetch_add(1, Relaxed) + 1))
         .kind(&if known { format!("{method} {path}") } else { "other".to_owned() })
         .attr("method", method.as_str())
         .attr("path", path)
-        .attr("peer", &peer.to_string())
-        .start();
-    let mut open = Open { task: Some(Arc::new(task)) };
+        .attr("peer", &peer.to_string());
+    let refusal = match () {
+        () if method != http::Method::GET => Some(Refusal::Method),
+        () if !is_local(&request) => Some(Refusal::Misdirected),
+        () => None,
+    };
+    // These run as futures: whoever kills them drops them, and they need not know.
+    match (&refusal, path) {
+        (None, "/await") => return respond(task.run(only_awaits()).await.map_err(Refusal::from)),
+        (None, "/transfer") => return respond(task.run(transfer()).await.map_err(Refusal::from)),
+        _ => {}
+    }
+    let mut open = Open { task: Some(Arc::new(task.start())) };
     let result = match &open.task {
-        _ if method != http::Method::GET => Err(Refusal::Method),
-        _ if !is_local(&request) => Err(Refusal::Misdirected),
+        _ if refusal.is_some() => Err(refusal.unwrap_or(Refusal::Method)),
         Some(task) => app.route(task, path, request.uri().query().unwrap_or("")).await,
         None => unreachable!("the task was put in above"),
     };
     // The work has returned, so nobody else holds the task.
     let task = open.task.take().and_then(Arc::into_inner);
-    let (status, body) = match (result, task) {
-        (Ok(body), _) => (StatusCode::OK, body),
-        (Err(refusal), task) => {
-            // A cancelled task ends as such when it is dropped.
-            if let (false, Some(task)) = (matches!(refusal, Refusal::Cancelled(_)), task) {
-                task.fail(&refusal.to_string());
-            }
-            (refusal.status(), format!("{refusal}\n"))
-        }
+    // A cancelled task ends as such when it is dropped.
+    if let (Err(refusal), Some(task)) = (&result, task)
+        && !matches!(refusal, Refusal::Cancelled(_))
+    {
+        task.fail(&refusal.to_string());
+    }
+    respond(result)
+}
+
+fn respond(result: Result<String, Refusal>) -> Response<Full<Bytes>> {
+    let (status, body) = match result {
+        Ok(body) => (StatusCode::OK, body),
+        Err(refusal) => (refusal.status(), format!("{refusal}\n")),
     };
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;

@@ -81,6 +81,9 @@ fn target(number: u32, may_be_stuck: bool) -> String {
         1 if may_be_stuck => "/stuck".to_owned(),
         3 => "/checksum?path=.".to_owned(),
         5 | 11 | 17 => "/report".to_owned(),
+        9 => "/transfer".to_owned(),
+        15 if number % 60 == 15 => "/await".to_owned(),
+        15 if number % 60 == 35 => "/deaf?seconds=8".to_owned(),
         7 | 13 | 19 => format!("/slow?seconds={}", 0.5 * f64::from(1 + number % 6)),
         _ => format!("/search?q={}", WORDS[number as usize % WORDS.len()]),
     }

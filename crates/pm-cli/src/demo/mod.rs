@@ -95,7 +95,7 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     let idle: Vec<pm::Task> = (0..args.tasks).map(idle_task).collect();
     let (stop, stopped) = watch::channel(false);
     let index = Arc::new(index::Index::default());
-    let app = app::App::new(tree.clone(), Arc::clone(&index));
+    let app = app::App::new(tree.clone(), Arc::clone(&index), stopped.clone());
     let indexing = tokio::task::spawn_blocking({
         let stopped = stopped.clone();
         move || index.keep(&tree, &stopped)
