@@ -32,8 +32,9 @@ pub enum Supervised<T> {
 /// For those who write such a wrapper; others want [`TaskBuilder::run`](crate::TaskBuilder::run). Dropped before it was
 /// finished or killed, the task ends as dropped.
 pub struct Supervisor {
-    task: Option<Task>,
-    /// The waker that is registered, to tell whether the next one is the same.
+    /// One that is nobody's once it has ended.
+    task: Task,
+    /// The waker that is registered, to tell whether the next one is the same; zeroes when none is.
     waker: (usize, usize),
     /// Nanoseconds from the request to the kill.
     grace: u64,
@@ -48,26 +49,24 @@ fn identity(waker: &Waker) -> (usize, usize) {
 }
 
 /// Ends the task as aborted, unless it is forgotten: for the time in which code that is not ours may panic.
-struct EndIfPanics<'s>(&'s mut Option<Task>);
+struct EndIfPanics<'s>(&'s mut Task);
 
 impl Drop for EndIfPanics<'_> {
     fn drop(&mut self) {
-        if let Some(task) = self.0.take() {
-            task.end(Count::Aborted);
-        }
+        self.0.take().end(Count::Aborted);
     }
 }
 
 impl Supervisor {
     pub(crate) fn new(task: Task, grace: u64) -> Self {
-        Self { task: Some(task), waker: (0, 0), grace, grace_planned: false }
+        Self { task, waker: (0, 0), grace, grace_planned: false }
     }
 
     /// The task; a handle that does nothing once it has ended.
     #[inline]
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
-        self.task.as_ref().map_or(TaskHandle::INERT, Task::handle)
+        self.task.handle()
     }
 
     /// Calls `poll` as the current task, unless the task is to be killed. A panic of `poll` ends the task as aborted, and
@@ -100,8 +99,8 @@ impl Supervisor {
         if let Poll::Ready(value) = polled {
             return Supervised::Ready(value);
         }
-        // A waker that is registered stays so until a request takes it out.
-        if self.waker == identity(context.waker()) && !cancel::is_asked(acquire(slot.cancel())) {
+        // A waker that is registered stays so until a request takes it out, and wakes it: then there is another poll.
+        if self.waker == identity(context.waker()) {
             return Supervised::Pending;
         }
         if self.register(slot, handle.raw_serial(), context.waker()) { Supervised::Kill } else { Supervised::Pending }
@@ -117,14 +116,19 @@ impl Supervisor {
         let asked = cancel::is_asked(acquire(slot.cancel()));
         drop(writer);
         drop(old);
+        if asked {
+            return self.is_due(slot, serial);
+        }
         self.waker = identity(waker);
-        asked && self.is_due(slot, serial)
+        false
     }
 
     /// Whether a task that was asked to stop is to be killed now. If not yet, it is woken when its grace is over.
     #[cold]
     #[inline(never)]
     fn is_due(&mut self, slot: Slot, serial: u64) -> bool {
+        // A request takes the waker out that it finds.
+        self.waker = (0, 0);
         if self.grace == NEVER || acquire(slot.cancel()) & cancel::PROTECTED != 0 {
             return false;
         }
@@ -145,7 +149,7 @@ impl Supervisor {
     #[inline]
     pub fn finish(&mut self, failed: Option<&str>, drop_it: impl FnOnce()) {
         self.drop_within(drop_it);
-        let Some(task) = self.task.take() else { return };
+        let task = self.task.take();
         match failed {
             Some(reason) if !task.has_heard() => task.fail(reason),
             _ => drop(task),
@@ -158,9 +162,7 @@ impl Supervisor {
         self.drop_within(drop_it);
         let handle = self.handle();
         let cancelled = handle.slot().and_then(|slot| slot.lock(handle.raw_serial())?.hear_cancel(cancel::FORCED));
-        if let Some(task) = self.task.take() {
-            task.end(Count::Cancelled);
-        }
+        self.task.take().end(Count::Cancelled);
         // It was asked, or it would not be killed.
         cancelled.unwrap_or_else(|| Cancelled::unknown(handle.serial()))
     }
@@ -168,9 +170,7 @@ impl Supervisor {
     /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to stop.
     pub fn abandon(&mut self, drop_it: impl FnOnce()) {
         self.drop_within(drop_it);
-        if let Some(task) = self.task.take() {
-            task.abandon();
-        }
+        self.task.take().abandon();
     }
 
     #[inline]
@@ -185,9 +185,7 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abandon();
-        }
+        self.task.take().abandon();
     }
 }
 

@@ -15,7 +15,7 @@ use crate::kinds::{Counter, Kinds};
 use crate::list::Inner;
 use crate::options::Limits;
 use crate::slot::{End, Slot};
-use crate::sync::{AtomicU64, Mutex, Ordering, own};
+use crate::sync::{AtomicU64, Mutex, Ordering, PlainMutex, own};
 use crate::watch::{CELL_BYTES, Cell};
 
 /// Chunks that move between a magazine and the central store at a time.
@@ -76,7 +76,7 @@ pub(crate) struct Slab {
     cells: Box<[OnceLock<Pages>]>,
     pages: StdAtomicU64,
     /// What the list that has this slab counts of its kinds.
-    kinds: Mutex<Arc<Kinds>>,
+    kinds: PlainMutex<Arc<Kinds>>,
     /// Grows whenever another list takes the slab over.
     epoch: StdAtomicU64,
     /// Ended tasks that were let go.
@@ -125,7 +125,7 @@ impl Slab {
             homeless: Shard::new(),
             cells: (0..segments).map(|_| OnceLock::new()).collect(),
             pages: StdAtomicU64::new(0),
-            kinds: Mutex::new(Kinds::new(limits)),
+            kinds: PlainMutex::new(Kinds::new(limits)),
             epoch: StdAtomicU64::new(0),
             let_go: StdAtomicU64::new(0),
             peak: StdAtomicU64::new(0),

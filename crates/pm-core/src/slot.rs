@@ -1191,12 +1191,12 @@ impl Writer {
         let ended = inner.timer.ticks().max(slot.chunk.get(NEWEST));
         slot.chunk.put(NEWEST, ended);
         slot.chunk.put(CURSOR, cursor.0 | (outcome as u64) << Cursor::OUTCOME);
-        let has_chains = cancel_chain(word).is_some()
-            || Tail(slot.chunk.get(KEPT)).index().is_some()
-            || Tail(slot.chunk.get(RING)).index().is_some();
+        let ring = Tail(slot.chunk.get(RING));
+        let has_chains =
+            cancel_chain(word).is_some() || Tail(slot.chunk.get(KEPT)).index().is_some() || ring.index().is_some();
         let end = End {
             outcome,
-            kind: Tail(slot.chunk.get(RING)).version() as u32,
+            kind: ring.version() as u32,
             ticks: ended.wrapping_sub(slot.chunk.get(STARTED)),
             ended,
             chained: if has_chains { self.chained() } else { 0 },

@@ -31,6 +31,21 @@ impl<T> Mutex<T> {
     }
 }
 
+/// A mutex that the model checker does not see, for what races with nothing that it is to try: nothing of this module
+/// may be used while it is held.
+#[derive(Default)]
+pub(crate) struct PlainMutex<T>(std::sync::Mutex<T>);
+
+impl<T> PlainMutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
 /// Loads a word that nobody else writes meanwhile.
 ///
 /// The model checker takes only the last access of a word for a rival of a store: a writer's own load right before its

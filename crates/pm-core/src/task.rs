@@ -417,6 +417,11 @@ impl Task {
         self.handle.slot.is_some_and(|slot| acquire(slot.cancel()) & cancel::HEARD != 0)
     }
 
+    /// Takes the task out; what is left is nobody's.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { handle: std::mem::replace(&mut self.handle, TaskHandle::INERT) }
+    }
+
     pub(crate) fn end(mut self, outcome: Count) {
         end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_, _| outcome);
     }
@@ -615,6 +620,7 @@ impl TaskHandle {
 
     /// Makes the task the current one of this thread until the guard is dropped: tasks started meanwhile are its
     /// children, and [`current`] returns it.
+    #[inline]
     #[must_use = "the task is current as long as this lives"]
     pub fn enter(&self) -> Entered {
         let before = CURRENT.try_with(|current| current.replace(*self)).unwrap_or(Self::INERT);
@@ -788,6 +794,7 @@ pub struct Entered {
 }
 
 impl Drop for Entered {
+    #[inline]
     fn drop(&mut self) {
         let _ = CURRENT.try_with(|current| current.set(self.before));
     }
