@@ -25,7 +25,7 @@ impl Snapshot {
     pub(crate) fn take(inner: &'static Inner) -> Self {
         let mut live = 0;
         inner.slab.each_live(|_| live += 1);
-        let mut rows = Vec::with_capacity(live * 240);
+        let mut rows = Vec::with_capacity(live * 256);
         let mut order = Vec::with_capacity(live);
         let mut scratch = Scratch::default();
         inner.slab.each_live(|index| {

@@ -286,7 +286,7 @@ fn a_full_list_still_runs_its_tasks_and_recovers() {
 
 #[test]
 fn a_second_burst_needs_no_new_memory() {
-    let list = ProcessList::new();
+    let list = ProcessList::with_options(Options::new().keep_ended(0));
     let count = if cfg!(miri) { 200 } else { 50_000 };
     let mut held = Vec::new();
     for _ in 0..3 {
