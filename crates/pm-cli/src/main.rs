@@ -129,12 +129,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// The server waits no longer than this.
-const MAX_WAIT: Duration = Duration::from_secs(25);
-
 fn wait(text: &str) -> Result<Duration, String> {
     match pm_wire::duration::parse(text)? {
-        wait if wait > MAX_WAIT => Err("25s is the longest; ask again after it".to_owned()),
+        wait if wait > pm_wire::VerdictReply::MAX_WAIT => Err("25s is the longest; ask again after it".to_owned()),
         wait => Ok(wait),
     }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::list::Inner;
-use crate::read::{Detail, Row, Scratch, TaskView, Wanted, copy_row};
+use crate::read::{Detail, Row, TaskView, Wanted};
 use crate::slot::Slot;
 use crate::sync::Mutex;
 use crate::timer::Event;
@@ -136,12 +136,10 @@ impl Hooks {
 }
 
 fn look(slot: Slot, serial: u64, f: impl FnOnce(&TaskView<'_>)) {
-    let mut row = Vec::new();
-    if copy_row(slot, Wanted::Live, Detail::History, &mut Scratch::default(), &mut row) {
-        let row = Row::new(row, slot.inner);
-        if row.view().serial().get() == serial {
-            f(&row.view());
-        }
+    if let Some(row) = Row::copy(slot, Wanted::Live, Detail::History)
+        && row.view().serial().get() == serial
+    {
+        f(&row.view());
     }
 }
 

@@ -13,7 +13,7 @@ use crate::future::Running;
 use crate::hooks::{Hooks, Subscription};
 use crate::kinds::KindStats;
 use crate::options::{Limits, Options};
-use crate::read::{Detail, History, Scratch, TaskView, Wanted, copy_row};
+use crate::read::{Detail, History, Row, Scratch, TaskView, Wanted, copy_row};
 use crate::serial::Serial;
 use crate::slab::{Count, Slab, Tally};
 use crate::slot::{Slot, Writer};
@@ -402,13 +402,9 @@ impl ProcessList {
 
     fn read<R>(&self, serial: Serial, detail: Detail, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
         let slot = self.find_serial(serial)?;
-        let mut row = Vec::new();
         // Live first: it may end in between, but what ended never lives again.
-        [Wanted::Live, Wanted::Ended]
-            .into_iter()
-            .find(|&wanted| copy_row(slot, wanted, detail, &mut Scratch::default(), &mut row))?;
-        let kinds = slot.inner.slab.kinds();
-        let task = TaskView::new(&row, slot.inner.timer.moment(), &kinds);
+        let row = [Wanted::Live, Wanted::Ended].into_iter().find_map(|wanted| Row::copy(slot, wanted, detail))?;
+        let task = row.view();
         (task.serial() == serial).then(|| look(task))
     }
 
@@ -424,7 +420,7 @@ impl ProcessList {
     /// - [`CancelError::Ambiguous`]: several live tasks bear the id; use [`cancel_serial`](Self::cancel_serial).
     pub fn cancel(&self, id: &str, reason: &str) -> Result<Serial, CancelError> {
         let (slot, serial) = self.find_target(id.into())?;
-        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _, _| ())?;
+        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _| ())?;
         Ok(serial)
     }
 
@@ -435,7 +431,7 @@ impl ProcessList {
     /// [`CancelError::NotFound`] or [`CancelError::NotCancellable`].
     pub fn cancel_serial(&self, serial: Serial, reason: &str) -> Result<(), CancelError> {
         let (slot, serial) = self.find_target(serial.into())?;
-        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _, _| ()).map(drop)
+        slot.ask(serial.get(), &CancelRequest::new(reason), |_, _| ()).map(drop)
     }
 
     /// Asks a task to stop if it is as expected; what this returns waits for what comes of it.
@@ -582,12 +578,12 @@ impl ProcessList {
 
 impl Slot {
     /// Asks a task and all below it to stop: first all are marked, then those that are idle are woken. `keep` is called
-    /// with what is needed to wait, under the lock: when the request was made, and whether it is the first.
+    /// under the lock, for who wants to wait, and is told whether the request is the first.
     pub(crate) fn ask<R>(
         self,
         serial: u64,
         request: &CancelRequest<'_>,
-        keep: impl FnOnce(&Writer, u64, bool) -> R,
+        keep: impl FnOnce(&Writer, bool) -> R,
     ) -> Result<(R, u64), CancelError> {
         let (inner, limits) = (self.inner, &self.inner.limits);
         let (reason, by) = (text::cut(request.reason, limits.status), text::cut(request.by, limits.name));
@@ -598,7 +594,7 @@ impl Slot {
         }
         self.expect(serial, request)?;
         let word = writer.request_cancel(&stored);
-        let kept = keep(&writer, writer.asked_ticks().unwrap_or_default(), word.is_some());
+        let kept = keep(&writer, word.is_some());
         let Some(word) = word else { return Ok((kept, 0)) };
         for (text, cut) in [(request.reason, &reason), (request.by, &by)] {
             inner.lost.texts.fetch_add(u64::from(text.len() != cut.len()), StdOrdering::Relaxed);
@@ -632,12 +628,8 @@ impl Slot {
             return Ok(());
         }
         let serial = Serial::new(serial);
-        let mut row = Vec::new();
-        if !copy_row(self, Wanted::Live, Detail::Newest, &mut Scratch::default(), &mut row) {
-            return Err(CancelError::NotFound);
-        }
-        let kinds = self.inner.slab.kinds();
-        let task = TaskView::new(&row, self.inner.timer.moment(), &kinds);
+        let row = Row::copy(self, Wanted::Live, Detail::Newest).ok_or(CancelError::NotFound)?;
+        let task = row.view();
         match (request.least_age, request.status) {
             (Some(least), _) if task.age() < least => Err(CancelError::TooYoung { serial, age: task.age(), least }),
             (_, Some(expected)) if task.status().to_string() != expected => {

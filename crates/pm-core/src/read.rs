@@ -9,7 +9,6 @@ use crate::cancel::Cancelled;
 use crate::chunk::{WORDS, mark};
 use crate::clock::Moment;
 use crate::kinds::Kinds;
-use crate::list::Inner;
 use crate::outcome::Outcome;
 use crate::record::{self, Head};
 use crate::serial::Serial;
@@ -900,8 +899,14 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(bytes: Vec<u8>, inner: &Inner) -> Self {
-        Self { bytes, moment: inner.timer.moment(), kinds: inner.slab.kinds() }
+    /// Copies the task in a slot; `None` when there is no such task in it.
+    pub(crate) fn copy(slot: Slot, wanted: Wanted, detail: Detail) -> Option<Self> {
+        let mut bytes = Vec::new();
+        copy_row(slot, wanted, detail, &mut Scratch::default(), &mut bytes).then(|| Self {
+            bytes,
+            moment: slot.inner.timer.moment(),
+            kinds: slot.inner.slab.kinds(),
+        })
     }
 
     pub(crate) fn view(&self) -> TaskView<'_> {

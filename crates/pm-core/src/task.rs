@@ -592,7 +592,7 @@ impl TaskHandle {
     /// [`CancelError::NotFound`] when it has ended or is not shown, [`CancelError::NotCancellable`].
     pub fn cancel(&self, reason: &str) -> Result<(), CancelError> {
         let slot = self.slot.ok_or(CancelError::NotFound)?;
-        slot.ask(self.serial, &CancelRequest::new(reason), |_, _, _| ()).map(drop)
+        slot.ask(self.serial, &CancelRequest::new(reason), |_, _| ()).map(drop)
     }
 
     /// The same with all that a request can say. See

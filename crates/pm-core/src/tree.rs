@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::cancel::{Cancelled, Request};
 use crate::list::Inner;
-use crate::read::{Detail, Row, Scratch, Wanted, copy_row};
+use crate::read::{Detail, Row, Wanted};
 use crate::slot::{PARENT, Slot, acquire, cancel};
 use crate::sync::{Ordering, fence};
 use crate::watch::Wakers;
@@ -92,9 +92,7 @@ fn request_of(slot: Slot, serial: u64) -> Option<Cancelled> {
     if let Some(writer) = slot.lock(serial) {
         return writer.request();
     }
-    let mut row = Vec::new();
-    copy_row(slot, Wanted::Ended, Detail::Newest, &mut Scratch::default(), &mut row).then_some(())?;
-    let row = Row::new(row, slot.inner);
+    let row = Row::copy(slot, Wanted::Ended, Detail::Newest)?;
     let task = row.view();
     (task.serial().get() == serial)
         .then(|| task.cancel_request())

@@ -16,7 +16,7 @@ use crate::cancel::{Cancelled, Verdict};
 use crate::chunk::mark;
 use crate::list::Inner;
 use crate::outcome::Outcome;
-use crate::read::{Detail, Row, Scratch, Wanted, copy_row};
+use crate::read::{Detail, Row, Wanted};
 use crate::serial::Serial;
 use crate::slot::{End, Slot, Writer, cancel};
 use crate::sync::Mutex;
@@ -101,14 +101,10 @@ impl Aside {
             inner.lost.forced.fetch_add(1, StdOrdering::Relaxed);
         }
         let cell = if writer.is_watched() { writer.with_cell(std::mem::take) } else { Cell::default() };
-        let row = inner.hooks.wants_ends().then(|| {
-            let mut row = Vec::new();
-            copy_row(slot, Wanted::Ending, Detail::History, &mut Scratch::default(), &mut row)
-                .then(|| Row::new(row, inner))
-        });
+        let row = if inner.hooks.wants_ends() { Row::copy(slot, Wanted::Ending, Detail::History) } else { None };
         let outcome = Outcome::from_count(end.outcome as u64).unwrap_or(Outcome::Finished);
         let ended = Ended { outcome, forced: word & cancel::FORCED != 0, ticks: end.ended };
-        Self { slot, cell, ended, row: row.flatten() }
+        Self { slot, cell, ended, row }
     }
 
     #[cold]
@@ -190,7 +186,8 @@ pub struct Asked {
 }
 
 impl Asked {
-    pub(crate) fn new(writer: &Writer, at: u64, first: bool) -> Self {
+    pub(crate) fn new(writer: &Writer, first: bool) -> Self {
+        let at = writer.asked_ticks().unwrap_or_default();
         let wait = Arc::new(Wait::default());
         writer.with_cell(|cell| cell.rest.get_or_insert_default().waiters.push(Arc::clone(&wait)));
         Self { slot: writer.slot(), serial: writer.serial(), at, first, below: 0, wait }
@@ -291,22 +288,14 @@ impl Future for Within {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         let new = context.waker().clone();
-        let old = {
-            let mut state = self.asked.wait.0.lock();
-            if state.ended.is_none() && !state.due { state.waker.replace(new) } else { return_ready(&mut state, new) }
-        };
-        let ready = {
-            let state = self.asked.wait.0.lock();
-            state.ended.is_some() || state.due
-        };
-        drop(old);
+        let mut state = self.asked.wait.0.lock();
+        let ready = state.ended.is_some() || state.due;
+        let unused = if ready { (state.waker.take(), Some(new)) } else { (state.waker.replace(new), None) };
+        drop(state);
+        // After the lock: a waker is code of somebody else.
+        drop(unused);
         if ready { Poll::Ready(self.asked.verdict()) } else { Poll::Pending }
     }
-}
-
-fn return_ready(state: &mut WaitState, new: Waker) -> Option<Waker> {
-    // Neither waker is needed any more; both are dropped by the caller, outside of the lock.
-    state.waker.take().or(Some(new))
 }
 
 /// Waits until a task is asked to stop; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).

@@ -4,6 +4,7 @@
 //! original leaves them out, and its clients ignore them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -138,6 +139,9 @@ pub struct VerdictReply {
 }
 
 impl VerdictReply {
+    /// The longest wait that a server grants.
+    pub const MAX_WAIT: Duration = Duration::from_secs(25);
+
     /// The verdict about this task.
     pub fn new(verdict: &pm_core::Verdict, serial: pm_core::Serial, below: u64) -> Self {
         let outcome = match verdict {

@@ -6,7 +6,7 @@
 use pm_core::Serial;
 use std::time::Duration;
 
-use pm_wire::{DecodeIdError, decode_id, duration};
+use pm_wire::{DecodeIdError, VerdictReply, decode_id, duration};
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -50,8 +50,8 @@ pub(super) fn route(path: &str) -> Result<Route, DecodeIdError> {
     }
 }
 
-/// The longest wait for a verdict: below the time after which an idle connection ends.
-const MAX_WAIT: Duration = Duration::from_secs(25);
+/// Below the time after which an idle connection ends.
+const MAX_WAIT: Duration = VerdictReply::MAX_WAIT;
 
 /// What a query says of the task that is meant; other parameters are none of our business.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
