@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::Moment;
 use crate::histogram::{Histogram, Latency, Sums};
 use crate::options::Limits;
-use crate::record;
+use crate::record::{self, Head};
 use crate::slab::Count;
 use crate::slot::{End, EntryAt, Slot};
 use crate::sync::PlainMutex;
@@ -200,17 +200,56 @@ struct Counts {
     /// The slowest of late, for which tasks are kept longer, and when it ended.
     slowest: AtomicU64,
     slowest_ended: AtomicU64,
-    /// First `init`, then those that were met, then all others.
-    statuses: Box<[StatusCount]>,
+    init: Time,
+    /// Those that were met; their places are what follows in the path.
+    statuses: Box<[OnceLock<Box<StatusCount>>]>,
+    other: Time,
     /// The places in `statuses` of the last task's statuses, a byte each: the next task's are likely the same.
     path: AtomicU64,
 }
 
+/// A status that was met, and what was counted of it.
 struct StatusCount {
-    /// The text in whole words, and before it its length in bytes.
-    name: OnceLock<Box<[u64]>>,
+    /// The low bits of the records that have its text.
+    head: u64,
+    /// The text, in whole words; zero behind it.
+    words: [u64; STATUS_WORDS],
+    time: Time,
+}
+
+/// How often a status was entered, and the ticks until what came next.
+struct Time {
     entered: AtomicU64,
     ticks: AtomicU64,
+}
+
+impl Time {
+    const fn new() -> Self {
+        Self { entered: AtomicU64::new(0), ticks: AtomicU64::new(0) }
+    }
+
+    #[inline(always)]
+    fn add(&self, ticks: u64) {
+        add(&self.entered, 1);
+        add(&self.ticks, ticks);
+    }
+}
+
+impl StatusCount {
+    fn len(&self) -> usize {
+        Head(self.head).text_len()
+    }
+
+    /// Words of the text.
+    #[inline(always)]
+    fn words(&self) -> &[u64] {
+        &self.words[..self.len().div_ceil(8).min(STATUS_WORDS)]
+    }
+
+    fn name(&self) -> String {
+        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len()).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
 }
 
 /// Adds to what only this thread writes.
@@ -221,7 +260,6 @@ fn add(cell: &AtomicU64, more: u64) {
 
 impl Counts {
     fn new(max_statuses: usize) -> Self {
-        let status = || StatusCount { name: OnceLock::new(), entered: AtomicU64::new(0), ticks: AtomicU64::new(0) };
         Self {
             outcomes: [const { AtomicU64::new(0) }; 8],
             ticks: AtomicU64::new(0),
@@ -229,15 +267,18 @@ impl Counts {
             latency: Histogram::new(),
             slowest: AtomicU64::new(0),
             slowest_ended: AtomicU64::new(0),
-            statuses: (0..max_statuses + 2).map(|_| status()).collect(),
+            init: Time::new(),
+            statuses: (0..max_statuses).map(|_| OnceLock::new()).collect(),
+            other: Time::new(),
             path: AtomicU64::new(0),
         }
     }
 
     fn bytes(&self) -> u64 {
-        (size_of::<Self>() + self.statuses.len() * size_of::<StatusCount>()) as u64
+        (size_of::<Self>() + size_of_val(&*self.statuses)) as u64
     }
 
+    /// Returns the bytes that were newly taken.
     #[inline]
     fn count(&self, slot: Slot, end: &End) -> usize {
         add(&self.outcomes[end.outcome as usize], 1);
@@ -245,101 +286,152 @@ impl Counts {
         if end.ticks > self.max.load(Ordering::Relaxed) {
             self.max.store(end.ticks, Ordering::Relaxed);
         }
-        let mut taken = self.latency.count(end.ticks);
+        let taken = self.latency.count(end.ticks);
 
+        // Tasks of a kind mostly say the same one after the other. As long as this one does, nothing that is read of its
+        // slot tells where to read next, so that none of these reads waits for another.
         let path = self.path.load(Ordering::Relaxed);
-        let (mut walk, mut place, mut since, mut step) = (0_u64, 0, 0, 0_u32);
-        slot.each_entry(|entry| {
-            let Some(entry) = entry else {
-                // Entries are missing here: nobody knows when what came before the gap ended.
-                place = self.statuses.len() - 1;
-                return;
-            };
-            let at = entry.delta();
-            let status = &self.statuses[place];
-            add(&status.entered, 1);
-            add(&status.ticks, at.saturating_sub(since));
-            since = at;
-            let guess = (path >> (8 * (step % 8)) & 0xff) as usize;
-            place = if self.is_named(guess, &entry) { guess } else { self.find(&entry, &mut taken) };
-            if step < 8 {
-                walk |= (place as u64 & 0xff) << (8 * step);
-            }
-            step += 1;
-        });
-        let status = &self.statuses[place];
-        add(&status.entered, 1);
-        add(&status.ticks, end.ticks.saturating_sub(since));
-        if walk != path {
-            self.path.store(walk, Ordering::Relaxed);
+        let mut walk = Walk { time: &self.init, since: 0, path, step: 0, walked: 0, taken };
+        let (mut at, log_end) = (slot.entries_from(), slot.log_end());
+        while at < log_end
+            && let Some(status) = self.statuses.get(walk.guess()).and_then(OnceLock::get)
+            && let head = slot.chunk.peek(at)
+            && head & record::STATUS_HEAD == status.head
+            && status.words().iter().enumerate().all(|(word, &text)| slot.chunk.peek(at + 1 + word) == text)
+        {
+            walk.enter(walk.guess(), &status.time, Head(head).delta());
+            at += 1 + status.words().len();
         }
-        taken
+        if at < log_end || end.chained > 0 {
+            self.walk_on(&mut walk, slot, at);
+        }
+        walk.time.add(end.ticks.saturating_sub(walk.since));
+        if walk.walked != path {
+            self.path.store(walk.walked, Ordering::Relaxed);
+        }
+        walk.taken
     }
 
-    /// Whether the status at this place has the text of the record. Words behind the text are 0 in both.
-    #[inline]
-    fn is_named(&self, place: usize, entry: &EntryAt<'_>) -> bool {
-        if place == 0 || entry.is_cancel_request() {
-            return false;
-        }
-        let Some(name) = self.statuses.get(place).and_then(|status| status.name.get()) else { return false };
-        name[0] == entry.len() as u64 && name[1..].iter().enumerate().all(|(at, &part)| entry.word(at) == part)
+    #[cold]
+    #[inline(never)]
+    fn walk_on<'c>(&'c self, walk: &mut Walk<'c>, slot: Slot, from: usize) {
+        slot.each_entry(from, |entry| {
+            if let Some(entry) = entry {
+                let place = self.find(&entry, walk);
+                let status = self.statuses.get(place).and_then(OnceLock::get);
+                walk.enter(place, status.map_or(&self.other, |status| &status.time), entry.delta());
+            } else {
+                // Entries are missing here: nobody knows when what came before the gap ended.
+                walk.time = &self.other;
+            }
+        });
     }
 
     /// The place of a status, which may be new.
-    #[cold]
-    #[inline(never)]
-    fn find(&self, entry: &EntryAt<'_>, taken: &mut usize) -> usize {
-        let mut bytes = Vec::with_capacity(STATUS_BYTES);
+    fn find(&self, entry: &EntryAt<'_>, walk: &mut Walk<'_>) -> usize {
+        let mut name = Name::new();
         if entry.is_cancel_request() {
-            bytes.extend_from_slice(b"[cancel request]");
+            name.put(b"[cancel request]".iter().copied());
         } else {
             let words = (0..entry.len().div_ceil(8)).flat_map(|at| entry.word(at).to_le_bytes());
-            general(words.take(entry.len()), &mut bytes);
+            name.put(words.take(entry.len()));
         }
-        let mut name = [0; STATUS_WORDS + 1];
-        name[0] = bytes.len() as u64;
-        record::put_text(&bytes, |at, word| name[1 + at] = word);
-        let name = &name[..1 + bytes.len().div_ceil(8)];
-        let other = self.statuses.len() - 1;
-        for (place, status) in self.statuses[1..other].iter().enumerate() {
-            match status.name.get() {
-                Some(known) if **known == *name => return place + 1,
+        let (head, words) = (record::status_head(name.len, 0), name.words());
+        let is_it = |status: &StatusCount| status.head == head && status.words == words;
+        let guess = walk.guess();
+        if self.statuses.get(guess).and_then(OnceLock::get).is_some_and(|status| is_it(status)) {
+            return guess;
+        }
+        for (place, status) in self.statuses.iter().enumerate() {
+            match status.get() {
+                Some(known) if is_it(known) => return place,
                 Some(_) => {}
                 None => {
-                    *taken += size_of_val(name);
-                    let _ = status.name.set(name.into());
-                    return place + 1;
+                    walk.taken += size_of::<StatusCount>();
+                    let _ = status.set(Box::new(StatusCount { head, words, time: Time::new() }));
+                    return place;
                 }
             }
         }
-        other
+        self.statuses.len()
+    }
+}
+
+/// The way of one task through its statuses.
+struct Walk<'c> {
+    /// That of the status where it is, which it entered at `since`.
+    time: &'c Time,
+    since: u64,
+    /// The places of the statuses to come, a byte each, as the last task went.
+    path: u64,
+    /// The places of those that came.
+    walked: u64,
+    step: u32,
+    /// Bytes that were newly taken.
+    taken: usize,
+}
+
+impl<'c> Walk<'c> {
+    /// The place of the next status, likely.
+    #[inline(always)]
+    fn guess(&self) -> usize {
+        (self.path >> (8 * (self.step % 8)) & 0xff) as usize
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, place: usize, time: &'c Time, at: u64) {
+        self.time.add(at.saturating_sub(self.since));
+        self.time = time;
+        self.since = at;
+        if self.step < 8 {
+            self.walked |= (place as u64 & 0xff) << (8 * self.step);
+        }
+        self.step += 1;
     }
 }
 
 /// What statuses that differ in numbers only have in common: `#` stands for each number.
-fn general(text: impl Iterator<Item = u8>, into: &mut Vec<u8>) {
-    let mut cut = false;
-    let mut in_number = false;
-    for byte in text {
-        let digit = byte.is_ascii_digit();
-        if digit && in_number {
-            continue;
-        }
-        in_number = digit;
-        if into.len() == STATUS_BYTES {
-            cut = true;
-            break;
-        }
-        into.push(if digit { b'#' } else { byte });
+struct Name {
+    bytes: [u8; STATUS_BYTES],
+    len: usize,
+}
+
+impl Name {
+    fn new() -> Self {
+        Self { bytes: [0; STATUS_BYTES], len: 0 }
     }
-    if cut {
-        let mark = "…".as_bytes();
-        into.truncate(STATUS_BYTES - mark.len());
-        while std::str::from_utf8(into).is_err() {
-            into.pop();
+
+    fn put(&mut self, text: impl Iterator<Item = u8>) {
+        let mut in_number = false;
+        for byte in text {
+            let digit = byte.is_ascii_digit();
+            if digit && in_number {
+                continue;
+            }
+            in_number = digit;
+            if self.len == STATUS_BYTES {
+                return self.mark_cut();
+            }
+            self.bytes[self.len] = if digit { b'#' } else { byte };
+            self.len += 1;
         }
-        into.extend_from_slice(mark);
+    }
+
+    #[cold]
+    fn mark_cut(&mut self) {
+        let mark = "…".as_bytes();
+        self.len -= mark.len();
+        while std::str::from_utf8(&self.bytes[..self.len]).is_err() {
+            self.len -= 1;
+        }
+        self.bytes[self.len..self.len + mark.len()].copy_from_slice(mark);
+        self.len += mark.len();
+        self.bytes[self.len..].fill(0);
+    }
+
+    fn words(&self) -> [u64; STATUS_WORDS] {
+        let (words, _) = self.bytes.as_chunks::<8>();
+        std::array::from_fn(|at| u64::from_le_bytes(words[at]))
     }
 }
 
@@ -399,19 +491,14 @@ impl KindStats {
         let mut statuses: HashMap<Option<String>, (u64, u64)> = HashMap::new();
         for counts in counts {
             counts.latency.add_to(&mut sums);
-            let other = counts.statuses.len() - 1;
-            for (place, status) in counts.statuses.iter().enumerate() {
-                let entered = status.entered.load(Ordering::Relaxed);
-                if entered == 0 {
-                    continue;
+            let named = counts.statuses.iter().map_while(OnceLock::get);
+            let named = named.map(|status| (Some(status.name()), &status.time));
+            for (name, time) in named.chain([(Some("init".to_owned()), &counts.init), (None, &counts.other)]) {
+                let entered = time.entered.load(Ordering::Relaxed);
+                if entered > 0 {
+                    let total = statuses.entry(name).or_default();
+                    *total = (total.0 + entered, total.1.wrapping_add(time.ticks.load(Ordering::Relaxed)));
                 }
-                let name = match place {
-                    0 => Some("init".to_owned()),
-                    _ if place == other => None,
-                    _ => status.name.get().map(|name| read_name(name)),
-                };
-                let total = statuses.entry(name).or_default();
-                *total = (total.0 + entered, total.1.wrapping_add(status.ticks.load(Ordering::Relaxed)));
             }
         }
         let mut statuses: Vec<StatusTime> = statuses
@@ -442,19 +529,15 @@ impl KindStats {
     }
 }
 
-fn read_name(name: &[u64]) -> String {
-    let bytes: Vec<u8> = name[1..].iter().flat_map(|word| word.to_le_bytes()).take(name[0] as usize).collect();
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     #[test]
     fn statuses_that_differ_in_numbers_are_one() {
         let general = |text: &str| {
-            let mut into = Vec::new();
-            super::general(text.bytes(), &mut into);
-            String::from_utf8(into).unwrap()
+            let mut name = super::Name::new();
+            name.put(text.bytes());
+            assert!(name.bytes[name.len..].iter().all(|&byte| byte == 0));
+            String::from_utf8(name.bytes[..name.len].to_vec()).unwrap()
         };
         assert_eq!(general("reading block 17 of 2048"), "reading block # of #");
         assert_eq!(general(&"9".repeat(500)), "#");

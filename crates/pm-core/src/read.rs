@@ -164,7 +164,7 @@ fn try_copy(
         }
     }
     let parent = chunk.peek(PARENT);
-    let mut kind = ring.version();
+    let mut kind = u64::from(ring.kind());
     if parent != 0
         && let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1)
     {

@@ -261,6 +261,9 @@ impl Packer {
     }
 }
 
+/// The bits of a status record's head that tell that it is one, and how long its text is.
+pub(crate) const STATUS_HEAD: u64 = 0xffff;
+
 /// The head of a status record.
 #[inline]
 pub(crate) fn status_head(len: usize, delta: u64) -> u64 {

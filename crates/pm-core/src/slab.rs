@@ -90,11 +90,46 @@ type Pages = Box<[OnceLock<Page>]>;
 const PAGE: usize = if cfg!(loom) { 2 } else { 64 };
 
 struct Central {
-    free: Vec<u32>,
+    free: Free,
     retained: Retained,
     shards: Vec<&'static Shard>,
     /// Shards of threads that exited, for the next threads.
     idle: Vec<&'static Shard>,
+}
+
+/// Free chunks, by segment. Those of the lowest segments are taken first, so that after a burst what lives gathers in
+/// few segments again.
+#[derive(Default)]
+struct Free {
+    segments: Vec<Vec<u32>>,
+    /// No segment below this one has any.
+    lowest: usize,
+}
+
+impl Free {
+    fn put(&mut self, chunks: impl IntoIterator<Item = u32>) {
+        for index in chunks {
+            let segment = index as usize / SEGMENT;
+            if segment >= self.segments.len() {
+                self.segments.resize_with(segment + 1, Vec::new);
+            }
+            self.segments[segment].push(index);
+            self.lowest = self.lowest.min(segment);
+        }
+    }
+
+    /// Moves up to `wanted` into `into`.
+    fn take(&mut self, into: &mut Vec<u32>, wanted: usize) {
+        let full = into.len() + wanted;
+        while into.len() < full
+            && let Some(free) = self.segments.get_mut(self.lowest)
+        {
+            into.extend(free.drain(free.len().saturating_sub(full - into.len())..));
+            if free.is_empty() {
+                self.lowest += 1;
+            }
+        }
+    }
 }
 
 impl Slab {
@@ -117,7 +152,7 @@ impl Slab {
             segments: (0..segments).map(|_| OnceLock::new()).collect(),
             high: AtomicU64::new(0),
             central: Mutex::new(Central {
-                free: Vec::new(),
+                free: Free::default(),
                 retained: Retained::default(),
                 shards: Vec::new(),
                 idle: Vec::new(),
@@ -241,8 +276,7 @@ impl Slab {
         let mut central = self.central.lock();
         // Tasks only ever get more with new chunks: a good time to see how many there are.
         self.peak(central.tally(&self.homeless).live());
-        let kept = central.free.len().saturating_sub(wanted);
-        into.extend(central.free.drain(kept..));
+        central.free.take(into, wanted);
         if !into.is_empty() {
             return;
         }
@@ -262,7 +296,7 @@ impl Slab {
     }
 
     fn give_back(&self, chunks: impl IntoIterator<Item = u32>) {
-        self.central.lock().free.extend(chunks);
+        self.central.lock().free.put(chunks);
     }
 
     /// The sums over all threads.
@@ -457,7 +491,7 @@ impl Drop for Magazine {
                 central.retained.push(std::mem::replace(batch, Batch::new()), notable);
             }
         }
-        central.free.append(&mut self.free);
+        central.free.put(self.free.drain(..));
         central.idle.push(self.shard);
     }
 }

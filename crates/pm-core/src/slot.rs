@@ -6,7 +6,8 @@
 //! 2 cursor    words used in the log, flags, outcome, history entries ever made
 //! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry, or of the end
 //! 6 kept      the chain that continues the log: newest chunk, words used in it, version
-//! 7 ring      the chain of the newest history entries: newest chunk, words used in it; the number of the kind
+//! 7 ring      the chain of the newest history entries: newest chunk, words used in it; the number of the kind; words
+//!             that the log had when the task started
 //! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, words in `kept` that count no more
 //! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have
 //! 10 self      the index of the slot; the hash of the id until the task starts, then the slot of its parent
@@ -167,6 +168,16 @@ impl Tail {
     pub(crate) fn version(self) -> u64 {
         self.0 >> 40
     }
+    /// In the tail of `ring`: the number of the task's kind.
+    #[inline(always)]
+    pub(crate) fn kind(self) -> u32 {
+        (self.0 >> 40) as u32 & 0xffff
+    }
+    /// In the tail of `ring`: how many words of the log were there when the task started.
+    #[inline(always)]
+    fn born_with(self) -> usize {
+        (self.0 >> 56) as usize
+    }
 }
 
 /// The place of a chunk in its chain: how many came before, and where its first record begins (`WORDS`: nowhere).
@@ -279,7 +290,7 @@ impl Slot {
         self.chunk.put(NEWEST, u64::from(slot));
     }
 
-    /// Notes the number of the kind, before `publish`.
+    /// Notes the number of the kind, which has 16 bits at most, before `publish`.
     #[inline(always)]
     pub(crate) fn set_kind(self, kind: u32) {
         self.chunk.put(RING, u64::from(kind) << 40);
@@ -296,6 +307,8 @@ impl Slot {
         let parent_slot = self.chunk.get(NEWEST);
         let own = self.chunk.get(SELF);
         self.chunk.put(SELF, own & 0xffff_ffff | parent_slot << 32);
+        let born_with = Cursor(self.chunk.get(CURSOR)).used();
+        self.chunk.put(RING, self.chunk.get(RING) | (born_with as u64) << 56);
         if std::thread::panicking() {
             self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
         }
@@ -308,13 +321,24 @@ impl Slot {
         (serial, parent_slot != 0)
     }
 
-    /// Calls `visit` with each entry that is left of a task that ended, oldest first but for the start; with `None` where
-    /// entries were dropped.
+    /// Where the entries of a task that ended may begin in its slot: what it was born with stands before.
     #[inline]
-    pub(crate) fn each_entry(self, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
+    pub(crate) fn entries_from(self) -> usize {
+        LOG + Tail(self.chunk.get(RING)).born_with()
+    }
+
+    /// Where the log in the slot ends.
+    #[inline]
+    pub(crate) fn log_end(self) -> usize {
+        LOG + Cursor(self.chunk.get(CURSOR)).used()
+    }
+
+    /// Calls `visit` with each entry of a task that ended whose record begins at the word `at` or later, oldest first but
+    /// for the start; with `None` where entries were dropped.
+    #[inline]
+    pub(crate) fn each_entry(self, mut at: usize, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
         let writer = self.unpublished();
-        let cursor = writer.cursor();
-        let (mut at, end) = (LOG, LOG + cursor.used());
+        let end = self.log_end();
         while at < end {
             let head = Head(self.chunk.peek(at));
             if head.is_entry() {
@@ -322,7 +346,7 @@ impl Slot {
             }
             at += head.words();
         }
-        if cursor.has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
+        if writer.cursor().has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
             writer.each_chained_entry(&mut visit);
         }
     }
@@ -396,7 +420,7 @@ impl Slot {
 
     /// The number of the task's kind.
     pub(crate) fn kind_number(self) -> u32 {
-        Tail(self.chunk.peek(RING)).version() as u32
+        Tail(self.chunk.peek(RING)).kind()
     }
 
     /// The serial that the gate names.
@@ -1196,7 +1220,7 @@ impl Writer {
             cancel_chain(word).is_some() || Tail(slot.chunk.get(KEPT)).index().is_some() || ring.index().is_some();
         let end = End {
             outcome,
-            kind: ring.version() as u32,
+            kind: ring.kind(),
             ticks: ended.wrapping_sub(slot.chunk.get(STARTED)),
             ended,
             chained: if has_chains { self.chained() } else { 0 },
