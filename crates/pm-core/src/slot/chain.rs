@@ -1,0 +1,147 @@
+//! Chains of chunks behind a slot: how they grow, and how they are given back.
+
+use super::words::*;
+use super::{NoRoom, Writer};
+use crate::chunk::{WORDS, mark};
+use crate::record::Record;
+use crate::slab;
+use crate::sync::{Ordering, fence};
+
+pub(super) struct Grown {
+    pub(super) tail: Tail,
+    pub(super) first_new: u32,
+}
+
+impl Writer {
+    /// Writes a record behind the tail of a chain, with chunks that `reuse` gives (it is told the tail that must stay)
+    /// or new ones; what the chain was stays whole until the caller publishes the new tail.
+    pub(super) fn append(
+        &self,
+        tail: Tail,
+        record: &Record<'_>,
+        reuse: impl FnMut(Option<u32>) -> Option<u32>,
+    ) -> Result<Grown, NoRoom> {
+        let room = tail.index().map_or(0, |_| WORDS - tail.used());
+        let missing = record.words().saturating_sub(room).div_ceil(PAYLOAD_WORDS);
+        // At most 4 + 255 + 8191 bytes of record, so 38 chunks; but nearly always one, which needs no room for more.
+        if missing <= 1 {
+            self.append_chunks::<1>(tail, record, missing, reuse)
+        } else {
+            self.append_chunks::<40>(tail, record, missing, reuse)
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn append_chunks<const MOST: usize>(
+        &self,
+        tail: Tail,
+        record: &Record<'_>,
+        mut missing: usize,
+        mut reuse: impl FnMut(Option<u32>) -> Option<u32>,
+    ) -> Result<Grown, NoRoom> {
+        let inner = self.slot.inner;
+        let words = record.words();
+        let room = tail.index().map_or(0, |_| WORDS - tail.used());
+        let mut fresh = [0_u32; MOST];
+        let count = missing;
+        while missing > 0 {
+            let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner)) else {
+                for &index in &fresh[..count - missing] {
+                    self.free(index);
+                }
+                return Err(NoRoom);
+            };
+            fresh[count - missing] = index;
+            missing -= 1;
+        }
+        let fresh = &fresh[..count];
+
+        let mut before = tail.index();
+        let next_ordinal = before.map_or(0, |index| Place(inner.slab.chunk(index).get(PLACE)).ordinal() + 1);
+        let mut left = words.saturating_sub(room);
+        for (&index, ordinal) in fresh.iter().zip(next_ordinal..) {
+            let chunk = inner.slab.chunk(index);
+            let begins_here = room == 0 && ordinal == next_ordinal;
+            let first = if begins_here { PAYLOAD } else { (PAYLOAD + left).min(WORDS) };
+            chunk.put(PLACE, NO_PLACE);
+            // Pairs with the reader's Acquire fence, as in `prepare`.
+            fence(Ordering::Release);
+            chunk.gate().store(mark::of(self.serial, mark::CHAIN), Ordering::Relaxed);
+            chunk.put(LINKS, links(before, None));
+            chunk.put(STARTS, u64::from(begins_here));
+            // Published with the tail, or, for a reader that follows older links, by itself.
+            chunk.word(PLACE).store(Place::new(ordinal, first).0, Ordering::Release);
+            if let Some(before) = before {
+                let before = inner.slab.chunk(before);
+                before.put(LINKS, links(prev_of(before), Some(index)));
+            }
+            left = left.saturating_sub(PAYLOAD_WORDS);
+            before = Some(index);
+        }
+
+        let mut used = tail.used();
+        let mut chunk = match tail.index() {
+            Some(index) if room > 0 => {
+                let chunk = inner.slab.chunk(index);
+                chunk.put(STARTS, chunk.get(STARTS) + 1);
+                chunk
+            }
+            _ => {
+                used = WORDS;
+                self.slot.chunk
+            }
+        };
+        let mut coming = fresh.iter();
+        record.write(|word| {
+            if used == WORDS {
+                if let Some(&index) = coming.next() {
+                    chunk = inner.slab.chunk(index);
+                }
+                used = PAYLOAD;
+            }
+            chunk.put(used, word);
+            used += 1;
+        });
+        let last = before.unwrap_or_default();
+        Ok(Grown { tail: Tail::new(last, used, tail.version()), first_new: fresh.first().copied().unwrap_or(last) })
+    }
+
+    pub(super) fn free(&self, index: u32) {
+        let chunk = self.slot.inner.slab.chunk(index);
+        chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
+        slab::give_chunk(self.slot.inner, index);
+    }
+
+    pub(super) fn free_chain(&self, first: Option<u32>) {
+        let mut next = first;
+        while let Some(index) = next {
+            next = next_of(self.slot.inner.slab.chunk(index));
+            self.free(index);
+        }
+    }
+
+    /// The first chunk of each chain of the task.
+    pub(super) fn chains(&self) -> [Option<u32>; 3] {
+        let ring = (self.slot.chunk.get(RING_OLD) as u32).checked_sub(1);
+        [self.kept_first(), ring, cancel_chain(self.slot.chunk.get(CANCEL))]
+    }
+
+    /// How many chunks the task takes beside its slot.
+    pub(super) fn chained(&self) -> u32 {
+        let chunk = self.slot.chunk;
+        let slab = self.slot.inner.slab;
+        let ordinal = |index: u32| Place(slab.chunk(index).get(PLACE)).ordinal();
+        let kept = Tail(chunk.get(KEPT)).index().map_or(0, |last| ordinal(last) + 1);
+        let ring = Tail(chunk.get(RING)).index().map_or(0, |last| {
+            let first = (chunk.get(RING_OLD) as u32).checked_sub(1).unwrap_or(last);
+            ordinal(last).saturating_sub(ordinal(first)) + 1
+        });
+        let mut request = 0;
+        let mut next = cancel_chain(chunk.get(CANCEL));
+        while let Some(index) = next {
+            request += 1;
+            next = next_of(slab.chunk(index));
+        }
+        (kept + ring) as u32 + request
+    }
+}

@@ -1,0 +1,199 @@
+//! The history of a task: its entries, the newest of which push out older ones, but for the first.
+
+use super::log::Position;
+use super::words::*;
+use super::{NoRoom, Slot, Writer};
+use crate::chunk::{Chunk, WORDS};
+use crate::record::{self, Head, Record};
+use crate::sync::Ordering;
+
+/// In the word about the ring's oldest chunk: one entry more in the ring.
+const ONE_ENTRY: u64 = 1 << 32;
+
+#[inline(always)]
+fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
+    chunk.put(at, record::status_head(text.len(), delta));
+    record::put_text(text.as_bytes(), |offset, word| chunk.put(at + 1 + offset, word));
+}
+
+/// An entry of a task that ended.
+pub(crate) struct EntryAt<'w> {
+    writer: &'w Writer,
+    position: Position,
+    head: Head,
+}
+
+impl EntryAt<'_> {
+    /// Ticks since the start of the task.
+    #[inline]
+    pub(crate) fn delta(&self) -> u64 {
+        match self.head.kind() {
+            record::STATUS => self.head.delta(),
+            _ => self.writer.word(self.position, 1),
+        }
+    }
+
+    /// Bytes of its text.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        if self.is_cancel_request() { 0 } else { self.head.text_len() }
+    }
+
+    #[inline]
+    pub(crate) fn is_cancel_request(&self) -> bool {
+        self.head.kind() == record::CANCEL_MARK
+    }
+
+    /// A word of its text.
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        self.writer.word(self.position, self.head.text_at() / 8 + at)
+    }
+}
+
+impl Slot {
+    /// Where the entries of a task that ended may begin in its slot: what it was born with stands before.
+    #[inline]
+    pub(crate) fn entries_from(self) -> usize {
+        LOG + Tail(self.chunk.get(RING)).born_with()
+    }
+
+    /// Where the log in the slot ends.
+    #[inline]
+    pub(crate) fn log_end(self) -> usize {
+        LOG + Cursor(self.chunk.get(CURSOR)).used()
+    }
+
+    /// Calls `visit` with each entry of a task that ended whose record begins at the word `at` or later, oldest first but
+    /// for the start; with `None` where entries were dropped.
+    #[inline]
+    pub(crate) fn each_entry(self, mut at: usize, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
+        let writer = self.unpublished();
+        let end = self.log_end();
+        while at < end {
+            let head = Head(self.chunk.peek(at));
+            if head.is_entry() {
+                visit(Some(EntryAt { writer: &writer, position: Position { chunk: self.chunk, at }, head }));
+            }
+            at += head.words();
+        }
+        if writer.cursor().has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
+            writer.each_chained_entry(&mut visit);
+        }
+    }
+}
+
+impl Writer {
+    #[inline(always)]
+    pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
+        let delta = self.stamp();
+        let cursor = self.cursor();
+        let words = 1 + record::words_for(text.len());
+        let at = LOG + cursor.used();
+        if delta >= 1 << 48 {
+            return self.entry(&Record::status(text, delta));
+        }
+        // What `entry` would do, in few steps: nearly every status ends in one of these two ways.
+        let chunk = self.slot.chunk;
+        if cursor.entries() < self.slot.inner.limits.first_entries {
+            if !cursor.has(Cursor::SPILLED) && at + words <= WORDS {
+                write_status(chunk, at, text, delta);
+                self.set_cursor(cursor.add_words(words).add_entry());
+                return Ok(());
+            }
+        } else {
+            let tail = Tail(chunk.get(RING));
+            if let Some(index) = tail.index()
+                && tail.used() + words <= WORDS
+            {
+                let newest = self.slot.inner.slab.chunk(index);
+                write_status(newest, tail.used(), text, delta);
+                newest.put(STARTS, newest.get(STARTS) + 1);
+                chunk.put(RING_OLD, chunk.get(RING_OLD) + ONE_ENTRY);
+                // Release: pairs with the Acquire of readers, who then see the words below it.
+                chunk.word(RING).store(tail.add_words(words).0, Ordering::Release);
+                self.set_cursor(cursor.add_entry());
+                return Ok(());
+            }
+        }
+        self.entry(&Record::status(text, delta))
+    }
+
+    /// Adds a history entry: the newest ones push out older ones, but for the first.
+    #[cold]
+    pub(super) fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let limits = &self.slot.inner.limits;
+        if self.cursor().entries() < limits.first_entries {
+            self.log(record)?;
+        } else {
+            self.ring(record)?;
+        }
+        self.set_cursor(self.cursor().add_entry());
+        Ok(())
+    }
+
+    pub(super) fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let chunk = self.slot.chunk;
+        let slab = self.slot.inner.slab;
+        let newest = self.slot.inner.limits.newest_entries;
+        let tail = Tail(chunk.get(RING));
+        let old = chunk.get(RING_OLD);
+        let mut oldest = (old as u32).checked_sub(1);
+        let garbage = old & 0xffff << 48;
+        let mut entries = (old >> 32 & 0xffff) + 1;
+        let grown = self.append(tail, record, |tail_index| {
+            // The oldest chunk is used again when all that begins in it is beyond the limit.
+            let index = oldest.filter(|&index| Some(index) != tail_index)?;
+            let starts = slab.chunk(index).get(STARTS);
+            if entries - starts < newest {
+                return None;
+            }
+            entries -= starts;
+            oldest = next_of(slab.chunk(index));
+            Some(index)
+        });
+        let (result, grown) = match grown {
+            Ok(grown) => (Ok(()), Some(grown)),
+            Err(error) => (Err(error), None),
+        };
+        if let Some(grown) = grown {
+            chunk.put(RING_OLD, u64::from(oldest.unwrap_or(grown.first_new) + 1) | entries << 32 | garbage);
+            chunk.word(RING).store(grown.tail.0, Ordering::Release);
+        } else {
+            let oldest = oldest.map_or(0, |index| u64::from(index) + 1);
+            chunk.put(RING_OLD, oldest | (entries - 1) << 32 | garbage);
+        }
+        result
+    }
+
+    /// The rest of [`Slot::each_entry`].
+    #[cold]
+    #[inline(never)]
+    pub(super) fn each_chained_entry(&self, visit: &mut dyn FnMut(Option<EntryAt<'_>>)) {
+        self.each_record(|position, head, kept| {
+            if kept && head.is_entry() {
+                visit(Some(EntryAt { writer: self, position, head }));
+            }
+        });
+        let (slot, slab) = (self.slot.chunk, self.slot.inner.slab);
+        let tail = Tail(slot.get(RING));
+        let (Some(last), Some(first)) = (tail.index(), (slot.get(RING_OLD) as u32).checked_sub(1)) else { return };
+        let place = Place(slab.chunk(first).get(PLACE));
+        if place.ordinal() > 0 {
+            visit(None);
+        }
+        let last = slab.chunk(last);
+        // In the oldest chunk there may be nothing but the end of an entry whose beginning is gone.
+        let mut chunk = slab.chunk(first);
+        while Place(chunk.get(PLACE)).first() == WORDS {
+            let Some(next) = next_of(chunk) else { return };
+            chunk = slab.chunk(next);
+        }
+        let mut position = Position { chunk, at: Place(chunk.get(PLACE)).first() };
+        while position.at < WORDS && !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
+            let head = Head(position.chunk.peek(position.at));
+            visit(Some(EntryAt { writer: self, position, head }));
+            position = self.step(position, head.words());
+        }
+    }
+}

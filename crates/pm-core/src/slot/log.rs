@@ -1,0 +1,213 @@
+//! The log of a task: in its slot while there is room, then in `kept`, which is compacted when most of it counts no more.
+
+use super::chain::Grown;
+use super::words::*;
+use super::{NoRoom, Writer};
+use crate::chunk::{Chunk, WORDS};
+use crate::record::{self, Head, Record};
+use crate::sync::Ordering;
+
+/// Words of old values that are left alone.
+const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
+
+/// The position of a word, in the slot or in a chain.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) chunk: &'static Chunk,
+    pub(super) at: usize,
+}
+
+impl Writer {
+    /// Adds a record to the log, in the slot or behind it.
+    #[inline]
+    pub(crate) fn log(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let cursor = self.cursor();
+        let at = cursor.used();
+        let words = record.words();
+        if cursor.has(Cursor::SPILLED) || at + words > LOG_WORDS {
+            self.set_cursor(Cursor(cursor.0 | Cursor::SPILLED));
+            return self.spill(record);
+        }
+        let mut to = LOG + at;
+        record.write(|word| {
+            self.slot.chunk.put(to, word);
+            to += 1;
+        });
+        self.set_cursor(cursor.add_words(words));
+        Ok(())
+    }
+
+    /// Adds a record of nothing but texts: what `log` would do, in few steps while it fits the slot.
+    #[inline(always)]
+    pub(crate) fn log_texts(&self, head: Head, first: &str, second: &str) -> Result<(), NoRoom> {
+        let cursor = self.cursor();
+        let at = LOG + cursor.used();
+        let words = record::words_for(head.text_at() + first.len() + second.len());
+        if cursor.has(Cursor::SPILLED) || at + words > WORDS {
+            return self.log(&Record::texts(head, first, second));
+        }
+        let chunk = self.slot.chunk;
+        let mut to = at;
+        record::pack(head, first.as_bytes(), second.as_bytes(), |word| {
+            chunk.put(to, word);
+            to += 1;
+        });
+        self.set_cursor(cursor.add_words(words));
+        Ok(())
+    }
+
+    #[cold]
+    pub(super) fn spill(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        let words = record.words();
+        let full = tail.index().is_none() || tail.used() + words > WORDS;
+        // Old values are cleared away once they are more than what counts, and enough to be worth it.
+        if full && self.garbage() > WORTH_COMPACTING && self.garbage() > self.kept_words() / 2 {
+            self.compact();
+        }
+        self.append_kept(record)
+    }
+
+    pub(super) fn append_kept(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        let grown = self.append(tail, record, |_| None)?;
+        if tail.index().is_none() {
+            self.set_kept_first(Some(grown.first_new));
+        }
+        self.slot.chunk.word(KEPT).store(grown.tail.0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Writes `kept` anew without what counts no more. If there is no room for that, all stays as it is.
+    pub(super) fn compact(&self) {
+        let slot = self.slot.chunk;
+        let old_tail = Tail(slot.get(KEPT));
+        let old_first = self.kept_first();
+        // Which records stay: of each name and of the progress only the newest; tombstones only where they hide
+        // something in the slot. This is rare, and costs what the task's old values cost to write.
+        let mut records: Vec<(Vec<u64>, bool)> = Vec::new();
+        let mut in_slot: Vec<Vec<u8>> = Vec::new();
+        let mut newest: std::collections::HashMap<Option<Vec<u8>>, usize> = std::collections::HashMap::new();
+        self.each_record(|position, head, kept| {
+            let words: Vec<u64> = (0..head.words()).map(|offset| self.word(position, offset)).collect();
+            let name = head.is_attr().then(|| {
+                let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+                bytes[head.text_at()..head.text_at() + head.name_len()].to_vec()
+            });
+            if !kept {
+                in_slot.extend(name);
+                return;
+            }
+            if name.is_some() || head.kind() == record::PROGRESS {
+                let hides = head.kind() != record::UNSET || name.as_ref().is_some_and(|name| in_slot.contains(name));
+                if let Some(older) = newest.insert(name, records.len()) {
+                    records[older].1 = false;
+                }
+                records.push((words, hides));
+            } else {
+                records.push((words, true));
+            }
+        });
+        let version = (old_tail.version() + 1) & 0xff_ffff;
+        let mut tail = Tail(version << 40);
+        let mut first = None;
+        for (words, _) in records.iter().filter(|(_, stays)| *stays) {
+            match self.append_words(tail, words) {
+                Ok(grown) => {
+                    first.get_or_insert(grown.first_new);
+                    tail = grown.tail;
+                }
+                Err(NoRoom) => return self.free_chain(first),
+            }
+        }
+        slot.word(KEPT).store(tail.0, Ordering::Release);
+        self.set_kept_first(first);
+        self.set_garbage(0);
+        self.free_chain(old_first);
+    }
+
+    pub(super) fn append_words(&self, tail: Tail, words: &[u64]) -> Result<Grown, NoRoom> {
+        self.append(tail, &Record::raw(words), |_| None)
+    }
+
+    #[inline(always)]
+    pub(super) fn kept_first(&self) -> Option<u32> {
+        (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
+    }
+
+    pub(super) fn set_kept_first(&self, first: Option<u32>) {
+        let book = self.slot.chunk.get(BOOK) & !0xffff_ffff;
+        self.slot.chunk.put(BOOK, book | first.map_or(0, |first| u64::from(first) + 1));
+    }
+
+    pub(super) fn kept_words(&self) -> usize {
+        let tail = Tail(self.slot.chunk.get(KEPT));
+        tail.index().map_or(0, |index| {
+            Place(self.slot.inner.slab.chunk(index).get(PLACE)).ordinal() as usize * PAYLOAD_WORDS + tail.used()
+                - PAYLOAD
+        })
+    }
+
+    pub(super) fn garbage(&self) -> usize {
+        (self.slot.chunk.get(RING_OLD) >> 48) as usize
+    }
+
+    pub(super) fn set_garbage(&self, words: usize) {
+        let rest = self.slot.chunk.get(RING_OLD) & !(0xffff << 48);
+        self.slot.chunk.put(RING_OLD, rest | (words.min(0xffff) as u64) << 48);
+    }
+
+    /// Calls `visit` with each record of the log: first those in the slot, then those in `kept`.
+    pub(super) fn each_record(&self, mut visit: impl FnMut(Position, Head, bool)) {
+        let slot = self.slot.chunk;
+        let (mut at, end) = (LOG, LOG + self.cursor().used());
+        while at < end {
+            let head = Head(slot.peek(at));
+            visit(Position { chunk: slot, at }, head, false);
+            at += head.words();
+        }
+        let tail = Tail(slot.get(KEPT));
+        let (Some(first), Some(last)) = (self.kept_first(), tail.index()) else { return };
+        let last = self.slot.inner.slab.chunk(last);
+        let mut position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
+        while !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
+            let head = Head(position.chunk.peek(position.at));
+            visit(position, head, true);
+            position = self.step(position, head.words());
+            if position.at >= WORDS {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn step(&self, position: Position, mut words: usize) -> Position {
+        let Position { mut chunk, mut at } = position;
+        while at + words >= WORDS {
+            let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot.chunk)) else {
+                return Position { chunk, at: at + words };
+            };
+            words -= WORDS - at;
+            chunk = self.slot.inner.slab.chunk(next);
+            at = PAYLOAD;
+        }
+        Position { chunk, at: at + words }
+    }
+
+    #[inline]
+    pub(super) fn word(&self, position: Position, offset: usize) -> u64 {
+        let position = self.step(position, offset);
+        position.chunk.peek(position.at)
+    }
+
+    /// Whether the text that begins `from` bytes into the record is `text`.
+    pub(super) fn text_is(&self, position: Position, from: usize, text: &[u8]) -> bool {
+        let mut word = (usize::MAX, 0);
+        text.iter().enumerate().all(|(index, &byte)| {
+            let at = (from + index) / 8;
+            if word.0 != at {
+                word = (at, self.word(position, at));
+            }
+            (word.1 >> (8 * ((from + index) % 8))) as u8 == byte
+        })
+    }
+}

@@ -1,0 +1,287 @@
+//! One task in its slot: the protocol between those who write it and those who read it.
+//!
+//! ```text
+//! 0 gate      serial and mark: whose slot; live, ended or free; and the lock of its writers
+//! 1 cancel    the chain of the request (0: none), protected sections, whether the task heard it or has children
+//! 2 cursor    words used in the log, flags, outcome, history entries ever made
+//! 3 started   ticks               4 parent   serial            5 newest   ticks of the newest entry, or of the end
+//! 6 kept      the chain that continues the log: newest chunk, words used in it, version
+//! 7 ring      the chain of the newest history entries: newest chunk, words used in it; the number of the kind; words
+//!             that the log had when the task started
+//! 8 ring_old  (writers only) its oldest chunk, entries that begin in it, words in `kept` that count no more
+//! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have
+//! 10 self      the index of the slot; the hash of the id until the task starts, then the slot of its parent
+//! 11..32      the log
+//! ```
+//!
+//! Invariants, and who keeps them:
+//!
+//! - A slot's words belong to the task that its gate names, while it lives and while it is kept after its end. Ending
+//!   and letting go store the gate; whoever takes the slot next begins with a release fence. A reader copies, fences, and reads the gate again: if it saw any word of the next task, it
+//!   sees that the gate changed, and throws the copy away.
+//! - Writers of one task (its handles, a canceller) hold the gate's lock bit, taken by a compare-exchange that names the
+//!   serial: a stale handle never gets it. No code of a user runs under it.
+//! - The log and `kept` only grow while the version of `kept` stands. What a reader takes up to a published cursor
+//!   never changes, except number words, which change one at a time.
+//! - Only the cancel word is also written without the lock, by children that are born; so all its writers add to it in
+//!   one step (see `tree.rs`).
+//! - A chunk of a chain names its owner's serial in word 0 and its place in the chain in word 1. Before it is used again,
+//!   word 1 is made invalid, then a release fence: a reader that copied anything newer sees it.
+//!
+//! | room | what |
+//! |---|---|
+//! | `words.rs` | what the words mean |
+//! | `log.rs` | records, in the slot and behind it |
+//! | `history.rs` | the entries among them |
+//! | `attrs.rs` | attributes and progress |
+//! | `request.rs` | the cancel request |
+//! | `chain.rs` | chunks behind the slot |
+//! | `end.rs` | the end, and after |
+
+mod attrs;
+mod chain;
+mod end;
+mod history;
+mod log;
+mod request;
+mod words;
+
+use std::mem::ManuallyDrop;
+
+use crate::chunk::{Chunk, mark, tag};
+use crate::list::Inner;
+use crate::record::{self, Head};
+use crate::slab;
+use crate::sync::{AtomicU64, Ordering, fence, relax, reset};
+use crate::text;
+
+pub(crate) use end::End;
+pub(crate) use history::EntryAt;
+pub(crate) use words::*;
+
+/// The parent of a task that is being built and for which none was named.
+const NOT_NAMED: u64 = u64::MAX;
+
+/// A slot and the task in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) inner: &'static Inner,
+    pub(crate) chunk: &'static Chunk,
+}
+
+impl Slot {
+    #[inline(always)]
+    pub(crate) fn index(self) -> u32 {
+        self.chunk.get(SELF) as u32
+    }
+
+    /// The serial of the task that is being built here.
+    #[inline]
+    fn unpublished_serial(self) -> u64 {
+        mark::serial(self.chunk.get(0))
+    }
+
+    /// Makes a free chunk ready for a task; nobody reads it until `publish`.
+    #[inline]
+    pub(crate) fn prepare(inner: &'static Inner, index: u32, serial: u64, cancellable: bool) -> Self {
+        let chunk = inner.slab.chunk(index);
+        // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
+        fence(Ordering::Release);
+        chunk.put(0, mark::of(serial, mark::FREE));
+        reset(chunk.word(CANCEL));
+        chunk.put(PARENT, NOT_NAMED);
+        // The first entry, `init`, takes no room: it is the start.
+        let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };
+        chunk.put(CURSOR, 1 << 16 | flags);
+        chunk.put(KEPT, 0);
+        chunk.put(RING, 0);
+        chunk.put(RING_OLD, 0);
+        chunk.put(BOOK, 0);
+        chunk.put(SELF, u64::from(index));
+        Self { inner, chunk }
+    }
+
+    /// Notes the id and its hash, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_id(self, id: &str) {
+        let hash = text::hash(id);
+        self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
+        // A long id that finds no room: the task is shown without one.
+        let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
+    }
+
+    /// Names the parent, before `publish`; without a slot (0) it is in no list, or in another.
+    pub(crate) fn set_parent(self, serial: u64, slot: u32) {
+        self.chunk.put(PARENT, serial);
+        // Not needed for its own purpose before the task starts.
+        self.chunk.put(NEWEST, u64::from(slot));
+    }
+
+    /// Notes the number of the kind, which has 16 bits at most, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_kind(self, kind: u32) {
+        self.chunk.put(RING, u64::from(kind) << 40);
+    }
+
+    /// Shows the task to readers, and returns its serial and whether it has a parent in this list.
+    #[inline]
+    pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32)) -> (u64, bool) {
+        let serial = self.unpublished_serial();
+        if self.chunk.get(PARENT) == NOT_NAMED {
+            let (parent, slot) = current();
+            self.set_parent(parent, slot);
+        }
+        let parent_slot = self.chunk.get(NEWEST);
+        let own = self.chunk.get(SELF);
+        self.chunk.put(SELF, own & 0xffff_ffff | parent_slot << 32);
+        let born_with = Cursor(self.chunk.get(CURSOR)).used();
+        self.chunk.put(RING, self.chunk.get(RING) | (born_with as u64) << 56);
+        if std::thread::panicking() {
+            self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
+        }
+        let now = self.inner.timer.ticks();
+        self.chunk.put(STARTED, now);
+        self.chunk.put(NEWEST, now);
+        // Release: pairs with the Acquire of readers and of handles that lock.
+        self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
+        self.inner.slab.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
+        (serial, parent_slot != 0)
+    }
+
+    pub(crate) fn at(inner: &'static Inner, index: u32) -> Self {
+        Self { inner, chunk: inner.slab.chunk(index) }
+    }
+
+    /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
+    #[inline]
+    pub(crate) fn lock(self, serial: u64) -> Option<Writer> {
+        let open = mark::of(serial, mark::LIVE);
+        let locked = mark::of(serial, mark::LOCKED);
+        let mut round = 0;
+        loop {
+            // Acquire: pairs with the Release of the last unlock (or of `publish`).
+            match self.chunk.gate().compare_exchange_weak(open, locked, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Writer { slot: self, serial, unlock_to: open }),
+                Err(found) if found == open || found == locked => {
+                    relax(round);
+                    round = round.saturating_add(1);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The same, for a task that is being built and that nobody else knows: there is no lock to give back.
+    #[inline]
+    pub(crate) fn unpublished(self) -> ManuallyDrop<Writer> {
+        ManuallyDrop::new(Writer { slot: self, serial: self.unpublished_serial(), unlock_to: 0 })
+    }
+
+    /// Whether the task is still in its slot.
+    #[inline]
+    pub(crate) fn is_live(self, serial: u64) -> bool {
+        self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
+    }
+
+    /// The parent, and its slot if it is of the same list.
+    pub(crate) fn parent(self) -> (u64, Option<Self>) {
+        let at = (self.chunk.get(SELF) >> 32).checked_sub(1);
+        (self.chunk.get(PARENT), at.map(|at| Self::at(self.inner, at as u32)))
+    }
+
+    /// The number of the task's kind.
+    pub(crate) fn kind_number(self) -> u32 {
+        Tail(self.chunk.peek(RING)).kind()
+    }
+
+    /// The serial that the gate names.
+    pub(crate) fn serial(self) -> u64 {
+        mark::serial(acquire(self.chunk.gate()))
+    }
+
+    /// The cancel word.
+    #[inline(always)]
+    pub(crate) fn cancel(self) -> &'static AtomicU64 {
+        self.chunk.word(CANCEL)
+    }
+}
+
+/// The right to write to a task; given back on drop.
+pub(crate) struct Writer {
+    slot: Slot,
+    serial: u64,
+    unlock_to: u64,
+}
+
+impl Drop for Writer {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of the next lock.
+        self.slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+    }
+}
+
+/// There is no more room for what was to be written.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl Writer {
+    #[inline]
+    fn cursor(&self) -> Cursor {
+        Cursor(self.slot.chunk.get(CURSOR))
+    }
+
+    #[inline]
+    fn set_cursor(&self, cursor: Cursor) {
+        // Release: pairs with the Acquire of readers, who then see the words below it.
+        self.slot.chunk.word(CURSOR).store(cursor.0, Ordering::Release);
+    }
+
+    /// Now, never earlier than the newest entry, as ticks since the start.
+    #[inline]
+    fn stamp(&self) -> u64 {
+        let now = self.slot.inner.timer.ticks().max(self.slot.chunk.get(NEWEST));
+        self.slot.chunk.put(NEWEST, now);
+        now.wrapping_sub(self.slot.chunk.get(STARTED))
+    }
+
+    /// Marks that somebody waits for the task.
+    pub(crate) fn set_watched(&self) {
+        let cursor = self.cursor();
+        if !cursor.has(Cursor::WATCHED) {
+            self.set_cursor(Cursor(cursor.0 | Cursor::WATCHED));
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.cursor().has(Cursor::WATCHED)
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn parent(&self) -> u64 {
+        self.slot.chunk.get(PARENT)
+    }
+
+    /// Frees the slot of a task that never started.
+    pub(crate) fn discard(&self) {
+        self.free_chain(self.kept_first());
+        slab::give_unused(self.slot.inner, self.slot.index());
+    }
+
+    pub(crate) fn set_cancellable(&self, yes: bool) {
+        let cursor = self.cursor().0;
+        let flag = Cursor::NOT_CANCELLABLE;
+        self.slot.chunk.put(CURSOR, if yes { cursor & !flag } else { cursor | flag });
+    }
+
+    pub(crate) fn is_cancellable(&self) -> bool {
+        !self.cursor().has(Cursor::NOT_CANCELLABLE)
+    }
+}
