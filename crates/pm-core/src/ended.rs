@@ -10,6 +10,7 @@ use crate::chunk::WORDS;
 use crate::options::Limits;
 
 /// Ended tasks of one thread, oldest first.
+#[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) slots: Vec<u32>,
     /// Chunks that their chains hold.
@@ -19,10 +20,6 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new() -> Self {
-        Self { slots: Vec::new(), chained: 0, newest: 0 }
-    }
-
     #[inline]
     pub(crate) fn push(&mut self, slot: u32, chained: u32, ended: u64) {
         self.slots.push(slot);

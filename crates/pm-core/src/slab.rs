@@ -364,8 +364,8 @@ impl Magazine {
             shard,
             counter: Counter::new(slab.kinds()),
             free: Vec::with_capacity(MAGAZINE + 1),
-            ordinary: Batch::new(),
-            notable: Batch::new(),
+            ordinary: Batch::default(),
+            notable: Batch::default(),
             keep_for: inner.timer.ticks_in(inner.limits.ended_for),
             serial: 0,
             serial_end: 0,
@@ -377,7 +377,7 @@ impl Magazine {
     fn renew(&mut self, inner: &'static Inner) {
         self.epoch = inner.slab.epoch.load(Ordering::Acquire);
         for batch in [&mut self.ordinary, &mut self.notable] {
-            let old = std::mem::replace(batch, Batch::new());
+            let old = std::mem::take(batch);
             old.slots.into_iter().for_each(|index| Slot::at(inner, index).let_go(|index| self.free.push(index)));
         }
         self.inner = inner;
@@ -403,7 +403,7 @@ impl Magazine {
             // The list is full: tasks that run are worth more than those that ended.
             let kept = inner.slab.central.lock().retained.pop(&inner.limits);
             let own = [&mut self.ordinary, &mut self.notable].into_iter().find(|batch| !batch.slots.is_empty());
-            if let Some(batch) = kept.or_else(|| own.map(|batch| std::mem::replace(batch, Batch::new()))) {
+            if let Some(batch) = kept.or_else(|| own.map(std::mem::take)) {
                 self.let_go(batch);
             }
         }
@@ -433,6 +433,11 @@ impl Magazine {
         }
     }
 
+    #[inline]
+    fn batch(&mut self, notable: bool) -> &mut Batch {
+        if notable { &mut self.notable } else { &mut self.ordinary }
+    }
+
     /// Keeps the slot of a task that ended.
     #[inline]
     fn keep(&mut self, slot: Slot, end: &End) {
@@ -442,7 +447,7 @@ impl Magazine {
         if notable {
             slot.set_notable();
         }
-        let batch = if notable { &mut self.notable } else { &mut self.ordinary };
+        let batch = self.batch(notable);
         batch.push(slot.index(), end.chained, end.ended);
         if batch.slots.len() >= BATCH {
             self.hand_on(notable, end.ended);
@@ -453,8 +458,7 @@ impl Magazine {
     #[cold]
     fn hand_on(&mut self, notable: bool, now: u64) {
         let inner = self.inner;
-        let batch = if notable { &mut self.notable } else { &mut self.ordinary };
-        let batch = std::mem::replace(batch, Batch::new());
+        let batch = std::mem::take(self.batch(notable));
         let mut central = inner.slab.central.lock();
         central.retained.push(batch, notable);
         // One for the one that came, and one more as long as there are too many.
@@ -462,9 +466,7 @@ impl Magazine {
             std::array::from_fn(|_| central.retained.surplus(&inner.limits, self.keep_for, now));
         drop(central);
         for old in surplus.into_iter().flatten() {
-            let memory = self.let_go(old);
-            let batch = if notable { &mut self.notable } else { &mut self.ordinary };
-            batch.slots = memory;
+            self.batch(notable).slots = self.let_go(old);
         }
     }
 
@@ -488,7 +490,7 @@ impl Drop for Magazine {
         let mut central = slab.central.lock();
         for (batch, notable) in [(&mut self.ordinary, false), (&mut self.notable, true)] {
             if !batch.slots.is_empty() {
-                central.retained.push(std::mem::replace(batch, Batch::new()), notable);
+                central.retained.push(std::mem::take(batch), notable);
             }
         }
         central.free.put(self.free.drain(..));
@@ -619,7 +621,7 @@ pub(crate) fn keep_slot(slot: Slot, end: &End) {
 #[cold]
 fn keep_homeless(slot: Slot, end: &End) {
     Counter::new(slot.inner.slab.kinds()).count(slot, end);
-    let mut batch = Batch::new();
+    let mut batch = Batch::default();
     batch.push(slot.index(), end.chained, end.ended);
     slot.inner.slab.central.lock().retained.push(batch, !matches!(end.outcome, Count::Finished));
     slot.inner.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
