@@ -10,9 +10,10 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
+use crate::current::current;
 use crate::slab::Count;
 use crate::slot::{Slot, acquire, cancel};
-use crate::task::{Task, TaskHandle, current};
+use crate::task::{Task, TaskHandle};
 use crate::timer::Event;
 
 /// What a poll under a [`Supervisor`] came to.

@@ -30,6 +30,7 @@
 mod cancel;
 mod chunk;
 mod clock;
+mod current;
 mod ended;
 mod future;
 mod histogram;
@@ -53,6 +54,7 @@ mod watch;
 
 pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
+pub use current::{Entered, current};
 pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, protect};
 pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;
@@ -63,5 +65,5 @@ pub use outcome::Outcome;
 pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
-pub use task::{Entered, Task, TaskBuilder, TaskHandle, Value, current, run, run_sync, start, task, unnamed};
+pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};
 pub use watch::{Asked, Hearing, Within};

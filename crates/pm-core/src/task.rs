@@ -1,7 +1,6 @@
 //! A task from the inside: how a program starts it, tells of it, and hears that it is to stop.
 
 use std::any::Any;
-use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
@@ -11,6 +10,7 @@ use std::time::Duration;
 
 use crate::cancel::{CancelError, CancelRequest, Cancelled, Unwind};
 use crate::chunk::Chunk;
+use crate::current::{self, Entered, current};
 use crate::future::{NEVER, Running, Supervisor, TryRunning};
 use crate::kinds;
 use crate::list::{Inner, global};
@@ -562,6 +562,11 @@ pub struct TaskHandle {
 impl TaskHandle {
     pub(crate) const INERT: Self = Self { slot: None, serial: 0 };
 
+    #[inline(always)]
+    pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
+        Self { slot, serial }
+    }
+
     /// The number of the task; the highest possible one if there is none.
     #[must_use]
     pub fn serial(&self) -> Serial {
@@ -623,8 +628,7 @@ impl TaskHandle {
     #[inline]
     #[must_use = "the task is current as long as this lives"]
     pub fn enter(&self) -> Entered {
-        let before = CURRENT.try_with(|current| current.replace(*self)).unwrap_or(Self::INERT);
-        Entered { before, thread_bound: PhantomData }
+        current::enter(self.slot, self.serial)
     }
 
     #[inline]
@@ -780,44 +784,6 @@ impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TaskHandle").field("serial", &self.serial).finish_non_exhaustive()
     }
-}
-
-std::thread_local! {
-    static CURRENT: Cell<TaskHandle> = const { Cell::new(TaskHandle::INERT) };
-}
-
-/// Keeps a task current on this thread; made by [`Task::enter`]. Dropped, it makes the one before current again.
-#[must_use = "the task is current as long as this lives"]
-pub struct Entered {
-    before: TaskHandle,
-    thread_bound: PhantomData<*const ()>,
-}
-
-impl Drop for Entered {
-    #[inline]
-    fn drop(&mut self) {
-        let _ = CURRENT.try_with(|current| current.set(self.before));
-    }
-}
-
-impl fmt::Debug for Entered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entered").finish_non_exhaustive()
-    }
-}
-
-/// The current task of this thread; without one, a handle that does nothing.
-///
-/// ```
-/// fn deep_below() {
-///     pm_core::current().set("rows", 42);
-/// }
-/// pm_core::run_sync("import-42", |_task| Ok(deep_below())).unwrap();
-/// ```
-#[inline]
-#[must_use]
-pub fn current() -> TaskHandle {
-    CURRENT.try_with(Cell::get).unwrap_or(TaskHandle::INERT)
 }
 
 /// Begins to describe a task of the [`global`] list; [`TaskBuilder::start`] starts it.

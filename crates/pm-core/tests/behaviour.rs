@@ -643,3 +643,26 @@ fn a_display_that_panics_after_half_its_text_leaves_task_and_list_usable() {
     drop(task);
     assert_eq!((list.counters().finished, list.counters().aborted), (1, 0));
 }
+
+#[test]
+fn guards_of_two_lists_dropped_in_any_order_never_mix_them_up() {
+    let lists = [ProcessList::new(), ProcessList::new()];
+    let tasks: Vec<_> = (0..4).map(|number| lists[number / 2].start(&format!("task-{number}"))).collect();
+    // The number of the current task; where guards are dropped out of order, it may be one whose guard is gone.
+    let mut current = None;
+    for entered in [[0, 1, 2, 3], [0, 2, 1, 3], [2, 0, 3, 1], [1, 3, 0, 2]] {
+        for left in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {
+            let enter = |number: usize| Some((current.replace(number), tasks[number].enter()));
+            let mut guards = entered.map(enter);
+            for place in left {
+                current = guards[place].take().unwrap().0;
+                pm_core::current().set("current", true);
+                for (number, task) in tasks.iter().enumerate() {
+                    let marked = attrs(&lists[number / 2], task).contains("current");
+                    assert_eq!(marked, Some(number) == current, "{number} at {place}: {entered:?} {left:?}");
+                    task.unset("current");
+                }
+            }
+        }
+    }
+}
