@@ -41,6 +41,8 @@ pub(crate) fn compare(effort: Effort, cases: &mut [&mut dyn FnMut(u64)]) -> Vec<
 }
 
 fn calibrate(case: &mut dyn FnMut(u64)) -> u64 {
+    // What is only done once is done.
+    case(1);
     let mut size = 1;
     loop {
         let start = Instant::now();

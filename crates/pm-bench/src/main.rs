@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench` runs it. Machines are shared and noisy: compare ratios, not nanoseconds.
 
+mod deadlines;
 mod harness;
 mod kill;
 mod latency;
@@ -26,11 +27,12 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, whole, memory, list, latency, load, polls, spawns, kill";
+  SECTION      only these: yardsticks, operations, whole, memory, list, latency, load, polls, spawns, kill,
+               deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     ("whole", whole::measure),
@@ -41,6 +43,7 @@ const SECTIONS: [Section; 10] = [
     ("polls", polls::measure),
     ("spawns", spawns::measure),
     ("kill", kill::measure),
+    ("deadlines", deadlines::measure),
 ];
 
 fn main() -> ExitCode {

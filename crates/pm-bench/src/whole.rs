@@ -1,17 +1,19 @@
-//! A whole task: start with three attributes, three statuses, end.
+//! A whole task: start with three attributes, three statuses, end. Its clock is read at the start, at each status and
+//! at the end.
 
 use std::hint::black_box;
 use std::process::Command;
 
 use crate::harness::{Effort, compare, one_and_two};
 use crate::report::{Goal, Report};
+use pm::{Options, ProcessList};
 use pm_bench::naive;
 use pm_bench::raw::Clock;
 use pm_bench::work::{self, ID};
 
 fn clock(count: u64) {
     let clock = Clock::default();
-    for _ in 0..count * 4 {
+    for _ in 0..count * 5 {
         black_box(clock.ticks());
     }
 }
@@ -52,8 +54,20 @@ fn alone(effort: Effort, report: &mut Report) {
     };
     let mut clock = clock;
     let medians = compare(effort, &mut [&mut clock, &mut whole, &mut naive_whole]);
-    report.beside("no other task", medians[1], "ns", ("4 clock reads", medians[0]), Goal::MostTimes(2.2));
+    report.beside("no other task", medians[1], "ns", ("5 clock reads", medians[0]), Goal::MostTimes(2.2));
     report.beside("naive port, beside ours", medians[2], "ns", ("ours", medians[1]), Goal::LeastTimes(10.0));
+
+    let slim = ProcessList::with_options(Options::new().max_bytes(2 << 30).keep_ended(0).max_kinds(0));
+    let unkept = ProcessList::with_options(Options::new().max_bytes(2 << 30).keep_ended(0));
+    let whole_of = |list: &ProcessList, count| {
+        for _ in 0..count {
+            work::whole(list, black_box(ID));
+        }
+    };
+    let [mut slim, mut unkept, mut full] = [&slim, &unkept, &list].map(|list| move |count| whole_of(list, count));
+    let medians = compare(effort, &mut [&mut slim, &mut unkept, &mut full]);
+    report.beside("its kind counted", medians[1], "ns", ("without", medians[0]), Goal::None);
+    report.beside("its kind counted, and kept when ended", medians[2], "ns", ("without", medians[0]), Goal::Over(40.0));
 
     match counted_allocations() {
         Some((ours, naive)) => {
@@ -84,7 +98,7 @@ fn beside(effort: Effort, report: &mut Report, live: u64) {
         let (mut clock, mut whole) = (clock, whole);
         let medians = compare(effort, &mut [&mut clock, &mut whole]);
         let name = format!("{} idle tasks beside", thousands(live));
-        report.beside(name, medians[1], "ns", ("4 clock reads", medians[0]), Goal::MostTimes(2.2));
+        report.beside(name, medians[1], "ns", ("5 clock reads", medians[0]), Goal::MostTimes(2.2));
     }
     if live == 0 {
         let naive = naive::List::default();
@@ -97,7 +111,7 @@ fn beside(effort: Effort, report: &mut Report, live: u64) {
         };
         let both = one_and_two(effort, &[&clock, &whole, &naive_whole]);
         for ((one, two), (name, goal)) in both.into_iter().zip([
-            ("4 clock reads, per second with 2 threads", Goal::None),
+            ("5 clock reads, per second with 2 threads", Goal::None),
             ("per second with 2 threads", Goal::LeastTimes(1.8)),
             ("naive port, per second with 2 threads", Goal::None),
         ]) {

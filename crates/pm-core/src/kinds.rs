@@ -55,6 +55,11 @@ impl Kinds {
         })
     }
 
+    /// Numbers below this are counted.
+    fn counted(&self) -> u32 {
+        if self.names.is_empty() { 0 } else { self.names.len() as u32 + FIRST }
+    }
+
     pub(crate) fn name(&self, number: u32) -> Option<&str> {
         self.names.get(number.checked_sub(FIRST)? as usize)?.get().map(|name| &**name)
     }
@@ -79,7 +84,7 @@ impl Kinds {
     fn take_shard(&self) -> Arc<Shard> {
         let mut shards = self.shards.lock();
         shards.idle.pop().unwrap_or_else(|| {
-            let shard = Arc::new(Shard::new(self.names.len() + FIRST as usize));
+            let shard = Arc::new(Shard::new(self.counted() as usize));
             self.bytes.fetch_add(shard.kinds.len() as u64 * 16, Ordering::Relaxed);
             shards.all.push(Arc::clone(&shard));
             shard
@@ -89,15 +94,14 @@ impl Kinds {
     /// Tasks that ended and whose kind found no number of its own.
     pub(crate) fn ended_as_other(&self) -> u64 {
         let shards = self.shards.lock();
-        let others = shards.all.iter().filter_map(|shard| shard.kinds[OTHER as usize].get());
+        let others = shards.all.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
         others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum()
     }
 
     /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
     pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
         let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
-        let numbers = 0..self.names.len() as u32 + FIRST;
-        let mut all: Vec<KindStats> = numbers
+        let mut all: Vec<KindStats> = (0..self.counted())
             .filter_map(|number| {
                 let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
                 let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
@@ -146,8 +150,7 @@ impl Counter {
             // Looks at words that others race for, but only to count: nothing for the model checker.
             return;
         }
-        let cell = self.shard.kinds.get(end.kind as usize);
-        let Some(counts) = cell.or(self.shard.kinds.get(OTHER as usize)) else { return };
+        let Some(counts) = self.shard.kinds.get(end.kind as usize) else { return };
         let counts = counts.get_or_init(|| {
             let counts = Box::new(Counts::new(self.kinds.max_statuses));
             self.kinds.bytes.fetch_add(counts.bytes(), Ordering::Relaxed);

@@ -147,7 +147,8 @@ impl Options {
         self
     }
 
-    /// How many kinds are counted each by itself. Default 256; at most 4,096. Tasks of later ones are counted together.
+    /// How many kinds are counted each by itself. Default 256; at most 4,096. Tasks of later ones are counted together;
+    /// with 0, none are, and [`ProcessList::kinds`](crate::ProcessList::kinds) has nothing to tell.
     pub fn max_kinds(mut self, count: usize) -> Self {
         self.limits.kinds = count.min(4096);
         self
