@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::Ordering as StdOrdering;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::cancel::{CancelError, CancelRequest, Cancelled, Unwind};
@@ -330,23 +331,7 @@ impl TaskBuilder<'_> {
     ///
     /// A panic of `f` goes on; the task ends as aborted.
     pub fn run_sync<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
-        let task = self.start();
-        let entered = task.enter();
-        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
-        // a cancel, for which `f` asked.
-        let result = catch_unwind(AssertUnwindSafe(|| f(&task)));
-        drop(entered);
-        match result {
-            Ok(Ok(value)) => {
-                task.finish();
-                Ok(value)
-            }
-            Ok(Err(cancelled)) => {
-                task.end(Count::Cancelled);
-                Err(cancelled)
-            }
-            Err(payload) => Err(task.caught(payload)),
-        }
+        self.start().run_sync(f)
     }
 }
 
@@ -391,6 +376,45 @@ impl Task {
     #[must_use]
     pub fn serial(&self) -> Serial {
         self.handle.serial()
+    }
+
+    /// Runs `f` as this task, which ends with it: for work that starts later than the task, as in a queue of threads.
+    ///
+    /// ```
+    /// let task = pm_core::start("import-42"); // shown while it waits for its turn
+    /// let worker = std::thread::spawn(move || {
+    ///     task.run_sync(|task| {
+    ///         task.status("reading")?;
+    ///         Ok(7)
+    ///     })
+    /// });
+    /// assert_eq!(worker.join().unwrap().unwrap(), 7);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn run_sync<T>(self, f: impl FnOnce(&Self) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        let entered = self.enter();
+        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
+        // a cancel, for which `f` asked.
+        let result = catch_unwind(AssertUnwindSafe(|| f(&self)));
+        drop(entered);
+        match result {
+            Ok(Ok(value)) => {
+                self.finish();
+                Ok(value)
+            }
+            Ok(Err(cancelled)) => {
+                self.end(Count::Cancelled);
+                Err(cancelled)
+            }
+            Err(payload) => Err(self.caught(payload)),
+        }
     }
 
     /// Ends the task as finished, even if it was asked to stop.
@@ -615,6 +639,18 @@ impl TaskHandle {
     /// Of a task that ends without having been asked, or that is not shown, it never tells.
     pub fn cancelled(&self) -> Hearing {
         Hearing::new(self.slot, self.serial)
+    }
+
+    /// Wakes `waker` once when the task is asked to stop; at once if it was already. For those who pass a cancel on to
+    /// something else; code of the task wants [`cancelled`](Self::cancelled).
+    ///
+    /// It is woken when no lock is held, and dropped unused when the task ends without having been asked. Waking it does
+    /// not count as hearing the request.
+    pub fn wake_on_cancel(&self, waker: &Waker) {
+        let Some(slot) = self.slot else { return };
+        if !slot.add_hearer(self.serial, waker.clone()) {
+            waker.wake_by_ref();
+        }
     }
 
     /// Whether the task is still running.

@@ -18,7 +18,7 @@ use crate::list::Inner;
 use crate::outcome::Outcome;
 use crate::read::{Detail, Row, Wanted};
 use crate::serial::Serial;
-use crate::slot::{End, Slot, Writer, cancel};
+use crate::slot::{End, Slot, Writer, acquire, cancel};
 use crate::sync::Mutex;
 use crate::timer::Event;
 
@@ -32,6 +32,9 @@ pub(crate) struct Cell {
     pub(crate) future: Option<Waker>,
     rest: Option<Box<Rest>>,
 }
+
+/// The key of a waker that nobody replaces or takes back.
+const UNKEYED: u64 = 0;
 
 #[derive(Default)]
 struct Rest {
@@ -362,6 +365,18 @@ impl std::fmt::Debug for Hearing {
 }
 
 impl Slot {
+    /// Lets a cancel of the task wake this. False if the task was asked already; one that has ended is never asked.
+    pub(crate) fn add_hearer(self, serial: u64, waker: Waker) -> bool {
+        let Some(writer) = self.lock(serial) else { return true };
+        if cancel::is_asked(acquire(self.cancel())) {
+            // After the lock: a waker is code of somebody else.
+            drop(writer);
+            return false;
+        }
+        writer.with_cell(|cell| cell.rest.get_or_insert_default().hearers.push((UNKEYED, waker)));
+        true
+    }
+
     /// Wakes the future that runs as this task, if it is idle.
     pub(crate) fn wake_future(self, serial: u64) {
         let Some(writer) = self.lock(serial) else { return };
@@ -372,7 +387,7 @@ impl Slot {
 
     /// Whether the slot still holds this task, live or ended.
     pub(crate) fn is_of(self, serial: u64) -> bool {
-        let gate = crate::slot::acquire(self.chunk.gate());
+        let gate = acquire(self.chunk.gate());
         mark::serial(gate) == serial && (mark::is_live(gate) || gate & 0b111 == mark::ENDED)
     }
 }

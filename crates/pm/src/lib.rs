@@ -14,6 +14,9 @@
 //! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
 //! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
 //! | the same inside a server that you have | [`service()`], [`Service`] |
+//! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
+//! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
+//! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
@@ -31,14 +34,35 @@
 //!
 //! # Features
 //!
-//! - `server` (default): all of the above but the list itself. Without it this crate is `pm-core` by another name.
+//! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
+//! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
+//! - `tokio-util`: `CancellationToken`s, `TaskToken`.
+//! - `stream`: streams of futures-core, `RunStream`.
+//! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
 //!
 //! It does not log, trace or export, and installs no signal or panic handler.
 
 pub use pm_core::*;
 
+#[cfg(feature = "http-body")]
+mod body;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "tokio")]
+mod spawn;
+#[cfg(feature = "stream")]
+mod stream;
+#[cfg(feature = "tokio-util")]
+mod token;
+
+#[cfg(feature = "http-body")]
+pub use body::{BodyError, RunBody, RunningBody};
 
 #[cfg(feature = "server")]
 pub use server::{Body, Builder, ResponseFuture, Server, Service, StartError, serve, service};
+#[cfg(feature = "tokio")]
+pub use spawn::Spawn;
+#[cfg(feature = "stream")]
+pub use stream::{RunStream, RunningStream, TryRunningStream};
+#[cfg(feature = "tokio-util")]
+pub use token::TaskToken;

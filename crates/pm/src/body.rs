@@ -1,0 +1,157 @@
+//! HTTP bodies that run as tasks.
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use pm_core::{Cancelled, Supervised, Supervisor, TaskBuilder, TaskHandle};
+
+/// Runs an HTTP body as what a [`TaskBuilder`] describes: feature `http-body`. Needs no runtime.
+pub trait RunBody: Sized {
+    /// Starts the task, and gives a body that runs `body` as it. See [`RunningBody`].
+    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> RunningBody<B>;
+}
+
+impl RunBody for TaskBuilder<'_> {
+    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> RunningBody<B> {
+        RunningBody::new(self.supervise(), body)
+    }
+}
+
+pin_project! {
+    /// A body that runs as a task.
+    ///
+    /// The task is current whenever the body is polled. It ends
+    ///
+    /// - with the last frame, also if nobody asks for what comes after it;
+    /// - as failed, with the error as its reason, when the body fails;
+    /// - as dropped, when the body is dropped before its end, as when the client goes away;
+    /// - as cancelled, when it is killed: the body is dropped where it waits, after the task's grace, and what comes is
+    ///   [`BodyError::Cancelled`]. A server cuts the connection then, so that the client sees that not all has come.
+    ///
+    /// ```
+    /// use http_body::Body as _;
+    /// use pm::RunBody as _;
+    ///
+    /// let list = pm::ProcessList::new();
+    /// let body = list.task("download-42").run_body(http_body_util::Full::new(&b"all of it"[..]));
+    /// assert_eq!(body.size_hint().exact(), Some(9));
+    /// assert_eq!(list.counters().live, 1);
+    /// drop(body);
+    /// assert_eq!(list.counters().dropped, 1);
+    /// ```
+    #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
+    pub struct RunningBody<B> {
+        supervisor: Supervisor,
+        // Gone when it has ended.
+        #[pin]
+        body: Option<B>,
+    }
+
+    impl<B> PinnedDrop for RunningBody<B> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.body.is_some() {
+                this.supervisor.abandon(|| this.body.set(None));
+            }
+        }
+    }
+}
+
+impl<B: Body<Error: fmt::Display>> RunningBody<B> {
+    /// Goes on with a task that runs already: what made a response, say, has its body run as the same task.
+    pub fn new(mut supervisor: Supervisor, body: B) -> Self {
+        if body.is_end_stream() {
+            // Nobody will poll it.
+            supervisor.finish(None, || drop(body));
+            return Self { supervisor, body: None };
+        }
+        Self { supervisor, body: Some(body) }
+    }
+}
+
+impl<B> RunningBody<B> {
+    /// A handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.supervisor.handle()
+    }
+}
+
+impl<B: Body<Error: fmt::Display>> Body for RunningBody<B> {
+    type Data = B::Data;
+    type Error = BodyError<B::Error>;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let mut this = self.project();
+        let Some(mut body) = this.body.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let polled = this.supervisor.poll(context, |context| {
+            let polled = body.as_mut().poll_frame(context);
+            let is_end = body.is_end_stream();
+            polled.map(|frame| (frame, is_end))
+        });
+        let (frame, is_end) = match polled {
+            Supervised::Ready(ready) => ready,
+            Supervised::Kill => {
+                let cancelled = this.supervisor.kill(|| this.body.set(None));
+                return Poll::Ready(Some(Err(BodyError::Cancelled(cancelled))));
+            }
+            _ => return Poll::Pending,
+        };
+        match &frame {
+            Some(Err(error)) => this.supervisor.finish(Some(&error.to_string()), || this.body.set(None)),
+            Some(Ok(_)) if !is_end => {}
+            _ => this.supervisor.finish(None, || this.body.set(None)),
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Body)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl<B> fmt::Debug for RunningBody<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningBody").field("task", &self.supervisor.handle()).finish_non_exhaustive()
+    }
+}
+
+/// Why a [`RunningBody`] was cut.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError<E> {
+    /// Its task was killed.
+    Cancelled(Cancelled),
+    /// The body failed by itself.
+    Body(E),
+}
+
+impl<E: fmt::Display> fmt::Display for BodyError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cancelled(cancelled) => cancelled.fmt(f),
+            Self::Body(error) => error.fmt(f),
+        }
+    }
+}
+
+impl<E: Error> Error for BodyError<E> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Cancelled(_) => None,
+            // Told already by what this displays.
+            Self::Body(error) => error.source(),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Streams that run as tasks.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+use pm_core::{Cancelled, Supervised, Supervisor, TaskBuilder, TaskHandle};
+
+/// Runs a stream as what a [`TaskBuilder`] describes: feature `stream`. Needs no runtime.
+///
+/// ```
+/// use pm::RunStream as _;
+/// # use futures_util::{StreamExt as _, future::FutureExt as _};
+///
+/// let list = pm::ProcessList::new();
+/// let mut rows = list.task("export-42").run_stream(futures_util::stream::iter(1..=3));
+/// # async {
+/// assert_eq!(rows.next().await.unwrap().unwrap(), 1);
+/// list.cancel("export-42", "too slow").unwrap();
+/// assert_eq!(rows.next().await.unwrap().unwrap_err().reason(), "too slow");
+/// assert!(rows.next().await.is_none());
+/// # }.now_or_never().unwrap();
+/// ```
+pub trait RunStream: Sized {
+    /// Starts the task, and gives a stream that runs `stream` as it.
+    ///
+    /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when its owner wants no
+    /// more. A kill drops the stream where it waits, after the task's grace; what comes then is `Err(Cancelled)`, and the
+    /// end.
+    fn run_stream<S: Stream>(self, stream: S) -> RunningStream<S>;
+
+    /// The same for a stream of results: a kill gives the error that is made from [`Cancelled`]. If the last that came was
+    /// an error, the task ends as failed, with the error as its reason.
+    fn try_run_stream<S, T, E>(self, stream: S) -> TryRunningStream<S>
+    where
+        S: Stream<Item = Result<T, E>>,
+        E: fmt::Display + From<Cancelled>;
+}
+
+impl RunStream for TaskBuilder<'_> {
+    fn run_stream<S: Stream>(self, stream: S) -> RunningStream<S> {
+        RunningStream { supervisor: self.supervise(), stream: Some(stream), failed: None }
+    }
+
+    fn try_run_stream<S, T, E>(self, stream: S) -> TryRunningStream<S>
+    where
+        S: Stream<Item = Result<T, E>>,
+        E: fmt::Display + From<Cancelled>,
+    {
+        TryRunningStream { running: self.run_stream(stream) }
+    }
+}
+
+pin_project! {
+    /// A stream that runs as a task; made by [`RunStream::run_stream`].
+    #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
+    pub struct RunningStream<S> {
+        supervisor: Supervisor,
+        // Gone when it has ended.
+        #[pin]
+        stream: Option<S>,
+        // What the last item said went wrong.
+        failed: Option<String>,
+    }
+
+    impl<S> PinnedDrop for RunningStream<S> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if this.stream.is_none() {
+                return;
+            }
+            match this.failed.take() {
+                Some(failed) => this.supervisor.finish(Some(&failed), || this.stream.set(None)),
+                None => this.supervisor.abandon(|| this.stream.set(None)),
+            }
+        }
+    }
+}
+
+impl<S> RunningStream<S> {
+    /// A handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.supervisor.handle()
+    }
+}
+
+impl<S: Stream> RunningStream<S> {
+    fn poll_judged(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        failed: impl FnOnce(&S::Item) -> Option<String>,
+    ) -> Poll<Option<Result<S::Item, Cancelled>>> {
+        let mut this = self.project();
+        let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        match this.supervisor.poll(context, |context| stream.poll_next(context)) {
+            Supervised::Ready(Some(item)) => {
+                *this.failed = failed(&item);
+                Poll::Ready(Some(Ok(item)))
+            }
+            Supervised::Ready(None) => {
+                this.supervisor.finish(this.failed.as_deref(), || this.stream.set(None));
+                Poll::Ready(None)
+            }
+            Supervised::Kill => Poll::Ready(Some(Err(this.supervisor.kill(|| this.stream.set(None))))),
+            _ => Poll::Pending,
+        }
+    }
+
+    fn left(&self) -> (usize, Option<usize>) {
+        self.stream.as_ref().map_or((0, Some(0)), |stream| {
+            // A kill may cut it short at any time, and adds an item of its own.
+            (0, stream.size_hint().1.and_then(|most| most.checked_add(1)))
+        })
+    }
+}
+
+impl<S: Stream> Stream for RunningStream<S> {
+    type Item = Result<S::Item, Cancelled>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_judged(context, |_| None)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.left()
+    }
+}
+
+impl<S> fmt::Debug for RunningStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningStream").field("task", &self.supervisor.handle()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// A stream of results that runs as a task; made by [`RunStream::try_run_stream`].
+    #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
+    pub struct TryRunningStream<S> {
+        #[pin]
+        running: RunningStream<S>,
+    }
+}
+
+impl<S> TryRunningStream<S> {
+    /// A handle of the task.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.running.handle()
+    }
+}
+
+impl<S, T, E> Stream for TryRunningStream<S>
+where
+    S: Stream<Item = Result<T, E>>,
+    E: fmt::Display + From<Cancelled>,
+{
+    type Item = Result<T, E>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let failed = |item: &Result<T, E>| item.as_ref().err().map(ToString::to_string);
+        let polled = self.project().running.poll_judged(context, failed);
+        polled.map(|item| item.map(|item| item.unwrap_or_else(|cancelled| Err(E::from(cancelled)))))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.running.left()
+    }
+}
+
+impl<S> fmt::Debug for TryRunningStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryRunningStream").field("task", &self.handle()).finish_non_exhaustive()
+    }
+}
