@@ -16,7 +16,7 @@ pub(crate) fn all() -> Vec<Step> {
         ("format", format),
         ("clippy", clippy),
         ("docs", docs),
-        ("no features", no_features),
+        ("features", features),
         ("processors", processors),
         ("budget", budget::check),
         ("deny", deny::check),
@@ -36,16 +36,21 @@ fn format() -> Outcome {
 }
 
 fn clippy() -> Outcome {
-    pass(&mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny=warnings"]))
+    pass(&mut cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--locked", "--", "--deny=warnings"]))
 }
 
 fn docs() -> Outcome {
-    let words = ["doc", "--workspace", "--no-deps", "--locked", "--quiet"];
+    let words = ["doc", "--workspace", "--all-features", "--no-deps", "--locked", "--quiet"];
     pass(cargo(&words).env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
-fn no_features() -> Outcome {
-    pass(&mut cargo(&["clippy", "--package=pm", "--no-default-features", "--locked", "--", "--deny=warnings"]))
+/// Each feature of `pm` by itself, and none.
+fn features() -> Outcome {
+    for feature in ["", "server", "tokio", "tokio-util", "stream", "http-body"] {
+        let words = ["clippy", "--package=pm", "--no-default-features", "--features", feature, "--locked"];
+        pass(cargo(&words).args(["--", "--deny=warnings"]))?;
+    }
+    Ok(Done::Whole)
 }
 
 fn processors() -> Outcome {
@@ -79,7 +84,7 @@ fn is_installed(target: &str) -> bool {
 }
 
 fn tests() -> Outcome {
-    pass(&mut cargo(&["test", "--workspace", "--locked"]))
+    pass(&mut cargo(&["test", "--workspace", "--all-features", "--locked"]))
 }
 
 fn bench_smoke() -> Outcome {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Wake, Waker};
 
 use pm_core::{CancelRequest, Task, TaskHandle};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -52,14 +52,7 @@ impl TaskToken for TaskHandle {
     }
 
     fn cancel_by(&self, token: &CancellationToken, reason: &str) {
-        let waits = Arc::new(Waits {
-            task: *self,
-            reason: reason.to_owned(),
-            future: Mutex::new(Some(Box::pin(token.clone().cancelled_owned()))),
-        });
-        waits.poll();
-        // As long as the task lives and was not asked, its list holds this, and this holds what waits.
-        self.wake_on_cancel(&Waker::from(Arc::new(Held(waits))));
+        Waits::tie(*self, token, reason);
     }
 }
 
@@ -90,18 +83,25 @@ impl Wake for PassesOn {
 struct Waits {
     task: TaskHandle,
     reason: String,
-    future: Mutex<Option<Pin<Box<WaitForCancellationFutureOwned>>>>,
+    // Polled once.
+    future: Mutex<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
 impl Waits {
-    fn poll(self: &Arc<Self>) {
-        let waker = Waker::from(Arc::new(Cancels(Arc::downgrade(self))));
-        let mut future = self.future.lock().unwrap_or_else(PoisonError::into_inner);
-        let polled = future.as_mut().map(|future| future.as_mut().poll(&mut Context::from_waker(&waker)));
+    fn tie(task: TaskHandle, token: &CancellationToken, reason: &str) -> Weak<Self> {
+        let future = Mutex::new(Box::pin(token.clone().cancelled_owned()));
+        let waits = Arc::new(Self { task, reason: reason.to_owned(), future });
+        let weak = Arc::downgrade(&waits);
+        let waker = Waker::from(Arc::new(Cancels(Weak::clone(&weak))));
+        let mut future = waits.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(future);
-        if polled == Some(Poll::Ready(())) {
-            self.cancel();
+        if polled.is_ready() {
+            waits.cancel();
         }
+        // As long as the task lives and was not asked, its list holds this, and this holds what waits.
+        task.wake_on_cancel(&Waker::from(Arc::new(Held(waits))));
+        weak
     }
 
     fn cancel(&self) {
@@ -126,4 +126,24 @@ struct Held(#[expect(dead_code, reason = "dropped with this")] Arc<Waits>);
 
 impl Wake for Held {
     fn wake(self: Arc<Self>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ties_a_task_to_a_token_is_gone_when_the_task_has_ended_or_was_asked() {
+        let list = pm_core::ProcessList::new();
+        let token = CancellationToken::new();
+        let ended: Vec<_> = (0..10_000).map(|_| Waits::tie(list.start("short").handle(), &token, "test")).collect();
+        assert!(ended.iter().all(|waits| waits.strong_count() == 0));
+
+        let task = list.start("long");
+        let waits = Waits::tie(task.handle(), &token, "test");
+        assert_eq!(waits.strong_count(), 1);
+        token.cancel();
+        assert!(task.is_cancelled());
+        assert_eq!(waits.strong_count(), 0);
+    }
 }

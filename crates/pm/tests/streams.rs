@@ -1,0 +1,265 @@
+//! Streams and bodies as tasks: how they end, and what is told of it.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_util::Stream;
+use http_body_util::{Empty, Full};
+use pm::{BodyError, Cancelled, Clock, Options, Outcome, ProcessList, RunBody as _, RunStream as _, Serial};
+
+// As the server's own `Body`.
+use http_body::{Body, Frame, SizeHint};
+
+#[derive(Default)]
+struct Bell(AtomicUsize);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Polls by hand.
+struct Bench<S> {
+    subject: Pin<Box<S>>,
+    bell: Arc<Bell>,
+}
+
+impl<S> Bench<S> {
+    fn new(subject: S) -> Self {
+        Self { subject: Box::pin(subject), bell: Arc::default() }
+    }
+
+    fn with<R>(&mut self, poll: impl FnOnce(Pin<&mut S>, &mut Context<'_>) -> R) -> R {
+        let waker = Waker::from(Arc::clone(&self.bell));
+        poll(self.subject.as_mut(), &mut Context::from_waker(&waker))
+    }
+}
+
+impl<S: Stream> Bench<S> {
+    fn next(&mut self) -> Poll<Option<S::Item>> {
+        self.with(|stream, context| stream.poll_next(context))
+    }
+}
+
+type Polled<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
+
+impl<B: Body> Bench<B> {
+    fn frame(&mut self) -> Poll<Option<Polled<B>>> {
+        self.with(|body, context| body.poll_frame(context))
+    }
+}
+
+/// What it is told, and then waits for ever.
+struct Script<T>(VecDeque<Option<T>>);
+
+impl<T> Script<T> {
+    fn new(items: impl IntoIterator<Item = Option<T>>) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+impl<T: Unpin> Stream for Script<T> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<Option<T>> {
+        let _ = pm::current().status("polled");
+        self.0.pop_front().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl<E: Unpin> Body for Script<Result<&'static [u8], E>> {
+    type Data = &'static [u8];
+    type Error = E;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<&'static [u8]>, E>>> {
+        self.poll_next(context).map(|item| item.map(|item| item.map(Frame::data)))
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Failure(String);
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<Cancelled> for Failure {
+    fn from(cancelled: Cancelled) -> Self {
+        Self(format!("cut: {}", cancelled.reason()))
+    }
+}
+
+fn story(list: &ProcessList, serial: Serial) -> (Outcome, String) {
+    let history = list.history(serial).unwrap();
+    (history.outcome.unwrap(), history.entries.last().unwrap().status.clone())
+}
+
+// Streams.
+
+#[test]
+fn a_stream_that_ends_finishes_its_task_which_is_current_in_each_poll() {
+    let list = ProcessList::new();
+    let mut stream = Bench::new(list.task("a").run_stream(Script::new([Some(1), Some(2), None])));
+    let serial = stream.subject.handle().serial();
+    assert!(matches!(stream.next(), Poll::Ready(Some(Ok(1)))));
+    assert!(matches!(stream.next(), Poll::Ready(Some(Ok(2)))));
+    assert_eq!(list.counters().live, 1);
+    assert!(matches!(stream.next(), Poll::Ready(None)));
+    assert!(matches!(stream.next(), Poll::Ready(None)), "polled again, it stays at its end");
+    assert_eq!(story(&list, serial), (Outcome::Finished, "ended".into()));
+    let polled = list.history(serial).unwrap().entries.iter().filter(|entry| entry.status == "polled").count();
+    assert_eq!(polled, 3);
+}
+
+#[test]
+fn a_kill_wakes_an_idle_stream_and_gives_the_reason_and_then_the_end() {
+    let list = ProcessList::new();
+    let mut stream = Bench::new(list.task("a").run_stream(Script::<u8>::new([])));
+    assert!(stream.next().is_pending());
+    list.cancel("a", "too slow").unwrap();
+    assert_eq!(stream.bell.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(Err(cancelled))) = stream.next() else { panic!() };
+    assert_eq!(cancelled.reason(), "too slow");
+    assert!(matches!(stream.next(), Poll::Ready(None)));
+    assert_eq!(story(&list, cancelled.serial()), (Outcome::Cancelled, "killed: too slow".into()));
+}
+
+#[test]
+fn a_stream_has_its_grace_and_may_end_within_it() {
+    let (clock, hand) = Clock::manual();
+    let list = ProcessList::with_options(Options::new().clock(clock));
+    let grace = Duration::from_secs(10);
+    let mut ends = Bench::new(list.task("ends").grace(grace).run_stream(Script::new([Some(1), None])));
+    let mut stays = Bench::new(list.task("stays").grace(grace).run_stream(Script::<u8>::new([])));
+    list.cancel("ends", "test").unwrap();
+    list.cancel("stays", "test").unwrap();
+    assert!(matches!(ends.next(), Poll::Ready(Some(Ok(1)))));
+    assert!(matches!(ends.next(), Poll::Ready(None)));
+    assert!(stays.next().is_pending());
+    hand.advance(grace);
+    assert_eq!(stays.bell.0.load(Ordering::SeqCst), 1, "woken when its grace is over");
+    assert!(matches!(stays.next(), Poll::Ready(Some(Err(_)))));
+}
+
+#[test]
+fn a_stream_dropped_before_its_end_ends_as_dropped() {
+    let list = ProcessList::new();
+    let mut stream = Bench::new(list.task("a").run_stream(Script::new([Some(1)])));
+    let serial = stream.subject.handle().serial();
+    let _ = stream.next();
+    drop(stream);
+    assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
+}
+
+#[test]
+fn a_stream_whose_last_item_is_an_error_ends_as_failed_also_when_nobody_asks_on() {
+    let list = ProcessList::new();
+    let bad = || Some(Err::<u8, _>(Failure("disk full".into())));
+    for (items, asks_on) in [(vec![bad(), None], true), (vec![bad()], false)] {
+        let mut stream = Bench::new(list.task("a").try_run_stream(Script::new(items)));
+        let serial = stream.subject.handle().serial();
+        assert_eq!(stream.next(), Poll::Ready(Some(Err(Failure("disk full".into())))));
+        if asks_on {
+            assert_eq!(stream.next(), Poll::Ready(None));
+        }
+        drop(stream);
+        assert_eq!(story(&list, serial), (Outcome::Failed, "failed: disk full".into()));
+    }
+    let mut recovers = Bench::new(list.task("b").try_run_stream(Script::new([bad(), Some(Ok(1)), None])));
+    let serial = recovers.subject.handle().serial();
+    while recovers.next() != Poll::Ready(None) {}
+    assert_eq!(story(&list, serial).0, Outcome::Finished);
+}
+
+#[test]
+fn a_killed_stream_of_results_gives_the_error_that_is_made_of_it() {
+    let list = ProcessList::new();
+    let mut stream = Bench::new(list.task("a").try_run_stream(Script::<Result<u8, Failure>>::new([])));
+    list.cancel("a", "too slow").unwrap();
+    assert_eq!(stream.next(), Poll::Ready(Some(Err(Failure("cut: too slow".into())))));
+    assert_eq!(stream.next(), Poll::Ready(None));
+}
+
+#[test]
+fn a_stream_never_promises_more_than_a_kill_leaves() {
+    let list = ProcessList::new();
+    let stream = list.task("a").run_stream(futures_util::stream::iter([1, 2, 3]));
+    assert_eq!(stream.size_hint(), (0, Some(4)));
+}
+
+// Bodies.
+
+#[test]
+fn a_body_finishes_with_its_last_frame_though_nobody_asks_for_more() {
+    let list = ProcessList::new();
+    let mut body = Bench::new(list.task("a").run_body(Full::new(&b"whole"[..])));
+    let serial = body.subject.handle().serial();
+    assert_eq!(body.subject.size_hint().exact(), Some(5));
+    assert!(!body.subject.is_end_stream());
+    let Poll::Ready(Some(Ok(frame))) = body.frame() else { panic!() };
+    assert_eq!(frame.into_data().unwrap(), b"whole");
+    assert_eq!(story(&list, serial), (Outcome::Finished, "ended".into()));
+    assert!(body.subject.is_end_stream());
+    assert_eq!(body.subject.size_hint().exact(), Some(0));
+    assert!(matches!(body.frame(), Poll::Ready(None)));
+}
+
+#[test]
+fn an_empty_body_is_done_at_once() {
+    let list = ProcessList::new();
+    let body = list.task("a").run_body(Empty::<&[u8]>::new());
+    assert!(body.is_end_stream());
+    assert_eq!(list.counters().finished, 1);
+}
+
+#[test]
+fn a_body_whose_length_nobody_knows_finishes_when_it_says_so() {
+    let list = ProcessList::new();
+    let part: Result<&'static [u8], Infallible> = Ok(b"part");
+    let mut body = Bench::new(list.task("a").run_body(Script::new([Some(part), None])));
+    assert!(matches!(body.frame(), Poll::Ready(Some(Ok(_)))));
+    assert_eq!(list.counters().live, 1);
+    assert!(matches!(body.frame(), Poll::Ready(None)));
+    assert_eq!(list.counters().finished, 1);
+    assert_eq!(body.subject.size_hint().upper(), SizeHint::with_exact(0).upper());
+}
+
+#[test]
+fn a_body_that_fails_ends_as_failed_and_its_error_comes_through() {
+    let list = ProcessList::new();
+    let bad: Result<&'static [u8], _> = Err(Failure("disk full".into()));
+    let mut body = Bench::new(list.task("a").run_body(Script::new([Some(bad)])));
+    let serial = body.subject.handle().serial();
+    let Poll::Ready(Some(Err(error))) = body.frame() else { panic!() };
+    assert_eq!(error.to_string(), "disk full");
+    assert!(matches!(error, BodyError::Body(Failure(_))));
+    assert_eq!(story(&list, serial), (Outcome::Failed, "failed: disk full".into()));
+    assert!(matches!(body.frame(), Poll::Ready(None)));
+}
+
+#[test]
+fn a_killed_body_is_cut_with_the_reason_and_one_dropped_early_is_told_as_such() {
+    let list = ProcessList::new();
+    let waits = || Script::<Result<&'static [u8], Infallible>>::new([]);
+    let mut body = Bench::new(list.task("killed").run_body(waits()));
+    assert!(body.frame().is_pending());
+    list.cancel("killed", "too slow").unwrap();
+    assert_eq!(body.bell.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(Err(BodyError::Cancelled(cancelled)))) = body.frame() else { panic!() };
+    assert_eq!(story(&list, cancelled.serial()), (Outcome::Cancelled, "killed: too slow".into()));
+    assert!(matches!(body.frame(), Poll::Ready(None)));
+
+    let gone = list.task("gone").run_body(waits());
+    let serial = gone.handle().serial();
+    drop(gone);
+    assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
+}
