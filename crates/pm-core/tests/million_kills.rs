@@ -155,6 +155,12 @@ impl Shop {
         self.one_gone.notify_all();
     }
 
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        drop(self.queue.lock().unwrap());
+        self.filled.notify_all();
+    }
+
     fn note_end(&self, number: usize, outcome: Outcome) {
         self.ends[number].0.fetch_add(1, Ordering::Relaxed);
         self.ends[number].1.store(outcome as u8, Ordering::Relaxed);
@@ -170,6 +176,8 @@ impl Shop {
             if waited.timed_out() && *now == before {
                 let left = self.ends.iter().enumerate().filter(|(_, end)| end.0.load(Ordering::Relaxed) == 0);
                 let left: Vec<_> = left.map(|(number, _)| (number, State::of(number))).take(20).collect();
+                // The workers would wait for ever, and this for them.
+                self.close();
                 panic!("{before} of {gone} are gone, nothing happens; not ended: {left:?}");
             }
         }
@@ -252,7 +260,11 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
         State::ThreadThatChecks => {
             let task = builder.start();
             let handle = task.handle();
-            (handle, Box::pin(async { Ok(checks(task).await) }))
+            let checks = async {
+                checks(task).await;
+                Ok(())
+            };
+            (handle, Box::pin(checks))
         }
         State::SaysStatuses => {
             let running = builder.never_forced().run(poll_fn(|context| {
@@ -400,9 +412,7 @@ fn each_of_a_million_killed_tasks_ends_once_and_as_its_state_allows() {
         shop.wait_until_gone(count);
         killers.into_iter().for_each(|killer| killer.join().unwrap());
         meddler.join().unwrap();
-        shop.closed.store(true, Ordering::Release);
-        drop(shop.queue.lock().unwrap());
-        shop.filled.notify_all();
+        shop.close();
         workers.into_iter().for_each(|worker| worker.join().unwrap());
     });
     let _ = std::panic::take_hook();
