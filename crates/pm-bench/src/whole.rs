@@ -71,7 +71,7 @@ fn alone(effort: Effort, report: &mut Report) {
 
     match counted_allocations() {
         Some((ours, naive)) => {
-            report.plain("allocations", ours, "per task", Goal::Most(0.0));
+            report.plain("allocations", ours, "per task", Goal::Most(0.001));
             report.plain("allocations of the naive port", naive, "per task", Goal::None);
         }
         None => report.note("allocations are not counted: pm-bench-allocations is not beside this program"),

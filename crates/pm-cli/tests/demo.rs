@@ -125,6 +125,39 @@ fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
     assert!(last.contains("2 cancelled") && last.contains("0 live"), "{last}");
 }
 
+/// Opens a page, waits until its task says this, kills it, and gives what the killer and the caller were told.
+fn killed(demo: &Demo, page: &str, kind: &str, status: &str, wait: &str) -> (Output, String) {
+    let caller = demo.open(page);
+    let rows = demo.rows(|rows| rows.iter().any(|row| is(row, kind) && row["status"] == status));
+    let id = rows.iter().find(|row| is(row, kind)).unwrap()["id"].as_str().unwrap().to_owned();
+    let told = demo.pm(&["kill", &id, "enough", "--wait", wait]);
+    let answer = if told.status.success() { answer(caller) } else { String::new() };
+    (told, answer)
+}
+
+#[test]
+fn a_kill_tells_what_came_of_it_for_tasks_that_do_not_listen() {
+    let demo = demo(&["--rate", "0"]);
+    let (told, answer) = killed(&demo, "/await", "GET /await", "waiting for something that never comes", "20s");
+    assert!(told.status.success() && answer.contains("cancelled: enough"), "{told:?} {answer}");
+    assert!(String::from_utf8(told.stdout).unwrap().starts_with("dropped after"));
+
+    // Killed within its protected section, it ends behind it: the history tells so.
+    let (told, answer) = killed(&demo, "/transfer", "GET /transfer", "moving the money; not to be cut", "20s");
+    assert!(told.status.success() && answer.contains("cancelled: enough"), "{told:?} {answer}");
+    let words = String::from_utf8(told.stdout).unwrap();
+    assert!(words.starts_with("dropped after"), "{words}");
+    let id = words.split_whitespace().find(|word| word.starts_with("req-")).unwrap();
+    let history = String::from_utf8(demo.pm(&["history", id]).stdout).unwrap();
+    assert!(history.contains("telling both owners") && history.contains("killed: enough"), "{history}");
+
+    let (told, _) = killed(&demo, "/deaf?seconds=300", "GET /deaf", "computing, deaf to all", "100ms");
+    assert_eq!(told.status.code(), Some(7), "{told:?}");
+    let rows = demo.rows(|rows| rows.iter().any(|row| is(row, "GET /deaf")));
+    assert!(rows.iter().any(|row| is(row, "GET /deaf") && row["cancelling"] == true), "{rows:?}");
+    demo.end();
+}
+
 #[test]
 fn a_client_that_goes_away_ends_its_task() {
     let demo = demo(&["--rate", "0"]);
