@@ -19,7 +19,7 @@
 //! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
 //! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
-//! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::history`] |
+//! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
 //! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
@@ -60,7 +60,7 @@ pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;
 pub use kinds::{KindStats, StatusTime};
 pub use list::{Counters, ProcessList, global};
-pub use options::Options;
+pub use options::{ListLimits, Options};
 pub use outcome::Outcome;
 pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
 pub use serial::Serial;

@@ -12,7 +12,7 @@ use crate::clock::{Clock, Moment, Timer};
 use crate::future::Running;
 use crate::hooks::{Hooks, Subscription};
 use crate::kinds::KindStats;
-use crate::options::{Limits, Options};
+use crate::options::{Limits, ListLimits, Options};
 use crate::read::{Detail, History, Row, Scratch, TaskView, Wanted, copy_row};
 use crate::serial::Serial;
 use crate::slab::{Count, Slab, Tally};
@@ -304,6 +304,29 @@ impl ProcessList {
         Scan::new(self.clone())
     }
 
+    /// Looks at each live task, in no given order, in one pass and in memory that does not grow with their number: for
+    /// those who look for a few among many. All ages are relative to the moment that this returns.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("job-1");
+    /// let mut oldest = None;
+    /// list.for_each(|task| oldest = oldest.max(Some(task.age())));
+    /// assert!(oldest.is_some());
+    /// ```
+    pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Moment {
+        let inner = self.inner();
+        let (moment, kinds) = (inner.timer.moment(), inner.slab.kinds());
+        let (mut scratch, mut row) = (Scratch::default(), Vec::new());
+        inner.slab.each_live(|index| {
+            row.clear();
+            if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+                look(&TaskView::new(&row, moment, &kinds));
+            }
+        });
+        moment
+    }
+
     /// Now, by this list's clock.
     #[must_use]
     pub fn now(&self) -> Moment {
@@ -320,7 +343,7 @@ impl ProcessList {
     #[must_use]
     pub fn find_ended(&self, id: &str) -> Snapshot {
         let id = text::cut(id, self.inner().limits.id);
-        Snapshot::take_ended(self.inner(), |task| task.id().as_bytes() == id.as_bytes())
+        self.ended_where(|task| task.id().as_bytes() == id.as_bytes())
     }
 
     /// The tasks that ended and are kept, in order of their end.
@@ -338,7 +361,13 @@ impl ProcessList {
     /// ```
     #[must_use]
     pub fn ended(&self) -> Snapshot {
-        Snapshot::take_ended(self.inner(), |_| true)
+        self.ended_where(|_| true)
+    }
+
+    /// Those of the tasks that ended and are kept which are wanted, in order of their end. See [`ended`](Self::ended).
+    #[must_use]
+    pub fn ended_where(&self, wanted: impl FnMut(&TaskView<'_>) -> bool) -> Snapshot {
+        Snapshot::take_ended(self.inner(), wanted)
     }
 
     /// What the tasks of each kind have in common: outcomes, how long they took, where their time went; the kind with the
@@ -518,6 +547,13 @@ impl ProcessList {
     /// also meets deadlines: be quick. See [`on_end`](Self::on_end).
     pub fn on_stuck(&self, after: Duration, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
         Subscription::on_stuck(self.inner(), after, hook)
+    }
+
+    /// What the list keeps at most.
+    #[must_use]
+    pub fn limits(&self) -> ListLimits {
+        let inner = self.inner();
+        ListLimits::of(&inner.limits, inner.slab.max_bytes())
     }
 
     /// What the list has counted since it was made.

@@ -45,6 +45,58 @@ pub(crate) struct Limits {
     pub(crate) statuses: usize,
 }
 
+/// What a list keeps at most, as its [`Options`] said; lengths in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListLimits {
+    /// All memory of the list, in whole segments of 2 MiB.
+    pub max_bytes: u64,
+    /// The longest id.
+    pub max_id: usize,
+    /// The longest attribute name, kind or unit.
+    pub max_attr_name: usize,
+    /// The longest text of an attribute.
+    pub max_attr_value: usize,
+    /// The longest status or reason.
+    pub max_status: usize,
+    /// Attributes of a task.
+    pub max_attrs: u64,
+    /// History entries that are kept of a task: the first ones.
+    pub first_entries: u64,
+    /// And the newest ones.
+    pub newest_entries: u64,
+    /// Ended tasks that are kept.
+    pub keep_ended: u64,
+    /// Bytes of them.
+    pub keep_ended_bytes: u64,
+    /// How long they are kept.
+    pub keep_ended_for: Duration,
+    /// Kinds that are counted each by itself.
+    pub max_kinds: usize,
+    /// Statuses of a kind whose time is added up each by itself.
+    pub max_statuses: usize,
+}
+
+impl ListLimits {
+    pub(crate) fn of(limits: &Limits, max_bytes: u64) -> Self {
+        Self {
+            max_bytes,
+            max_id: limits.id,
+            max_attr_name: limits.name,
+            max_attr_value: limits.value,
+            max_status: limits.status,
+            max_attrs: limits.attrs,
+            first_entries: limits.first_entries,
+            newest_entries: limits.newest_entries,
+            keep_ended: limits.ended,
+            keep_ended_bytes: limits.ended_bytes,
+            keep_ended_for: Duration::from_nanos(limits.ended_for),
+            max_kinds: limits.kinds,
+            max_statuses: limits.statuses,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self::new()

@@ -646,6 +646,29 @@ impl<'a> TaskView<'a> {
         sorted
     }
 
+    /// A number that is another one whenever something that can be seen of the task is, but for its age: for those who
+    /// look again and again, and want to know what changed. (A hash of 64 bits: that two are the same by chance is not to
+    /// be expected.)
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("job-1");
+    /// let revision = || list.view(task.serial(), |task| task.revision()).unwrap();
+    /// let before = revision();
+    /// assert_eq!(revision(), before);
+    /// task.progress(1, 10, "files");
+    /// assert_ne!(revision(), before);
+    /// ```
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        let (lengths, mut hash) = (self.word(4), 0_u64);
+        let words = FACTS + (lengths as u32 as usize) + ((lengths >> 32) as usize);
+        for at in 0..words {
+            hash = (hash.rotate_left(5) ^ self.word(at)).wrapping_mul(0x517c_c1b7_2722_0a95);
+        }
+        hash ^ (hash >> 32)
+    }
+
     /// History entries ever made, those dropped since included; the start is the first.
     #[must_use]
     pub fn history_len(&self) -> u64 {

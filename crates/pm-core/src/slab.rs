@@ -142,6 +142,10 @@ impl Slab {
         self.segments.len()
     }
 
+    pub(crate) fn max_bytes(&self) -> u64 {
+        (self.segments.len() * SEGMENT_BYTES) as u64
+    }
+
     /// A slab that grows to so many segments. It lives as long as the process.
     pub(crate) fn allocate(segments: usize, limits: &Limits) -> &'static Self {
         Box::leak(Box::new(Self::new(segments, limits)))

@@ -118,7 +118,7 @@ fn a_client_that_goes_away_while_it_waits_has_cancelled_all_the_same() {
     let mut stream = connect(server.addr());
     write!(stream, "DELETE /procs/job?wait=20s HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr()).unwrap();
     let (tell, told) = mpsc::channel();
-    let _hook = list.on_cancel(move |_| drop(tell.send(())));
+    let _hook = list.on_cancel(move |_| _ = tell.send(()));
     if !task.is_cancelled() {
         told.recv().unwrap();
     }
