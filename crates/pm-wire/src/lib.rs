@@ -11,6 +11,7 @@
 //! - [`CancelBody`]: the body of `DELETE /procs/{id}`.
 //! - [`Timestamp`]: times as text and as numbers.
 //! - [`rows`], [`time`]: the same replies, written without anything in between.
+//! - [`v1_rows`]: tasks as `/v1` shows them.
 //! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
 //! - [`duration`]: lengths of time as text.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
@@ -25,9 +26,11 @@ pub mod duration;
 mod id;
 mod out;
 pub mod rows;
+mod suggest;
 pub mod time;
 mod timestamp;
 mod types;
+pub mod v1_rows;
 
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};

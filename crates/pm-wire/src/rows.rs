@@ -60,7 +60,7 @@ impl ListWriter {
         self.any = true;
         out.literal(br#"{"id":"#);
         out.string(task.id().as_bytes());
-        write_attrs(out, task);
+        write_attrs(out, task, Numbers::Plain);
         let (status, status_nanos) = task.status_and_unix_nanos();
         out.literal(br#","procTime":""#);
         out.short(self.started.text(task.started_unix_nanos()).as_bytes());
@@ -177,7 +177,7 @@ fn write_server_time(out: &mut Out, time: &mut Rfc3339Cache, nanos: u64) {
     out.literal(b"\"");
 }
 
-fn write_status(out: &mut Out, status: StatusText<'_>) {
+pub(crate) fn write_status(out: &mut Out, status: StatusText<'_>) {
     match status {
         StatusText::Init => out.literal(br#""init""#),
         StatusText::Set(text) => out.string(text.as_bytes()),
@@ -191,13 +191,25 @@ fn write_status(out: &mut Out, status: StatusText<'_>) {
     }
 }
 
-fn write_attrs(out: &mut Out, task: &TaskView<'_>) {
+/// How numbers are written that JSON or JavaScript can't hold: infinities, and integers beyond 2^53 - 1.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// Large ones as any other number, as the first pm did; infinities as `null`.
+    Plain,
+    /// As texts.
+    LargeAsText,
+}
+
+const LARGEST_EXACT: u64 = (1 << 53) - 1;
+
+/// Adds `,"attrs":{..}` if there are any.
+pub(crate) fn write_attrs(out: &mut Out, task: &TaskView<'_>, numbers: Numbers) {
     let none = (task.id(), ValueView::Bool(false));
     let mut inline = [none; INLINE_ATTRS];
     let mut count = 0;
     for attr in task.attrs() {
         if count == INLINE_ATTRS {
-            write_sorted(out, &task.attrs_sorted());
+            write_sorted(out, &task.attrs_sorted(), numbers);
             return;
         }
         // Insertion keeps them sorted; names come mostly in order, and are few.
@@ -209,10 +221,10 @@ fn write_attrs(out: &mut Out, task: &TaskView<'_>) {
         inline[at] = attr;
         count += 1;
     }
-    write_sorted(out, &inline[..count]);
+    write_sorted(out, &inline[..count], numbers);
 }
 
-fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)]) {
+fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)], numbers: Numbers) {
     if attrs.is_empty() {
         return;
     }
@@ -225,13 +237,11 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)]) {
         out.literal(b":");
         match *value {
             ValueView::Text(text) => out.string(text.as_bytes()),
-            ValueView::I64(number) => {
-                if number < 0 {
-                    out.literal(b"-");
-                }
-                out.number(number.unsigned_abs());
+            ValueView::I64(number) => write_integer(out, number < 0, number.unsigned_abs(), numbers),
+            ValueView::U64(number) => write_integer(out, false, number, numbers),
+            ValueView::F64(number) if numbers == Numbers::LargeAsText && !number.is_finite() => {
+                out.string(number.to_string().as_bytes());
             }
-            ValueView::U64(number) => out.number(number),
             ValueView::F64(number) => write_f64(out, number),
             ValueView::Bool(true) => out.literal(b"true"),
             ValueView::Bool(false) => out.literal(b"false"),
@@ -239,6 +249,20 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)]) {
         }
     }
     out.literal(b"}");
+}
+
+fn write_integer(out: &mut Out, negative: bool, size: u64, numbers: Numbers) {
+    let quoted = numbers == Numbers::LargeAsText && size > LARGEST_EXACT;
+    if quoted {
+        out.literal(b"\"");
+    }
+    if negative {
+        out.literal(b"-");
+    }
+    out.number(size);
+    if quoted {
+        out.literal(b"\"");
+    }
 }
 
 /// The shortest text that reads back as the same number; very small and very large ones with an exponent.

@@ -1,0 +1,400 @@
+//! Tasks as `/v1` shows them, written straight from the list's copies: one JSON object a task, with the members that were
+//! asked for.
+//!
+//! Members that are not known are left out, never `null`. Ages are whole milliseconds; serials are texts, and so are
+//! integers of attributes that JavaScript can't hold.
+
+use std::fmt;
+
+use pm_core::{StatusText, TaskView};
+
+use crate::out::Out;
+use crate::rows::{Numbers, write_attrs, write_status};
+use crate::time::Rfc3339Cache;
+
+/// Characters of a status in a brief row.
+const BRIEF_STATUS: usize = 120;
+
+/// Which members of a row are written. `serial` always is.
+///
+/// ```
+/// use pm_wire::v1_rows::Fields;
+///
+/// assert_eq!(Fields::default(), Fields::FULL);
+/// assert!(Fields::parse("id,status,ageMs").is_ok());
+/// assert_eq!(Fields::parse("id,stauts").unwrap_err().to_string(), "unknown field `stauts`; did you mean `status`?");
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fields {
+    mask: u32,
+    brief: bool,
+}
+
+macro_rules! fields {
+    ($($name:ident = $text:literal),* $(,)?) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "one name for each member, as it is written")]
+        #[derive(Clone, Copy)]
+        enum Field { $($name),* }
+        const NAMES: &[&str] = &[$($text),*];
+    };
+}
+fields!(
+    Serial = "serial",
+    Id = "id",
+    Kind = "kind",
+    State = "state",
+    Outcome = "outcome",
+    StartedAt = "startedAt",
+    AgeMs = "ageMs",
+    Status = "status",
+    StatusAt = "statusAt",
+    StatusAgeMs = "statusAgeMs",
+    EndedAt = "endedAt",
+    Attrs = "attrs",
+    Progress = "progress",
+    Parent = "parent",
+    ParentEnded = "parentEnded",
+    Cancel = "cancel",
+    Protected = "protected",
+    Cancellable = "cancellable",
+    HistoryLen = "historyLen",
+);
+
+impl Fields {
+    /// All there are.
+    pub const FULL: Self = Self { mask: u32::MAX, brief: false };
+
+    /// Enough for a line in a table: serial, id, kind, state, age, status and its age. Long statuses are cut.
+    pub const BRIEF: Self = Self {
+        mask: 1 << Field::Id as u32
+            | 1 << Field::Kind as u32
+            | 1 << Field::State as u32
+            | 1 << Field::AgeMs as u32
+            | 1 << Field::Status as u32
+            | 1 << Field::StatusAgeMs as u32
+            | 1 << Field::Outcome as u32,
+        brief: true,
+    };
+
+    /// Those that are named, with commas between them.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownField`] names the first that there is not.
+    pub fn parse(names: &str) -> Result<Self, UnknownField> {
+        let mut mask = 0;
+        for name in names.split(',') {
+            let at = NAMES.iter().position(|known| *known == name);
+            mask |= 1 << at.ok_or_else(|| UnknownField { name: name.chars().take(40).collect() })?;
+        }
+        Ok(Self { mask, brief: false })
+    }
+
+    /// The names of all members, in their order.
+    #[must_use]
+    pub fn names() -> &'static [&'static str] {
+        NAMES
+    }
+
+    #[inline]
+    fn has(self, field: Field) -> bool {
+        self.mask & 1 << field as u32 != 0
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::FULL
+    }
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(NAMES.iter().enumerate().filter(|(at, _)| self.mask & 1 << at != 0)).finish()
+    }
+}
+
+/// No row has a member of this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownField {
+    name: String,
+}
+
+impl UnknownField {
+    /// What was named.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for UnknownField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown field `{}`", self.name)?;
+        match crate::suggest::nearest(&self.name, NAMES.iter().copied()) {
+            Some(near) => write!(f, "; did you mean `{near}`?"),
+            None => write!(f, "; there are {}", NAMES.join(", ")),
+        }
+    }
+}
+
+impl std::error::Error for UnknownField {}
+
+/// Writes rows, one after the other.
+///
+/// ```
+/// let list = pm_core::ProcessList::new();
+/// let task = list.start("job");
+/// let mut writer = pm_wire::v1_rows::RowWriter::new();
+/// list.for_each(|task| writer.row(task, pm_wire::v1_rows::Fields::FULL));
+/// let row: serde_json::Value = serde_json::from_slice(&writer.take()).unwrap();
+/// assert_eq!((&row["id"], &row["state"]), (&"job".into(), &"running".into()));
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RowWriter {
+    out: Out,
+    started: Rfc3339Cache,
+    other: Rfc3339Cache,
+}
+
+impl RowWriter {
+    /// A writer that has written nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what is JSON already.
+    pub fn raw(&mut self, json: &[u8]) {
+        self.out.short(json);
+    }
+
+    /// Adds a task.
+    pub fn row(&mut self, task: &TaskView<'_>, fields: Fields) {
+        self.open(task, fields);
+        self.out.literal(b"}");
+    }
+
+    /// Adds a task of a tree, `depth` levels below its root.
+    pub fn row_at_depth(&mut self, task: &TaskView<'_>, fields: Fields, depth: u64) {
+        self.open(task, fields);
+        self.out.literal(br#","depth":"#);
+        self.out.number(depth);
+        self.out.literal(b"}");
+    }
+
+    fn open(&mut self, task: &TaskView<'_>, fields: Fields) {
+        let Self { out, started, other } = self;
+        let has = |field| fields.has(field);
+        let outcome = task.outcome();
+        out.literal(br#"{"serial":""#);
+        out.number(task.serial().get());
+        out.literal(b"\"");
+        if has(Field::Id) {
+            out.literal(br#","id":"#);
+            out.string(task.id().as_bytes());
+        }
+        if let (true, Some(kind)) = (has(Field::Kind), task.kind()) {
+            out.literal(br#","kind":"#);
+            out.string(kind.as_bytes());
+        }
+        if has(Field::State) {
+            match outcome {
+                Some(_) => out.literal(br#","state":"ended""#),
+                None if task.is_cancelling() => out.literal(br#","state":"cancelling""#),
+                None => out.literal(br#","state":"running""#),
+            }
+        }
+        if let (true, Some(outcome)) = (has(Field::Outcome), outcome) {
+            out.literal(br#","outcome":"#);
+            out.string(outcome.name().as_bytes());
+        }
+        if has(Field::StartedAt) {
+            out.literal(br#","startedAt":""#);
+            out.short(started.text(task.started_unix_nanos()).as_bytes());
+            out.literal(b"\"");
+        }
+        if has(Field::AgeMs) {
+            out.literal(br#","ageMs":"#);
+            out.number(millis(task.age()));
+        }
+        let (status, status_nanos) = task.status_and_unix_nanos();
+        if has(Field::Status) {
+            out.literal(br#","status":"#);
+            write_status_of(out, status, fields.brief);
+        }
+        if has(Field::StatusAt) {
+            out.literal(br#","statusAt":""#);
+            out.short(other.text(status_nanos).as_bytes());
+            out.literal(b"\"");
+        }
+        if has(Field::StatusAgeMs) {
+            out.literal(br#","statusAgeMs":"#);
+            out.number(millis(task.status_age()));
+        }
+        if let (true, Some(ended)) = (has(Field::EndedAt), task.ended_unix_nanos()) {
+            out.literal(br#","endedAt":""#);
+            out.short(other.text(ended).as_bytes());
+            out.literal(b"\"");
+        }
+        if has(Field::Attrs) {
+            write_attrs(out, task, Numbers::LargeAsText);
+        }
+        if let (true, Some(progress)) = (has(Field::Progress), task.progress()) {
+            out.literal(br#","progress":{"done":"#);
+            out.number(progress.done);
+            out.literal(br#","total":"#);
+            out.number(progress.total);
+            out.literal(br#","unit":"#);
+            out.string(progress.unit.as_bytes());
+            out.literal(b"}");
+        }
+        if let (true, Some(parent)) = (has(Field::Parent), task.parent()) {
+            out.literal(br#","parent":""#);
+            out.number(parent.get());
+            out.literal(b"\"");
+        }
+        if has(Field::ParentEnded) && task.parent_has_ended() {
+            out.literal(br#","parentEnded":true"#);
+        }
+        if let (true, Some(request)) = (has(Field::Cancel), task.cancel_request()) {
+            out.literal(br#","cancel":{"at":""#);
+            out.short(other.text(request.unix_nanos()).as_bytes());
+            out.literal(br#"","ageMs":"#);
+            out.number(millis(request.age()));
+            out.literal(br#","reason":"#);
+            out.string(request.reason().as_bytes());
+            out.literal(br#","by":"#);
+            out.string(request.by().as_bytes());
+            out.literal(br#","origin":""#);
+            out.number(request.origin().get());
+            out.literal(br#""}"#);
+        }
+        if has(Field::Protected) && task.is_protected() {
+            out.literal(br#","protected":true"#);
+        }
+        if has(Field::Cancellable) && !task.is_cancellable() {
+            out.literal(br#","cancellable":false"#);
+        }
+        if has(Field::HistoryLen) {
+            out.literal(br#","historyLen":"#);
+            out.number(task.history_len());
+        }
+    }
+
+    /// How many bytes can be taken.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Whether there is nothing to take.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.out.len() == 0
+    }
+
+    /// Takes what was written since the last time.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        self.out.take()
+    }
+}
+
+fn millis(length: std::time::Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn write_status_of(out: &mut Out, status: StatusText<'_>, brief: bool) {
+    if !brief {
+        return write_status(out, status);
+    }
+    let text = status.to_string();
+    match text.char_indices().nth(BRIEF_STATUS) {
+        Some((end, _)) => out.string(format!("{}…", &text[..end]).as_bytes()),
+        None => out.string(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pm_core::{Clock, Options, ProcessList};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rows(list: &ProcessList, fields: Fields) -> Vec<Value> {
+        let mut writer = RowWriter::new();
+        let mut rows = Vec::new();
+        let snapshot = list.snapshot();
+        let ended = list.ended();
+        for task in snapshot.iter().chain(ended.iter()) {
+            writer.row(&task, fields);
+            rows.push(serde_json::from_slice(&writer.take()).unwrap());
+        }
+        rows
+    }
+
+    #[test]
+    fn a_row_has_all_that_is_known_and_nothing_else() {
+        let (clock, hand) = Clock::manual();
+        let list = ProcessList::with_options(Options::new().clock(clock));
+        let parent = list.start("parent");
+        let task = list.task("job").kind("import").parent(&parent.handle()).attr("big", u64::MAX).start();
+        task.set("nan", f64::NAN);
+        task.set("fits", (1_u64 << 53) - 1);
+        task.progress(3, 10, "files");
+        hand.advance(Duration::from_millis(1_500));
+        list.request_cancel("job", &pm_core::CancelRequest::new("too slow").by("me")).unwrap();
+        hand.advance(Duration::from_millis(250));
+        let rows = rows(&list, Fields::FULL);
+        let plain = rows[0].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            plain,
+            ["ageMs", "historyLen", "id", "serial", "startedAt", "state", "status", "statusAgeMs", "statusAt"]
+        );
+        let row = &rows[1];
+        assert_eq!(row["serial"], task.serial().to_string());
+        assert_eq!(
+            (&row["state"], &row["kind"], &row["ageMs"]),
+            (&json!("cancelling"), &json!("import"), &json!(1750))
+        );
+        assert_eq!((&row["status"], &row["statusAgeMs"]), (&json!("[cancel request: too slow]"), &json!(250)));
+        assert_eq!(row["attrs"], json!({"big": u64::MAX.to_string(), "fits": (1_u64 << 53) - 1, "nan": "NaN"}));
+        assert_eq!(row["progress"], json!({"done": 3, "total": 10, "unit": "files"}));
+        assert_eq!(row["parent"], parent.serial().to_string());
+        let cancel = &row["cancel"];
+        assert_eq!(
+            (&cancel["reason"], &cancel["by"], &cancel["ageMs"]),
+            (&json!("too slow"), &json!("me"), &json!(250))
+        );
+        assert_eq!(cancel["origin"], row["serial"]);
+    }
+
+    #[test]
+    fn an_ended_task_tells_how_and_when_and_how_long_it_ran() {
+        let (clock, hand) = Clock::manual();
+        let list = ProcessList::with_options(Options::new().clock(clock));
+        let task = list.start("job");
+        hand.advance(Duration::from_secs(2));
+        task.fail("no file");
+        hand.advance(Duration::from_secs(60));
+        let row = &rows(&list, Fields::FULL)[0];
+        assert_eq!((&row["state"], &row["outcome"], &row["ageMs"]), (&json!("ended"), &json!("failed"), &json!(2000)));
+        assert!(row["endedAt"].as_str().unwrap() > row["startedAt"].as_str().unwrap(), "{row}");
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_written_and_long_statuses_are_cut_in_brief_rows() {
+        let list = ProcessList::new();
+        let task = list.start("job");
+        task.status(&"é".repeat(200)).unwrap();
+        let row = &rows(&list, Fields::parse("id,historyLen").unwrap())[0];
+        assert_eq!(*row, json!({"serial": task.serial().to_string(), "id": "job", "historyLen": 2}));
+        let row = &rows(&list, Fields::BRIEF)[0];
+        assert_eq!(row["status"], format!("{}…", "é".repeat(120)));
+        assert!(row.get("startedAt").is_none() && row.get("ageMs").is_some(), "{row}");
+    }
+}
