@@ -32,7 +32,6 @@ pub struct Fields {
 
 macro_rules! fields {
     ($($name:ident = $text:literal),* $(,)?) => {
-        #[allow(non_camel_case_types, clippy::upper_case_acronyms, reason = "one name for each member, as it is written")]
         #[derive(Clone, Copy)]
         enum Field { $($name),* }
         const NAMES: &[&str] = &[$($text),*];
@@ -66,7 +65,8 @@ impl Fields {
 
     /// Enough for a line in a table: serial, id, kind, state, age, status and its age. Long statuses are cut.
     pub const BRIEF: Self = Self {
-        mask: 1 << Field::Id as u32
+        mask: 1 << Field::Serial as u32
+            | 1 << Field::Id as u32
             | 1 << Field::Kind as u32
             | 1 << Field::State as u32
             | 1 << Field::AgeMs as u32
@@ -82,7 +82,7 @@ impl Fields {
     ///
     /// [`UnknownField`] names the first that there is not.
     pub fn parse(names: &str) -> Result<Self, UnknownField> {
-        let mut mask = 0;
+        let mut mask = 1 << Field::Serial as u32;
         for name in names.split(',') {
             let at = NAMES.iter().position(|known| *known == name);
             mask |= 1 << at.ok_or_else(|| UnknownField { name: name.chars().take(40).collect() })?;
