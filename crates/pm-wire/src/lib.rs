@@ -12,16 +12,18 @@
 //! - [`Timestamp`]: times as text and as numbers.
 //! - [`rows`], [`time`]: the same replies, written without anything in between.
 //! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
+//! - [`filter`]: which tasks, in queries, bodies and on the command line.
 //! - [`duration`]: lengths of time as text.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
 //!
 //! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
 //! ours and ours can read its. No HTTP here, and no connection.
 //!
-//! `serde_json::Value` is the one foreign type in the public face, as the value of an attribute.
+//! `serde_json::Value` is the one foreign type in the public face: the value of an attribute, and a filter as JSON.
 
 mod body;
 pub mod duration;
+pub mod filter;
 mod id;
 mod out;
 pub mod rows;
