@@ -13,16 +13,19 @@
 //! - [`rows`], [`time`]: the same replies, written without anything in between.
 //! - [`v1_rows`]: tasks as `/v1` shows them.
 //! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
+//! - [`filter`]: which tasks, in queries, bodies and on the command line.
 //! - [`duration`]: lengths of time as text.
+//! - [`nearest`]: what was meant by a name that there is not.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
 //!
 //! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
 //! ours and ours can read its. No HTTP here, and no connection.
 //!
-//! `serde_json::Value` is the one foreign type in the public face, as the value of an attribute.
+//! `serde_json::Value` is the one foreign type in the public face: the value of an attribute, and a filter as JSON.
 
 mod body;
 pub mod duration;
+pub mod filter;
 mod id;
 mod out;
 pub mod rows;
@@ -34,5 +37,6 @@ pub mod v1_rows;
 
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};
+pub use suggest::nearest;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{CancelInfo, HistoryEntry, HistoryReply, Progress, TaskList, TaskRow, VerdictReply};

@@ -4,6 +4,7 @@
 //! is allocated per task. Field order is that of the first pm, then our additions. What JSON cannot say (an infinite
 //! number) becomes `null` and costs only itself.
 
+use std::fmt;
 use std::io::Write as _;
 
 use pm_core::{History, StatusText, TaskView, Text, ValueView};
@@ -265,21 +266,28 @@ fn write_integer(out: &mut Out, negative: bool, size: u64, numbers: Numbers) {
     }
 }
 
-/// The shortest text that reads back as the same number; very small and very large ones with an exponent.
 fn write_f64(out: &mut Out, number: f64) {
-    if !number.is_finite() {
-        out.literal(b"null");
-        return;
-    }
-    let size = number.abs();
     let mut text = Vec::with_capacity(32);
     // A vector takes every write.
-    let _ = if size != 0.0 && !(1e-6..1e21).contains(&size) {
-        write!(text, "{number:e}")
-    } else {
-        write!(text, "{number}")
-    };
+    let _ = write!(text, "{}", JsonNumber(number));
     out.short(&text);
+}
+
+/// A floating-point number as rows show it: the shortest text that reads back as the same number; very small and very
+/// large ones with an exponent; `null` for what JSON cannot say. At most 25 bytes.
+pub(crate) struct JsonNumber(pub(crate) f64);
+
+impl fmt::Display for JsonNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (number, size) = (self.0, self.0.abs());
+        if !number.is_finite() {
+            f.write_str("null")
+        } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
+            write!(f, "{number:e}")
+        } else {
+            write!(f, "{number}")
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,48 +1,69 @@
 //! What somebody may have meant who wrote a name that there is not.
 
-/// The known name nearest to `name`, if one is near enough to be meant.
-pub(crate) fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let name: Vec<char> = name.chars().take(40).flat_map(char::to_lowercase).collect();
-    let near = known.map(|known| (distance(&name, known), known)).min_by_key(|(distance, _)| *distance);
-    near.filter(|(distance, known)| *distance <= known.len().max(name.len()) / 3 + 1).map(|(_, known)| known)
+/// Characters of a word for which a similar one is looked for: the longest that is known has 12.
+const MAX_MISSPELT: usize = 24;
+
+/// The one of `known` that was most likely meant by a name that there is not; the first of several. Case does not matter.
+///
+/// ```
+/// assert_eq!(pm_wire::nearest("stauts", ["state", "status"]), Some("status"));
+/// assert_eq!(pm_wire::nearest("colour", ["state", "status"]), None);
+/// ```
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    if word.chars().nth(MAX_MISSPELT).is_some() {
+        return None;
+    }
+    let letters = |word: &str| word.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
+    let word = letters(word);
+    let near = known.into_iter().filter(|known| !known.is_empty()).map(|known| (distance(&word, &letters(known)), known));
+    near.filter(|(distance, _)| *distance <= 1 + word.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|near| near.1)
 }
 
-/// How many letters must be put in, left out, replaced or exchanged with their neighbour (optimal string alignment).
-fn distance(a: &[char], b: &str) -> usize {
-    let b: Vec<char> = b.chars().flat_map(char::to_lowercase).collect();
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        rows[i][0] = i;
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
+/// How many letters must be added, left out, replaced or swapped with their neighbour to make `b` of `a`.
+fn distance(a: &[char], b: &[char]) -> usize {
+    // Rows of the usual table: how far the letters of `a` so far are from each beginning of `b`.
+    let mut before_last = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut least = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                least = least.min(before_last[j - 1] + 1);
             }
-            rows[i][j] = least;
+            row.push(least);
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    rows[a.len()][b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn apart(a: &str, b: &str) -> usize {
+        distance(&a.chars().collect::<Vec<_>>(), &b.chars().collect::<Vec<_>>())
+    }
+
     #[test]
-    fn a_slip_of_the_pen_is_recognised_and_another_word_is_not() {
-        let known = ["state", "status", "kind", "minAge"];
-        for (name, meant) in [
-            ("stauts", Some("status")),
-            ("knd", Some("kind")),
-            ("minage", Some("minAge")),
-            ("colour", None),
-            ("", None),
+    fn distances_count_letters_added_left_out_replaced_and_swapped() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("kind", "kind", 0),
+            ("knd", "kind", 1),
+            ("kiind", "kind", 1),
+            ("kond", "kind", 1),
+            ("ikdn", "kind", 2),
+            ("stauts", "status", 1),
+            ("abc", "xyz", 3),
         ] {
-            assert_eq!(nearest(name, known.into_iter()), meant, "{name}");
+            assert_eq!(apart(a, b), expected, "{a} {b}");
+            assert_eq!(apart(b, a), expected, "{b} {a}");
         }
     }
 }
