@@ -15,7 +15,8 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     }
     let letters = |word: &str| word.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let word = letters(word);
-    let near = known.into_iter().filter(|known| !known.is_empty()).map(|known| (distance(&word, &letters(known)), known));
+    let near =
+        known.into_iter().filter(|known| !known.is_empty()).map(|known| (distance(&word, &letters(known)), known));
     near.filter(|(distance, _)| *distance <= 1 + word.len() / 4)
         .min_by_key(|(distance, _)| *distance)
         .map(|near| near.1)

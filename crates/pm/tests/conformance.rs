@@ -250,8 +250,7 @@ fn the_list_without_its_slash_redirects() {
 fn what_is_not_there_is_404() {
     let (list, server) = served();
     let _task = list.start("x");
-    for target in ["/", "/foo", "/PROCS/", "/procs/x/history/", "/procs/x/foo", "/procs/x/History", "/procs/x//history"]
-    {
+    for target in ["/foo", "/PROCS/", "/procs/x/history/", "/procs/x/foo", "/procs/x/History", "/procs/x//history"] {
         assert_eq!(get(&server, target).status, 404, "{target}");
     }
 }
@@ -363,7 +362,7 @@ fn bytes_that_are_no_text_are_no_task() {
 #[test]
 fn an_id_beyond_the_limit_is_found_by_its_whole_text() {
     let (list, server) = served();
-    let id = "é".repeat(2_000);
+    let id = "é".repeat(1_000);
     let task = list.start(&id);
     assert_eq!(delete(&server, &format!("/procs/{}", pm_wire::encode_id(&id)), "").status, 200);
     assert!(task.is_cancelled());

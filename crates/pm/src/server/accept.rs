@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -38,12 +39,15 @@ pub(super) async fn run(
         tokio::select! {
             grace = &mut stopped => break grace.unwrap_or_default(),
             // Only to forget them: how a connection ended is the client's affair.
-            Some(_) = connections.join_next() => {}
+            Some(_) = connections.join_next() => service.state.connections.store(connections.len(), Relaxed),
             Some(_) = refusals.join_next() => {}
             accepted = accept(&listeners, &mut next, not_before) => match accepted {
                 Ok(stream) => {
                     wait = BACK_OFF.0;
-                    if connections.len() < limits.connections {
+                    // Who watches is counted for itself.
+                    let busy = connections.len().saturating_sub(service.state.feed.watchers());
+                    service.state.connections.store(connections.len() + 1, Relaxed);
+                    if busy < limits.connections {
                         connections.spawn(connection::serve_tcp(stream, service.clone(), limits, stopping.clone()));
                     } else if refusals.len() < MAX_REFUSALS {
                         let words = "too many connections; close some and try it again";
@@ -61,6 +65,7 @@ pub(super) async fn run(
         }
     };
     drop(listeners);
+    service.state.feed.close();
     stop.send_replace(true);
     let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
 }

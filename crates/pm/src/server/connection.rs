@@ -24,10 +24,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::failure::Failure;
 use super::reply::{self, Body};
 use super::service::{Ends, Service};
 
 const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 64;
 /// How long the rest of what a client sends is read after the last answer, and how much of it.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
 
@@ -70,13 +72,15 @@ where
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
         pulse.set(Phase::Answering);
         let idle_again = IdleAgain(Arc::clone(&pulse));
+        let is_v1 = service.is_v1(request.uri().path());
         let begin = timeout(limits.body_timeout, service.begin(request, ends));
         async move {
             // Only the body of the request can take time, and who waits for a verdict.
             let response = match begin.await {
                 Ok(begun) => begun.finish().await,
-                Err(_) => reply::body_timed_out(),
+                Err(_) => body_timed_out().reply(is_v1),
             };
+            idle_again.0.endless.store(response.body().is_endless(), Relaxed);
             if response.headers().contains_key(header::CONNECTION) {
                 idle_again.0.linger.store(true, Relaxed);
             }
@@ -85,7 +89,7 @@ where
     });
     let mut http = http1::Builder::new();
     // The time of the head is watched here, where a client that is just idle is told apart.
-    http.header_read_timeout(None).max_buf_size(MAX_HEAD).half_close(true);
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).half_close(true);
     let mut connection = http.serve_connection(TokioIo::new(socket), answer);
     let mut watchdog = Watchdog::new(Arc::clone(&pulse), limits);
     let mut stopping = pin!(async { stop.wait_for(|&stopping| stopping).await.is_ok() });
@@ -105,6 +109,12 @@ where
         let words = "the head of the request did not come in time";
         last_words(connection.into_parts().io.into_inner(), reply::last(StatusCode::REQUEST_TIMEOUT, words)).await;
     }
+}
+
+/// 408. What is still on its way has no end, so the connection does.
+fn body_timed_out() -> Failure {
+    let words = "the body of the request did not come in time";
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "body-timed-out", words).closing()
 }
 
 /// Says why a connection is closed, if the client will hear it, and closes it.
@@ -139,6 +149,8 @@ struct Pulse {
     blocked: AtomicBool,
     /// The client may be sending still when the connection is to be closed.
     linger: AtomicBool,
+    /// The answer has no end.
+    endless: AtomicBool,
 }
 
 impl Pulse {
@@ -249,6 +261,8 @@ pub(super) struct Socket<S> {
     stream: S,
     pulse: Arc<Pulse>,
     lingering: Option<Lingering>,
+    /// Bytes that came while an answer without an end was sent.
+    unread: usize,
 }
 
 struct Lingering {
@@ -259,9 +273,30 @@ struct Lingering {
 impl<S> Socket<S> {
     pub(super) fn new(stream: S) -> Self {
         let beat = AtomicU64::new(Phase::Head as u64);
-        let pulse =
-            Pulse { opened: Instant::now(), beat, blocked: AtomicBool::new(false), linger: AtomicBool::new(false) };
-        Self { stream, pulse: Arc::new(pulse), lingering: None }
+        let flag = || AtomicBool::new(false);
+        let pulse = Pulse { opened: Instant::now(), beat, blocked: flag(), linger: flag(), endless: flag() };
+        Self { stream, pulse: Arc::new(pulse), lingering: None, unread: 0 }
+    }
+
+    /// Fails when the client has closed its end, or sends what nobody will read.
+    fn poll_still_there(&mut self, context: &mut Context<'_>) -> io::Result<()>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut block = [0; 512];
+        loop {
+            let mut buffer = ReadBuf::new(&mut block);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(())) => {
+                    self.unread += buffer.filled().len();
+                    if buffer.filled().is_empty() || self.unread > MAX_HEAD {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
+                }
+            }
+        }
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -308,6 +343,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pulse.endless.load(Relaxed) {
+            self.poll_still_there(context)?;
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

@@ -9,9 +9,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::header::{HOST, HeaderName, ORIGIN};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, StatusCode};
 
-use super::reply::{self, Body};
+use super::failure::Failure;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -28,24 +28,24 @@ impl Guard {
     }
 
     /// Passes, or says why not. `local` is our end of the connection; without one, any loopback address is ours.
-    pub(super) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>) -> Result<(), Box<Response<Body>>> {
-        let refuse = |status, words: &str| Err(Box::new(reply::error(status, words)));
+    pub(super) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>) -> Result<(), Failure> {
+        let refuse = |words: &str| Err(Failure::bad("invalid-host", words));
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next(), request.uri().authority()) {
             // RFC 9112, 3.2.2: the target's own authority counts, if it has one.
             (_, None, Some(authority)) => Some(authority.as_str()),
             (Some(host), None, None) => host.to_str().ok(),
-            (None, None, None) => return refuse(StatusCode::BAD_REQUEST, "the Host header is missing"),
-            (_, Some(_), _) => return refuse(StatusCode::BAD_REQUEST, "there is more than one Host header"),
+            (None, None, None) => return refuse("the Host header is missing"),
+            (_, Some(_), _) => return refuse("there is more than one Host header"),
         };
         let Some(host) = host.filter(|host| self.is_ours(host, local)) else {
-            return refuse(
-                StatusCode::MISDIRECTED_REQUEST,
-                "this host name is not served here; use localhost, or let the program allow the name (allow_host)",
-            );
+            let words = "this host name is not served here";
+            return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", words)
+                .hint("use localhost, or let the program allow the name (allow_host)"));
         };
         if is_cross_site(request.headers(), host) {
-            return refuse(StatusCode::FORBIDDEN, "requests made by other web sites are refused");
+            let words = "requests made by other web sites are refused";
+            return Err(Failure::new(StatusCode::FORBIDDEN, "cross-site", words));
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ mod tests {
         let local = Some("127.0.0.1".parse().unwrap());
         match Guard::default().allow("PM.example.org").check(&request, local) {
             Ok(()) => 200,
-            Err(response) => response.status().as_u16(),
+            Err(failure) => failure.status().as_u16(),
         }
     }
 

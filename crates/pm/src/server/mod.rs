@@ -8,16 +8,24 @@
 //! | `service.rs` | a request in, a response out: [`Service`], the same when nested elsewhere |
 //! | `guard.rs` | who may ask at all: the Host header, requests of foreign web pages |
 //! | `route.rs` | what is asked: the raw path, taken apart |
-//! | `procs.rs` | the answers: list, history, cancel |
-//! | `reply.rs` | how answers look: bodies, headers, errors as plain text |
+//! | `procs.rs` | the answers of the first pm: list, history, cancel |
+//! | `query.rs` | a query taken apart |
+//! | `v1/` | the answers of `/v1`, metrics, health |
+//! | `events/` | changes as they happen, for those who watch |
+//! | `failure.rs` | why a request gets nothing else, as problem JSON or as plain text |
+//! | `reply.rs` | how answers look: bodies, headers |
 
 mod accept;
 mod connection;
+mod events;
+mod failure;
 mod guard;
 mod procs;
+mod query;
 mod reply;
 mod route;
 mod service;
+mod v1;
 
 use std::error::Error;
 use std::fmt::{self, Debug};
@@ -74,6 +82,7 @@ impl Server {
             listen: Vec::new(),
             beyond_loopback: false,
             limits: Limits::default(),
+            watchers: None,
         }
     }
 
@@ -144,6 +153,7 @@ pub struct Builder {
     listen: Vec<Listen>,
     beyond_loopback: bool,
     limits: Limits,
+    watchers: Option<usize>,
 }
 
 impl Builder {
@@ -183,6 +193,13 @@ impl Builder {
     /// How many connections there may be at a time. Default 512; at least 1. One more is told so (503) and closed.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.connections = count.max(1);
+        self
+    }
+
+    /// How many clients may watch (`/v1/events`) at a time; they do not count among the connections. Default 1,000. One
+    /// more is told so (503).
+    pub fn max_watchers(mut self, count: usize) -> Self {
+        self.watchers = Some(count);
         self
     }
 
@@ -229,6 +246,10 @@ impl Builder {
         }
         let (stop, stopped) = oneshot::channel();
         let (service, limits) = (self.service, self.limits);
+        service.state.feed.keep_alive(limits.idle_timeout);
+        if let Some(count) = self.watchers {
+            service.state.feed.set_max_watchers(count);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()

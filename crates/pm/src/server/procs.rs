@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use pm_core::{Asked, CancelError, CancelRequest, ProcessList, Scan, Serial, Within};
+use pm_core::{Asked, CancelError, CancelRequest, ProcessList, Scan, Serial};
 use pm_wire::VerdictReply;
 use pm_wire::rows::{self, ListWriter};
 
+use super::failure::Failure;
 use super::reply::{self, Body};
 use super::route::Params;
-use super::service::Begun;
+use super::service::{Begun, Caller, State};
 
 /// How much of a list is written at a time. What fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
@@ -77,20 +78,20 @@ impl fmt::Debug for ListBody {
 }
 
 /// What a task did so far.
-pub(super) fn history(list: &ProcessList, id: &str, serial: Option<Serial>) -> Response<Body> {
+pub(super) fn history(list: &ProcessList, id: &str, serial: Option<Serial>) -> Result<Response<Body>, Failure> {
     let found = list.find(id);
     let serial = match (serial, &found[..]) {
         (Some(serial), found) if found.contains(&serial) => serial,
         (None, &[serial]) => serial,
-        (None, several @ [_, _, ..]) => return ambiguous(several),
+        (None, several @ [_, _, ..]) => return Err(ambiguous(several, ADD_SERIAL)),
         (Some(_), _) | (None, []) => match find_ended(list, id, serial) {
             Some(ended) => ended,
-            None => return no_such_task(serial),
+            None => return Err(no_such_task(serial)),
         },
     };
     // It may have ended meanwhile, and is kept for a while.
-    let Some(history) = list.history(serial) else { return no_such_task(None) };
-    reply::json(rows::history(&history))
+    let history = list.history(serial).ok_or_else(|| no_such_task(None))?;
+    Ok(reply::json(rows::history(&history)))
 }
 
 /// The newest of the tasks that ended and bear this id, or the one with this serial.
@@ -99,9 +100,10 @@ fn find_ended(list: &ProcessList, id: &str, serial: Option<Serial>) -> Option<Se
     ended.iter().rev().map(|task| task.serial()).find(|found| serial.is_none_or(|serial| serial == *found))
 }
 
-/// Asks a task to stop; `by` is who asks.
-pub(super) fn cancel(list: &ProcessList, id: &str, params: &Params, reason: &str, by: &str) -> Begun {
-    let mut request = CancelRequest::new(reason).by(by);
+/// Asks a task to stop.
+pub(super) fn cancel(state: &State, id: &str, params: &Params, reason: &str, caller: &Caller) -> Begun {
+    let list = &state.list;
+    let mut request = CancelRequest::new(reason).by(&caller.peer);
     if let Some(age) = params.min_age {
         request = request.least_age(age);
     }
@@ -114,55 +116,52 @@ pub(super) fn cancel(list: &ProcessList, id: &str, params: &Params, reason: &str
         None => list.request_cancel(id, &request),
     };
     let response = match (result, params.wait) {
-        (Ok(asked), Some(wait)) => return Begun::Waits(Waits::new(asked, wait)),
+        (Ok(asked), Some(wait)) => return Begun::Waits(Box::pin(verdict(asked, wait))),
         (Ok(_), None) => reply::done(),
-        (Err(CancelError::Ambiguous { serials, .. }), _) => ambiguous(&serials),
-        (Err(error @ CancelError::NotCancellable { .. }), _) => reply::error(StatusCode::FORBIDDEN, &error.to_string()),
-        (Err(error @ (CancelError::TooYoung { .. } | CancelError::OtherStatus { .. })), _) => {
-            reply::error(StatusCode::PRECONDITION_FAILED, &error.to_string())
-        }
-        (Err(_), _) => no_such_task(params.serial),
+        (Err(CancelError::NotFound), _) => no_such_task(params.serial).reply(false),
+        (Err(error), _) => refused(&error, ADD_SERIAL).reply(false),
     };
     Begun::Done(Box::new(response))
 }
 
-/// Somebody who waits for what comes of a cancel.
-pub(super) struct Waits {
-    serial: Serial,
-    below: u64,
-    within: Within,
+async fn verdict(asked: Asked, wait: Duration) -> Response<Body> {
+    let (serial, below) = (asked.serial(), asked.below());
+    let verdict = asked.within(wait).await;
+    match serde_json::to_vec(&VerdictReply::new(&verdict, serial, below)) {
+        Ok(json) => reply::json(json),
+        Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
 }
 
-impl Waits {
-    fn new(asked: Asked, wait: Duration) -> Self {
-        Self { serial: asked.serial(), below: asked.below(), within: asked.within(wait) }
-    }
+/// How the old routes say which of several tasks is meant.
+const ADD_SERIAL: &str = "add ?serial=N to say which one";
 
-    pub(super) async fn reply(self) -> Response<Body> {
-        let verdict = self.within.await;
-        let reply = VerdictReply::new(&verdict, self.serial, self.below);
-        match serde_json::to_vec(&reply) {
-            Ok(json) => reply::json(json),
-            Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+/// Why a cancel did nothing.
+pub(super) fn refused(error: &CancelError, how_to_name: &str) -> Failure {
+    let (status, code) = match error {
+        CancelError::Ambiguous { serials, .. } => return ambiguous(serials, how_to_name),
+        CancelError::NotCancellable { .. } => (StatusCode::FORBIDDEN, "not-cancellable"),
+        CancelError::TooYoung { .. } | CancelError::OtherStatus { .. } => {
+            (StatusCode::PRECONDITION_FAILED, "precondition-failed")
         }
-    }
+        _ => return no_such_task(None),
+    };
+    Failure::new(status, code, error.to_string())
 }
 
-pub(super) fn no_such_task(serial: Option<Serial>) -> Response<Body> {
-    match serial {
-        Some(serial) => reply::not_found(&format!("no live task has this id and the serial {serial}")),
-        None => reply::not_found("no live task has this id"),
-    }
+pub(super) fn no_such_task(serial: Option<Serial>) -> Failure {
+    let words = match serial {
+        Some(serial) => format!("no live task has this id and the serial {serial}"),
+        None => "no live task has this id".to_owned(),
+    };
+    Failure::not_found("task-not-found", words)
 }
 
-fn ambiguous(serials: &[Serial]) -> Response<Body> {
+/// 409: several tasks bear the id.
+pub(super) fn ambiguous(serials: &[Serial], how_to_name: &str) -> Failure {
     const SHOWN: usize = 20;
     let shown: Vec<String> = serials.iter().take(SHOWN).map(Serial::to_string).collect();
     let more = if serials.len() > SHOWN { ", ..." } else { "" };
-    let words = format!(
-        "{} live tasks have this id; add ?serial=N to say which one: {}{more}",
-        serials.len(),
-        shown.join(", ")
-    );
-    reply::error(StatusCode::CONFLICT, &words)
+    let words = format!("{} live tasks have this id; {how_to_name}: {}{more}", serials.len(), shown.join(", "));
+    Failure::new(StatusCode::CONFLICT, "ambiguous-id", words).with("serials", shown)
 }

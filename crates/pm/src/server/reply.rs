@@ -5,16 +5,18 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::events::EventStream;
 use super::procs::ListBody;
 
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const JSON: &str = "application/json";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The body of an answer: complete, or a list that is written while it is sent.
 ///
@@ -26,17 +28,29 @@ pub struct Body(Kind);
 enum Kind {
     Whole(Bytes),
     List(Box<ListBody>),
+    Events(Box<EventStream>),
+}
+
+impl Body {
+    /// Whether it goes on for as long as its reader wants.
+    pub(super) fn is_endless(&self) -> bool {
+        matches!(self.0, Kind::Events(_))
+    }
 }
 
 impl http_body::Body for Body {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let part = match &mut self.0 {
             Kind::Whole(bytes) if bytes.is_empty() => None,
             Kind::Whole(bytes) => Some(std::mem::take(bytes)),
             Kind::List(list) => list.next_part(),
+            Kind::Events(events) => ready!(events.poll_next(context)),
         };
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
@@ -45,13 +59,14 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::List(list) => list.is_complete(),
+            Kind::Events(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::List(_) => SizeHint::default(),
+            Kind::List(_) | Kind::Events(_) => SizeHint::default(),
         }
     }
 }
@@ -70,12 +85,30 @@ fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) 
 
 /// 200 with a JSON text.
 pub(super) fn json(text: Vec<u8>) -> Response<Body> {
-    response(StatusCode::OK, Some("application/json"), Kind::Whole(text.into()))
+    response(StatusCode::OK, Some(JSON), Kind::Whole(text.into()))
+}
+
+/// A whole text of some type.
+pub(super) fn whole(status: StatusCode, content_type: &'static str, text: Bytes) -> Response<Body> {
+    response(status, Some(content_type), Kind::Whole(text))
+}
+
+/// A value as JSON.
+pub(super) fn serialized(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
+    whole(status, JSON, value.to_string().into())
 }
 
 /// 200 with a list that may be too long to be held.
 pub(super) fn list(body: ListBody) -> Response<Body> {
-    response(StatusCode::OK, Some("application/json"), Kind::List(Box::new(body)))
+    response(StatusCode::OK, Some(JSON), Kind::List(Box::new(body)))
+}
+
+/// 200 with what happens, until the reader goes away.
+pub(super) fn events(events: EventStream, content_type: &'static str) -> Response<Body> {
+    let mut response = response(StatusCode::OK, Some(content_type), Kind::Events(Box::new(events)));
+    // Proxies that gather answers before they hand them on would hold events back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 /// 200 with nothing to say.
@@ -84,9 +117,11 @@ pub(super) fn done() -> Response<Body> {
 }
 
 /// 200 that tells the methods.
-pub(super) fn methods(allow: &'static str) -> Response<Body> {
+pub(super) fn methods(allow: &str) -> Response<Body> {
     let mut response = done();
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
     response
 }
 
@@ -99,39 +134,12 @@ fn error_text(status: StatusCode, words: &str) -> String {
     format!("{}\n{words}\n", status.canonical_reason().unwrap_or_default())
 }
 
-/// 405, and what would be allowed.
-pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, &format!("this path allows {allow}"));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-/// 301 to another path of ours. A path that no header can hold is not found.
-pub(super) fn moved(to: &str) -> Response<Body> {
-    let Ok(location) = HeaderValue::try_from(to) else { return not_found("nothing is served at this path") };
+/// 301 to another path of ours; none if no header can hold it.
+pub(super) fn moved(to: &str) -> Option<Response<Body>> {
+    let location = HeaderValue::try_from(to).ok()?;
     let mut response = error(StatusCode::MOVED_PERMANENTLY, "the list is there");
     response.headers_mut().insert(LOCATION, location);
-    response
-}
-
-/// 404.
-pub(super) fn not_found(words: &str) -> Response<Body> {
-    error(StatusCode::NOT_FOUND, words)
-}
-
-/// 408. What is still on its way has no end, so the connection does.
-pub(super) fn body_timed_out() -> Response<Body> {
-    closing(error(StatusCode::REQUEST_TIMEOUT, "the body of the request did not come in time"))
-}
-
-/// 413, for the same reason at the end of its connection.
-pub(super) fn body_too_large(limit: usize) -> Response<Body> {
-    closing(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body may have {limit} bytes at most")))
-}
-
-fn closing(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+    Some(response)
 }
 
 /// An error as the bytes of a whole response, for a connection that gets no other and is closed after it.

@@ -1,12 +1,94 @@
-//! What is asked: the path as it came, taken apart before any decoding or cleaning.
+//! What is asked: the path as it came, taken apart before any decoding or cleaning; and the table of all operations.
 //!
 //! An id is one segment. Decoding the path first, as the first pm did, would take an id's own slash for a separator;
 //! cleaning it would lose the ids `.`, `..` and the empty one.
 
-use pm_core::Serial;
 use std::time::Duration;
 
+use http::StatusCode;
+use pm_core::Serial;
+
 use pm_wire::{DecodeIdError, VerdictReply, decode_id, duration};
+
+use super::failure::Failure;
+
+/// What a caller must be allowed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Nothing: it tells nothing of tasks.
+    Nothing,
+    Read,
+    Cancel,
+}
+
+/// What can be done outside of `/procs/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Tasks,
+    Task,
+    History,
+    CancelTask,
+    CancelMany,
+    Tree,
+    Ended,
+    Kinds,
+    Events,
+    Audit,
+    Info,
+    Metrics,
+    Health,
+    OpenApi,
+    Home,
+}
+
+/// One way to ask; `{ref}` in the path is one segment that names a task.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Operation {
+    pub(super) method: &'static str,
+    pub(super) path: &'static str,
+    pub(super) need: Need,
+    pub(super) op: Op,
+}
+
+const fn operation(method: &'static str, path: &'static str, need: Need, op: Op) -> Operation {
+    Operation { method, path, need, op }
+}
+
+/// All there is outside of `/procs/`. The description of the API is held against it by a test.
+pub(super) const OPERATIONS: [Operation; 15] = [
+    operation("GET", "/v1/tasks", Need::Read, Op::Tasks),
+    operation("GET", "/v1/tasks/{ref}", Need::Read, Op::Task),
+    operation("GET", "/v1/tasks/{ref}/history", Need::Read, Op::History),
+    operation("POST", "/v1/tasks/{ref}/cancel", Need::Cancel, Op::CancelTask),
+    operation("POST", "/v1/cancel", Need::Cancel, Op::CancelMany),
+    operation("GET", "/v1/tree", Need::Read, Op::Tree),
+    operation("GET", "/v1/ended", Need::Read, Op::Ended),
+    operation("GET", "/v1/kinds", Need::Read, Op::Kinds),
+    operation("GET", "/v1/events", Need::Read, Op::Events),
+    operation("GET", "/v1/audit", Need::Read, Op::Audit),
+    operation("GET", "/v1/info", Need::Read, Op::Info),
+    operation("GET", "/metrics", Need::Read, Op::Metrics),
+    operation("GET", "/healthz", Need::Nothing, Op::Health),
+    operation("GET", "/openapi.json", Need::Nothing, Op::OpenApi),
+    operation("GET", "/", Need::Nothing, Op::Home),
+];
+
+/// The operations at a path, all methods, and the segment that names a task.
+fn operations(path: &str) -> Option<(&'static Operation, Option<&str>)> {
+    OPERATIONS.iter().find_map(|operation| {
+        let Some((before, after)) = operation.path.split_once("{ref}") else {
+            return (operation.path == path).then_some((operation, None));
+        };
+        let segment = path.strip_prefix(before)?.strip_suffix(after)?;
+        (!segment.contains('/')).then_some((operation, Some(segment)))
+    })
+}
+
+/// Whether errors at this path are told as problem JSON.
+pub(super) fn is_v1(path: &str) -> bool {
+    let path = path.trim_start_matches('/');
+    path != "procs" && !path.starts_with("procs/")
+}
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Route {
@@ -20,6 +102,8 @@ pub(super) enum Route {
     Moved(String),
     /// No task can have an id that is no text.
     NoSuchId,
+    /// What is not of the first pm, and the raw segment that names a task.
+    Ours(&'static Operation, Option<String>),
     Nothing,
 }
 
@@ -31,7 +115,10 @@ pub(super) fn route(path: &str) -> Result<Route, DecodeIdError> {
         return Ok(match path.starts_with('/') && is_ours {
             true if meant == "procs" => Route::Moved("/procs/".to_owned()),
             true => Route::Moved(format!("/{meant}")),
-            false => Route::Nothing,
+            false => match operations(path) {
+                Some((operation, segment)) => Route::Ours(operation, segment.map(str::to_owned)),
+                None => Route::Nothing,
+            },
         });
     };
     if below.is_empty() {
@@ -48,6 +135,34 @@ pub(super) fn route(path: &str) -> Result<Route, DecodeIdError> {
         Err(DecodeIdError::NotUtf8) => Ok(Route::NoSuchId),
         Err(error) => Err(error),
     }
+}
+
+/// A task as a path names it: only digits are a serial, `id:` and any other text is an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ref {
+    Serial(Serial),
+    Id(String),
+}
+
+impl Ref {
+    /// Reads a raw segment.
+    pub(super) fn read(segment: &str) -> Result<Self, Failure> {
+        let text = match decode_id(segment.as_bytes()) {
+            Ok(text) => text,
+            Err(DecodeIdError::NotUtf8) => return Err(no_such_task("no task has an id that is not UTF-8")),
+            Err(error) => return Err(Failure::bad("invalid-path", error.to_string()).hint("write % as %25")),
+        };
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            let serial = text.parse().map_err(|_| no_such_task("no task has this serial"))?;
+            return Ok(Self::Serial(serial));
+        }
+        Ok(Self::Id(text.strip_prefix("id:").map(str::to_owned).unwrap_or(text)))
+    }
+}
+
+/// 404 for a task.
+pub(super) fn no_such_task(words: &str) -> Failure {
+    Failure::not_found("task-not-found", words)
 }
 
 /// Below the time after which an idle connection ends.
@@ -67,8 +182,13 @@ pub(super) struct Params {
 }
 
 impl Params {
-    /// Reads a query. `Err` says what is wrong with it.
-    pub(super) fn read(query: Option<&str>) -> Result<Self, String> {
+    /// Reads a query.
+    pub(super) fn read(query: Option<&str>) -> Result<Self, Failure> {
+        Self::read_words(query).map_err(|words| Failure::new(StatusCode::BAD_REQUEST, "invalid-parameter", words))
+    }
+
+    /// The same; `Err` says what is wrong with it.
+    fn read_words(query: Option<&str>) -> Result<Self, String> {
         let mut params = Self::default();
         for pair in query.unwrap_or_default().split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -131,7 +251,7 @@ mod tests {
     fn what_is_not_served_is_not_guessed() {
         for path in [
             "",
-            "/",
+            "//",
             "*",
             "procs",
             "procs/",
@@ -164,8 +284,45 @@ mod tests {
     }
 
     #[test]
+    fn each_operation_is_found_at_its_path_and_nowhere_else() {
+        for operation in &OPERATIONS {
+            let path = operation.path.replace("{ref}", "a%2Fb");
+            let segment = operation.path.contains("{ref}").then(|| "a%2Fb".to_owned());
+            assert_eq!(route(&path), Ok(Route::Ours(operation, segment)));
+            for near in [format!("{path}/"), format!("{path}x"), format!("/x{path}"), path.to_uppercase()] {
+                if near == path {
+                    continue;
+                }
+                let found = route(&near);
+                let is_other = !matches!(&found, Ok(Route::Ours(found, _)) if *found == operation);
+                assert!(is_other || operation.path.ends_with("{ref}"), "{near}: {found:?}");
+            }
+        }
+        assert_eq!(route("/v1/tasks/a/b/history"), Ok(Route::Nothing));
+    }
+
+    #[test]
+    fn a_task_is_named_by_serial_or_id() {
+        let serial = |number| Ref::Serial(Serial::from_u64(number).unwrap());
+        for (segment, meant) in [
+            ("12", serial(12)),
+            ("id:12", Ref::Id("12".to_owned())),
+            ("id%3A12", Ref::Id("12".to_owned())),
+            ("id:id:x", Ref::Id("id:x".to_owned())),
+            ("a%2Fb", Ref::Id("a/b".to_owned())),
+            ("", Ref::Id(String::new())),
+            ("-1", Ref::Id("-1".to_owned())),
+        ] {
+            assert_eq!(Ref::read(segment).unwrap(), meant, "{segment}");
+        }
+        for (segment, status) in [("0", 404), ("99999999999999999999", 404), ("%FF", 404), ("50%", 400)] {
+            assert_eq!(Ref::read(segment).unwrap_err().status(), status, "{segment}");
+        }
+    }
+
+    #[test]
     fn a_serial_is_a_number_above_zero() {
-        let serial = |query: Option<&str>| Params::read(query).map(|params| params.serial);
+        let serial = |query: Option<&str>| Params::read_words(query).map(|params| params.serial);
         assert_eq!(serial(None), Ok(None));
         assert_eq!(serial(Some("a=1&serialx=2&b")), Ok(None));
         assert_eq!(serial(Some("a=1&serial=12")), Ok(Serial::from_u64(12)));
@@ -177,14 +334,14 @@ mod tests {
 
     #[test]
     fn a_cancel_may_say_what_it_expects_and_how_long_it_waits() {
-        let params = Params::read(Some("wait=1.5s&minAge=2m&status=reading%20block+7&x=y")).unwrap();
+        let params = Params::read_words(Some("wait=1.5s&minAge=2m&status=reading%20block+7&x=y")).unwrap();
         assert_eq!(params.wait, Some(Duration::from_millis(1_500)));
         assert_eq!(params.min_age, Some(Duration::from_secs(120)));
         assert_eq!(params.status.as_deref(), Some("reading block 7"));
         for (bad, words) in
             [("wait=26s", "25.0 s is the longest"), ("wait=", "wait: write it as"), ("status=%", "status")]
         {
-            let error = Params::read(Some(bad)).unwrap_err();
+            let error = Params::read_words(Some(bad)).unwrap_err();
             assert!(error.contains(words), "{bad}: {error}");
         }
     }

@@ -3,19 +3,29 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Buf;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use pm_core::ProcessList;
 use pm_wire::CancelBody;
 
+use super::events::Feed;
+use super::failure::Failure;
 use super::guard::Guard;
 use super::procs;
 use super::reply::{self, Body};
-use super::route::{Params, Route, route};
+use super::route::{self, Operation, Params, Ref, Route, route};
+use super::v1::{self, Idempotency};
+
+/// The longest path and query, in bytes.
+const MAX_TARGET: usize = 8 << 10;
 
 /// The list as a service to nest in a server of your own; see [`Service`].
 ///
@@ -45,7 +55,7 @@ pub fn service(list: &ProcessList) -> Service {
 /// from another web site.
 #[derive(Clone)]
 pub struct Service {
-    list: ProcessList,
+    pub(super) state: Arc<State>,
     guard: Guard,
     prefix: String,
     max_body: usize,
@@ -53,11 +63,11 @@ pub struct Service {
 
 impl Service {
     pub(super) fn new(list: &ProcessList) -> Self {
-        Self { list: list.clone(), guard: Guard::default(), prefix: String::new(), max_body: 64 << 10 }
+        Self { state: State::new(list), guard: Guard::default(), prefix: String::new(), max_body: 64 << 10 }
     }
 
     pub(super) fn with_list(self, list: &ProcessList) -> Self {
-        Self { list: list.clone(), ..self }
+        Self { state: State::new(list), ..self }
     }
 
     /// Answers requests for this host name too; see [`Builder::allow_host`](super::Builder::allow_host).
@@ -85,67 +95,157 @@ impl Service {
     where
         B: http_body::Body,
     {
-        let decided = self.decide(&request, ends.local);
-        let body = request.into_body();
+        let is_v1 = self.is_v1(request.uri().path());
+        let wants = Wants::of(request.headers());
+        let decided = self.decide(&request, ends);
+        let (parts, body) = request.into_parts();
         let max_body = self.max_body;
-        let list = self.list.clone();
+        let state = Arc::clone(&self.state);
         async move {
-            let (id, params) = match decided {
-                Decided::Answer(response) => return Begun::Done(response),
-                Decided::Cancel(id, params) => (id, params),
+            let result = match decided {
+                Ok(Decided::Answer(response)) => return Begun::Done(response),
+                Ok(Decided::Procs(id, params, caller)) => match read(body, max_body).await {
+                    Ok(bytes) => {
+                        let reason = CancelBody::from_lenient(&bytes).message;
+                        return procs::cancel(&state, &id, &params, &reason, &caller);
+                    }
+                    Err(failure) => Err(failure),
+                },
+                Ok(Decided::Ours(asked)) => match asked.operation.method {
+                    "POST" => match read(body, max_body).await {
+                        Ok(bytes) => v1::change(&state, asked, &parts.headers, &bytes),
+                        Err(failure) => Err(failure),
+                    },
+                    _ => v1::look(&state, asked, &wants).map(|response| Begun::Done(Box::new(response))),
+                },
+                Err(failure) => Err(failure),
             };
-            let refused = match read(body, max_body).await {
-                Ok(bytes) => {
-                    let by = ends.peer.map(|peer| peer.to_string()).unwrap_or_default();
-                    return procs::cancel(&list, &id, &params, &CancelBody::from_lenient(&bytes).message, &by);
-                }
-                Err(NoBody::TooLarge) => reply::body_too_large(max_body),
-                Err(NoBody::Broken) => reply::error(StatusCode::BAD_REQUEST, "the body of the request broke off"),
-            };
-            Begun::Done(Box::new(refused))
+            result.unwrap_or_else(|failure| Begun::Done(Box::new(failure.reply(is_v1))))
         }
     }
 
-    fn decide<B>(&self, request: &Request<B>, local: Option<IpAddr>) -> Decided {
-        let answer = |response| Decided::Answer(Box::new(response));
-        if let Err(refusal) = self.guard.check(request, local) {
-            return Decided::Answer(refusal);
+    /// The path below the prefix under which we are mounted.
+    fn below<'p>(&self, path: &'p str) -> Option<&'p str> {
+        path.strip_prefix(&self.prefix)
+    }
+
+    /// Whether errors at a path are told as problem JSON.
+    pub(super) fn is_v1(&self, path: &str) -> bool {
+        self.below(path).is_none_or(route::is_v1)
+    }
+
+    fn decide<B>(&self, request: &Request<B>, ends: Ends) -> Result<Decided, Failure> {
+        let answer = |response| Ok(Decided::Answer(Box::new(response)));
+        self.guard.check(request, ends.local)?;
+        if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
+            let words = format!("the path and query have {MAX_TARGET} bytes at most");
+            return Err(Failure::new(StatusCode::URI_TOO_LONG, "target-too-long", words));
         }
-        let Some(path) = request.uri().path().strip_prefix(&self.prefix) else {
-            return answer(nothing_here(&self.prefix));
-        };
+        let caller = Caller::of(ends);
+        let nothing = || nothing_here(&self.prefix);
+        let path = self.below(request.uri().path()).ok_or_else(nothing)?;
         let (method, query) = (request.method(), request.uri().query());
-        let route = match route(path) {
-            Ok(route) => route,
-            Err(error) => return answer(reply::error(StatusCode::BAD_REQUEST, &format!("{error}; write % as %25"))),
-        };
-        let params = match Params::read(query) {
-            Ok(params) => params,
-            Err(wrong) => return answer(reply::error(StatusCode::BAD_REQUEST, &wrong)),
-        };
+        let list = &self.state.list;
+        let route =
+            route(path).map_err(|error| Failure::bad("invalid-path", error.to_string()).hint("write % as %25"))?;
+        if let Route::Ours(operation, segment) = route {
+            let allow = format!("{}, OPTIONS", operation.method);
+            return match method.as_str() {
+                "OPTIONS" => answer(reply::methods(&allow)),
+                method if method == operation.method => {
+                    let task = segment.as_deref().map(Ref::read).transpose()?;
+                    Ok(Decided::Ours(Asked { operation, task, query: query.map(str::to_owned), caller }))
+                }
+                _ => Err(method_not_allowed(&allow)),
+            };
+        }
+        let params = Params::read(query)?;
         let serial = params.serial;
-        answer(match (route, method) {
-            (Route::List, &Method::GET) => procs::list(&self.list),
-            (Route::List, _) => reply::method_not_allowed("GET"),
-            (Route::History(id), &Method::GET) => procs::history(&self.list, &id, serial),
-            (Route::History(_), _) => reply::method_not_allowed("GET"),
-            (Route::Task(id), &Method::DELETE) => return Decided::Cancel(id, params),
-            (Route::Task(_) | Route::NoSuchId, &Method::OPTIONS) => reply::methods("DELETE, OPTIONS"),
-            (Route::Task(_), _) => reply::method_not_allowed("DELETE, OPTIONS"),
-            (Route::NoSuchId, _) => procs::no_such_task(None),
+        match (route, method) {
+            (Route::List, &Method::GET) => answer(procs::list(list)),
+            (Route::List, _) => Err(method_not_allowed("GET")),
+            (Route::History(id), &Method::GET) => procs::history(list, &id, serial).and_then(answer),
+            (Route::History(_), _) => Err(method_not_allowed("GET")),
+            (Route::Task(id), &Method::DELETE) => Ok(Decided::Procs(id, params, caller)),
+            (Route::Task(_) | Route::NoSuchId, &Method::OPTIONS) => answer(reply::methods("DELETE, OPTIONS")),
+            (Route::Task(_), _) => Err(method_not_allowed("DELETE, OPTIONS")),
+            (Route::NoSuchId, _) => Err(procs::no_such_task(None)),
             (Route::Moved(to), _) => {
                 let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-                reply::moved(&format!("{}{to}{query}", self.prefix))
+                reply::moved(&format!("{}{to}{query}", self.prefix)).map_or_else(|| Err(nothing()), answer)
             }
-            (Route::Nothing, _) => nothing_here(&self.prefix),
+            (Route::Nothing | Route::Ours(..), _) => Err(nothing()),
+        }
+    }
+}
+
+/// What all requests share.
+pub(super) struct State {
+    pub(super) list: ProcessList,
+    pub(super) feed: Feed,
+    pub(super) keys: Idempotency,
+    /// Tells this list, since it was served first, from all others.
+    pub(super) boot: String,
+    pub(super) since: Instant,
+    /// Connections that are open on listeners of our own.
+    pub(super) connections: AtomicUsize,
+}
+
+impl State {
+    fn new(list: &ProcessList) -> Arc<Self> {
+        let boot = format!("{:012x}", RandomState::new().hash_one(list.now().unix_nanos()) >> 16);
+        Arc::new(Self {
+            list: list.clone(),
+            feed: Feed::new(list, &boot),
+            keys: Idempotency::default(),
+            boot,
+            since: Instant::now(),
+            connections: AtomicUsize::new(0),
         })
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    /// The other end of the connection, as it is shown.
+    pub(super) peer: String,
+}
+
+impl Caller {
+    fn of(ends: Ends) -> Self {
+        Self { peer: ends.peer.map(|peer| peer.to_string()).unwrap_or_default() }
+    }
+}
+
+/// A request for one of our operations.
+pub(super) struct Asked {
+    pub(super) operation: &'static Operation,
+    pub(super) task: Option<Ref>,
+    pub(super) query: Option<String>,
+    pub(super) caller: Caller,
+}
+
+/// How an answer is wanted.
+pub(super) struct Wants {
+    /// The Accept header.
+    pub(super) accept: String,
+    /// Last-Event-ID.
+    pub(super) last_event: Option<String>,
+}
+
+impl Wants {
+    fn of(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Self { accept: text("accept").unwrap_or_default(), last_event: text("last-event-id") }
     }
 }
 
 enum Decided {
     Answer(Box<Response<Body>>),
-    /// Once its body was read: the id, and what was said of it.
-    Cancel(String, Params),
+    /// A cancel of the first pm, once its body was read: the id, and what was said of it.
+    Procs(String, Params, Caller),
+    Ours(Asked),
 }
 
 /// Both ends of a connection, as far as they are known.
@@ -158,8 +258,8 @@ pub(super) struct Ends {
 /// A request that was read.
 pub(super) enum Begun {
     Done(Box<Response<Body>>),
-    /// A cancel, and somebody who waits for what comes of it.
-    Waits(procs::Waits),
+    /// Somebody waits for what comes of a cancel.
+    Waits(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
 impl Begun {
@@ -167,35 +267,38 @@ impl Begun {
     pub(super) async fn finish(self) -> Response<Body> {
         match self {
             Self::Done(response) => *response,
-            Self::Waits(waits) => waits.reply().await,
+            Self::Waits(reply) => reply.await,
         }
     }
 }
 
-fn nothing_here(prefix: &str) -> Response<Body> {
-    reply::not_found(&format!(
-        "nothing is served at this path; the list is at {prefix}/procs/, and a slash within an id is written %2F"
-    ))
+fn nothing_here(prefix: &str) -> Failure {
+    Failure::not_found("not-found", "nothing is served at this path")
+        .hint(format!("the list is at {prefix}/v1/tasks and {prefix}/procs/, and a slash within an id is written %2F"))
 }
 
-enum NoBody {
-    TooLarge,
-    Broken,
+fn method_not_allowed(allow: &str) -> Failure {
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", format!("this path allows {allow}")).allow(allow)
 }
 
 /// The whole body, if it is small enough. One that tells beforehand that it is not, is not read at all.
-async fn read<B: http_body::Body>(body: B, limit: usize) -> Result<Vec<u8>, NoBody> {
+async fn read<B: http_body::Body>(body: B, limit: usize) -> Result<Vec<u8>, Failure> {
+    let too_large = || {
+        let words = format!("the body may have {limit} bytes at most");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", words).closing()
+    };
     if body.size_hint().lower() > limit as u64 {
-        return Err(NoBody::TooLarge);
+        return Err(too_large());
     }
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        let Ok(mut data) = frame.map_err(|_| NoBody::Broken)?.into_data() else { continue };
+        let broken = |_| Failure::bad("body-broken", "the body of the request broke off");
+        let Ok(mut data) = frame.map_err(broken)?.into_data() else { continue };
         while data.has_remaining() {
             let chunk = data.chunk();
             if bytes.len() + chunk.len() > limit {
-                return Err(NoBody::TooLarge);
+                return Err(too_large());
             }
             bytes.extend_from_slice(chunk);
             let length = chunk.len();

@@ -1,0 +1,120 @@
+//! Why a request gets nothing else: said as problem JSON (RFC 9457), or as plain text on the routes of the first pm.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use serde_json::{Map, Value};
+
+use super::reply::{self, Body};
+
+/// A refusal, in words for people and with a code for programs.
+#[derive(Clone, Debug)]
+pub(super) struct Failure(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    hint: Option<String>,
+    /// Members that only some codes have.
+    more: Map<String, Value>,
+    allow: Option<String>,
+    /// Seconds.
+    retry_after: Option<u64>,
+    /// What is still on its way has no end, so the connection does.
+    closes: bool,
+}
+
+impl Failure {
+    /// `code` is stable: programs match on it.
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let (hint, more, allow, retry_after, closes) = (None, Map::new(), None, None, false);
+        Self(Box::new(Parts { status, code, detail, hint, more, allow, retry_after, closes }))
+    }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.0.status
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    pub(super) fn bad(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// What to do.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.more.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn allow(mut self, methods: impl Into<String>) -> Self {
+        self.0.allow = Some(methods.into());
+        self
+    }
+
+    pub(super) fn retry_after(mut self, seconds: u64) -> Self {
+        self.0.retry_after = Some(seconds);
+        self.with("retryAfterMs", seconds.saturating_mul(1000))
+    }
+
+    pub(super) fn closing(mut self) -> Self {
+        self.0.closes = true;
+        self
+    }
+
+    /// The answer to a request for this path.
+    pub(super) fn reply(self, is_v1: bool) -> Response<Body> {
+        let mut response = if is_v1 { self.problem() } else { reply::error(self.0.status, &self.line()) };
+        let headers = response.headers_mut();
+        if let Some(allow) = self.0.allow.as_deref().and_then(|allow| HeaderValue::from_str(allow).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        if let Some(seconds) = self.0.retry_after {
+            headers.insert(RETRY_AFTER, seconds.into());
+        }
+        if self.0.status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if self.0.closes {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn line(&self) -> String {
+        match &self.0.hint {
+            Some(hint) => format!("{}; {hint}", self.0.detail),
+            None => self.0.detail.clone(),
+        }
+    }
+
+    fn problem(&self) -> Response<Body> {
+        let mut members = Map::new();
+        let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+        put("type", format!("urn:pm:problem:{}", self.0.code).into());
+        put("title", self.0.status.canonical_reason().unwrap_or_default().into());
+        put("status", self.0.status.as_u16().into());
+        put("detail", self.0.detail.clone().into());
+        put("code", self.0.code.into());
+        if let Some(hint) = &self.0.hint {
+            put("hint", hint.clone().into());
+        }
+        members.extend(self.0.more.clone());
+        let text = Bytes::from(Value::Object(members).to_string());
+        reply::whole(self.0.status, "application/problem+json", text)
+    }
+}

@@ -1,0 +1,351 @@
+//! Asking tasks to stop: one, or all that match a filter; and what came of it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use pm_core::{Asked as Cancelling, CancelError, CancelRequest, Serial, Verdict, Within};
+use pm_wire::filter::Filter;
+use pm_wire::{VerdictReply, duration};
+use serde_json::{Map, Value, json};
+
+use super::idempotency::{Seen, Ticket};
+use super::tasks::{NAME_SERIAL, find};
+use crate::server::failure::Failure;
+use crate::server::procs::refused;
+use crate::server::query::invalid_filter;
+use crate::server::reply::{self, Body};
+use crate::server::route::{Op, Ref, no_such_task};
+use crate::server::service::{Asked, Begun, Caller, State};
+
+/// Victims of one request, unless it says otherwise; and the most it may say.
+const MAX_VICTIMS: (u64, u64) = (100, 10_000);
+
+/// Begins what is asked; it has been recorded when this returns.
+pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body: &[u8]) -> Result<Begun, Failure> {
+    let ticket = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) => {
+            let key = key.to_str().unwrap_or_default();
+            let request = format!("{}{:?}", asked.operation.path, asked.task);
+            match state.keys.look(&asked.caller.peer, key, (&request, body), Instant::now())? {
+                Seen::Before(status, body) => {
+                    return Ok(Begun::Done(Box::new(reply::whole(status, reply::JSON, body))));
+                }
+                Seen::First(ticket) => Some(Kept { state: Arc::clone(state), ticket: Some(ticket) }),
+            }
+        }
+    };
+    let work = match (asked.operation.op, &asked.task) {
+        (Op::CancelTask, Some(task)) => one(state, task, &asked.caller, body)?,
+        _ => many(state, &asked.caller, body)?,
+    };
+    Ok(match work {
+        Work::Done(status, value) => Begun::Done(Box::new(finish(ticket, status, &value))),
+        Work::Waits(waits) => Begun::Waits(Box::pin(async move {
+            let (status, value) = waits.await;
+            finish(ticket, status, &value)
+        })),
+    })
+}
+
+enum Work {
+    Done(StatusCode, Value),
+    Waits(Pin<Box<dyn Future<Output = (StatusCode, Value)> + Send>>),
+}
+
+/// Keeps the answer for who asks again, or forgets the key if there is none: a client that went away may ask anew.
+struct Kept {
+    state: Arc<State>,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.state.keys.forget(ticket);
+        }
+    }
+}
+
+fn finish(kept: Option<Kept>, status: StatusCode, value: &Value) -> Response<Body> {
+    let body = Bytes::from(value.to_string());
+    if let Some(mut kept) = kept
+        && let Some(ticket) = kept.ticket.take()
+    {
+        kept.state.keys.keep(ticket, status, &body);
+    }
+    reply::whole(status, reply::JSON, body)
+}
+
+/// The members of a JSON object, taken one by one; what is left is unknown.
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn read(body: &[u8]) -> Result<Self, Failure> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(Map::new()));
+        }
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|error| Failure::bad("invalid-body", format!("the body is no JSON: {error}")))?;
+        Self::of(value, "the body")
+    }
+
+    fn of(value: Value, what: &str) -> Result<Self, Failure> {
+        match value {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(Failure::bad("invalid-body", format!("{what} is no JSON object"))),
+        }
+    }
+
+    fn wrong(name: &str, what: &str) -> Failure {
+        Failure::bad("invalid-body", format!("`{name}` is {what}")).with("parameter", name)
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, Failure> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Self::wrong(name, "not a text")),
+        }
+    }
+
+    fn length(&mut self, name: &str) -> Result<Option<Duration>, Failure> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        duration::parse(&text).map(Some).map_err(|error| Self::wrong(name, &format!("not a length of time: {error}")))
+    }
+
+    fn wait(&mut self) -> Result<Option<Duration>, Failure> {
+        match self.length("wait")? {
+            Some(wait) if wait > VerdictReply::MAX_WAIT => {
+                let most = duration::show(VerdictReply::MAX_WAIT);
+                Err(Self::wrong("wait", &format!("too long: {most} is the most; ask again after it")))
+            }
+            wait => Ok(wait),
+        }
+    }
+
+    fn number(&mut self, name: &str, most: u64) -> Result<Option<u64>, Failure> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(value) => match value.as_u64().filter(|number| *number <= most) {
+                Some(number) => Ok(Some(number)),
+                None => Err(Self::wrong(name, &format!("not a whole number from 0 to {most}"))),
+            },
+        }
+    }
+
+    fn flag(&mut self, name: &str) -> Result<bool, Failure> {
+        match self.0.remove(name) {
+            None => Ok(false),
+            Some(Value::Bool(yes)) => Ok(yes),
+            Some(_) => Err(Self::wrong(name, "neither true nor false")),
+        }
+    }
+
+    /// A member that is not known may be a slip that would kill the wrong task.
+    fn finish(self, known: &[&str]) -> Result<(), Failure> {
+        match self.0.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let shown: String = name.chars().take(60).collect();
+                let failure =
+                    Failure::bad("invalid-body", format!("there is no member `{shown}` here")).with("parameter", shown);
+                Err(match pm_wire::nearest(name, known.iter().copied()) {
+                    Some(near) => failure.hint(format!("did you mean `{near}`?")),
+                    None => failure.hint(format!("there are {}", known.join(", "))),
+                })
+            }
+        }
+    }
+}
+
+fn milliseconds(took: Duration) -> f64 {
+    // To the microsecond: what lies below is noise.
+    (took.as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// What a verdict says of a task, to be put into an answer.
+fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
+    let mut value = json!({ "verdict": verdict.name(), "serial": serial.to_string(), "id": id });
+    if let Some(took) = verdict.took() {
+        value["tookMs"] = milliseconds(took).into();
+    }
+    match verdict {
+        Verdict::Finished { outcome, .. } => value["outcome"] = outcome.name().into(),
+        Verdict::Refused(why) => value["why"] = why.to_string().into(),
+        _ => {}
+    }
+    value
+}
+
+fn one(state: &State, task: &Ref, caller: &Caller, body: &[u8]) -> Result<Work, Failure> {
+    let mut members = Members::read(body)?;
+    let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
+    let expect = members.0.remove("expect");
+    members.finish(&["reason", "wait", "expect"])?;
+    let mut expect = Members::of(expect.unwrap_or(json!({})), "`expect`")?;
+    let (expected, least_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
+    expect.finish(&["serial", "minAge", "status"])?;
+
+    let serial = find(&state.list, task)?;
+    if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
+        let words = format!("the task has the serial {serial}, not {expected}");
+        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words));
+    }
+    let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(|| {
+        no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
+    })?;
+    let mut request = CancelRequest::new(&reason).by(&caller.peer);
+    if let Some(age) = least_age {
+        request = request.least_age(age);
+    }
+    if let Some(status) = &status {
+        request = request.status(status);
+    }
+    match state.list.request_cancel(serial, &request) {
+        Ok(asked) => {
+            let below = asked.below();
+            let within = asked.within(wait.unwrap_or(Duration::ZERO));
+            Ok(Work::Waits(Box::pin(async move {
+                let verdict = within.await;
+                let mut value = shown(serial, &id, &verdict);
+                if below > 0 {
+                    value["below"] = below.into();
+                }
+                let still = matches!(verdict, Verdict::Cancelling { .. });
+                (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
+            })))
+        }
+        Err(CancelError::NotFound) => {
+            let outcome = outcome.or_else(|| state.list.view(serial, |task| task.outcome()).flatten());
+            let mut value = json!({ "verdict": "finished", "serial": serial.to_string(), "id": id, "tookMs": 0.0 });
+            value["alreadyEnded"] = true.into();
+            if let Some(outcome) = outcome {
+                value["outcome"] = outcome.name().into();
+            }
+            Ok(Work::Done(StatusCode::OK, value))
+        }
+        Err(error) => Err(refused(&error, NAME_SERIAL)),
+    }
+}
+
+fn many(state: &State, caller: &Caller, body: &[u8]) -> Result<Work, Failure> {
+    let mut members = Members::read(body)?;
+    let filter = match members.0.remove("filter") {
+        Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
+        None => Filter::default(),
+    };
+    let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
+    let dry_run = members.flag("dryRun")?;
+    let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
+    let expected = members.number("expectTotal", u64::from(u32::MAX))?;
+    members.finish(&["filter", "reason", "wait", "dryRun", "max", "expectTotal"])?;
+    if filter.lets_all_pass() {
+        let words = "there is no filter, or one that lets every task pass";
+        return Err(
+            Failure::bad("missing-filter", words).hint("say which tasks: {\"filter\":\"kind=import minAge=5m\"}")
+        );
+    }
+
+    // Oldest first, so that parents come before what they started.
+    let mut victims: Vec<(u64, Serial, String)> = Vec::new();
+    let mut total = 0;
+    state.list.for_each(|task| {
+        if filter.matches(task) {
+            total += 1;
+            if total <= most {
+                victims.push((task.started_unix_nanos(), task.serial(), task.id().to_string()));
+            }
+        }
+    });
+    if let Some(expected) = expected.filter(|expected| *expected != total) {
+        let words = format!("the filter matches {total} tasks, not {expected}; none was asked to stop");
+        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words).with("total", total));
+    }
+    if total > most {
+        let words =
+            format!("the filter matches {total} tasks, more than the {most} that are allowed; none was asked to stop");
+        return Err(Failure::new(StatusCode::CONFLICT, "too-many-victims", words)
+            .with("total", total)
+            .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_VICTIMS.1)));
+    }
+    victims.sort_unstable();
+    if dry_run {
+        let would: Vec<Value> =
+            victims.iter().map(|(_, serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
+        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
+        return Ok(Work::Done(StatusCode::OK, answer));
+    }
+    let request = CancelRequest::new(&reason).by(&caller.peer);
+    let asked: Vec<Victim> = victims
+        .into_iter()
+        .map(|(_, serial, id)| {
+            let state = match state.list.request_cancel(serial, &request) {
+                Ok(asked) => Waiting::for_end_of(asked, wait.unwrap_or(Duration::ZERO)),
+                Err(error) => Waiting::Done(error.into()),
+            };
+            Victim { serial, id, state }
+        })
+        .collect();
+    Ok(Work::Waits(Box::pin(async move {
+        let verdicts: Vec<Value> =
+            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
+        let mut counts: Map<String, Value> = Map::new();
+        for verdict in &verdicts {
+            let name = verdict["verdict"].as_str().unwrap_or_default();
+            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
+            counts.insert(name.to_owned(), (count + 1).into());
+        }
+        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
+    })))
+}
+
+/// One task of many that were asked to stop.
+struct Victim {
+    serial: Serial,
+    id: String,
+    state: Waiting,
+}
+
+enum Waiting {
+    For(Pin<Box<Within>>),
+    Done(Verdict),
+}
+
+impl Waiting {
+    fn for_end_of(asked: Cancelling, at_most: Duration) -> Self {
+        Self::For(Box::pin(asked.within(at_most)))
+    }
+}
+
+/// Waits for all of them; each has its own time, and all have the same.
+struct AllOf(Vec<Victim>);
+
+impl Future for AllOf {
+    type Output = Vec<(Serial, String, Verdict)>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut is_ready = true;
+        for victim in &mut self.0 {
+            if let Waiting::For(within) = &mut victim.state {
+                match pin!(within.as_mut()).poll(context) {
+                    Poll::Ready(verdict) => victim.state = Waiting::Done(verdict),
+                    Poll::Pending => is_ready = false,
+                }
+            }
+        }
+        if !is_ready {
+            return Poll::Pending;
+        }
+        let done = std::mem::take(&mut self.0).into_iter().filter_map(|victim| match victim.state {
+            Waiting::Done(verdict) => Some((victim.serial, victim.id, verdict)),
+            Waiting::For(_) => None,
+        });
+        Poll::Ready(done.collect())
+    }
+}

@@ -1,0 +1,212 @@
+//! What the list counts, for Prometheus and those who read the same text.
+//!
+//! The text format 0.0.4, or OpenMetrics 1.0 for who asks for it. Kinds are the only label whose values a program makes;
+//! beyond a ceiling they are counted together.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use pm_core::KindStats;
+
+use crate::server::reply::{self, Body};
+use crate::server::service::State;
+
+/// Kinds that have series of their own: those with the most tasks.
+const MAX_KINDS: usize = 100;
+/// The label of all others, and of tasks without a kind.
+const OTHER: &str = "other";
+/// Upper bounds of the latency histogram.
+const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+
+/// One kind, or several that are counted together.
+#[derive(Default)]
+struct Series {
+    running: u64,
+    cancelling: u64,
+    oldest: Duration,
+    /// finished, failed, cancelled, aborted, dropped
+    ended: [u64; 5],
+    count: u64,
+    sum: Duration,
+    buckets: [u64; BOUNDS.len()],
+}
+
+const OUTCOMES: [&str; 5] = ["finished", "failed", "cancelled", "aborted", "dropped"];
+
+impl Series {
+    fn add(&mut self, stats: &KindStats) {
+        let KindStats { finished, failed, cancelled, aborted, dropped, latency, .. } = stats;
+        for (sum, count) in self.ended.iter_mut().zip([finished, failed, cancelled, aborted, dropped]) {
+            *sum += count;
+        }
+        self.count += latency.count();
+        self.sum += latency.sum();
+        for bucket in latency.buckets() {
+            // What was counted lies below the end of its bucket, so it is never said to be faster than it was.
+            let below = bucket.below.as_secs_f64();
+            for (count, bound) in self.buckets.iter_mut().zip(BOUNDS) {
+                *count += if below <= bound { bucket.count } else { 0 };
+            }
+        }
+    }
+}
+
+/// The answer to `GET /metrics`.
+pub(super) fn metrics(state: &State, accept: &str) -> Response<Body> {
+    let is_open = accept.contains("application/openmetrics-text");
+    let text = Text { out: String::with_capacity(8 << 10), is_open };
+    let content_type = if is_open {
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    } else {
+        "text/plain; version=0.0.4; charset=utf-8"
+    };
+    reply::whole(StatusCode::OK, content_type, Bytes::from(write(state, text)))
+}
+
+fn series(state: &State) -> Vec<(String, Series)> {
+    let mut all: Vec<(String, Series)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for stats in state.list.kinds() {
+        let name = match &stats.kind {
+            Some(kind) if !stats.is_other && all.len() < MAX_KINDS => kind.clone(),
+            _ => OTHER.to_owned(),
+        };
+        let at = *places.entry(name.clone()).or_insert_with(|| {
+            all.push((name, Series::default()));
+            all.len() - 1
+        });
+        all[at].1.add(&stats);
+    }
+    state.list.for_each(|task| {
+        let kind = task.kind().map(|kind| kind.to_string());
+        let at = kind.and_then(|kind| places.get(&kind).copied()).or_else(|| places.get(OTHER).copied());
+        let at = at.unwrap_or_else(|| {
+            // Of a kind that came a moment ago.
+            all.push((OTHER.to_owned(), Series::default()));
+            places.insert(OTHER.to_owned(), all.len() - 1);
+            all.len() - 1
+        });
+        let series = &mut all[at].1;
+        *if task.is_cancelling() { &mut series.cancelling } else { &mut series.running } += 1;
+        series.oldest = series.oldest.max(task.age());
+    });
+    all
+}
+
+fn write(state: &State, mut text: Text) -> String {
+    let kinds = series(state);
+    let counters = state.list.counters();
+
+    text.family("pm_tasks", "gauge", "Tasks that run now.");
+    for (kind, series) in &kinds {
+        text.sample("pm_tasks", &[("kind", kind), ("state", "running")], series.running as f64);
+        text.sample("pm_tasks", &[("kind", kind), ("state", "cancelling")], series.cancelling as f64);
+    }
+    text.family("pm_task_oldest_age_seconds", "gauge", "Age of the oldest task that runs.");
+    for (kind, series) in &kinds {
+        text.sample("pm_task_oldest_age_seconds", &[("kind", kind)], series.oldest.as_secs_f64());
+    }
+    text.family("pm_cancelled_still_running", "gauge", "Tasks that were asked to stop and still run.");
+    for (kind, series) in &kinds {
+        text.sample("pm_cancelled_still_running", &[("kind", kind)], series.cancelling as f64);
+    }
+    text.counter("pm_tasks_ended", "Tasks that ended.");
+    for (kind, series) in &kinds {
+        for (outcome, count) in OUTCOMES.iter().zip(series.ended) {
+            text.count("pm_tasks_ended", &[("kind", kind), ("outcome", outcome)], count);
+        }
+    }
+    text.family("pm_task_duration_seconds", "histogram", "How long tasks took that ended.");
+    for (kind, series) in &kinds {
+        for (bound, count) in BOUNDS.iter().zip(series.buckets) {
+            text.sample(
+                "pm_task_duration_seconds_bucket",
+                &[("kind", kind), ("le", &format!("{bound:?}"))],
+                count as f64,
+            );
+        }
+        text.sample("pm_task_duration_seconds_bucket", &[("kind", kind), ("le", "+Inf")], series.count as f64);
+        text.sample("pm_task_duration_seconds_sum", &[("kind", kind)], series.sum.as_secs_f64());
+        text.sample("pm_task_duration_seconds_count", &[("kind", kind)], series.count as f64);
+    }
+    text.counter("pm_tasks_started", "Tasks that were started and shown.");
+    text.count("pm_tasks_started", &[], counters.started);
+    text.counter("pm_cancels", "Requests to stop that reached a task, repeated ones left out.");
+    text.count("pm_cancels", &[], counters.cancel_requests);
+    text.counter("pm_cancels_forced", "Cancelled tasks whose future was dropped for it.");
+    text.count("pm_cancels_forced", &[], counters.forced);
+    text.counter("pm_dropped", "What did not fit into the limits of the list and is not shown.");
+    for (what, count) in [
+        ("tasks", counters.not_shown),
+        ("statuses", counters.statuses_dropped),
+        ("attrs", counters.attrs_dropped),
+        ("texts_cut", counters.texts_cut),
+        ("kinds", counters.kinds_dropped),
+    ] {
+        text.count("pm_dropped", &[("what", what)], count);
+    }
+    text.counter("pm_panics_caught", "Panics of hooks and wakers, which went no further.");
+    text.count("pm_panics_caught", &[], counters.panics_caught);
+    text.family("pm_self_bytes", "gauge", "Memory that the list holds.");
+    text.sample("pm_self_bytes", &[], counters.bytes_held as f64);
+    text.family("pm_self_watchers", "gauge", "Who watches the list.");
+    text.sample("pm_self_watchers", &[], state.feed.status().watchers as f64);
+    text.finish()
+}
+
+struct Text {
+    out: String,
+    is_open: bool,
+}
+
+impl Text {
+    fn family(&mut self, name: &str, sort: &str, help: &str) {
+        // A string takes every write.
+        let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {sort}");
+        if self.is_open
+            && let Some(unit) = name.rsplit('_').next().filter(|unit| matches!(*unit, "seconds" | "bytes"))
+        {
+            let _ = writeln!(self.out, "# UNIT {name} {unit}");
+        }
+    }
+
+    /// A family of counts: OpenMetrics names it without the end that its samples have.
+    fn counter(&mut self, name: &str, help: &str) {
+        let end = if self.is_open { "" } else { "_total" };
+        self.family(&format!("{name}{end}"), "counter", help);
+    }
+
+    fn count(&mut self, name: &str, labels: &[(&str, &str)], count: u64) {
+        self.sample(&format!("{name}_total"), labels, count as f64);
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.out.push_str(name);
+        for (index, (label, text)) in labels.iter().enumerate() {
+            let _ = write!(self.out, "{}{label}=\"", if index == 0 { '{' } else { ',' });
+            for character in text.chars() {
+                match character {
+                    '\\' => self.out.push_str(r"\\"),
+                    '"' => self.out.push_str("\\\""),
+                    '\n' => self.out.push_str(r"\n"),
+                    character => self.out.push(character),
+                }
+            }
+            self.out.push('"');
+        }
+        if !labels.is_empty() {
+            self.out.push('}');
+        }
+        let _ = writeln!(self.out, " {value}");
+    }
+
+    fn finish(mut self) -> String {
+        if self.is_open {
+            self.out.push_str("# EOF\n");
+        }
+        self.out
+    }
+}

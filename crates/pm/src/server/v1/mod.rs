@@ -1,0 +1,92 @@
+//! The answers of `/v1`, of `/metrics`, `/healthz` and `/openapi.json`.
+//!
+//! | room | what |
+//! |---|---|
+//! | `page.rs` | some tasks out of many: filter, order, limit, cursor, groups |
+//! | `tasks.rs` | the list, what ended, the tree, one task, its history |
+//! | `cancel.rs` | asking one task to stop, or many |
+//! | `idempotency.rs` | the same request twice |
+//! | `summary.rs` | kinds, info |
+//! | `metrics.rs` | the same for Prometheus |
+//! | `openapi.json` | all of it, described; kept by hand, held against the code by tests |
+
+mod cancel;
+mod idempotency;
+mod metrics;
+mod page;
+mod summary;
+mod tasks;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode};
+use pm_wire::v1_rows::Fields;
+
+use super::events;
+use super::failure::Failure;
+use super::query;
+use super::reply::{self, Body};
+use super::route::Op;
+use super::service::{Asked, Begun, State, Wants};
+
+pub(super) use idempotency::Idempotency;
+
+/// The description of the API (OpenAPI 3.1).
+pub(super) const OPENAPI: &str = include_str!("openapi.json");
+
+const HOME: &str = "\
+This is the process list of a program: see what runs in it, and stop it.
+
+  GET  /v1/tasks             what runs now; filters as kind=GET* minAge=5s attr.host=db1
+  GET  /v1/tasks/SERIAL      one task, and /history below it
+  POST /v1/tasks/SERIAL/cancel
+  GET  /v1/ended /v1/kinds /v1/tree /v1/info /v1/audit
+  GET  /v1/events            changes as they happen
+  GET  /metrics /healthz
+  GET  /openapi.json         all of it in detail
+  GET  /procs/               the same list for clients of the first pm
+";
+
+/// Answers what changes nothing.
+pub(super) fn look(state: &State, asked: Asked, wants: &Wants) -> Result<Response<Body>, Failure> {
+    let query = asked.query.as_deref();
+    match (asked.operation.op, &asked.task) {
+        (Op::Tasks, _) => tasks::list(state, query),
+        (Op::Ended, _) => tasks::ended(state, query),
+        (Op::Tree, _) => tasks::tree(state, query),
+        (Op::Task, Some(task)) => tasks::one(state, task, query),
+        (Op::History, Some(task)) => tasks::history(state, task, query),
+        (Op::Events, _) => events::watch(state, query, wants),
+        (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
+        (Op::Info, _) => query::none(query).map(|()| summary::info(state)),
+        (Op::Audit, _) => Err(Failure::not_found("not-found", "no audit is kept")),
+        (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, &wants.accept)),
+        (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
+        (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
+        (Op::Home, _) => Ok(reply::whole(StatusCode::OK, reply::TEXT, Bytes::from_static(HOME.as_bytes()))),
+        (Op::Task | Op::History | Op::CancelTask | Op::CancelMany, _) => {
+            Err(Failure::not_found("not-found", "nothing is served at this path"))
+        }
+    }
+}
+
+/// Does what is asked, and answers.
+pub(super) fn change(
+    state: &std::sync::Arc<State>,
+    asked: Asked,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Begun, Failure> {
+    query::none(asked.query.as_deref())?;
+    cancel::begin(state, asked, headers, body)
+}
+
+/// `fields` and `view`, of which one at most may be there.
+pub(super) fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
+    match (fields, view) {
+        (Some(_), Some(_)) => Err(query::invalid("view", "there are both fields and view; leave one out")),
+        (Some(names), None) => Fields::parse(names).map_err(|error| query::invalid("fields", error.to_string())),
+        (None, Some("brief")) => Ok(Fields::BRIEF),
+        (None, None | Some("full")) => Ok(Fields::FULL),
+        (None, Some(_)) => Err(query::invalid("view", "view is brief or full")),
+    }
+}

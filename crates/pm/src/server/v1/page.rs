@@ -1,0 +1,492 @@
+//! Some tasks out of many: first the filter, then the order, then the limit, in one pass over the list.
+//!
+//! What is kept meanwhile is a page: the tasks that come first, already written, the last of them on top of a heap.
+//! So it takes no more memory for a hundred thousand tasks than for a hundred. A page is also no longer than its bytes
+//! allow: what no longer fits is on the next one.
+//!
+//! A cursor tells the last task of a page by what it was sorted by, so that the next page goes on behind it whatever
+//! started or ended meanwhile: a task whose place does not change is neither repeated nor left out.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use http::StatusCode;
+use pm_core::{Moment, StatusText, TaskView};
+use pm_wire::filter::Filter;
+use pm_wire::v1_rows::{Fields, RowWriter};
+use serde_json::{Value, json};
+
+use super::fields_of;
+use crate::server::failure::Failure;
+use crate::server::query::{self, invalid, invalid_filter, number, once};
+
+const LIMIT: usize = 100;
+const MAX_LIMIT: u64 = 1000;
+/// Rows of a page, in bytes.
+const MAX_PAGE: usize = 4 << 20;
+/// What a text is sorted by, in bytes; it must fit into a cursor.
+const SORT_BYTES: usize = 512;
+const MAX_SORT_KEYS: usize = 3;
+const MAX_GROUPS: usize = 1000;
+const SORT_KEYS: &str = "age, statusAge, id, kind, status, serial, and of ended tasks endedAt";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Age,
+    StatusAge,
+    EndedAt,
+    Id,
+    Kind,
+    Status,
+    Serial,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Order {
+    key: Key,
+    descending: bool,
+}
+
+#[derive(Clone, Debug)]
+enum GroupBy {
+    Kind,
+    State,
+    Status,
+    Outcome,
+    Attr(String),
+}
+
+/// What a query wants to see.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Query {
+    pub(in crate::server) filter: Filter,
+    order: Vec<Order>,
+    pub(super) limit: usize,
+    after: Option<Position>,
+    pub(in crate::server) fields: Fields,
+    group_by: Option<GroupBy>,
+    /// Tells this query and this list from others, for cursors.
+    identity: u64,
+    boot: String,
+}
+
+/// What a route takes beside a filter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takes {
+    /// Tasks in pages.
+    Pages,
+    /// The same, of tasks that ended.
+    Ended,
+    /// As many as fit.
+    Limit,
+}
+
+impl Query {
+    /// Reads a query; parameters that `other` takes are none of ours.
+    pub(super) fn read(
+        text: Option<&str>,
+        takes: Takes,
+        boot: &str,
+        mut other: impl FnMut(&str, &str) -> Result<bool, Failure>,
+    ) -> Result<Self, Failure> {
+        let mut filter = Filter::default();
+        let (mut sort, mut limit, mut cursor, mut fields, mut view, mut group) = (None, None, None, None, None, None);
+        let is_page = takes != Takes::Limit;
+        for (name, value) in query::pairs(text)? {
+            match name.as_str() {
+                "sort" if is_page => once("sort", &mut sort, value)?,
+                "limit" => once("limit", &mut limit, number("limit", &value, MAX_LIMIT)?)?,
+                "cursor" if is_page => once("cursor", &mut cursor, value)?,
+                "fields" => once("fields", &mut fields, value)?,
+                "view" => once("view", &mut view, value)?,
+                "groupBy" if is_page => once("groupBy", &mut group, value)?,
+                name if other(name, &value)? => {}
+                name if Filter::is_name(name) => {
+                    filter.add(name, &value).map_err(|error| invalid_filter(&error, name))?;
+                }
+                name => {
+                    let known: &[&str] = match takes {
+                        Takes::Limit => &["limit", "fields", "view"],
+                        _ => &["sort", "limit", "cursor", "fields", "view", "groupBy"],
+                    };
+                    return Err(query::unknown(name, known, true));
+                }
+            }
+        }
+        let usual = if takes == Takes::Ended { "-endedAt" } else { "-age" };
+        let order = read_order(sort.as_deref().unwrap_or(usual), takes)?;
+        let mut hasher = DefaultHasher::new();
+        (boot, filter.to_string(), &order, takes == Takes::Ended).hash(&mut hasher);
+        let identity = hasher.finish();
+        Ok(Self {
+            filter,
+            after: cursor.map(|cursor| Position::read(&cursor, identity, boot, order.len())).transpose()?,
+            order,
+            limit: limit.map_or(LIMIT, |limit| limit as usize),
+            fields: fields_of(fields.as_deref(), view.as_deref())?,
+            group_by: group.as_deref().map(read_group).transpose()?,
+            identity,
+            boot: boot.to_owned(),
+        })
+    }
+
+    /// Where the task stands in the order.
+    fn place(&self, task: &TaskView<'_>) -> Position {
+        let keys = self.order.iter().map(|order| order.of(task).into_owned()).collect();
+        Position { keys, serial: task.serial().get() }
+    }
+
+    /// Whether the task comes before this place, without making a place of its own.
+    fn compare(&self, task: &TaskView<'_>, place: &Position) -> Ordering {
+        for (order, other) in self.order.iter().zip(&place.keys) {
+            let ordering = order.compare(&order.of(task), other);
+            if ordering != Ordering::Equal {
+                return ordering;
+            }
+        }
+        task.serial().get().cmp(&place.serial)
+    }
+}
+
+fn read_order(text: &str, takes: Takes) -> Result<Vec<Order>, Failure> {
+    let mut all = Vec::new();
+    for part in text.split(',') {
+        let (name, descending) = part.strip_prefix('-').map_or((part, false), |name| (name, true));
+        let key = match name {
+            "age" => Key::Age,
+            "statusAge" => Key::StatusAge,
+            "endedAt" if takes == Takes::Ended => Key::EndedAt,
+            "id" => Key::Id,
+            "kind" => Key::Kind,
+            "status" => Key::Status,
+            "serial" => Key::Serial,
+            _ => {
+                let words = format!("`{}` is nothing to sort by", name.chars().take(60).collect::<String>());
+                return Err(invalid("sort", words).hint(format!("there are {SORT_KEYS}; a - before it turns it round")));
+            }
+        };
+        all.push(Order { key, descending });
+    }
+    if all.len() > MAX_SORT_KEYS {
+        return Err(invalid("sort", format!("sort has {MAX_SORT_KEYS} keys at most")));
+    }
+    Ok(all)
+}
+
+fn read_group(text: &str) -> Result<GroupBy, Failure> {
+    Ok(match text {
+        "kind" => GroupBy::Kind,
+        "state" => GroupBy::State,
+        "status" => GroupBy::Status,
+        "outcome" => GroupBy::Outcome,
+        _ => match text.strip_prefix("attr.") {
+            Some(name) if !name.is_empty() => GroupBy::Attr(name.to_owned()),
+            _ => return Err(invalid("groupBy", "groupBy is kind, state, status, outcome or attr.NAME")),
+        },
+    })
+}
+
+impl Order {
+    fn of<'t>(&self, task: &TaskView<'t>) -> SortKey<'t> {
+        match self.key {
+            // A task that started later is younger.
+            Key::Age if task.outcome().is_some() => SortKey::Number(nanos(task.age())),
+            Key::Age => SortKey::Number(u64::MAX - task.started_unix_nanos()),
+            Key::StatusAge if task.outcome().is_some() => SortKey::Number(nanos(task.status_age())),
+            Key::StatusAge => SortKey::Number(u64::MAX - task.status_unix_nanos()),
+            Key::EndedAt => SortKey::Number(task.ended_unix_nanos().unwrap_or(u64::MAX)),
+            Key::Serial => SortKey::Number(task.serial().get()),
+            Key::Id => text_key(Cow::Borrowed(task.id().as_bytes())),
+            Key::Kind => text_key(Cow::Borrowed(task.kind().map_or(b"".as_slice(), |kind| kind.as_bytes()))),
+            Key::Status => text_key(shown_status(task)),
+        }
+    }
+
+    fn compare(self, a: &SortKey<'_>, b: &SortKey<'_>) -> Ordering {
+        let ordering = a.cmp(b);
+        if self.descending { ordering.reverse() } else { ordering }
+    }
+}
+
+fn nanos(length: std::time::Duration) -> u64 {
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
+    match task.status() {
+        StatusText::Init => Cow::Borrowed(b"init"),
+        StatusText::Set(text) => Cow::Borrowed(text.as_bytes()),
+        other => Cow::Owned(other.to_string().into_bytes()),
+    }
+}
+
+/// Cut where a cursor could not hold more, between two characters.
+fn text_key(text: Cow<'_, [u8]>) -> SortKey<'_> {
+    if text.len() <= SORT_BYTES {
+        return SortKey::Text(text);
+    }
+    let end = (0..=SORT_BYTES).rev().find(|&end| text[end] & 0xc0 != 0x80).unwrap_or(0);
+    SortKey::Text(match text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
+        Cow::Owned(mut text) => {
+            text.truncate(end);
+            Cow::Owned(text)
+        }
+    })
+}
+
+/// What a task is sorted by.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum SortKey<'t> {
+    Number(u64),
+    Text(Cow<'t, [u8]>),
+}
+
+impl SortKey<'_> {
+    fn into_owned(self) -> SortKey<'static> {
+        match self {
+            Self::Number(number) => SortKey::Number(number),
+            Self::Text(text) => SortKey::Text(Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+/// The place of a task in an order.
+#[derive(Clone, Debug)]
+struct Position {
+    keys: Vec<SortKey<'static>>,
+    serial: u64,
+}
+
+impl Position {
+    /// As a text that its reader need not understand.
+    fn cursor(&self, query: &Query) -> String {
+        let keys: Vec<Value> = self
+            .keys
+            .iter()
+            .map(|key| match key {
+                SortKey::Number(number) => json!(number),
+                SortKey::Text(text) => json!(String::from_utf8_lossy(text)),
+            })
+            .collect();
+        let text = json!([query.boot, format!("{:016x}", query.identity), self.serial, keys]).to_string();
+        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn read(cursor: &str, identity: u64, boot: &str, keys: usize) -> Result<Self, Failure> {
+        let broken = || Failure::bad("invalid-cursor", "this is no cursor of this server").with("parameter", "cursor");
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        let (pairs, rest) = cursor.as_bytes().as_chunks::<2>();
+        let bytes: Option<Vec<u8>> = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
+        let bytes = bytes.filter(|_| rest.is_empty()).ok_or_else(broken)?;
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| broken())?;
+        let (Some(theirs), Some(query)) = (value[0].as_str(), value[1].as_str()) else { return Err(broken()) };
+        if theirs != boot {
+            let words = "the cursor is of another run of the program, whose tasks are gone";
+            return Err(Failure::new(StatusCode::GONE, "cursor-expired", words).hint("begin again without a cursor"));
+        }
+        if query != format!("{identity:016x}") {
+            let words = "the cursor belongs to another filter or order";
+            return Err(Failure::bad("invalid-cursor", words)
+                .with("parameter", "cursor")
+                .hint("send it with the query it came from"));
+        }
+        let serial = value[2].as_u64().ok_or_else(broken)?;
+        let all: Option<Vec<_>> = value[3].as_array().and_then(|all| all.iter().map(read_key).collect());
+        let keys = all.filter(|all| all.len() == keys).ok_or_else(broken)?;
+        Ok(Self { keys, serial })
+    }
+}
+
+fn read_key(value: &Value) -> Option<SortKey<'static>> {
+    match value {
+        Value::Number(number) => number.as_u64().map(SortKey::Number),
+        Value::String(text) => Some(SortKey::Text(Cow::Owned(text.clone().into_bytes()))),
+        _ => None,
+    }
+}
+
+/// Tasks that were seen, and the first of them.
+pub(super) struct Page<'q> {
+    query: &'q Query,
+    first: BinaryHeap<Row<'q>>,
+    bytes: usize,
+    /// The first of those that were put on a later page; what comes behind it goes there as well.
+    bound: Option<Position>,
+    /// Those that match, on this page or another.
+    total: u64,
+    /// Those behind the cursor.
+    behind: u64,
+    groups: Groups,
+    writer: RowWriter,
+}
+
+struct Row<'q> {
+    order: &'q [Order],
+    place: Position,
+    json: Vec<u8>,
+}
+
+impl Ord for Row<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        for ((order, a), b) in self.order.iter().zip(&self.place.keys).zip(&other.place.keys) {
+            let ordering = order.compare(a, b);
+            if ordering != Ordering::Equal {
+                return ordering;
+            }
+        }
+        self.place.serial.cmp(&other.place.serial)
+    }
+}
+
+impl PartialOrd for Row<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Row<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Row<'_> {}
+
+impl<'q> Page<'q> {
+    pub(super) fn new(query: &'q Query) -> Self {
+        Self {
+            query,
+            first: BinaryHeap::new(),
+            bytes: 0,
+            bound: None,
+            total: 0,
+            behind: 0,
+            groups: Groups::default(),
+            writer: RowWriter::new(),
+        }
+    }
+
+    /// Looks at a task.
+    pub(super) fn offer(&mut self, task: &TaskView<'_>) {
+        let query = self.query;
+        if !query.filter.matches(task) {
+            return;
+        }
+        self.total += 1;
+        if let Some(group_by) = &query.group_by {
+            self.groups.count(group_by, task);
+        }
+        if query.after.as_ref().is_some_and(|after| query.compare(task, after) != Ordering::Greater) {
+            return;
+        }
+        self.behind += 1;
+        let is_late = self.bound.as_ref().is_some_and(|bound| query.compare(task, bound) == Ordering::Greater);
+        if is_late || query.limit == 0 {
+            return;
+        }
+        self.writer.row(task, query.fields);
+        let json = self.writer.take();
+        self.bytes += json.len();
+        self.first.push(Row { order: &query.order, place: query.place(task), json });
+        while self.first.len() > query.limit || (self.bytes > MAX_PAGE && self.first.len() > 1) {
+            let Some(last) = self.first.pop() else { break };
+            self.bytes -= last.json.len();
+            self.bound = Some(last.place);
+        }
+    }
+
+    /// The answer; `missing` are tasks that were not shown since the list was made, as it was full.
+    pub(super) fn finish(self, moment: &Moment, missing: u64) -> Vec<u8> {
+        let rows = self.first.into_sorted_vec();
+        let is_truncated = (rows.len() as u64) < self.behind;
+        let mut out = Vec::with_capacity(self.bytes + rows.len() + 256);
+        out.extend_from_slice(br#"{"tasks":["#);
+        for (index, row) in rows.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(&row.json);
+        }
+        let mut rest = json!({
+            "serverTime": pm_wire::time::rfc3339(moment.unix_nanos()).as_str(),
+            "total": self.total,
+            "truncated": is_truncated,
+        });
+        if let (true, Some(last)) = (is_truncated, rows.last()) {
+            rest["nextCursor"] = last.place.cursor(self.query).into();
+        }
+        if self.query.group_by.is_some() {
+            rest["groups"] = self.groups.finish();
+        }
+        if missing > 0 {
+            rest["missing"] = json!({ "tasksNotShown": missing });
+        }
+        out.extend_from_slice(b"],");
+        out.extend_from_slice(&rest.to_string().as_bytes()[1..]);
+        out
+    }
+}
+
+/// How many tasks have which value; of more values than fit, the later ones are counted together.
+#[derive(Default)]
+struct Groups {
+    counts: HashMap<String, u64>,
+    /// Those that have no value.
+    without: u64,
+    other: u64,
+}
+
+impl Groups {
+    fn count(&mut self, by: &GroupBy, task: &TaskView<'_>) {
+        let value = match by {
+            GroupBy::Kind => task.kind().map(|kind| kind.to_string()),
+            GroupBy::State if task.outcome().is_some() => Some("ended".to_owned()),
+            GroupBy::State if task.is_cancelling() => Some("cancelling".to_owned()),
+            GroupBy::State => Some("running".to_owned()),
+            GroupBy::Status => Some(task.status().to_string()),
+            GroupBy::Outcome => task.outcome().map(|outcome| outcome.name().to_owned()),
+            GroupBy::Attr(name) => {
+                task.attrs().find(|(found, _)| *found == name.as_str()).map(|(_, value)| shown(value))
+            }
+        };
+        let Some(value) = value else {
+            self.without += 1;
+            return;
+        };
+        if self.counts.len() < MAX_GROUPS || self.counts.contains_key(&value) {
+            *self.counts.entry(value).or_default() += 1;
+        } else {
+            self.other += 1;
+        }
+    }
+
+    /// The largest first.
+    fn finish(self) -> Value {
+        let mut all: Vec<(String, u64)> = self.counts.into_iter().collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let mut groups: Vec<Value> =
+            all.into_iter().map(|(value, count)| json!({ "value": value, "count": count })).collect();
+        if self.without > 0 {
+            groups.push(json!({ "count": self.without }));
+        }
+        if self.other > 0 {
+            groups.push(json!({ "other": true, "count": self.other }));
+        }
+        groups.into()
+    }
+}
+
+/// The value of an attribute as text.
+fn shown(value: pm_core::ValueView<'_>) -> String {
+    match value {
+        pm_core::ValueView::Text(text) => text.to_string(),
+        pm_core::ValueView::I64(number) => number.to_string(),
+        pm_core::ValueView::U64(number) => number.to_string(),
+        pm_core::ValueView::F64(number) => number.to_string(),
+        pm_core::ValueView::Bool(yes) => yes.to_string(),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,136 @@
+//! What the tasks of each kind have in common, and what the list says of itself.
+
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use pm_core::KindStats;
+use serde_json::{Value, json};
+
+use crate::server::reply::{self, Body};
+use crate::server::service::State;
+
+/// Milliseconds, to the microsecond.
+fn milliseconds(length: Duration) -> Value {
+    ((length.as_secs_f64() * 1e6).round() / 1e3).into()
+}
+
+fn server_time(state: &State) -> String {
+    pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
+}
+
+/// All kinds, the one with the most tasks first.
+pub(super) fn kinds(state: &State) -> Response<Body> {
+    let kinds: Vec<Value> = state.list.kinds().iter().map(kind).collect();
+    reply::serialized(StatusCode::OK, &json!({ "kinds": kinds, "serverTime": server_time(state) }))
+}
+
+fn kind(stats: &KindStats) -> Value {
+    let KindStats { running, started, finished, failed, cancelled, aborted, dropped, latency, .. } = stats;
+    let quantile = |part| milliseconds(latency.quantile(part));
+    let buckets: Vec<Value> = latency
+        .buckets()
+        .iter()
+        .map(|bucket| {
+            json!({
+                "leastMs": milliseconds(bucket.least),
+                "belowMs": milliseconds(bucket.below),
+                "count": bucket.count,
+            })
+        })
+        .collect();
+    let statuses: Vec<Value> = stats
+        .statuses
+        .iter()
+        .map(|status| {
+            let mut value = json!({ "entered": status.entered, "timeMs": milliseconds(status.time) });
+            if let Some(text) = &status.status {
+                value["status"] = text.as_str().into();
+            }
+            value
+        })
+        .collect();
+    let mut value = json!({
+        "running": running, "started": started, "finished": finished, "failed": failed, "cancelled": cancelled,
+        "aborted": aborted, "dropped": dropped,
+        "latency": {
+            "count": latency.count(),
+            "meanMs": milliseconds(latency.mean()),
+            "p50Ms": quantile(0.5),
+            "p90Ms": quantile(0.9),
+            "p95Ms": quantile(0.95),
+            "p99Ms": quantile(0.99),
+            "maxMs": milliseconds(latency.max()),
+            "buckets": buckets,
+        },
+        "statuses": statuses,
+    });
+    if let Some(name) = &stats.kind {
+        value["kind"] = name.as_str().into();
+    }
+    if stats.is_other {
+        value["other"] = true.into();
+    }
+    value
+}
+
+/// Version, limits, what was counted and dropped, and what the server itself takes.
+pub(super) fn info(state: &State) -> Response<Body> {
+    let (counters, limits) = (state.list.counters(), state.list.limits());
+    let feed = state.feed.status();
+    let answer = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "boot": state.boot,
+        "serverTime": server_time(state),
+        "uptimeMs": u64::try_from(state.since.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "limits": {
+            "maxBytes": limits.max_bytes,
+            "maxId": limits.max_id,
+            "maxAttrName": limits.max_attr_name,
+            "maxAttrValue": limits.max_attr_value,
+            "maxStatus": limits.max_status,
+            "maxAttrs": limits.max_attrs,
+            "firstEntries": limits.first_entries,
+            "newestEntries": limits.newest_entries,
+            "keepEnded": limits.keep_ended,
+            "keepEndedBytes": limits.keep_ended_bytes,
+            "keepEndedForMs": u64::try_from(limits.keep_ended_for.as_millis()).unwrap_or(u64::MAX),
+            "maxKinds": limits.max_kinds,
+            "maxStatuses": limits.max_statuses,
+            "maxWatchers": feed.max_watchers,
+        },
+        "counters": {
+            "live": counters.live,
+            "peak": counters.peak,
+            "started": counters.started,
+            "finished": counters.finished,
+            "failed": counters.failed,
+            "cancelled": counters.cancelled,
+            "aborted": counters.aborted,
+            "dropped": counters.dropped,
+            "cancelling": counters.cancelling,
+            "forced": counters.forced,
+            "cancelRequests": counters.cancel_requests,
+            "panicsCaught": counters.panics_caught,
+            "lateCalls": counters.late_calls,
+        },
+        "dropped": {
+            "tasksNotShown": counters.not_shown,
+            "statuses": counters.statuses_dropped,
+            "attrs": counters.attrs_dropped,
+            "textsCut": counters.texts_cut,
+            "endedLetGo": counters.ended_let_go,
+            "kinds": counters.kinds_dropped,
+        },
+        "own": {
+            "bytesHeld": counters.bytes_held,
+            "connections": state.connections.load(Relaxed),
+            "watchers": feed.watchers,
+            "watches": feed.channels,
+            "watchBytes": feed.bytes,
+            "looks": feed.looks,
+            "lastLookMs": milliseconds(feed.last_look),
+        },
+    });
+    reply::serialized(StatusCode::OK, &answer)
+}

@@ -1,0 +1,195 @@
+//! What runs, what ended, what belongs to what, one task, and what it did so far.
+
+use std::collections::{HashMap, HashSet};
+
+use http::{Response, StatusCode};
+use pm_core::{ProcessList, Serial, Snapshot, TaskView};
+use pm_wire::v1_rows::RowWriter;
+use serde_json::{Value, json};
+
+use super::fields_of;
+use super::page::{Page, Query, Takes};
+use crate::server::failure::Failure;
+use crate::server::procs::ambiguous;
+use crate::server::query::{self, invalid, once};
+use crate::server::reply::{self, Body};
+use crate::server::route::{Ref, no_such_task};
+use crate::server::service::State;
+
+/// How one of several tasks with the same id is named here.
+pub(super) const NAME_SERIAL: &str = "name one by its serial";
+
+fn no_other(_: &str, _: &str) -> Result<bool, Failure> {
+    Ok(false)
+}
+
+/// The tasks that run.
+pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
+    let mut page = Page::new(&query);
+    let moment = state.list.for_each(|task| page.offer(task));
+    Ok(reply::json(page.finish(&moment, state.list.counters().not_shown)))
+}
+
+/// The tasks that ended and are kept.
+pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    let query = Query::read(text, Takes::Ended, &state.boot, no_other)?;
+    let mut page = Page::new(&query);
+    let ended = state.list.ended_where(|task| {
+        page.offer(task);
+        false
+    });
+    Ok(reply::json(page.finish(&ended.moment(), 0)))
+}
+
+/// The serials of the live tasks that a path means, or of the newest that ended.
+pub(super) fn find(list: &ProcessList, task: &Ref) -> Result<Serial, Failure> {
+    let id = match task {
+        Ref::Serial(serial) => return Ok(*serial),
+        Ref::Id(id) => id,
+    };
+    match list.find(id)[..] {
+        [serial] => Ok(serial),
+        [] => {
+            let ended = list.find_ended(id);
+            let newest = ended.iter().next_back().map(|task| task.serial());
+            newest.ok_or_else(|| no_such_task("no task has this id, and none that ended of late had it"))
+        }
+        ref several => Err(ambiguous(several, NAME_SERIAL)),
+    }
+}
+
+/// One task, live or ended.
+pub(super) fn one(state: &State, task: &Ref, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    let (mut fields, mut view) = (None, None);
+    for (name, value) in query::pairs(text)? {
+        match name.as_str() {
+            "fields" => once("fields", &mut fields, value)?,
+            "view" => once("view", &mut view, value)?,
+            name => return Err(query::unknown(name, &["fields", "view"], false)),
+        }
+    }
+    let fields = fields_of(fields.as_deref(), view.as_deref())?;
+    let mut writer = RowWriter::new();
+    writer.raw(br#"{"task":"#);
+    let found = state.list.view(find(&state.list, task)?, |task| writer.row(&task, fields));
+    found.ok_or_else(gone)?;
+    writer.raw(br#","serverTime":""#);
+    writer.raw(pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_bytes());
+    writer.raw(br#""}"#);
+    Ok(reply::json(writer.take()))
+}
+
+fn gone() -> Failure {
+    no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
+}
+
+/// What a task did so far.
+pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    query::none(text)?;
+    let serial = find(&state.list, task)?;
+    let history = state.list.history(serial).ok_or_else(gone)?;
+    let time = |nanos| pm_wire::time::rfc3339(nanos).as_str().to_owned();
+    let entries: Vec<Value> =
+        history.entries.iter().map(|entry| json!({ "at": time(entry.unix_nanos), "status": entry.status })).collect();
+    let mut answer = json!({
+        "serial": serial.to_string(),
+        "history": entries,
+        "serverTime": time(history.moment.unix_nanos()),
+    });
+    if history.dropped > 0 {
+        answer["dropped"] = history.dropped.into();
+        answer["droppedAfter"] = history.dropped_after.into();
+    }
+    if let Some(outcome) = history.outcome {
+        answer["outcome"] = outcome.name().into();
+    }
+    Ok(reply::serialized(StatusCode::OK, &answer))
+}
+
+/// Live tasks, each behind its parent and before its parent's next child. Flat, so that no depth is too much for a
+/// reader of JSON: `depth` tells.
+pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    let mut root = None;
+    let query = Query::read(text, Takes::Limit, &state.boot, |name, value| match name {
+        "root" => {
+            let task = match value.parse() {
+                Ok(serial) => Ref::Serial(serial),
+                Err(_) => Ref::Id(value.strip_prefix("id:").unwrap_or(value).to_owned()),
+            };
+            once("root", &mut root, task).map(|()| true)
+        }
+        _ => Ok(false),
+    })?;
+    let root = root.map(|task| find(&state.list, &task)).transpose()?;
+    let snapshot = state.list.snapshot();
+    let matching: HashSet<Serial> =
+        snapshot.iter().filter(|task| query.filter.matches(task)).map(|task| task.serial()).collect();
+    if let Some(root) = root.filter(|root| !snapshot.iter().any(|task| task.serial() == *root)) {
+        return Err(invalid("root", format!("no live task has the serial {root}")));
+    }
+    let walk = Walk::new(&snapshot, &matching);
+    let (mut writer, mut count) = (RowWriter::new(), 0);
+    writer.raw(br#"{"tasks":["#);
+    let total = walk.each(root, |task, depth| {
+        if count < query.limit {
+            if count > 0 {
+                writer.raw(b",");
+            }
+            count += 1;
+            writer.row_at_depth(task, query.fields, depth);
+        }
+    });
+    let rest = json!({
+        "serverTime": pm_wire::time::rfc3339(snapshot.moment().unix_nanos()).as_str(),
+        "total": total,
+        "truncated": total > count,
+    });
+    writer.raw(b"],");
+    writer.raw(&rest.to_string().as_bytes()[1..]);
+    Ok(reply::json(writer.take()))
+}
+
+/// The forest of those tasks that match.
+struct Walk<'s> {
+    snapshot: &'s Snapshot,
+    /// The tasks below each, by the nearest ancestor that matches; oldest first. Below `None`: those without one.
+    below: HashMap<Option<Serial>, Vec<usize>>,
+    place: HashMap<Serial, usize>,
+}
+
+impl<'s> Walk<'s> {
+    fn new(snapshot: &'s Snapshot, matching: &HashSet<Serial>) -> Self {
+        let parents: HashMap<Serial, Option<Serial>> =
+            snapshot.iter().map(|task| (task.serial(), task.parent())).collect();
+        let place = snapshot.iter().enumerate().map(|(at, task)| (task.serial(), at)).collect();
+        let mut below: HashMap<Option<Serial>, Vec<usize>> = HashMap::new();
+        for (at, task) in snapshot.iter().enumerate().filter(|(_, task)| matching.contains(&task.serial())) {
+            let mut parent = task.parent();
+            while let Some(serial) = parent.filter(|serial| !matching.contains(serial)) {
+                // A parent that is no longer there has no parent that is known.
+                parent = parents.get(&serial).copied().flatten();
+            }
+            below.entry(parent).or_default().push(at);
+        }
+        Self { snapshot, below, place }
+    }
+
+    /// Visits the tasks depth first, all or those from `root` on; returns how many.
+    fn each(&self, root: Option<Serial>, mut visit: impl FnMut(&TaskView<'_>, u64)) -> usize {
+        let mut count = 0;
+        let first = match root {
+            Some(root) => vec![self.place[&root]],
+            None => self.below.get(&None).cloned().unwrap_or_default(),
+        };
+        let mut stack: Vec<(usize, u64)> = first.into_iter().rev().map(|at| (at, 0)).collect();
+        while let Some((at, depth)) = stack.pop() {
+            let Some(task) = self.snapshot.get(at) else { continue };
+            visit(&task, depth);
+            count += 1;
+            let below = self.below.get(&Some(task.serial())).into_iter().flatten();
+            stack.extend(below.rev().map(|&at| (at, depth + 1)));
+        }
+        count
+    }
+}
