@@ -40,7 +40,8 @@ impl Builder {
         Builder { client }
     }
 
-    /// How long a whole call may take, from the first packet to the last byte. Default 10 s.
+    /// How long a whole call may take, from the first packet to the last byte. Default 10 s. Of a stream of
+    /// [events](Client::events), the time until its head is here.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.client.timeout = limit;
         self
@@ -52,7 +53,7 @@ impl Builder {
         self
     }
 
-    /// How large the body of an answer may be. Default 1 GiB.
+    /// How large the body of an answer may be. Default 1 GiB. For a stream of events there is another limit, on each.
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
         self.client.max_body = bytes;
         self

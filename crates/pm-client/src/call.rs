@@ -64,6 +64,11 @@ pub(crate) async fn call(client: &Client, ask: Ask) -> Result<Answer, ClientErro
     .await
 }
 
+/// Sends the request and reads the head of the answer, within the client's limits.
+pub(crate) async fn open(client: &Client, ask: Ask) -> Result<Opened, ClientError> {
+    open_by(client, ask, moment_in(client.timeout)).await
+}
+
 /// So much from now; a length beyond what the clock can count is as good as a century.
 pub(crate) fn moment_in(length: Duration) -> Instant {
     let now = Instant::now();
@@ -170,6 +175,11 @@ impl Opened {
             }
         }
         Ok(None)
+    }
+
+    /// How many bytes of the body have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Reads the body to its end, and puts it into the answer.

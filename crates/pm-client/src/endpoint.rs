@@ -27,6 +27,9 @@ pub(crate) enum Place {
     Tcp { host: String, port: u16 },
     /// The path of a unix socket.
     Unix(PathBuf),
+    /// Pipes in memory, so that tests can stop the clock.
+    #[cfg(test)]
+    Memory(crate::connect::Memory),
 }
 
 impl Endpoint {
@@ -74,6 +77,8 @@ impl Endpoint {
             Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
             Place::Tcp { host, port } => format!("{host}:{port}"),
             Place::Unix(_) => "localhost".to_owned(),
+            #[cfg(test)]
+            Place::Memory(_) => "localhost".to_owned(),
         }
     }
 

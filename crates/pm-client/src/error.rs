@@ -184,6 +184,8 @@ pub enum Stage {
     Connect,
     /// The answer, or the rest of it.
     Answer,
+    /// Any sign of life from a stream of events.
+    Heartbeat,
 }
 
 impl ClientError {
@@ -223,6 +225,9 @@ impl fmt::Display for ClientError {
             }
             ClientError::TimedOut { url, after, stage: Stage::Answer } => {
                 write!(f, "no complete answer from {url} within {after:?}")
+            }
+            ClientError::TimedOut { url, after, stage: Stage::Heartbeat } => {
+                write!(f, "nothing from {url} for {after:?}, not even a heartbeat")
             }
             ClientError::NotFound { url, text } => with_text(f, format_args!("no such task: {url}"), text),
             ClientError::NotCancellable { url, text } => {

@@ -16,10 +16,11 @@
 //!   VividCortex/pm understand as well.
 //! - [`Client::tasks`] with a [`Query`], [`cancel_task`](Client::cancel_task), [`cancel_many`](Client::cancel_many) and the
 //!   other calls of `/v1`, with the types of their answers: [`Tasks`], [`Row`], [`History`], [`Kinds`], ...
+//! - [`Client::events`]: what happens, as it happens; [`Events`] reconnects by itself.
 //! - [`ClientError`], [`EndpointError`]: what went wrong, always with the address.
 //!
 //! Every call opens its own connection and closes it, ends within its time limit, and follows no redirect. An answer
-//! that is not a process list is an error, never an empty list. Calls do not try again.
+//! that is not a process list is an error, never an empty list. Calls do not try again; only events do.
 //!
 //! The feature `tls` adds endpoints of `https://`, with an authority, a certificate of our own and a server name to set.
 //! Calls must run inside a tokio runtime with io and time enabled.
@@ -31,8 +32,10 @@ mod client;
 mod connect;
 mod endpoint;
 mod error;
+mod events;
 mod problem;
 mod query;
+mod sse;
 #[cfg(feature = "tls")]
 mod tls;
 mod token;
@@ -43,6 +46,7 @@ pub use builder::Builder;
 pub use client::Client;
 pub use endpoint::EndpointError;
 pub use error::{ClientError, Stage};
+pub use events::{Event, Events};
 pub use problem::Problem;
 pub use query::{Query, TaskRef};
 pub use v1::{

@@ -97,6 +97,11 @@ impl Query {
         self.set("root", task.text())
     }
 
+    /// How often [events](crate::Client::events) may come for one task: 250 ms, the server's default, to 60 s.
+    pub fn interval(self, length: Duration) -> Self {
+        self.set("interval", millis(length))
+    }
+
     /// Any other parameter.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.parameters.retain(|(known, _)| known != name);

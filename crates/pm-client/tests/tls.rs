@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pm_client::{Builder, Client, ClientError};
+use pm_client::{Builder, Client, ClientError, Event, Query};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use server::{Dir, answer, reply};
 use tokio::net::TcpListener;
@@ -182,4 +182,21 @@ async fn a_server_without_tls_is_not_trusted() {
     };
     let (result, _socket) = tokio::join!(client.list(), serve);
     assert_untrusted(&result.unwrap_err(), "");
+}
+
+#[tokio::test]
+async fn events_end_when_there_is_no_trust() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let server = theirs.server(&["127.0.0.1"], None);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().events(&Query::new());
+    let serve = async { server.accept(listener.accept().await.unwrap().0).await.map(drop) };
+    let (event, _) = tokio::join!(events.next(), serve);
+    assert_untrusted(&event.unwrap().unwrap_err(), "invalid peer certificate");
+    assert!(events.next().await.is_none());
+    drop(listener);
+    // A server that is not there may come back.
+    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().events(&Query::new());
+    assert!(matches!(events.next().await, Some(Ok(Event::Lost { error: ClientError::Unreachable { .. }, .. }))));
 }

@@ -4,8 +4,9 @@ use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
 
-use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Expect, Query, TaskRef};
+use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef};
 use server::{Dir, answer, meet, problem, reply};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 mod server;
@@ -247,7 +248,7 @@ async fn a_token_is_shown_and_never_told() {
     let refusal = reply("401 Unauthorized", "text/plain", "no\n");
     for (error, request) in with_token(&refusal, |endpoint| {
         let client = Client::builder(endpoint).unwrap().token("s3cret").build();
-        assert!(!format!("{client:?}").contains("s3cret"));
+        assert!(!format!("{client:?} {:?}", client.events(&Query::new())).contains("s3cret"));
         client
     })
     .await
@@ -318,4 +319,31 @@ async fn a_unix_socket_is_an_endpoint() {
     let (info, request) = tokio::join!(client.info(), serve);
     assert_eq!(info.unwrap().version, "1");
     assert!(request.starts_with("GET /v1/info HTTP/1.1\r\nhost: localhost\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn events_come_over_a_socket() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::builder(&listener.local_addr().unwrap().to_string()).unwrap().token("abc").build();
+    let mut events = client.events(&Query::new().filter("state", "running"));
+    let serve = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let data = "event: unseen\ndata: {\"count\":5}\n\n";
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n";
+        socket.write_all(format!("{head}{:x}\r\n{data}\r\n", data.len()).as_bytes()).await.unwrap();
+        (String::from_utf8(request).unwrap(), socket)
+    };
+    let read = async {
+        assert!(matches!(events.next().await, Some(Ok(Event::Connected))));
+        assert!(matches!(events.next().await, Some(Ok(Event::Unseen { count: 5 }))));
+    };
+    let ((request, socket), ()) = tokio::join!(serve, read);
+    assert!(request.starts_with("GET /v1/events?state=running HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: Bearer abc\r\n"), "{request}");
+    drop(socket);
+    assert!(matches!(events.next().await, Some(Ok(Event::Lost { error: ClientError::Cut { .. }, .. }))));
 }
