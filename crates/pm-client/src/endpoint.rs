@@ -1,29 +1,51 @@
-//! Where a process list is: host, port and the path under which it is mounted.
+//! Where a process list is: host and port or a unix socket, and the path under which it is mounted.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// The port when the endpoint is a host alone.
 const DEFAULT_PORT: u16 = 6680;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Whether this build can speak TLS.
+const HAS_TLS: bool = cfg!(feature = "tls");
+
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     /// As the caller wrote it, without the blanks around it.
     pub(crate) name: String,
-    /// Without the brackets of IPv6.
-    pub(crate) host: String,
-    pub(crate) port: u16,
+    pub(crate) place: Place,
+    /// Whether the connection is wrapped in TLS.
+    pub(crate) tls: bool,
     /// Begins and ends with a slash.
     pub(crate) prefix: String,
+}
+
+/// What a connection is made to.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// A host, without the brackets of IPv6, and its port.
+    Tcp { host: String, port: u16 },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+    /// Pipes in memory, so that tests can stop the clock.
+    #[cfg(test)]
+    Memory(crate::connect::Memory),
 }
 
 impl Endpoint {
     pub(crate) fn parse(text: &str) -> Result<Endpoint, EndpointError> {
         let name = text.trim();
         let fail = |why| EndpointError { endpoint: name.to_owned(), why };
-        let (rest, default_port) = match name.split_once("://") {
-            None => (name, DEFAULT_PORT),
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, 80),
-            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => return Err(fail(Why::Tls)),
+        if name.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("unix:")) {
+            let path = socket_path(&name[5..]).map_err(fail)?;
+            let place = Place::Unix(path.into());
+            return Ok(Endpoint { name: name.to_owned(), place, tls: false, prefix: "/".to_owned() });
+        }
+        let (rest, default_port, tls) = match name.split_once("://") {
+            None => (name, DEFAULT_PORT, false),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (rest, 80, false),
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") && HAS_TLS => (rest, 443, true),
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("https") => return Err(fail(Why::NoTls)),
             Some(_) => return Err(fail(Why::Scheme)),
         };
         if rest.contains(['?', '#']) {
@@ -36,40 +58,14 @@ impl Endpoint {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        if authority.contains('@') {
-            return Err(fail(Why::User));
-        }
-        let (host, port) = match authority.strip_prefix('[') {
-            Some(v6) => {
-                let (host, port) = v6.split_once(']').ok_or_else(|| fail(Why::Brackets))?;
-                host.parse::<std::net::Ipv6Addr>().map_err(|_| fail(Why::Brackets))?;
-                match port {
-                    "" => (host, None),
-                    _ => (host, Some(port.strip_prefix(':').ok_or_else(|| fail(Why::Brackets))?)),
-                }
-            }
-            None => match authority.split_once(':') {
-                Some((_, port)) if port.contains(':') => return Err(fail(Why::Brackets)),
-                Some((host, port)) => (host, Some(port)),
-                None => (authority, None),
-            },
-        };
-        if host.is_empty() {
-            return Err(fail(Why::NoHost));
-        }
-        let port = match port {
-            None => default_port,
-            Some(digits) => match digits.parse() {
-                Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => port,
-                _ => return Err(fail(Why::Port)),
-            },
-        };
+        let (host, port) = host_and_port(authority).map_err(fail)?;
+        let place = Place::Tcp { host: host.to_owned(), port: port.unwrap_or(default_port) };
         let prefix = match path.trim_end_matches('/') {
             "" => "/".to_owned(),
             path => format!("{path}/"),
         };
         // What is left could still not be a path or a header, such as `{` in the prefix.
-        let endpoint = Endpoint { name: name.to_owned(), host: host.to_owned(), port, prefix };
+        let endpoint = Endpoint { name: name.to_owned(), place, tls, prefix };
         let valid = endpoint.prefix.parse::<http::uri::PathAndQuery>().is_ok()
             && endpoint.authority().parse::<http::uri::Authority>().is_ok();
         if valid { Ok(endpoint) } else { Err(fail(Why::Characters)) }
@@ -77,11 +73,74 @@ impl Endpoint {
 
     /// Host and port as they go into the `Host` header.
     pub(crate) fn authority(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
+        match &self.place {
+            Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Place::Tcp { host, port } => format!("{host}:{port}"),
+            Place::Unix(_) => "localhost".to_owned(),
+            #[cfg(test)]
+            Place::Memory(_) => "localhost".to_owned(),
         }
     }
+
+    /// What is asked, for people: a path without a slash first, such as `v1/tasks`.
+    pub(crate) fn url(&self, path: &str) -> String {
+        let prefix = &self.prefix;
+        match &self.place {
+            Place::Unix(socket) => format!("unix:{}:{prefix}{path}", socket.display()),
+            _ => {
+                let scheme = if self.tls { "https" } else { "http" };
+                format!("{scheme}://{}{prefix}{path}", self.authority())
+            }
+        }
+    }
+}
+
+/// The path behind `unix:`. With two slashes there would have to be a host between the second and the third.
+fn socket_path(rest: &str) -> Result<&str, Why> {
+    if !cfg!(unix) {
+        return Err(Why::NoUnix);
+    }
+    let path = match rest.strip_prefix("//") {
+        Some(path) if !path.starts_with('/') => return Err(Why::Socket),
+        Some(path) => path,
+        None => rest,
+    };
+    if path.is_empty() || path.ends_with('/') {
+        return Err(Why::Socket);
+    }
+    if path.contains(char::is_control) { Err(Why::Characters) } else { Ok(path) }
+}
+
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), Why> {
+    if authority.contains('@') {
+        return Err(Why::User);
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(v6) => {
+            let (host, port) = v6.split_once(']').ok_or(Why::Brackets)?;
+            host.parse::<std::net::Ipv6Addr>().map_err(|_| Why::Brackets)?;
+            match port {
+                "" => (host, None),
+                _ => (host, Some(port.strip_prefix(':').ok_or(Why::Brackets)?)),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((_, port)) if port.contains(':') => return Err(Why::Brackets),
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(Why::NoHost);
+    }
+    let port = match port {
+        None => None,
+        Some(digits) => match digits.parse() {
+            Ok(port) if port > 0 && digits.bytes().all(|b| b.is_ascii_digit()) => Some(port),
+            _ => return Err(Why::Port),
+        },
+    };
+    Ok((host, port))
 }
 
 /// The text does not say where a process list is.
@@ -100,7 +159,9 @@ impl EndpointError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Why {
-    Tls,
+    NoTls,
+    NoUnix,
+    Socket,
     Scheme,
     Query,
     Characters,
@@ -113,8 +174,10 @@ enum Why {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
-            Why::Tls => "https is not supported",
-            Why::Scheme => "only http:// is supported",
+            Why::NoTls => "https needs a build of pm-client with the feature `tls`",
+            Why::NoUnix => "this system has no unix sockets",
+            Why::Socket => "a unix socket is written unix:/run/pm.sock",
+            Why::Scheme => "only http://, https:// and unix: are supported",
             Why::Query => "a query or a fragment has no meaning here",
             Why::Characters => "it has characters that an address cannot have",
             Why::User => "a user name has no meaning here",
@@ -155,14 +218,41 @@ mod tests {
         }
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_unix_socket_is_a_path() {
+        for (text, path) in [
+            ("unix:/run/pm.sock", "/run/pm.sock"),
+            ("UNIX:///run/my pm?.sock", "/run/my pm?.sock"),
+            ("unix:pm.sock", "pm.sock"),
+        ] {
+            let endpoint = Endpoint::parse(text).unwrap();
+            assert!(matches!(&endpoint.place, Place::Unix(found) if found.as_os_str() == path), "{text}");
+            assert_eq!(endpoint.authority(), "localhost");
+            assert_eq!(endpoint.url("v1/tasks"), format!("unix:{path}:/v1/tasks"));
+        }
+        for text in ["unix:", "unix://", "unix:///", "unix://run/pm.sock", "unix:/run/"] {
+            assert_eq!(Endpoint::parse(text).unwrap_err().why, Why::Socket, "{text}");
+        }
+        assert_eq!(Endpoint::parse("unix:/a\0b").unwrap_err().why, Why::Characters);
+    }
+
+    #[test]
+    fn https_needs_the_feature() {
+        match Endpoint::parse("https://db-1/pm") {
+            Ok(endpoint) if HAS_TLS => assert_eq!(endpoint.url("procs/"), "https://db-1:443/pm/procs/"),
+            Err(error) if !HAS_TLS => assert!(error.to_string().contains("feature `tls`"), "{error}"),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn what_is_no_endpoint_says_why() {
         for (text, why) in [
             ("", Why::NoHost),
             ("http://", Why::NoHost),
             (":6680", Why::NoHost),
-            ("https://db-1", Why::Tls),
-            ("unix:///run/pm", Why::Scheme),
+            ("ftp://db-1", Why::Scheme),
             ("db-1:", Why::Port),
             ("db-1:0", Why::Port),
             ("db-1:+80", Why::Port),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use crate::problem::Problem;
+
 /// Why a call brought no result. Every variant carries the URL that was asked.
 ///
 /// Text that came from the server is in the message as it came, apart from blanks: show it on a terminal only after
@@ -47,6 +49,75 @@ pub enum ClientError {
         /// What was asked.
         url: String,
         /// What the server says: the serials of the tasks.
+        text: String,
+        /// The serials one by one, if the server lists them.
+        serials: Vec<String>,
+    },
+    /// What the request expected is not so, and nothing was done (412).
+    PreconditionFailed {
+        /// What was asked.
+        url: String,
+        /// What the server says.
+        text: String,
+    },
+    /// The server wants a token, or does not know the one it was given (401).
+    Unauthorized {
+        /// What was asked.
+        url: String,
+        /// What the server says.
+        text: String,
+        /// Whether a token was sent.
+        with_token: bool,
+    },
+    /// Whoever asks may not do this, such as cancel with a token that may only read (403).
+    Forbidden {
+        /// What was asked.
+        url: String,
+        /// What the server says.
+        text: String,
+    },
+    /// The server has had too many requests or watchers, and nothing was done (429, or 503 with a time to wait).
+    TooMany {
+        /// What was asked.
+        url: String,
+        /// What the server says.
+        text: String,
+        /// How long it asks to wait, if it says.
+        retry_after: Option<Duration>,
+    },
+    /// A process list may be there, but it does not have this part of the API: it is older, as the first pm is.
+    NoV1 {
+        /// What was asked.
+        url: String,
+    },
+    /// Any other refusal that the server explains.
+    Problem {
+        /// What was asked.
+        url: String,
+        /// Its explanation.
+        problem: Box<Problem>,
+    },
+    /// The token could not be found where it should be; nothing was sent.
+    Token {
+        /// What was to be asked.
+        url: String,
+        /// What is wrong; the token is not in it.
+        text: String,
+        /// Why the file could not be read, if that is what failed.
+        source: Option<io::Error>,
+    },
+    /// TLS brought no connection that both sides trust.
+    Tls {
+        /// What was asked.
+        url: String,
+        /// What did not fit.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The request cannot be written down as HTTP; nothing was sent.
+    Unsendable {
+        /// What was to be asked.
+        url: String,
+        /// Which part cannot, and why.
         text: String,
     },
     /// The server points elsewhere, which is not followed.
@@ -113,6 +184,8 @@ pub enum Stage {
     Connect,
     /// The answer, or the rest of it.
     Answer,
+    /// Any sign of life from a stream of events.
+    Heartbeat,
 }
 
 impl ClientError {
@@ -124,6 +197,15 @@ impl ClientError {
             | ClientError::NotFound { url, .. }
             | ClientError::NotCancellable { url, .. }
             | ClientError::Ambiguous { url, .. }
+            | ClientError::PreconditionFailed { url, .. }
+            | ClientError::Unauthorized { url, .. }
+            | ClientError::Forbidden { url, .. }
+            | ClientError::TooMany { url, .. }
+            | ClientError::NoV1 { url }
+            | ClientError::Problem { url, .. }
+            | ClientError::Token { url, .. }
+            | ClientError::Tls { url, .. }
+            | ClientError::Unsendable { url, .. }
             | ClientError::Redirected { url, .. }
             | ClientError::Status { url, .. }
             | ClientError::NotPm { url, .. }
@@ -144,13 +226,52 @@ impl fmt::Display for ClientError {
             ClientError::TimedOut { url, after, stage: Stage::Answer } => {
                 write!(f, "no complete answer from {url} within {after:?}")
             }
+            ClientError::TimedOut { url, after, stage: Stage::Heartbeat } => {
+                write!(f, "nothing from {url} for {after:?}, not even a heartbeat")
+            }
             ClientError::NotFound { url, text } => with_text(f, format_args!("no such task: {url}"), text),
             ClientError::NotCancellable { url, text } => {
                 with_text(f, format_args!("the task may not be cancelled: {url}"), text)
             }
-            ClientError::Ambiguous { url, text } => {
-                with_text(f, format_args!("several live tasks have this id: {url}"), text)
+            ClientError::Ambiguous { url, text, serials } => {
+                with_text(f, format_args!("several live tasks have this id: {url}"), text)?;
+                if serials.is_empty() { Ok(()) } else { write!(f, "; name one by its serial: {}", serials.join(", ")) }
             }
+            ClientError::PreconditionFailed { url, text } => {
+                with_text(f, format_args!("nothing was done, as not all is as expected: {url}"), text)?;
+                f.write_str("; look again, then ask again")
+            }
+            ClientError::Unauthorized { url, text, with_token: false } => {
+                with_text(f, format_args!("{url} wants a token and was given none"), text)?;
+                f.write_str("; give it one, in PM_TOKEN or in the file that PM_TOKEN_FILE names")
+            }
+            ClientError::Unauthorized { url, text, with_token: true } => {
+                with_text(f, format_args!("{url} does not accept this token"), text)?;
+                f.write_str("; compare it with the server's token file")
+            }
+            ClientError::Forbidden { url, text } => {
+                with_text(f, format_args!("{url} does not allow you this"), text)?;
+                f.write_str("; to cancel takes a token of the scope `cancel`")
+            }
+            ClientError::TooMany { url, text, retry_after } => {
+                with_text(f, format_args!("{url} has too much to do"), text)?;
+                match retry_after {
+                    Some(wait) => write!(f, "; try again in {wait:?}"),
+                    None => f.write_str("; try again later"),
+                }
+            }
+            ClientError::NoV1 { url } => {
+                write!(
+                    f,
+                    "no /v1 at {url}; the program may have an older pm, which knows only lists, histories and cancels"
+                )
+            }
+            ClientError::Problem { url, problem } => write!(f, "{url} refuses: {problem}"),
+            ClientError::Token { url, text, .. } => write!(f, "no token for {url}: {text}"),
+            ClientError::Tls { url, .. } => {
+                write!(f, "no trusted connection to {url}; see to its certificate, the CA file and our own certificate")
+            }
+            ClientError::Unsendable { url, text } => write!(f, "cannot ask {url}: {text}"),
             ClientError::Redirected { url, status, location: Some(location) } => {
                 write!(f, "{url} redirects to {location} (status {status}), which is not followed")
             }
@@ -184,7 +305,8 @@ impl Error for ClientError {
         match self {
             ClientError::Unreachable { source, .. } => Some(source),
             ClientError::BrokenJson { source, .. } | ClientError::Cut { source, .. } => Some(&**source),
-            ClientError::NotPm { source: Some(source), .. } => Some(&**source),
+            ClientError::NotPm { source: Some(source), .. } | ClientError::Tls { source, .. } => Some(&**source),
+            ClientError::Token { source: Some(source), .. } => Some(source),
             _ => None,
         }
     }

@@ -11,20 +11,45 @@
 //! # }
 //! ```
 //!
-//! - [`Client`] and [`Builder`]: where to ask, and how long and how much to accept.
+//! - [`Client`] and [`Builder`]: where to ask, with which token, and how long and how much to accept.
+//! - [`Client::list`], [`history`](Client::history), [`cancel`](Client::cancel): what servers of the Go package
+//!   VividCortex/pm understand as well.
+//! - [`Client::tasks`] with a [`Query`], [`cancel_task`](Client::cancel_task), [`cancel_many`](Client::cancel_many) and the
+//!   other calls of `/v1`, with the types of their answers: [`Tasks`], [`Row`], [`History`], [`Kinds`], ...
+//! - [`Client::events`]: what happens, as it happens; [`Events`] reconnects by itself.
 //! - [`ClientError`], [`EndpointError`]: what went wrong, always with the address.
 //!
 //! Every call opens its own connection and closes it, ends within its time limit, and follows no redirect. An answer
-//! that is not a process list is an error, never an empty list. Understands servers of the Go package VividCortex/pm.
+//! that is not a process list is an error, never an empty list. Calls do not try again; only events do.
 //!
-//! It does not speak TLS, keeps no connection open, and does not try again. Calls must run inside a tokio runtime with
-//! io and time enabled.
+//! The feature `tls` adds endpoints of `https://`, with an authority, a certificate of our own and a server name to set.
+//! Calls must run inside a tokio runtime with io and time enabled.
 
+mod answer;
+mod builder;
 mod call;
 mod client;
+mod connect;
 mod endpoint;
 mod error;
+mod events;
+mod problem;
+mod query;
+mod sse;
+#[cfg(feature = "tls")]
+mod tls;
+mod token;
+mod v1;
+mod v1_calls;
 
-pub use client::{Builder, Client};
+pub use builder::Builder;
+pub use client::Client;
 pub use endpoint::EndpointError;
 pub use error::{ClientError, Stage};
+pub use events::{Event, Events};
+pub use problem::Problem;
+pub use query::{Query, TaskRef};
+pub use v1::{
+    Audit, AuditRecord, Bucket, BulkCancel, BulkReply, Cancel, CancelOptions, Entry, Expect, Filter, Group, History,
+    Info, Kind, Kinds, Latency, Missing, Row, StatusTime, TaskReply, Tasks, Verdict,
+};

@@ -1,42 +1,15 @@
 //! What the client makes of the answers of all sorts of servers, each a few lines over a bare socket.
 
-use std::future::Future;
 use std::time::Duration;
 
 use pm_client::{Client, ClientError, Stage};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use server::{meet, reply};
 use tokio::net::TcpListener;
+
+mod server;
 
 const LIST: &str = include_str!("../../pm-wire/tests/golden/original-list.json");
 const HISTORY: &str = include_str!("../../pm-wire/tests/golden/original-history.json");
-
-/// Lets a server that answers once with `reply` meet `call`; gives what the call says and what the server was sent.
-async fn meet<T, Call: Future<Output = T>>(reply: impl AsRef<[u8]>, call: impl FnOnce(Client) -> Call) -> (T, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = Client::new(&listener.local_addr().unwrap().to_string()).unwrap();
-    let serve = async {
-        let (mut socket, _) = listener.accept().await.unwrap();
-        let mut request = Vec::new();
-        while !is_complete(&request) {
-            assert_ne!(socket.read_buf(&mut request).await.unwrap(), 0);
-        }
-        socket.write_all(reply.as_ref()).await.unwrap();
-        String::from_utf8(request).unwrap()
-    };
-    tokio::join!(call(client), serve)
-}
-
-fn is_complete(request: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
-    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    length.map_or(0, |digits| digits.parse().unwrap()) <= body.len()
-}
-
-fn reply(status: &str, content_type: &str, body: &str) -> String {
-    let length = body.len();
-    format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
-}
 
 async fn list_error(reply: impl AsRef<[u8]>) -> ClientError {
     meet(reply, |client| async move { client.list().await }).await.0.unwrap_err()
