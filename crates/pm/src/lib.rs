@@ -35,6 +35,7 @@
 //! # Features
 //!
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
+//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, [`Tls`].
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core, `RunStream`.
@@ -58,8 +59,10 @@ mod token;
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
 
+#[cfg(feature = "tls")]
+pub use server::Tls;
 #[cfg(feature = "server")]
-pub use server::{Body, Builder, ResponseFuture, Server, Service, StartError, serve, service};
+pub use server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartError, serve, service};
 #[cfg(feature = "tokio")]
 pub use spawn::Spawn;
 #[cfg(feature = "stream")]

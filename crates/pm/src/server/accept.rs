@@ -6,28 +6,23 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::StatusCode;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{self, Limits, Socket};
-use super::reply;
+use super::connection::{self, Limits};
+use super::listen::{Door, Incoming};
 use super::service::Service;
 
 /// Waits after a failed accept: the first, and the longest.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Connections beyond the limit that only the owner of the program can have.
+const RESERVED: usize = 16;
 /// Surplus connections that are told so at a time; beyond that they are just closed.
 const MAX_REFUSALS: usize = 64;
 
 /// Serves until `stopped` tells how long open answers may still take, and that time is over.
-pub(super) async fn run(
-    listeners: Vec<TcpListener>,
-    service: Service,
-    limits: Limits,
-    stopped: oneshot::Receiver<Duration>,
-) {
+pub(super) async fn run(doors: Vec<Door>, service: Service, limits: Limits, stopped: oneshot::Receiver<Duration>) {
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
     let mut refusals = JoinSet::new();
@@ -41,18 +36,17 @@ pub(super) async fn run(
             // Only to forget them: how a connection ended is the client's affair.
             Some(_) = connections.join_next() => service.state.connections.store(connections.len(), Relaxed),
             Some(_) = refusals.join_next() => {}
-            accepted = accept(&listeners, &mut next, not_before) => match accepted {
-                Ok(stream) => {
+            accepted = accept(&doors, &mut next, not_before) => match accepted {
+                Ok(incoming) => {
                     wait = BACK_OFF.0;
-                    // Who watches is counted for itself.
+                    // Who watches is counted for itself, and who may come in by the unix socket can always do so.
                     let busy = connections.len().saturating_sub(service.state.feed.watchers());
+                    let most = limits.connections + if incoming.is_owner() { RESERVED } else { 0 };
                     service.state.connections.store(connections.len() + 1, Relaxed);
-                    if busy < limits.connections {
-                        connections.spawn(connection::serve_tcp(stream, service.clone(), limits, stopping.clone()));
+                    if busy < most {
+                        connections.spawn(connection::welcome(incoming, service.clone(), limits, stopping.clone()));
                     } else if refusals.len() < MAX_REFUSALS {
-                        let words = "too many connections; close some and try it again";
-                        let last = reply::last(StatusCode::SERVICE_UNAVAILABLE, words);
-                        refusals.spawn(connection::last_words(Socket::new(stream), last));
+                        refusals.spawn(connection::refuse(incoming));
                     }
                 }
                 Err(error) if is_about_the_client(&error) => {}
@@ -64,20 +58,20 @@ pub(super) async fn run(
             },
         }
     };
-    drop(listeners);
+    drop(doors);
     service.state.feed.close();
     stop.send_replace(true);
     let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// The next connection of any listener; each has its turn.
-async fn accept(listeners: &[TcpListener], next: &mut usize, not_before: Instant) -> io::Result<TcpStream> {
+/// The next connection of any door; each has its turn.
+async fn accept(doors: &[Door], next: &mut usize, not_before: Instant) -> io::Result<Incoming> {
     sleep_until(not_before).await;
     poll_fn(|context| {
-        for _ in 0..listeners.len() {
-            *next = (*next + 1) % listeners.len();
-            if let Poll::Ready(accepted) = listeners[*next].poll_accept(context) {
-                return Poll::Ready(accepted.map(|(stream, _)| stream));
+        for _ in 0..doors.len() {
+            *next = (*next + 1) % doors.len();
+            if let Poll::Ready(accepted) = doors[*next].poll_accept(context) {
+                return Poll::Ready(accepted);
             }
         }
         Poll::Pending

@@ -24,12 +24,17 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
+use super::access::Caller;
 use super::failure::Failure;
+use super::listen::Incoming;
 use super::reply::{self, Body};
 use super::service::{Ends, Service};
 
 const MAX_HEAD: usize = 16 << 10;
 const MAX_HEADERS: usize = 64;
+/// How long a client may take to agree on TLS.
+#[cfg(feature = "tls")]
+const HANDSHAKE: Duration = Duration::from_secs(5);
 /// How long the rest of what a client sends is read after the last answer, and how much of it.
 const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
 
@@ -54,15 +59,50 @@ impl Default for Limits {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve_tcp(stream: TcpStream, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
-    // Answers are written in few large pieces, so waiting for more of them only costs time.
-    let _ = stream.set_nodelay(true);
-    let ip = |address: std::io::Result<std::net::SocketAddr>| address.ok().map(|address| address.ip());
-    let ends = Ends { local: ip(stream.local_addr()), peer: ip(stream.peer_addr()) };
-    serve(stream, ends, service, limits, stop).await;
+pub(super) async fn welcome(incoming: Incoming, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
+    match incoming {
+        Incoming::Tcp(stream, caller) => {
+            let ends = tcp_ends(&stream, caller);
+            serve(stream, ends, service, limits, stop).await;
+        }
+        #[cfg(unix)]
+        Incoming::Unix(stream, caller) => {
+            let ends = Ends { local: None, peer: None, caller: Some(caller) };
+            serve(stream, ends, service, limits, stop).await;
+        }
+        #[cfg(feature = "tls")]
+        Incoming::Tls(stream, handshake) => {
+            let mut ends = tcp_ends(&stream, None);
+            if let Ok(Some((stream, caller))) = timeout(HANDSHAKE, handshake.shake(stream)).await {
+                ends.caller = caller;
+                serve(stream, ends, service, limits, stop).await;
+            }
+        }
+    }
 }
 
-/// The same for anything that bytes come from and go to.
+fn tcp_ends(stream: &TcpStream, caller: Option<Caller>) -> Ends {
+    // Answers are written in few large pieces, so waiting for more of them only costs time.
+    let _ = stream.set_nodelay(true);
+    let ip = |address: io::Result<std::net::SocketAddr>| address.ok().map(|address| address.ip());
+    Ends { local: ip(stream.local_addr()), peer: ip(stream.peer_addr()), caller }
+}
+
+/// Says that there is no room for one more.
+pub(super) async fn refuse(incoming: Incoming) {
+    let words = "too many connections; close some and try it again";
+    let last = reply::last(StatusCode::SERVICE_UNAVAILABLE, words);
+    match incoming {
+        Incoming::Tcp(stream, _) => last_words(Socket::new(stream), last).await,
+        #[cfg(unix)]
+        Incoming::Unix(stream, _) => last_words(Socket::new(stream), last).await,
+        // To say it would take a handshake.
+        #[cfg(feature = "tls")]
+        Incoming::Tls(..) => {}
+    }
+}
+
+/// The same, once it is known who is at the other end.
 pub(super) async fn serve<S>(stream: S, ends: Ends, service: Service, limits: Limits, mut stop: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -73,7 +113,7 @@ where
         pulse.set(Phase::Answering);
         let idle_again = IdleAgain(Arc::clone(&pulse));
         let is_v1 = service.is_v1(request.uri().path());
-        let begin = timeout(limits.body_timeout, service.begin(request, ends));
+        let begin = timeout(limits.body_timeout, service.begin(request, ends.clone()));
         async move {
             // Only the body of the request can take time, and who waits for a verdict.
             let response = match begin.await {
@@ -406,7 +446,7 @@ mod tests {
         let service = service(list);
         let served = tokio::spawn(async move {
             let begin = Instant::now();
-            serve(server, Ends::default(), service, LIMITS, stopping).await;
+            serve(server, Ends::unknown(), service, LIMITS, stopping).await;
             begin.elapsed()
         });
         Served { client, served, stop }

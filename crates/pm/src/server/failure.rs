@@ -86,8 +86,14 @@ impl Failure {
         if let Some(seconds) = self.0.retry_after {
             headers.insert(RETRY_AFTER, seconds.into());
         }
-        if self.0.status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        // RFC 6750, 3.
+        let challenge = match self.0.code {
+            "unauthorized" => Some("Bearer"),
+            "insufficient-scope" => Some("Bearer error=\"insufficient_scope\""),
+            _ => None,
+        };
+        if let Some(challenge) = challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if self.0.closes {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -12,7 +12,7 @@ use pm_wire::rows::{self, ListWriter};
 use super::failure::Failure;
 use super::reply::{self, Body};
 use super::route::Params;
-use super::service::{Begun, Caller, State};
+use super::service::{Begun, Requester, State};
 
 /// How much of a list is written at a time. What fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
@@ -101,9 +101,9 @@ fn find_ended(list: &ProcessList, id: &str, serial: Option<Serial>) -> Option<Se
 }
 
 /// Asks a task to stop.
-pub(super) fn cancel(state: &State, id: &str, params: &Params, reason: &str, caller: &Caller) -> Begun {
-    let list = &state.list;
-    let mut request = CancelRequest::new(reason).by(&caller.peer);
+pub(super) fn cancel(state: &State, id: &str, params: &Params, reason: &str, caller: &Requester) -> Begun {
+    let (list, by) = (&state.list, caller.shown());
+    let mut request = CancelRequest::new(reason).by(&by);
     if let Some(age) = params.min_age {
         request = request.least_age(age);
     }

@@ -8,10 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
 use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
+use super::compress::{self, Packer};
 use super::events::EventStream;
 use super::procs::ListBody;
 
@@ -29,6 +33,7 @@ enum Kind {
     Whole(Bytes),
     List(Box<ListBody>),
     Events(Box<EventStream>),
+    Packed(Box<ListBody>, Box<Packer>),
 }
 
 impl Body {
@@ -51,6 +56,7 @@ impl http_body::Body for Body {
             Kind::Whole(bytes) => Some(std::mem::take(bytes)),
             Kind::List(list) => list.next_part(),
             Kind::Events(events) => ready!(events.poll_next(context)),
+            Kind::Packed(list, packer) => next_packed(list, packer),
         };
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
@@ -59,27 +65,75 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
             Kind::List(list) => list.is_complete(),
-            Kind::Events(_) => false,
+            // The end of a packed one is known when it was written.
+            Kind::Events(_) | Kind::Packed(..) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::List(_) | Kind::Events(_) => SizeHint::default(),
+            Kind::List(_) | Kind::Events(_) | Kind::Packed(..) => SizeHint::default(),
         }
     }
 }
+
+fn next_packed(list: &mut ListBody, packer: &mut Packer) -> Option<Bytes> {
+    loop {
+        let packed = match list.next_part() {
+            Some(part) => packer.pack(&part),
+            None => {
+                let last = packer.finish();
+                return (!last.is_empty()).then(|| last.into());
+            }
+        };
+        if !packed.is_empty() {
+            return Some(packed.into());
+        }
+    }
+}
+
+/// The same answer in fewer bytes, if that is worth it.
+pub(super) fn packed(response: Response<Body>) -> Response<Body> {
+    let (mut head, Body(kind)) = response.into_parts();
+    let (kind, is_packed) = match kind {
+        Kind::Whole(text) if text.len() >= compress::WORTHWHILE => match compress::whole(&text) {
+            Some(packed) => (Kind::Whole(packed), true),
+            None => (Kind::Whole(text), false),
+        },
+        Kind::List(list) => (Kind::Packed(list, Box::new(Packer::new())), true),
+        other => (other, false),
+    };
+    if is_packed {
+        head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        head.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    Response::from_parts(head, Body(kind))
+}
+
+/// What every answer says: it is not to be kept, framed, sniffed, run, or shown to another site.
+const SAFETY: [(HeaderName, &str); 8] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CACHE_CONTROL, "no-store"),
+    (REFERRER_POLICY, "no-referrer"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "interest-cohort=()"),
+];
 
 fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) -> Response<Body> {
     let mut response = Response::new(Body(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(SAFETY.len() + 4);
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in SAFETY {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 

@@ -16,12 +16,16 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use pm_core::ProcessList;
 use pm_wire::CancelBody;
 
+use super::access::gate::Gate;
+use super::access::tokens::Tokens;
+use super::access::{Caller, Identity, Scope};
+use super::compress;
 use super::events::Feed;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::procs;
 use super::reply::{self, Body};
-use super::route::{self, Operation, Params, Ref, Route, route};
+use super::route::{self, Need, Operation, Params, Ref, Route, route};
 use super::v1::{self, Idempotency};
 
 /// The longest path and query, in bytes.
@@ -57,13 +61,20 @@ pub fn service(list: &ProcessList) -> Service {
 pub struct Service {
     pub(super) state: Arc<State>,
     guard: Guard,
+    gate: Gate,
     prefix: String,
     max_body: usize,
 }
 
 impl Service {
     pub(super) fn new(list: &ProcessList) -> Self {
-        Self { state: State::new(list), guard: Guard::default(), prefix: String::new(), max_body: 64 << 10 }
+        Self {
+            state: State::new(list),
+            guard: Guard::default(),
+            gate: Gate::default(),
+            prefix: String::new(),
+            max_body: 64 << 10,
+        }
     }
 
     pub(super) fn with_list(self, list: &ProcessList) -> Self {
@@ -74,6 +85,14 @@ impl Service {
     #[must_use]
     pub fn allow_host(self, name: &str) -> Self {
         Self { guard: self.guard.allow(name), ..self }
+    }
+
+    pub(super) fn with_access(self, tokens: Option<Tokens>, token_required: bool) -> Self {
+        Self { gate: Gate::new(tokens, token_required), ..self }
+    }
+
+    pub(super) fn with_audit(self, _: Option<super::audit::AuditFile>) -> Result<Self, super::start_error::StartError> {
+        Ok(self)
     }
 
     /// The path under which it is mounted, if the path of a request begins with it: `/debug` serves `/debug/procs/`.
@@ -97,17 +116,19 @@ impl Service {
     {
         let is_v1 = self.is_v1(request.uri().path());
         let wants = Wants::of(request.headers());
-        let decided = self.decide(&request, ends);
+        let is_packed = compress::is_wanted(request.headers(), ends.peer, ends.is_unix());
+        let gate = self.gate.clone();
+        let decided = self.decide(&request, &ends);
         let (parts, body) = request.into_parts();
         let max_body = self.max_body;
         let state = Arc::clone(&self.state);
         async move {
             let result = match decided {
-                Ok(Decided::Answer(response)) => return Begun::Done(response),
+                Ok(Decided::Answer(response)) => Ok(Begun::Done(response)),
                 Ok(Decided::Procs(id, params, caller)) => match read(body, max_body).await {
                     Ok(bytes) => {
                         let reason = CancelBody::from_lenient(&bytes).message;
-                        return procs::cancel(&state, &id, &params, &reason, &caller);
+                        Ok(procs::cancel(&state, &id, &params, &reason, &caller))
                     }
                     Err(failure) => Err(failure),
                 },
@@ -116,11 +137,12 @@ impl Service {
                         Ok(bytes) => v1::change(&state, asked, &parts.headers, &bytes),
                         Err(failure) => Err(failure),
                     },
-                    _ => v1::look(&state, asked, &wants).map(|response| Begun::Done(Box::new(response))),
+                    _ => v1::look(&state, &gate, asked, &wants).map(|response| Begun::Done(Box::new(response))),
                 },
                 Err(failure) => Err(failure),
             };
-            result.unwrap_or_else(|failure| Begun::Done(Box::new(failure.reply(is_v1))))
+            let begun = result.unwrap_or_else(|failure| Begun::Done(Box::new(failure.reply(is_v1))));
+            if is_packed { begun.packed() } else { begun }
         }
     }
 
@@ -134,25 +156,32 @@ impl Service {
         self.below(path).is_none_or(route::is_v1)
     }
 
-    fn decide<B>(&self, request: &Request<B>, ends: Ends) -> Result<Decided, Failure> {
+    fn decide<B>(&self, request: &Request<B>, ends: &Ends) -> Result<Decided, Failure> {
         let answer = |response| Ok(Decided::Answer(Box::new(response)));
         self.guard.check(request, ends.local)?;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
             let words = format!("the path and query have {MAX_TARGET} bytes at most");
             return Err(Failure::new(StatusCode::URI_TOO_LONG, "target-too-long", words));
         }
-        let caller = Caller::of(ends);
         let nothing = || nothing_here(&self.prefix);
         let path = self.below(request.uri().path()).ok_or_else(nothing)?;
         let (method, query) = (request.method(), request.uri().query());
         let list = &self.state.list;
-        let route =
-            route(path).map_err(|error| Failure::bad("invalid-path", error.to_string()).hint("write % as %25"))?;
+        let route = route(path);
+        // Before anything is said of what there is. Only what tells nothing of tasks is for everybody.
+        let is_open = matches!(&route, Ok(Route::Ours(operation, _)) if operation.need == Need::Nothing);
+        let caller = match self.gate.admit(request.headers(), ends.caller.as_ref(), ends.peer, Instant::now()) {
+            Ok(caller) => Requester::new(ends, Some(caller)),
+            Err(_) if is_open => Requester::new(ends, None),
+            Err(failure) => return Err(failure),
+        };
+        let route = route.map_err(|error| Failure::bad("invalid-path", error.to_string()).hint("write % as %25"))?;
         if let Route::Ours(operation, segment) = route {
             let allow = format!("{}, OPTIONS", operation.method);
             return match method.as_str() {
                 "OPTIONS" => answer(reply::methods(&allow)),
                 method if method == operation.method => {
+                    caller.must(operation.need)?;
                     let task = segment.as_deref().map(Ref::read).transpose()?;
                     Ok(Decided::Ours(Asked { operation, task, query: query.map(str::to_owned), caller }))
                 }
@@ -166,7 +195,10 @@ impl Service {
             (Route::List, _) => Err(method_not_allowed("GET")),
             (Route::History(id), &Method::GET) => procs::history(list, &id, serial).and_then(answer),
             (Route::History(_), _) => Err(method_not_allowed("GET")),
-            (Route::Task(id), &Method::DELETE) => Ok(Decided::Procs(id, params, caller)),
+            (Route::Task(id), &Method::DELETE) => {
+                caller.must(Need::Cancel)?;
+                Ok(Decided::Procs(id, params, caller))
+            }
             (Route::Task(_) | Route::NoSuchId, &Method::OPTIONS) => answer(reply::methods("DELETE, OPTIONS")),
             (Route::Task(_), _) => Err(method_not_allowed("DELETE, OPTIONS")),
             (Route::NoSuchId, _) => Err(procs::no_such_task(None)),
@@ -205,16 +237,47 @@ impl State {
     }
 }
 
-/// Who asks.
+/// Who asks, and from where.
 #[derive(Clone, Debug)]
-pub(super) struct Caller {
+pub(super) struct Requester {
     /// The other end of the connection, as it is shown.
     pub(super) peer: String,
+    caller: Caller,
 }
 
-impl Caller {
-    fn of(ends: Ends) -> Self {
-        Self { peer: ends.peer.map(|peer| peer.to_string()).unwrap_or_default() }
+impl Requester {
+    fn new(ends: &Ends, caller: Option<Caller>) -> Self {
+        let peer = ends.peer.map(|peer| peer.to_string());
+        let nobody = Caller { identity: Identity::Nobody, scope: Scope::Read };
+        let peer = peer.unwrap_or_else(|| if ends.is_unix() { "unix".to_owned() } else { String::new() });
+        Self { peer, caller: caller.unwrap_or(nobody) }
+    }
+
+    /// Whether the caller may do this.
+    fn must(&self, need: Need) -> Result<(), Failure> {
+        let needed = match need {
+            Need::Nothing => return Ok(()),
+            Need::Read => Scope::Read,
+            Need::Cancel => Scope::Cancel,
+        };
+        if self.caller.scope.allows(needed) {
+            return Ok(());
+        }
+        let words = format!("this token may {}, not {needed}", self.caller.scope);
+        Err(Failure::new(StatusCode::FORBIDDEN, "insufficient-scope", words)
+            .hint("a token with the scope `cancel` is needed"))
+    }
+
+    pub(super) fn scope(&self) -> Scope {
+        self.caller.scope
+    }
+
+    /// How a task is told who asks it to stop: by name if there is one.
+    pub(super) fn shown(&self) -> String {
+        match &self.caller.identity {
+            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer.clone(),
+            known => known.to_string(),
+        }
     }
 }
 
@@ -223,7 +286,7 @@ pub(super) struct Asked {
     pub(super) operation: &'static Operation,
     pub(super) task: Option<Ref>,
     pub(super) query: Option<String>,
-    pub(super) caller: Caller,
+    pub(super) caller: Requester,
 }
 
 /// How an answer is wanted.
@@ -244,15 +307,28 @@ impl Wants {
 enum Decided {
     Answer(Box<Response<Body>>),
     /// A cancel of the first pm, once its body was read: the id, and what was said of it.
-    Procs(String, Params, Caller),
+    Procs(String, Params, Requester),
     Ours(Asked),
 }
 
 /// Both ends of a connection, as far as they are known.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone)]
 pub(super) struct Ends {
     pub(super) local: Option<IpAddr>,
     pub(super) peer: Option<IpAddr>,
+    /// Who is there, as far as the door tells.
+    pub(super) caller: Option<Caller>,
+}
+
+impl Ends {
+    fn is_unix(&self) -> bool {
+        matches!(self.caller, Some(Caller { identity: Identity::Uid(_), .. }))
+    }
+
+    /// Those of a server around us: whom it lets pass may all.
+    pub(super) fn unknown() -> Self {
+        Self { local: None, peer: None, caller: Some(Caller { identity: Identity::Anyone, scope: Scope::Cancel }) }
+    }
 }
 
 /// A request that was read.
@@ -263,6 +339,14 @@ pub(super) enum Begun {
 }
 
 impl Begun {
+    /// The same in fewer bytes. What comes of a cancel is short.
+    fn packed(self) -> Self {
+        match self {
+            Self::Done(response) => Self::Done(Box::new(reply::packed(*response))),
+            waits => waits,
+        }
+    }
+
     /// Waits as long as was asked for.
     pub(super) async fn finish(self) -> Response<Body> {
         match self {
@@ -322,7 +406,7 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture {
-        let begin = self.begin(request, Ends::default());
+        let begin = self.begin(request, Ends::unknown());
         ResponseFuture { answer: Box::pin(async move { begin.await.finish().await }) }
     }
 }

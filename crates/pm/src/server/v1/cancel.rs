@@ -20,7 +20,7 @@ use crate::server::procs::refused;
 use crate::server::query::invalid_filter;
 use crate::server::reply::{self, Body};
 use crate::server::route::{Op, Ref, no_such_task};
-use crate::server::service::{Asked, Begun, Caller, State};
+use crate::server::service::{Asked, Begun, Requester, State};
 
 /// Victims of one request, unless it says otherwise; and the most it may say.
 const MAX_VICTIMS: (u64, u64) = (100, 10_000);
@@ -32,7 +32,7 @@ pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body:
         Some(key) => {
             let key = key.to_str().unwrap_or_default();
             let request = format!("{}{:?}", asked.operation.path, asked.task);
-            match state.keys.look(&asked.caller.peer, key, (&request, body), Instant::now())? {
+            match state.keys.look(&asked.caller.shown(), key, (&request, body), Instant::now())? {
                 Seen::Before(status, body) => {
                     return Ok(Begun::Done(Box::new(reply::whole(status, reply::JSON, body))));
                 }
@@ -183,7 +183,7 @@ fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
     value
 }
 
-fn one(state: &State, task: &Ref, caller: &Caller, body: &[u8]) -> Result<Work, Failure> {
+fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
@@ -200,7 +200,8 @@ fn one(state: &State, task: &Ref, caller: &Caller, body: &[u8]) -> Result<Work, 
     let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(|| {
         no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
     })?;
-    let mut request = CancelRequest::new(&reason).by(&caller.peer);
+    let by = caller.shown();
+    let mut request = CancelRequest::new(&reason).by(&by);
     if let Some(age) = least_age {
         request = request.least_age(age);
     }
@@ -234,7 +235,7 @@ fn one(state: &State, task: &Ref, caller: &Caller, body: &[u8]) -> Result<Work, 
     }
 }
 
-fn many(state: &State, caller: &Caller, body: &[u8]) -> Result<Work, Failure> {
+fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let filter = match members.0.remove("filter") {
         Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
@@ -281,7 +282,8 @@ fn many(state: &State, caller: &Caller, body: &[u8]) -> Result<Work, Failure> {
         let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
         return Ok(Work::Done(StatusCode::OK, answer));
     }
-    let request = CancelRequest::new(&reason).by(&caller.peer);
+    let by = caller.shown();
+    let request = CancelRequest::new(&reason).by(&by);
     let asked: Vec<Victim> = victims
         .into_iter()
         .map(|(_, serial, id)| {

@@ -21,6 +21,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use pm_wire::v1_rows::Fields;
 
+use super::access::gate::Gate;
 use super::events;
 use super::failure::Failure;
 use super::query;
@@ -47,7 +48,7 @@ This is the process list of a program: see what runs in it, and stop it.
 ";
 
 /// Answers what changes nothing.
-pub(super) fn look(state: &State, asked: Asked, wants: &Wants) -> Result<Response<Body>, Failure> {
+pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> Result<Response<Body>, Failure> {
     let query = asked.query.as_deref();
     match (asked.operation.op, &asked.task) {
         (Op::Tasks, _) => tasks::list(state, query),
@@ -57,7 +58,7 @@ pub(super) fn look(state: &State, asked: Asked, wants: &Wants) -> Result<Respons
         (Op::History, Some(task)) => tasks::history(state, task, query),
         (Op::Events, _) => events::watch(state, query, wants),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
-        (Op::Info, _) => query::none(query).map(|()| summary::info(state)),
+        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, asked.caller.scope())),
         (Op::Audit, _) => Err(Failure::not_found("not-found", "no audit is kept")),
         (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, &wants.accept)),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),

@@ -7,6 +7,9 @@ use http::{Response, StatusCode};
 use pm_core::KindStats;
 use serde_json::{Value, json};
 
+use crate::server::access::Scope;
+use crate::server::access::gate::Gate;
+use crate::server::access::tokens::Tokens;
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
 
@@ -75,10 +78,10 @@ fn kind(stats: &KindStats) -> Value {
 }
 
 /// Version, limits, what was counted and dropped, and what the server itself takes.
-pub(super) fn info(state: &State) -> Response<Body> {
+pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
     let (counters, limits) = (state.list.counters(), state.list.limits());
     let feed = state.feed.status();
-    let answer = json!({
+    let mut answer = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "boot": state.boot,
         "serverTime": server_time(state),
@@ -132,5 +135,12 @@ pub(super) fn info(state: &State) -> Response<Body> {
             "lastLookMs": milliseconds(feed.last_look),
         },
     });
+    answer["scope"] = scope.name().into();
+    if let Some(health) = gate.tokens().map(Tokens::health) {
+        answer["tokens"] = json!({ "count": health.tokens, "reloads": health.reloads, "failures": health.failures });
+        if let Some(error) = health.error {
+            answer["tokens"]["error"] = error.into();
+        }
+    }
     reply::serialized(StatusCode::OK, &answer)
 }

@@ -1,0 +1,169 @@
+//! TLS: certificates from files, read again when they change; certificates of clients, if they count.
+//!
+//! The handshake is done by the task of the connection, within a time, so that a slow one holds nobody up.
+
+use std::error::Error;
+use std::io;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::server::TlsStream;
+
+use super::Incoming;
+use crate::server::access::{Caller, Identity, Scope};
+use crate::server::start_error::StartError;
+
+/// How often the files are looked at, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a listener with TLS needs: files in PEM.
+///
+/// They are looked at again when somebody connects, at most once a second. If they changed and can't be used, what was
+/// read before goes on.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    clients: Option<(PathBuf, Scope)>,
+}
+
+impl Tls {
+    /// The file with the certificate and those it is signed by, and the file with its private key.
+    pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        Self { certificate: certificate.into(), key: key.into(), clients: None }
+    }
+
+    /// Lets clients in whose certificate is signed by one in this file; they need no token, and may do this.
+    ///
+    /// Others may still come in with a token.
+    pub fn clients(mut self, ca: impl Into<PathBuf>, scope: Scope) -> Self {
+        self.clients = Some((ca.into(), scope));
+        self
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.certificate, &self.key].into_iter().chain(self.clients.as_ref().map(|(ca, _)| ca)).map(PathBuf::as_path)
+    }
+
+    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let stamp = |file: &Path| {
+            let data = std::fs::metadata(file).ok()?;
+            Some((data.modified().ok()?, data.len()))
+        };
+        self.files().map(stamp).collect()
+    }
+
+    fn read(&self) -> Result<ServerConfig, StartError> {
+        fn failed<E: Into<Box<dyn Error + Send + Sync>>>(path: &Path) -> impl FnOnce(E) -> StartError {
+            move |source| StartError::Tls { path: path.to_owned(), source: source.into() }
+        }
+        let certificates = read_certificates(&self.certificate)?;
+        let key = PrivateKeyDer::from_pem_file(&self.key).map_err(failed(&self.key))?;
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(failed(&self.certificate))?;
+        let config = match &self.clients {
+            None => config.with_no_client_auth(),
+            Some((ca, _)) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in read_certificates(ca)? {
+                    roots.add(certificate).map_err(failed(ca))?;
+                }
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+                    .allow_unauthenticated()
+                    .build()
+                    .map_err(failed(ca))?;
+                config.with_client_cert_verifier(verifier)
+            }
+        };
+        let mut config = config.with_single_cert(certificates, key).map_err(failed(&self.certificate))?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
+    let failed = |source: Box<dyn Error + Send + Sync>| StartError::Tls { path: path.to_owned(), source };
+    let certificates: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(path).map_err(|error| failed(error.into()))?.collect();
+    match certificates.map_err(|error| failed(error.into()))? {
+        none if none.is_empty() => Err(failed("there is no certificate in it".into())),
+        some => Ok(some),
+    }
+}
+
+pub(in crate::server) struct Door {
+    listener: tokio::net::TcpListener,
+    tls: Tls,
+    current: Mutex<Current>,
+}
+
+struct Current {
+    config: Arc<ServerConfig>,
+    stamps: Vec<Option<(SystemTime, u64)>>,
+    looked: Instant,
+}
+
+impl Door {
+    pub(in crate::server) fn new(listener: TcpListener, tls: Tls) -> Result<Self, StartError> {
+        let failed = |source| StartError::Thread { source };
+        listener.set_nonblocking(true).map_err(failed)?;
+        let stamps = tls.stamps();
+        let config = Arc::new(tls.read()?);
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
+        Ok(Self { listener, tls, current: Mutex::new(Current { config, stamps, looked: Instant::now() }) })
+    }
+
+    /// What the files say now, or said when they were last good.
+    fn config(&self, now: Instant) -> Arc<ServerConfig> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(current.looked) >= LOOK_EVERY {
+            current.looked = now;
+            let stamps = self.tls.stamps();
+            if stamps != current.stamps
+                && let Ok(config) = self.tls.read()
+            {
+                current.config = Arc::new(config);
+                current.stamps = stamps;
+            }
+        }
+        Arc::clone(&current.config)
+    }
+
+    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+        let (stream, _) = ready!(self.listener.poll_accept(context))?;
+        let scope = self.tls.clients.as_ref().map(|(_, scope)| *scope);
+        Poll::Ready(Ok(Incoming::Tls(stream, Handshake { config: self.config(Instant::now()), scope })))
+    }
+}
+
+/// A handshake to be done.
+pub(in crate::server) struct Handshake {
+    config: Arc<ServerConfig>,
+    /// What a client with a certificate may do.
+    scope: Option<Scope>,
+}
+
+impl Handshake {
+    /// The stream within, and who is there if a certificate tells. `None` if the client does not agree.
+    pub(in crate::server) async fn shake(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Caller>)> {
+        let stream = TlsAcceptor::from(self.config).accept(stream).await.ok()?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let caller = certificate.zip(self.scope).map(|(certificate, scope)| Caller {
+            identity: Identity::Certificate(hmac_sha256::Hash::hash(certificate)),
+            scope,
+        });
+        Some((stream, caller))
+    }
+}
