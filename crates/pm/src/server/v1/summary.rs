@@ -122,6 +122,7 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             "statuses": counters.statuses_dropped,
             "attrs": counters.attrs_dropped,
             "textsCut": counters.texts_cut,
+            "redacted": counters.redacted,
             "endedLetGo": counters.ended_let_go,
             "kinds": counters.kinds_dropped,
         },
