@@ -7,6 +7,7 @@
 //! | `connection.rs` | one connection: its time-outs and its end |
 //! | `service.rs` | a request in, a response out: [`Service`], the same when nested elsewhere |
 //! | `access/` | who asks, and what they may do: scopes, tokens, throttle |
+//! | `audit.rs` | who asked for which cancel: in memory, in a file, as events |
 //! | `guard.rs` | who may ask at all: the Host header, requests of foreign web pages |
 //! | `route.rs` | what is asked: the raw path, taken apart |
 //! | `procs.rs` | the answers: list, history, cancel |
@@ -15,6 +16,8 @@
 mod accept;
 #[allow(dead_code, reason = "requests do not pass through it yet")]
 mod access;
+#[allow(dead_code, reason = "cancels are not recorded yet")]
+mod audit;
 mod connection;
 mod guard;
 mod procs;
