@@ -1,6 +1,7 @@
 //! What to serve, where, to whom, and within what limits.
 
 use std::fmt::{self, Debug};
+use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use super::Server;
 use super::accept;
 use super::access::tokens::Tokens;
-use super::audit::AuditFile;
+use super::audit::Audit;
 use super::connection::Limits;
 #[cfg(feature = "tls")]
 use super::listen::tls::Tls;
@@ -210,8 +211,17 @@ impl Builder {
             let source = "a token is required, but there is no token_file".into();
             return Err(StartError::Tokens { source });
         }
-        let audit = self.audit.take().map(|path| AuditFile { path, strict: self.strict_audit });
-        let service = self.service.with_access(tokens, self.require_token).with_audit(audit)?;
+        let audit = match (self.audit.take(), self.strict_audit) {
+            (Some(path), strict) => {
+                Audit::with_file(&path, strict).map_err(|source| StartError::Audit { path, source })?
+            }
+            (None, true) => {
+                let source = io::Error::new(io::ErrorKind::InvalidInput, "strict_audit needs an audit_file");
+                return Err(StartError::Audit { path: PathBuf::new(), source });
+            }
+            (None, false) => Audit::in_memory(),
+        };
+        let service = self.service.with_access(tokens, self.require_token).with_audit(audit);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
         let (mut doors, mut addresses) = (Vec::new(), Vec::new());

@@ -34,6 +34,7 @@ impl Failure {
         Self(Box::new(Parts { status, code, detail, hint, more, allow, retry_after, closes }))
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
     }

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::idempotency::{Seen, Ticket};
 use super::tasks::{NAME_SERIAL, find};
+use crate::server::attempt::Attempt;
 use crate::server::failure::Failure;
 use crate::server::procs::refused;
 use crate::server::query::invalid_filter;
@@ -26,13 +27,19 @@ use crate::server::service::{Asked, Begun, Requester, State};
 const MAX_VICTIMS: (u64, u64) = (100, 10_000);
 
 /// Begins what is asked; it has been recorded when this returns.
-pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body: &[u8]) -> Result<Begun, Failure> {
+pub(super) async fn begin(
+    state: &Arc<State>,
+    asked: Asked,
+    who: &Requester,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Begun, Failure> {
     let ticket = match headers.get("idempotency-key") {
         None => None,
         Some(key) => {
             let key = key.to_str().unwrap_or_default();
             let request = format!("{}{:?}", asked.operation.path, asked.task);
-            match state.keys.look(&asked.caller.shown(), key, (&request, body), Instant::now())? {
+            match state.keys.look(&who.shown(), key, (&request, body), Instant::now())? {
                 Seen::Before(status, body) => {
                     return Ok(Begun::Done(Box::new(reply::whole(status, reply::JSON, body))));
                 }
@@ -41,8 +48,8 @@ pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body:
         }
     };
     let work = match (asked.operation.op, &asked.task) {
-        (Op::CancelTask, Some(task)) => one(state, task, &asked.caller, body)?,
-        _ => many(state, &asked.caller, body)?,
+        (Op::CancelTask, Some(task)) => one(state, task, who, body).await?,
+        _ => many(state, who, body).await?,
     };
     Ok(match work {
         Work::Done(status, value) => Begun::Done(Box::new(finish(ticket, status, &value))),
@@ -183,7 +190,7 @@ fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
     value
 }
 
-fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
@@ -192,15 +199,27 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
     let (expected, least_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
     expect.finish(&["serial", "minAge", "status"])?;
 
-    let serial = find(&state.list, task)?;
+    let named = match task {
+        Ref::Id(id) => Some(id.clone()),
+        Ref::Serial(_) => None,
+    };
+    let attempt = Attempt::one(state, who, named, &reason);
+    let refuse = |attempt: &Attempt, failure: Failure| {
+        attempt.refused(&failure);
+        failure
+    };
+    let serial = find(&state.list, task).map_err(|failure| refuse(&attempt, failure))?;
+    let attempt = attempt.of(serial, None);
     if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
         let words = format!("the task has the serial {serial}, not {expected}");
-        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words));
+        return Err(refuse(&attempt, Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words)));
     }
     let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(|| {
         no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
     })?;
-    let by = caller.shown();
+    let attempt = attempt.of(serial, Some(&id));
+    attempt.begin().await?;
+    let by = who.shown();
     let mut request = CancelRequest::new(&reason).by(&by);
     if let Some(age) = least_age {
         request = request.least_age(age);
@@ -210,10 +229,14 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
     }
     match state.list.request_cancel(serial, &request) {
         Ok(asked) => {
+            attempt.asked();
             let below = asked.below();
             let within = asked.within(wait.unwrap_or(Duration::ZERO));
             Ok(Work::Waits(Box::pin(async move {
                 let verdict = within.await;
+                if wait.is_some() {
+                    attempt.note(verdict.name());
+                }
                 let mut value = shown(serial, &id, &verdict);
                 if below > 0 {
                     value["below"] = below.into();
@@ -224,6 +247,7 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
         }
         Err(CancelError::NotFound) => {
             let outcome = outcome.or_else(|| state.list.view(serial, |task| task.outcome()).flatten());
+            attempt.note("finished");
             let mut value = json!({ "verdict": "finished", "serial": serial.to_string(), "id": id, "tookMs": 0.0 });
             value["alreadyEnded"] = true.into();
             if let Some(outcome) = outcome {
@@ -231,11 +255,11 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
             }
             Ok(Work::Done(StatusCode::OK, value))
         }
-        Err(error) => Err(refused(&error, NAME_SERIAL)),
+        Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
     }
 }
 
-fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let filter = match members.0.remove("filter") {
         Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
@@ -246,14 +270,58 @@ fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure>
     let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
     members.finish(&["filter", "reason", "wait", "dryRun", "max", "expectTotal"])?;
+    let attempt = Attempt::many(state, who, filter.to_string(), &reason);
+    let victims = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
+    let total = victims.len();
+    if dry_run {
+        let would: Vec<Value> =
+            victims.iter().map(|(serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
+        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
+        return Ok(Work::Done(StatusCode::OK, answer));
+    }
+    attempt.begin().await?;
+    attempt.asked();
+    let by = who.shown();
+    let request = CancelRequest::new(&reason).by(&by);
+    let asked: Vec<Victim> = victims
+        .into_iter()
+        .map(|(serial, id)| {
+            let attempt = attempt.victim(serial, &id);
+            let state = match state.list.request_cancel(serial, &request) {
+                Ok(asked) => {
+                    attempt.asked();
+                    Waiting::for_end_of(asked, wait.unwrap_or(Duration::ZERO))
+                }
+                Err(error) => {
+                    attempt.refused(&refused(&error, NAME_SERIAL));
+                    Waiting::Done(error.into())
+                }
+            };
+            Victim { serial, id, state }
+        })
+        .collect();
+    Ok(Work::Waits(Box::pin(async move {
+        let verdicts: Vec<Value> =
+            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
+        let mut counts: Map<String, Value> = Map::new();
+        for verdict in &verdicts {
+            let name = verdict["verdict"].as_str().unwrap_or_default();
+            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
+            counts.insert(name.to_owned(), (count + 1).into());
+        }
+        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
+    })))
+}
+
+/// The tasks that a filter names, if they are as many as may be; oldest first, so that parents come before what they
+/// started.
+fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> Result<Vec<(Serial, String)>, Failure> {
     if filter.lets_all_pass() {
         let words = "there is no filter, or one that lets every task pass";
         return Err(
             Failure::bad("missing-filter", words).hint("say which tasks: {\"filter\":\"kind=import minAge=5m\"}")
         );
     }
-
-    // Oldest first, so that parents come before what they started.
     let mut victims: Vec<(u64, Serial, String)> = Vec::new();
     let mut total = 0;
     state.list.for_each(|task| {
@@ -276,35 +344,7 @@ fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure>
             .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_VICTIMS.1)));
     }
     victims.sort_unstable();
-    if dry_run {
-        let would: Vec<Value> =
-            victims.iter().map(|(_, serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
-        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
-        return Ok(Work::Done(StatusCode::OK, answer));
-    }
-    let by = caller.shown();
-    let request = CancelRequest::new(&reason).by(&by);
-    let asked: Vec<Victim> = victims
-        .into_iter()
-        .map(|(_, serial, id)| {
-            let state = match state.list.request_cancel(serial, &request) {
-                Ok(asked) => Waiting::for_end_of(asked, wait.unwrap_or(Duration::ZERO)),
-                Err(error) => Waiting::Done(error.into()),
-            };
-            Victim { serial, id, state }
-        })
-        .collect();
-    Ok(Work::Waits(Box::pin(async move {
-        let verdicts: Vec<Value> =
-            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
-        let mut counts: Map<String, Value> = Map::new();
-        for verdict in &verdicts {
-            let name = verdict["verdict"].as_str().unwrap_or_default();
-            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
-            counts.insert(name.to_owned(), (count + 1).into());
-        }
-        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
-    })))
+    Ok(victims.into_iter().map(|(_, serial, id)| (serial, id)).collect())
 }
 
 /// One task of many that were asked to stop.

@@ -17,6 +17,8 @@ mod page;
 mod summary;
 mod tasks;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use pm_wire::v1_rows::Fields;
@@ -27,7 +29,7 @@ use super::failure::Failure;
 use super::query;
 use super::reply::{self, Body};
 use super::route::Op;
-use super::service::{Asked, Begun, State, Wants};
+use super::service::{Asked, Begun, Requester, State, Wants};
 
 pub(super) use idempotency::Idempotency;
 
@@ -48,7 +50,13 @@ This is the process list of a program: see what runs in it, and stop it.
 ";
 
 /// Answers what changes nothing.
-pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> Result<Response<Body>, Failure> {
+pub(super) fn look(
+    state: &State,
+    gate: &Gate,
+    asked: Asked,
+    who: &Requester,
+    wants: &Wants,
+) -> Result<Response<Body>, Failure> {
     let query = asked.query.as_deref();
     match (asked.operation.op, &asked.task) {
         (Op::Tasks, _) => tasks::list(state, query),
@@ -58,8 +66,8 @@ pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> R
         (Op::History, Some(task)) => tasks::history(state, task, query),
         (Op::Events, _) => events::watch(state, query, wants),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
-        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, asked.caller.scope())),
-        (Op::Audit, _) => Err(Failure::not_found("not-found", "no audit is kept")),
+        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, who.caller.scope)),
+        (Op::Audit, _) => summary::audit(state, query),
         (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, &wants.accept)),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
         (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
@@ -71,14 +79,15 @@ pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> R
 }
 
 /// Does what is asked, and answers.
-pub(super) fn change(
-    state: &std::sync::Arc<State>,
+pub(super) async fn change(
+    state: &Arc<State>,
     asked: Asked,
+    who: &Requester,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Begun, Failure> {
     query::none(asked.query.as_deref())?;
-    cancel::begin(state, asked, headers, body)
+    cancel::begin(state, asked, who, headers, body).await
 }
 
 /// `fields` and `view`, of which one at most may be there.
