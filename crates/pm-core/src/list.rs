@@ -578,6 +578,12 @@ impl ProcessList {
         text::recorded(self.inner(), text, usize::MAX).text
     }
 
+    /// [`Counters::not_shown`] alone, which costs less to ask for.
+    #[must_use]
+    pub fn not_shown(&self) -> u64 {
+        self.inner().lost.tasks.load(StdOrdering::Relaxed)
+    }
+
     /// What the list has counted since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {

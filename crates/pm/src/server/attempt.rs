@@ -41,7 +41,7 @@ impl Attempt {
         let Caller { identity, scope } = who.caller.clone();
         let record = Record {
             at: SystemTime::now(),
-            peer: who.peer.clone(),
+            peer: who.peer(),
             scope: (identity != Identity::Nobody).then_some(scope),
             identity,
             action,

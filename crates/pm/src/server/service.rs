@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Buf;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use pm_core::ProcessList;
 use pm_wire::CancelBody;
 
@@ -120,7 +120,6 @@ impl Service {
         B: http_body::Body,
     {
         let is_v1 = self.is_v1(request.uri().path());
-        let wants = Wants::of(request.headers());
         let is_packed = compress::is_wanted(request.headers(), ends.peer, ends.is_unix());
         let gate = self.gate.clone();
         let mut who = Requester::new(&ends, None);
@@ -148,7 +147,8 @@ impl Service {
                         Ok(bytes) => v1::change(&state, asked, &who, &parts.headers, &bytes).await,
                         Err(failure) => Err(failure),
                     },
-                    _ => v1::look(&state, &gate, asked, &who, &wants).map(|response| Begun::Done(Box::new(response))),
+                    _ => v1::look(&state, &gate, asked, &who, &parts.headers)
+                        .map(|response| Begun::Done(Box::new(response))),
                 },
                 Err(failure) => Err(failure),
             };
@@ -275,17 +275,24 @@ impl State {
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Requester {
-    /// The other end of the connection, as it is shown.
-    pub(super) peer: String,
+    peer: Option<IpAddr>,
+    is_unix: bool,
     pub(super) caller: Caller,
 }
 
 impl Requester {
     fn new(ends: &Ends, caller: Option<Caller>) -> Self {
-        let peer = ends.peer.map(|peer| peer.to_string());
         let nobody = Caller { identity: Identity::Nobody, scope: Scope::Read };
-        let peer = peer.unwrap_or_else(|| if ends.is_unix() { "unix".to_owned() } else { String::new() });
-        Self { peer, caller: caller.unwrap_or(nobody) }
+        Self { peer: ends.peer, is_unix: ends.is_unix(), caller: caller.unwrap_or(nobody) }
+    }
+
+    /// The other end of the connection, as it is shown.
+    pub(super) fn peer(&self) -> String {
+        match self.peer {
+            Some(peer) => peer.to_string(),
+            None if self.is_unix => "unix".to_owned(),
+            None => String::new(),
+        }
     }
 
     /// Whether the caller may do this.
@@ -306,7 +313,7 @@ impl Requester {
     /// How a task is told who asks it to stop: by name if there is one.
     pub(super) fn shown(&self) -> String {
         match &self.caller.identity {
-            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer.clone(),
+            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer(),
             known => known.to_string(),
         }
     }
@@ -317,21 +324,6 @@ pub(super) struct Asked {
     pub(super) operation: &'static Operation,
     pub(super) task: Option<Ref>,
     pub(super) query: Option<String>,
-}
-
-/// How an answer is wanted.
-pub(super) struct Wants {
-    /// The Accept header.
-    pub(super) accept: String,
-    /// Last-Event-ID.
-    pub(super) last_event: Option<String>,
-}
-
-impl Wants {
-    fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Self { accept: text("accept").unwrap_or_default(), last_event: text("last-event-id") }
-    }
 }
 
 enum Decided {

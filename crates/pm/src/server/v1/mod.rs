@@ -29,7 +29,7 @@ use super::failure::Failure;
 use super::query;
 use super::reply::{self, Body};
 use super::route::Op;
-use super::service::{Asked, Begun, Requester, State, Wants};
+use super::service::{Asked, Begun, Requester, State};
 
 pub(super) use idempotency::Idempotency;
 
@@ -55,7 +55,7 @@ pub(super) fn look(
     gate: &Gate,
     asked: Asked,
     who: &Requester,
-    wants: &Wants,
+    headers: &HeaderMap,
 ) -> Result<Response<Body>, Failure> {
     let query = asked.query.as_deref();
     match (asked.operation.op, &asked.task) {
@@ -64,11 +64,11 @@ pub(super) fn look(
         (Op::Tree, _) => tasks::tree(state, query),
         (Op::Task, Some(task)) => tasks::one(state, task, query),
         (Op::History, Some(task)) => tasks::history(state, task, query),
-        (Op::Events, _) => events::watch(state, query, wants),
+        (Op::Events, _) => events::watch(state, query, headers),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
         (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, who.caller.scope)),
         (Op::Audit, _) => summary::audit(state, query),
-        (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, &wants.accept)),
+        (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, header(headers, "accept"))),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
         (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
         (Op::Home, _) => Ok(reply::whole(StatusCode::OK, reply::TEXT, Bytes::from_static(HOME.as_bytes()))),
@@ -76,6 +76,11 @@ pub(super) fn look(
             Err(Failure::not_found("not-found", "nothing is served at this path"))
         }
     }
+}
+
+/// A header that may be there, as text.
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// Does what is asked, and answers.

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use http::{Response, StatusCode};
+use http::Response;
 use pm_core::{ProcessList, Serial, Snapshot, TaskView};
-use pm_wire::v1_rows::RowWriter;
-use serde_json::{Value, json};
+use pm_wire::v1_rows::{self, RowWriter};
+use serde_json::json;
 
 use super::fields_of;
 use super::page::{Page, Query, Takes};
@@ -28,7 +28,7 @@ pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
     let mut page = Page::new(&query);
     let moment = state.list.for_each(|task| page.offer(task));
-    Ok(reply::json(page.finish(&moment, state.list.counters().not_shown)))
+    Ok(reply::json(page.finish(&moment, state.list.not_shown())))
 }
 
 /// The tasks that ended and are kept.
@@ -89,22 +89,7 @@ pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<R
     query::none(text)?;
     let serial = find(&state.list, task)?;
     let history = state.list.history(serial).ok_or_else(gone)?;
-    let time = |nanos| pm_wire::time::rfc3339(nanos).as_str().to_owned();
-    let entries: Vec<Value> =
-        history.entries.iter().map(|entry| json!({ "at": time(entry.unix_nanos), "status": entry.status })).collect();
-    let mut answer = json!({
-        "serial": serial.to_string(),
-        "history": entries,
-        "serverTime": time(history.moment.unix_nanos()),
-    });
-    if history.dropped > 0 {
-        answer["dropped"] = history.dropped.into();
-        answer["droppedAfter"] = history.dropped_after.into();
-    }
-    if let Some(outcome) = history.outcome {
-        answer["outcome"] = outcome.name().into();
-    }
-    Ok(reply::serialized(StatusCode::OK, &answer))
+    Ok(reply::json(v1_rows::history(serial, &history)))
 }
 
 /// Live tasks, each behind its parent and before its parent's next child. Flat, so that no depth is too much for a
