@@ -45,7 +45,13 @@ pub fn forget_peak() {
 /// Processor time that this process has taken, in seconds. `None` where the system does not tell.
 #[must_use]
 pub fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    processor_seconds_of("self")
+}
+
+/// The same of another process, by its number.
+#[must_use]
+pub fn processor_seconds_of(process: &str) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name of the program may hold blanks; it ends with the last parenthesis.
     let (_, rest) = stat.rsplit_once(')')?;
     let ticks: u64 = rest.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
