@@ -107,3 +107,11 @@ fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
     }
     assert!(parts > 10 && total > 100 * tasks.len(), "{parts} {total}");
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_start_within_a_runtime_says_so_and_does_no_harm() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = pm::serve(address).unwrap_err();
+    assert_eq!(error.to_string(), format!("could not listen on {address}: the port is in use"));
+}

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use pm_core::ProcessList;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::Server;
@@ -222,11 +223,10 @@ impl Builder {
             (None, false) => Audit::in_memory(),
         };
         let service = self.service.with_access(tokens, self.require_token).with_audit(audit);
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+        let runtime = Background::new().map_err(failed)?;
         let (mut doors, mut addresses) = (Vec::new(), Vec::new());
         {
-            let _inside = runtime.enter();
+            let _inside = runtime.0.as_ref().map(Runtime::enter);
             for listen in self.listen {
                 let listener = match listen {
                     Listen::Address(address) => listen::open(address, beyond)?,
@@ -270,12 +270,33 @@ impl Builder {
         let thread = std::thread::Builder::new()
             .name("pm-server".to_owned())
             .spawn(move || {
-                runtime.block_on(accept::run(doors, service, limits, stopped));
-                // Whoever has not got an answer by now gets none.
-                runtime.shutdown_background();
+                if let Some(runtime) = &runtime.0 {
+                    runtime.block_on(accept::run(doors, service, limits, stopped));
+                }
             })
             .map_err(failed)?;
         Ok(Server { addresses, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A runtime that may be dropped anywhere, also within another one. Whoever has not got an answer by then gets none.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn new() -> io::Result<Self> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
