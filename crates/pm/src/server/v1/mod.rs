@@ -8,9 +8,12 @@
 //! | `idempotency.rs` | the same request twice |
 //! | `summary.rs` | kinds, info |
 //! | `metrics.rs` | the same for Prometheus |
-//! | `openapi.json` | all of it, described; kept by hand, held against the code by tests |
+//! | `openapi.json` | all of it, described; kept by hand |
+//! | `described.rs` | tests that hold it against the code |
 
 mod cancel;
+#[cfg(test)]
+mod described;
 mod idempotency;
 mod metrics;
 mod page;
