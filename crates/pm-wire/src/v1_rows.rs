@@ -90,6 +90,12 @@ impl Fields {
         Ok(Self { mask, brief: false })
     }
 
+    /// The same members, with long statuses cut as in a brief row.
+    #[must_use]
+    pub const fn with_brief_status(self) -> Self {
+        Self { brief: true, ..self }
+    }
+
     /// The names of all members, in their order.
     #[must_use]
     pub fn names() -> &'static [&'static str] {

@@ -26,6 +26,7 @@ struct Parts {
     closes: bool,
 }
 
+#[allow(dead_code, reason = "some of what is asked of a failure is asked by tests only")]
 impl Failure {
     /// `code` is stable: programs match on it.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {

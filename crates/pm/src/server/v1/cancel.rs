@@ -34,9 +34,14 @@ pub(super) async fn begin(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Begun, Failure> {
-    let ticket = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => {
+    let mut all_keys = headers.get_all("idempotency-key").iter();
+    let ticket = match (all_keys.next(), all_keys.next()) {
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            let words = "there is more than one Idempotency-Key";
+            return Err(Failure::bad("invalid-parameter", words).with("parameter", "Idempotency-Key"));
+        }
+        (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
             let request = format!("{}{:?}", asked.operation.path, asked.task);
             match state.keys.look(&who.shown(), key, (&request, body), Instant::now())? {
@@ -139,7 +144,7 @@ impl Members {
     fn number(&mut self, name: &str, most: u64) -> Result<Option<u64>, Failure> {
         match self.0.remove(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64().filter(|number| *number <= most) {
+            Some(value) => match whole(&value).filter(|number| *number <= most) {
                 Some(number) => Ok(Some(number)),
                 None => Err(Self::wrong(name, &format!("not a whole number from 0 to {most}"))),
             },
@@ -169,6 +174,13 @@ impl Members {
             }
         }
     }
+}
+
+/// A whole number, also one that is written `1.0`: JSON knows no difference.
+fn whole(value: &Value) -> Option<u64> {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let fraction = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..EXACT).contains(number));
+    value.as_u64().or_else(|| fraction().map(|number| number as u64))
 }
 
 fn milliseconds(took: Duration) -> f64 {
@@ -231,18 +243,23 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
         Ok(asked) => {
             attempt.asked();
             let below = asked.below();
-            let within = asked.within(wait.unwrap_or(Duration::ZERO));
-            Ok(Work::Waits(Box::pin(async move {
-                let verdict = within.await;
-                if wait.is_some() {
-                    attempt.note(verdict.name());
-                }
-                let mut value = shown(serial, &id, &verdict);
+            let answer = move |verdict: &Verdict| {
+                let mut value = shown(serial, &id, verdict);
                 if below > 0 {
                     value["below"] = below.into();
                 }
                 let still = matches!(verdict, Verdict::Cancelling { .. });
                 (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
+            };
+            let Some(wait) = wait else {
+                let (status, value) = answer(&asked.verdict());
+                return Ok(Work::Done(status, value));
+            };
+            let within = asked.within(wait);
+            Ok(Work::Waits(Box::pin(async move {
+                let verdict = within.await;
+                attempt.note(verdict.name());
+                answer(&verdict)
             })))
         }
         Err(CancelError::NotFound) => {
@@ -290,7 +307,7 @@ async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failu
             let state = match state.list.request_cancel(serial, &request) {
                 Ok(asked) => {
                     attempt.asked();
-                    Waiting::for_end_of(asked, wait.unwrap_or(Duration::ZERO))
+                    Waiting::for_end_of(asked, wait)
                 }
                 Err(error) => {
                     attempt.refused(&refused(&error, NAME_SERIAL));
@@ -360,8 +377,11 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn for_end_of(asked: Cancelling, at_most: Duration) -> Self {
-        Self::For(Box::pin(asked.within(at_most)))
+    fn for_end_of(asked: Cancelling, at_most: Option<Duration>) -> Self {
+        match at_most {
+            Some(at_most) => Self::For(Box::pin(asked.within(at_most))),
+            None => Self::Done(asked.verdict()),
+        }
     }
 }
 

@@ -8,9 +8,12 @@
 //! | `idempotency.rs` | the same request twice |
 //! | `summary.rs` | kinds, info |
 //! | `metrics.rs` | the same for Prometheus |
-//! | `openapi.json` | all of it, described; kept by hand, held against the code by tests |
+//! | `openapi.json` | all of it, described; kept by hand |
+//! | `described.rs` | tests that hold it against the code |
 
 mod cancel;
+#[cfg(test)]
+mod described;
 mod idempotency;
 mod metrics;
 mod page;
@@ -95,13 +98,13 @@ pub(super) async fn change(
     cancel::begin(state, asked, who, headers, body).await
 }
 
-/// `fields` and `view`, of which one at most may be there.
+/// What `fields` and `view` mean: where both are there, the one says which members, the other whether statuses are cut.
 pub(super) fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
-    match (fields, view) {
-        (Some(_), Some(_)) => Err(query::invalid("view", "there are both fields and view; leave one out")),
-        (Some(names), None) => Fields::parse(names).map_err(|error| query::invalid("fields", error.to_string())),
-        (None, Some("brief")) => Ok(Fields::BRIEF),
-        (None, None | Some("full")) => Ok(Fields::FULL),
-        (None, Some(_)) => Err(query::invalid("view", "view is brief or full")),
+    let named = fields.map(Fields::parse).transpose();
+    let named = named.map_err(|error| query::invalid("fields", error.to_string()))?;
+    match view {
+        Some("brief") => Ok(named.map_or(Fields::BRIEF, Fields::with_brief_status)),
+        None | Some("full") => Ok(named.unwrap_or(Fields::FULL)),
+        Some(_) => Err(query::invalid("view", "view is brief or full")),
     }
 }
