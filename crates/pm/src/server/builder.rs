@@ -245,7 +245,8 @@ impl Builder {
                         // Who has neither a token nor a certificate gets nothing, so that it may be reached from anywhere.
                         let listener = listen::open(address, Beyond::WithToken)?;
                         addresses.push(listener.local_addr().map_err(failed)?);
-                        doors.push(Door::Tls(listen::tls::Door::new(listener, tls)?));
+                        let health = service.state.tls.get_or_init(Default::default).clone();
+                        doors.push(Door::Tls(listen::tls::Door::new(listener, tls, health)?));
                         continue;
                     }
                 };

@@ -221,6 +221,9 @@ pub(super) struct State {
     pub(super) since: Instant,
     /// Connections that are open on listeners of our own.
     pub(super) connections: AtomicUsize,
+    /// How reading certificates again goes, if there is a listener with TLS.
+    #[cfg(feature = "tls")]
+    pub(super) tls: std::sync::OnceLock<Arc<super::listen::tls::Health>>,
 }
 
 impl State {
@@ -233,6 +236,8 @@ impl State {
             boot,
             since: Instant::now(),
             connections: AtomicUsize::new(0),
+            #[cfg(feature = "tls")]
+            tls: std::sync::OnceLock::new(),
         })
     }
 }
