@@ -145,14 +145,16 @@ impl Builder {
     }
 
     /// Listens beyond this machine without a token. **Everyone who reaches the port can then read the list and cancel its
-    /// tasks**; a warning on stderr says so at the start. With a [`token_file`](Self::token_file) this is not needed. The names under which it may be called must be allowed by [`allow_host`](Self::allow_host).
+    /// tasks**; a warning on stderr says so at the start. With a [`token_file`](Self::token_file) this is not needed. The names
+    /// under which it may be called must be allowed by [`allow_host`](Self::allow_host).
     pub fn dangerously_listen_beyond_loopback(mut self) -> Self {
         self.beyond_loopback = true;
         self
     }
 
     /// Answers requests for this host name, besides `localhost` and the address that is listened on. Without a port, in
-    /// any case, as `pm.example.org`; needed behind a proxy that hands on the name it was called by.
+    /// any case, as `pm.example.org`; needed behind a proxy that hands on the name it was called by. An address, as
+    /// `192.0.2.7` or `[2001:db8::7]`, is needed behind what forwards a port of another one.
     pub fn allow_host(mut self, name: &str) -> Self {
         self.service = self.service.allow_host(name);
         self
@@ -161,6 +163,13 @@ impl Builder {
     /// How many connections there may be at a time. Default 512; at least 1. One more is told so (503) and closed.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.connections = count.max(1);
+        self
+    }
+
+    /// How many of the connections may come from one address beyond this machine (of IPv6, from one network of 64 bits),
+    /// watchers included. Default 64; at least 1. Raise it behind a proxy, whose address all clients share.
+    pub fn max_connections_per_address(mut self, count: usize) -> Self {
+        self.limits.per_address = count.max(1);
         self
     }
 
@@ -246,7 +255,8 @@ impl Builder {
                         // Who has neither a token nor a certificate gets nothing, so that it may be reached from anywhere.
                         let listener = listen::open(address, Beyond::WithToken)?;
                         addresses.push(listener.local_addr().map_err(failed)?);
-                        doors.push(Door::Tls(listen::tls::Door::new(listener, tls)?));
+                        let health = service.state.tls.get_or_init(Default::default).clone();
+                        doors.push(Door::Tls(listen::tls::Door::new(listener, tls, health)?));
                         continue;
                     }
                 };

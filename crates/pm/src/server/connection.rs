@@ -15,7 +15,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, StatusCode, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -42,6 +43,8 @@ const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) connections: usize,
+    /// Of them, from one address beyond this machine.
+    pub(super) per_address: usize,
     pub(super) head_timeout: Duration,
     pub(super) body_timeout: Duration,
     pub(super) idle_timeout: Duration,
@@ -51,6 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            per_address: 64,
             head_timeout: Duration::from_secs(5),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(30),
@@ -90,8 +94,7 @@ fn tcp_ends(stream: &TcpStream, caller: Option<Caller>) -> Ends {
 }
 
 /// Says that there is no room for one more.
-pub(super) async fn refuse(incoming: Incoming) {
-    let words = "too many connections; close some and try it again";
+pub(super) async fn refuse(incoming: Incoming, words: &str) {
     let last = reply::last(StatusCode::SERVICE_UNAVAILABLE, words);
     match incoming {
         Incoming::Tcp(stream, _) => last_words(Socket::new(stream), last).await,
@@ -114,15 +117,23 @@ where
         pulse.set(Phase::Answering);
         let idle_again = IdleAgain(Arc::clone(&pulse));
         let is_v1 = service.is_v1(request.uri().path());
+        // Where a body with chunks ends, and whether there is a tunnel, is what a proxy before us may see otherwise (RFC
+        // 9112, 6.1 and 11.2): nothing behind such a request is read as another one.
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || request.method() == Method::CONNECT;
+        let has_body = !request.body().is_end_stream();
         let begin = timeout(limits.body_timeout, service.begin(request, ends.clone()));
         async move {
             // Only the body of the request can take time, and who waits for a verdict.
-            let response = match begin.await {
+            let mut response = match begin.await {
                 Ok(begun) => begun.finish().await,
                 Err(_) => body_timed_out().reply(is_v1),
             };
             idle_again.0.endless.store(response.body().is_endless(), Relaxed);
-            if response.headers().contains_key(header::CONNECTION) {
+            if is_last {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            // Not every body is read to its end.
+            if has_body || response.headers().contains_key(header::CONNECTION) {
                 idle_again.0.linger.store(true, Relaxed);
             }
             Ok::<_, Infallible>(response.map(|body| Watched { body, _idle_again: idle_again }))
@@ -428,6 +439,7 @@ mod tests {
 
     const LIMITS: Limits = Limits {
         connections: 1,
+        per_address: 1,
         head_timeout: Duration::from_secs(5),
         body_timeout: Duration::from_secs(10),
         idle_timeout: Duration::from_secs(30),

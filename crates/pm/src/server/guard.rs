@@ -52,6 +52,10 @@ impl Guard {
 
     fn is_ours(&self, host: &str, local: Option<IpAddr>) -> bool {
         let Some(name) = without_port(host) else { return false };
+        // Also addresses: behind a forwarder, ours is not the one that was called. None can be made to point elsewhere.
+        if self.names.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+            return true;
+        }
         if let Some(v6) = name.strip_prefix('[') {
             let address = v6.strip_suffix(']').and_then(|v6| v6.parse::<Ipv6Addr>().ok());
             return address.is_some_and(|address| is_local(address.into(), local));
@@ -59,7 +63,7 @@ impl Guard {
         if let Ok(address) = name.parse() {
             return is_local(IpAddr::V4(address), local);
         }
-        name.eq_ignore_ascii_case("localhost") || self.names.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+        name.eq_ignore_ascii_case("localhost")
     }
 }
 
@@ -157,6 +161,14 @@ mod tests {
         assert!(guard.is_ours("[::1]:6680", v6) && guard.is_ours("[0:0:0:0:0:0:0:1]", v6));
         assert!(guard.is_ours("127.0.0.1", Some("::ffff:127.0.0.1".parse().unwrap())));
         assert!(guard.is_ours("[::1]", None) && guard.is_ours("127.0.0.1", None) && !guard.is_ours("10.0.0.1", None));
+    }
+
+    #[test]
+    fn an_address_before_a_forwarder_can_be_allowed_as_a_name_can() {
+        let guard = Guard::default().allow("192.0.2.7").allow("[2001:db8::7]");
+        let local = Some("10.0.0.1".parse().unwrap());
+        assert!(guard.is_ours("192.0.2.7:6680", local) && guard.is_ours("[2001:DB8::7]:6680", local));
+        assert!(!guard.is_ours("192.0.2.70", local) && !guard.is_ours("[2001:db8::8]", local));
     }
 
     #[test]

@@ -120,7 +120,7 @@ const SAFETY: [(HeaderName, &str); 8] = [
     (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "interest-cohort=()"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
 fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) -> Response<Body> {
@@ -199,9 +199,9 @@ pub(super) fn moved(to: &str) -> Option<Response<Body>> {
 /// An error as the bytes of a whole response, for a connection that gets no other and is closed after it.
 pub(super) fn last(status: StatusCode, words: &str) -> String {
     let body = error_text(status, words);
+    let safety: String = SAFETY.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {TEXT}\r\nX-Content-Type-Options: nosniff\r\n\
-         Cache-Control: no-store\r\nContent-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {TEXT}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

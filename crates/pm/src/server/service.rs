@@ -250,6 +250,9 @@ pub(super) struct State {
     /// Connections that are open on listeners of our own.
     pub(super) connections: AtomicUsize,
     audit: OnceLock<Audit>,
+    /// How reading certificates again goes, if there is a listener with TLS.
+    #[cfg(feature = "tls")]
+    pub(super) tls: OnceLock<Arc<super::listen::tls::Health>>,
 }
 
 impl State {
@@ -263,6 +266,8 @@ impl State {
             since: Instant::now(),
             connections: AtomicUsize::new(0),
             audit: OnceLock::new(),
+            #[cfg(feature = "tls")]
+            tls: OnceLock::new(),
         })
     }
 

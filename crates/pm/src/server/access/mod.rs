@@ -12,7 +12,7 @@
 //! | `throttle.rs` | who guesses tokens has to wait |
 
 pub(super) mod gate;
-mod throttle;
+pub(super) mod throttle;
 pub(super) mod tokens;
 
 use std::fmt;

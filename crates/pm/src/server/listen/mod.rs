@@ -92,6 +92,18 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
+    /// The address of the other end, if that is beyond this machine.
+    pub(super) fn stranger(&self) -> Option<IpAddr> {
+        let stream = match self {
+            Self::Tcp(stream, _) => stream,
+            #[cfg(unix)]
+            Self::Unix(..) => return None,
+            #[cfg(feature = "tls")]
+            Self::Tls(stream, _) => stream,
+        };
+        stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| !is_loopback(*peer))
+    }
+
     /// Whether it is known to come from who runs the program.
     pub(super) fn is_owner(&self) -> bool {
         #[cfg(unix)]

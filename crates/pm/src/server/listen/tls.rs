@@ -55,10 +55,10 @@ impl Tls {
         [&self.certificate, &self.key].into_iter().chain(self.clients.as_ref().map(|(ca, _)| ca)).map(PathBuf::as_path)
     }
 
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+    fn stamps(&self) -> Vec<Option<Stamp>> {
         let stamp = |file: &Path| {
             let data = std::fs::metadata(file).ok()?;
-            Some((data.modified().ok()?, data.len()))
+            Some((data.modified().ok()?, data.len(), number_of(&data)))
         };
         self.files().map(stamp).collect()
     }
@@ -93,6 +93,20 @@ impl Tls {
     }
 }
 
+/// How a file looked, to tell whether it changed.
+type Stamp = (SystemTime, u64, u64);
+
+/// Another file at the same place may have the length and the time of the one before.
+#[cfg(unix)]
+fn number_of(data: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(data)
+}
+
+#[cfg(not(unix))]
+fn number_of(_: &std::fs::Metadata) -> u64 {
+    0
+}
+
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartError> {
     let failed = |source: Box<dyn Error + Send + Sync>| StartError::Tls { path: path.to_owned(), source };
     let certificates: Result<Vec<_>, _> =
@@ -107,22 +121,54 @@ pub(in crate::server) struct Door {
     listener: tokio::net::TcpListener,
     tls: Tls,
     current: Mutex<Current>,
+    health: Arc<Health>,
+}
+
+/// How reading the files again goes, of all doors with TLS.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Health(Mutex<Counts>);
+
+#[derive(Clone, Debug, Default)]
+pub(in crate::server) struct Counts {
+    /// How often files were read anew.
+    pub(in crate::server) reloads: u64,
+    /// How often they changed to something that could not be taken.
+    pub(in crate::server) failures: u64,
+    /// Why files, as they are now, were not taken.
+    pub(in crate::server) error: Option<String>,
+}
+
+impl Health {
+    pub(in crate::server) fn counts(&self) -> Counts {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, error: Option<String>) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &error {
+            None => counts.reloads += 1,
+            // The same fault, looked at once more, is one fault.
+            Some(_) => counts.failures += u64::from(counts.error != error),
+        }
+        counts.error = error;
+    }
 }
 
 struct Current {
     config: Arc<ServerConfig>,
-    stamps: Vec<Option<(SystemTime, u64)>>,
+    stamps: Vec<Option<Stamp>>,
     looked: Instant,
 }
 
 impl Door {
-    pub(in crate::server) fn new(listener: TcpListener, tls: Tls) -> Result<Self, StartError> {
+    pub(in crate::server) fn new(listener: TcpListener, tls: Tls, health: Arc<Health>) -> Result<Self, StartError> {
         let failed = |source| StartError::Thread { source };
         listener.set_nonblocking(true).map_err(failed)?;
         let stamps = tls.stamps();
         let config = Arc::new(tls.read()?);
         let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-        Ok(Self { listener, tls, current: Mutex::new(Current { config, stamps, looked: Instant::now() }) })
+        let current = Mutex::new(Current { config, stamps, looked: Instant::now() });
+        Ok(Self { listener, tls, current, health })
     }
 
     /// What the files say now, or said when they were last good.
@@ -131,11 +177,13 @@ impl Door {
         if now.saturating_duration_since(current.looked) >= LOOK_EVERY {
             current.looked = now;
             let stamps = self.tls.stamps();
-            if stamps != current.stamps
-                && let Ok(config) = self.tls.read()
-            {
-                current.config = Arc::new(config);
-                current.stamps = stamps;
+            if stamps != current.stamps {
+                let read = self.tls.read();
+                self.health.note(read.as_ref().err().map(ToString::to_string));
+                if let Ok(config) = read {
+                    current.config = Arc::new(config);
+                    current.stamps = stamps;
+                }
             }
         }
         Arc::clone(&current.config)

@@ -77,18 +77,19 @@ impl Door {
     /// Lets in who runs this process, and those `others`.
     pub(in crate::server) fn new(listener: UnixListener, file: SocketFile, others: &[u32]) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Whoever made the file is who we are.
-        let own = std::fs::symlink_metadata(&file.path)?.uid();
+        // Whom the kernel says we are: the owner of the file may be another one by now, or on a foreign file system.
+        let own = tokio::net::UnixStream::pair()?.0.peer_cred()?.uid();
         let uids = others.iter().copied().chain([own]).collect();
         Ok(Self { listener: tokio::net::UnixListener::from_std(listener)?, uids, _file: file })
     }
 
     pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
-        let uid = stream.peer_cred()?.uid();
+        // Refused is what is told to one client, and says nothing about the next.
+        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+        let uid = stream.peer_cred().map_err(|_| refused())?.uid();
         if !self.uids.contains(&uid) {
-            // What is told to one client says nothing about the next.
-            return Poll::Ready(Err(io::ErrorKind::ConnectionRefused.into()));
+            return Poll::Ready(Err(refused()));
         }
         Poll::Ready(Ok(Incoming::Unix(stream, Caller { identity: Identity::Uid(uid), scope: Scope::Cancel })))
     }

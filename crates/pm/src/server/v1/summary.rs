@@ -170,5 +170,13 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             answer["tokens"]["error"] = error.into();
         }
     }
+    #[cfg(feature = "tls")]
+    if let Some(health) = state.tls.get() {
+        let counts = health.counts();
+        answer["tls"] = json!({ "reloads": counts.reloads, "failures": counts.failures });
+        if let Some(error) = counts.error {
+            answer["tls"]["error"] = error.into();
+        }
+    }
     reply::serialized(StatusCode::OK, &answer)
 }

@@ -1,0 +1,677 @@
+//! Who may do what: every operation with every credential, by every door; and tokens and certificates that change.
+
+#![cfg(all(feature = "server", unix))]
+
+mod safety;
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+
+use pm::{ProcessList, Server};
+use safety::{CANCEL, Dir, READ, Stream, WRONG, head, mode, request, status, tcp, unix};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Need {
+    Nothing,
+    Read,
+    Cancel,
+}
+
+/// An operation, as somebody asks for it: what it needs, and what who may gets.
+struct Operation {
+    method: &'static str,
+    /// As the description of the API has it.
+    path: &'static str,
+    body: &'static str,
+    need: Need,
+    good: &'static [u16],
+}
+
+const fn get(path: &'static str, need: Need, good: &'static [u16]) -> Operation {
+    Operation { method: "GET", path, body: "", need, good }
+}
+
+const fn act(method: &'static str, path: &'static str, body: &'static str, good: &'static [u16]) -> Operation {
+    Operation { method, path, body, need: Need::Cancel, good }
+}
+
+const OPERATIONS: [Operation; 24] = [
+    get("/v1/tasks", Need::Read, &[200]),
+    get("/v1/tasks/{ref}", Need::Read, &[200]),
+    get("/v1/tasks/{ref}/history", Need::Read, &[200]),
+    act("POST", "/v1/tasks/{ref}/cancel", "{}", &[202]),
+    act("POST", "/v1/cancel", r#"{"filter":"id=victim"}"#, &[200]),
+    get("/v1/tree", Need::Read, &[200]),
+    get("/v1/ended", Need::Read, &[200]),
+    get("/v1/kinds", Need::Read, &[200]),
+    get("/v1/events", Need::Read, &[200]),
+    // 404 where no audit is kept.
+    get("/v1/audit", Need::Read, &[200, 404]),
+    get("/v1/info", Need::Read, &[200]),
+    get("/metrics", Need::Read, &[200]),
+    get("/healthz", Need::Nothing, &[200]),
+    get("/openapi.json", Need::Nothing, &[200]),
+    get("/", Need::Nothing, &[200]),
+    get("/procs/", Need::Read, &[200]),
+    get("/procs/{ref}/history", Need::Read, &[200]),
+    act("DELETE", "/procs/{ref}", "{}", &[200]),
+    // Neither does it show what there is, or where.
+    get("/procs", Need::Read, &[301]),
+    get("/procs/{ref}", Need::Read, &[405]),
+    get("/procs/%FF", Need::Read, &[404]),
+    get("/procs/50%", Need::Read, &[400]),
+    get("/nothing", Need::Read, &[404]),
+    get("/v1/cancel", Need::Read, &[405]),
+];
+
+/// What a credential is worth at a door.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Worth {
+    /// No connection comes about.
+    NoConnection,
+    Nobody,
+    Reads,
+    Cancels,
+}
+
+impl Worth {
+    fn expected(self, operation: &Operation) -> &[u16] {
+        match (self, operation.need) {
+            (Worth::NoConnection, _) => &[0],
+            (_, Need::Nothing) | (Worth::Cancels, _) | (Worth::Reads, Need::Read) => operation.good,
+            (Worth::Nobody, _) => &[401],
+            (Worth::Reads, Need::Cancel) => &[403],
+        }
+    }
+}
+
+/// Asks for every operation with this header (or none), each time over a connection of its own.
+fn assert_row(
+    name: &str,
+    token: Option<&str>,
+    worth: Worth,
+    list: &ProcessList,
+    connect: impl Fn() -> Box<dyn Stream>,
+) {
+    for operation in &OPERATIONS {
+        let task = list.start("victim");
+        let header = token.map(|token| format!("Authorization: Bearer {token}"));
+        let headers: Vec<&str> = header.as_deref().into_iter().collect();
+        let text = request(operation.method, &operation.path.replace("{ref}", "victim"), &headers, operation.body);
+        let (found, expected) = (status(&mut *connect(), &text), worth.expected(operation));
+        assert!(expected.contains(&found), "{name} {} {}: {found}, not {expected:?}", operation.method, operation.path);
+        let is_asked = worth == Worth::Cancels && operation.need == Need::Cancel;
+        assert_eq!(task.is_cancelled(), is_asked, "{name} {} {}", operation.method, operation.path);
+    }
+}
+
+/// What each of the usual credentials is worth.
+const CREDENTIALS: [(&str, Option<&str>); 4] =
+    [("none", None), ("wrong token", Some(WRONG)), ("read token", Some(READ)), ("cancel token", Some(CANCEL))];
+
+/// Asserts a door with all credentials. `serve` opens a door of its own for each connection that fails, as failures of one
+/// address are counted.
+fn assert_door(
+    door: &str,
+    worths: [Worth; 4],
+    serve: impl Fn(&ProcessList) -> (Server, Box<dyn Fn() -> Box<dyn Stream>>),
+) {
+    for ((credential, token), worth) in CREDENTIALS.into_iter().zip(worths) {
+        let list = ProcessList::new();
+        let name = format!("{door}, {credential}:");
+        if token == Some(WRONG) {
+            let each = || {
+                let (server, connect) = serve(&list);
+                Box::new(Kept { stream: connect(), _server: server }) as Box<dyn Stream>
+            };
+            assert_row(&name, token, worth, &list, each);
+        } else {
+            let (_server, connect) = serve(&list);
+            assert_row(&name, token, worth, &list, connect);
+        }
+    }
+}
+
+/// A connection that keeps its server.
+struct Kept {
+    stream: Box<dyn Stream>,
+    _server: Server,
+}
+
+impl std::io::Read for Kept {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.read(buffer)
+    }
+}
+
+impl std::io::Write for Kept {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+use Worth::{Cancels, Nobody, Reads};
+
+#[test]
+fn on_loopback_without_tokens_whoever_asks_may_cancel() {
+    assert_door("loopback", [Cancels; 4], |list| {
+        let server = Server::builder().list(list).listen("127.0.0.1:0").start().unwrap();
+        let address = server.addr();
+        (server, Box::new(move || Box::new(tcp(address))))
+    });
+}
+
+#[test]
+fn on_loopback_with_a_token_file_a_token_that_is_given_counts_and_a_wrong_one_is_401() {
+    let dir = Dir::new();
+    assert_door("loopback", [Cancels, Nobody, Reads, Cancels], |list| {
+        let server = Server::builder().list(list).listen("127.0.0.1:0").token_file(dir.tokens()).start().unwrap();
+        let address = server.addr();
+        (server, Box::new(move || Box::new(tcp(address))))
+    });
+}
+
+#[test]
+fn on_loopback_where_a_token_is_required_nothing_else_counts() {
+    let dir = Dir::new();
+    assert_door("loopback", [Nobody, Nobody, Reads, Cancels], |list| {
+        let builder = Server::builder().list(list).listen("127.0.0.1:0");
+        let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+        let address = server.addr();
+        (server, Box::new(move || Box::new(tcp(address))))
+    });
+}
+
+#[test]
+fn beyond_loopback_a_token_is_needed_wherever_who_asks_comes_from() {
+    let dir = Dir::new();
+    assert_door("all addresses", [Nobody, Nobody, Reads, Cancels], |list| {
+        let server = Server::builder().list(list).listen("0.0.0.0:0").token_file(dir.tokens()).start().unwrap();
+        let port = server.addr().port();
+        (server, Box::new(move || Box::new(tcp(([127, 0, 0, 1], port).into()))))
+    });
+}
+
+#[test]
+fn beyond_loopback_the_dangerous_word_lets_all_in_but_a_wrong_token_is_401() {
+    let dir = Dir::new();
+    assert_door("dangerously", [Cancels, Nobody, Reads, Cancels], |list| {
+        let builder = Server::builder().list(list).listen("0.0.0.0:0").token_file(dir.tokens());
+        let server = builder.dangerously_listen_beyond_loopback().start().unwrap();
+        let port = server.addr().port();
+        (server, Box::new(move || Box::new(tcp(([127, 0, 0, 1], port).into()))))
+    });
+}
+
+#[test]
+fn on_a_unix_socket_the_same_user_may_cancel_also_where_a_token_is_required() {
+    let dir = Dir::new();
+    assert_door("unix", [Cancels, Nobody, Reads, Cancels], |list| {
+        let path = dir.path("pm.sock");
+        let builder = Server::builder().list(list).listen_unix(&path).token_file(dir.tokens());
+        let server = builder.require_token().start().unwrap();
+        (server, Box::new(move || Box::new(unix(&path))))
+    });
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use pm::{Scope, Tls};
+    use safety::tls::{Authority, Certificate};
+
+    use super::*;
+
+    /// A door with TLS, for clients with a certificate of `clients`.
+    fn door(authority: &Authority, clients: Option<(&Authority, Scope)>) -> Tls {
+        let (certificate, key) = authority.sign("server");
+        let tls = Tls::new(certificate, key);
+        match clients {
+            Some((clients, scope)) => tls.clients(clients.file(), scope),
+            None => tls,
+        }
+    }
+
+    fn assert_tls(name: &str, clients: Option<Scope>, own: Option<&Certificate>, worths: [Worth; 4]) {
+        let (authority, dir) = (std::rc::Rc::new(Authority::new()), Dir::new());
+        // Those of clients come from the authority of their own certificate, if that is to be trusted.
+        let trusted = own.map(|(certificate, _)| certificate.with_file_name("ca"));
+        assert_door(name, worths, |list| {
+            let (certificate, key) = authority.sign("server");
+            let mut tls = Tls::new(certificate, key);
+            if let Some(scope) = clients {
+                let ca = if name.contains("another") { None } else { trusted.clone() };
+                tls = tls.clients(ca.unwrap_or_else(|| authority.file()), scope);
+            }
+            let builder = Server::builder().list(list).listen_tls("127.0.0.1:0", tls).token_file(dir.tokens());
+            let server = builder.start().unwrap();
+            let (address, authority, own) = (server.addr(), authority.clone(), own.cloned());
+            (server, Box::new(move || Box::new(authority.connect(address, own.as_ref()))))
+        });
+    }
+
+    #[test]
+    fn over_tls_a_token_is_needed_also_on_loopback() {
+        assert_tls("tls", None, None, [Nobody, Nobody, Reads, Cancels]);
+    }
+
+    #[test]
+    fn where_certificates_count_who_has_none_needs_a_token() {
+        assert_tls("tls without certificate", Some(Scope::Cancel), None, [Nobody, Nobody, Reads, Cancels]);
+    }
+
+    #[test]
+    fn a_certificate_has_the_scope_of_its_door_and_a_token_counts_more() {
+        let clients = Authority::new();
+        let own = clients.sign("client");
+        assert_tls("certificate that reads", Some(Scope::Read), Some(&own), [Reads, Nobody, Reads, Cancels]);
+        assert_tls("certificate that cancels", Some(Scope::Cancel), Some(&own), [Cancels, Nobody, Reads, Cancels]);
+    }
+
+    #[test]
+    fn a_certificate_of_another_authority_or_of_the_past_gets_no_connection_whatever_token_it_has() {
+        let clients = Authority::new();
+        let other = clients.sign("client");
+        assert_tls("certificate of another", Some(Scope::Cancel), Some(&other), [Worth::NoConnection; 4]);
+        let old = clients.sign_until("old", 2001);
+        assert_tls("certificate that expired", Some(Scope::Cancel), Some(&old), [Worth::NoConnection; 4]);
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_asks_for_counts_nothing() {
+        let clients = Authority::new();
+        let own = clients.sign("client");
+        assert_tls("certificate nobody asked for", None, Some(&own), [Nobody, Nobody, Reads, Cancels]);
+    }
+
+    #[test]
+    fn who_speaks_no_tls_gets_no_answer() {
+        let authority = Authority::new();
+        let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", door(&authority, None));
+        let server = builder.start().unwrap();
+        let mut stream = tcp(server.addr());
+        std::io::Write::write_all(&mut stream, request("GET", "/v1/tasks", &[], "").as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    }
+
+    #[test]
+    fn files_that_can_not_be_used_are_named_at_the_start() {
+        let authority = Authority::new();
+        let (certificate, key) = authority.sign("server");
+        let (_, other_key) = authority.sign("other");
+        let none = authority.dir.path("none");
+        let empty = authority.dir.write("empty", "");
+        for (tls, file) in [
+            (Tls::new(&none, &key), &none),
+            (Tls::new(&certificate, &none), &none),
+            (Tls::new(&empty, &key), &empty),
+            (Tls::new(&certificate, &empty), &empty),
+            (Tls::new(&key, &certificate), &key),
+            (Tls::new(&certificate, &other_key), &certificate),
+            (Tls::new(&certificate, &key).clients(&empty, Scope::Read), &empty),
+        ] {
+            let error = Server::builder().listen_tls("127.0.0.1:0", tls).start().unwrap_err();
+            assert!(matches!(error, pm::StartError::Tls { .. }), "{error:?}");
+            assert!(error.to_string().starts_with(&file.display().to_string()), "{error}");
+        }
+    }
+
+    /// The certificate of a server, as it shows it now, and what it tells of its files.
+    fn shown(authority: &Authority, server: &Server) -> (Vec<u8>, serde_json::Value) {
+        let mut stream = authority.connect(server.addr(), None);
+        let (_, info) = json(&mut stream, &request("GET", "/v1/info", &[&bearer(READ)], ""));
+        (stream.conn.peer_certificates().unwrap()[0].to_vec(), info["tls"].clone())
+    }
+
+    #[test]
+    fn a_new_certificate_is_taken_and_a_broken_one_is_not_but_told() {
+        let (authority, dir) = (Authority::new(), Dir::new());
+        let (certificate, key) = authority.sign("server");
+        let tls = Tls::new(&certificate, &key);
+        let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls);
+        let server = builder.token_file(dir.tokens()).start().unwrap();
+        let (first, told) = shown(&authority, &server);
+        assert_eq!(told, serde_json::json!({ "reloads": 0, "failures": 0 }));
+        // Looks until the files have been read again; the certificate is the one from before.
+        let refused = |failures: u64, before: &[u8]| loop {
+            let (certificate, told) = shown(&authority, &server);
+            assert_eq!(certificate, before);
+            if told["failures"] == failures {
+                return told["error"].as_str().unwrap().to_owned();
+            }
+        };
+        let taken = |before: &[u8]| loop {
+            let (certificate, told) = shown(&authority, &server);
+            if certificate != before {
+                assert!(told.get("error").is_none(), "{told}");
+                return certificate;
+            }
+        };
+
+        // First the certificate without its key, as who copies one after the other does.
+        let (new_certificate, new_key) = authority.sign("new");
+        std::fs::rename(new_certificate, &certificate).unwrap();
+        let told = refused(1, &first);
+        assert!(told.contains(&certificate.display().to_string()), "{told}");
+        std::fs::rename(new_key, &key).unwrap();
+        let second = taken(&first);
+
+        // Broken, then gone: what was read before goes on, until it is whole again.
+        std::fs::write(&certificate, "-----BEGIN CERTIFICATE-----\nnonsense").unwrap();
+        refused(2, &second);
+        std::fs::remove_file(&certificate).unwrap();
+        refused(3, &second);
+        authority.sign("server");
+        assert_ne!(taken(&second), first);
+    }
+
+    #[test]
+    fn clients_of_an_authority_that_was_taken_away_are_let_in_no_more() {
+        let (authority, dir) = (Authority::new(), Dir::new());
+        let (certificate, key) = authority.sign("server");
+        let (one, two) = (Authority::new(), Authority::new());
+        let own = one.sign("client");
+        let tls = Tls::new(certificate, key).clients(one.file(), Scope::Read);
+        let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls);
+        let server = builder.token_file(dir.tokens()).start().unwrap();
+        let ask = || status(&mut authority.connect(server.addr(), Some(&own)), &request("GET", "/v1/tasks", &[], ""));
+        assert_eq!(ask(), 200);
+        std::fs::rename(two.file(), one.file()).unwrap();
+        while ask() == 200 {}
+        assert_eq!(ask(), 0);
+    }
+}
+
+/// A connection on which several requests are made, and the JSON it is answered.
+fn json(stream: &mut dyn Stream, text: &str) -> (u16, serde_json::Value) {
+    stream.write_all(text.as_bytes()).unwrap();
+    let head = head(stream);
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+    let mut body = vec![0; length.parse().unwrap()];
+    stream.read_exact(&mut body).unwrap();
+    (head[9..12].parse().unwrap(), serde_json::from_slice(&body).unwrap())
+}
+
+#[test]
+fn every_operation_of_the_description_is_in_the_matrix() {
+    let server = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").start().unwrap();
+    let (_, description) = json(&mut tcp(server.addr()), &request("GET", "/openapi.json", &[], ""));
+    let ours: BTreeSet<_> =
+        OPERATIONS.iter().map(|operation| (operation.path.to_owned(), operation.method.to_ascii_lowercase())).collect();
+    let Some(paths) = description["paths"].as_object() else { return };
+    for (path, item) in paths {
+        for method in item.as_object().unwrap().keys().filter(|key| ["get", "post", "delete"].contains(&key.as_str())) {
+            assert!(ours.contains(&(path.replace("{id}", "{ref}"), method.clone())), "{method} {path}");
+        }
+    }
+}
+
+/// The answer to a request for the list with these header lines, where a token is required.
+fn answer_to(headers: &[&str]) -> (u16, serde_json::Value) {
+    let dir = Dir::new();
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    json(&mut tcp(server.addr()), &request("GET", "/v1/tasks", headers, ""))
+}
+
+#[test]
+fn a_token_counts_as_bearer_only_and_only_once() {
+    let right = format!("Authorization: Bearer {READ}");
+    let small = format!("authorization: bEARER   {READ}  ");
+    for headers in [&[right.as_str()][..], &[small.as_str()]] {
+        assert_eq!(answer_to(headers).0, 200, "{headers:?}");
+    }
+    let cut = &READ[..READ.len() - 1];
+    for wrong in [
+        format!("Authorization: Basic {READ}"),
+        format!("Authorization: Token {READ}"),
+        format!("Authorization: {READ}"),
+        format!("Authorization: Bearer{READ}"),
+        format!("Authorization: Bearer\t{READ}"),
+        format!("Authorization: Bearer {cut}"),
+        format!("Authorization: Bearer {READ}x"),
+        format!("Authorization: Bearer {READ} x"),
+        format!("Authorization: Bearer {READ},{READ}"),
+        format!("Authorization: Bearer \"{READ}\""),
+        format!("Authorization: Bearer {}", READ.to_ascii_uppercase()),
+        format!("Authorization: Bearer token={READ}"),
+        "Authorization: Bearer".to_owned(),
+        "Authorization: Bearer ".to_owned(),
+        "Authorization:".to_owned(),
+        "Authorization: Bearer \u{fffd}".to_owned(),
+        format!("Proxy-Authorization: Bearer {READ}"),
+        format!("X-Authorization: Bearer {READ}"),
+        format!("Cookie: token={READ}"),
+    ] {
+        let (status, problem) = answer_to(&[&wrong]);
+        assert_eq!((status, problem["code"].as_str()), (401, Some("unauthorized")), "{wrong}");
+        assert!(!problem.to_string().contains(cut), "{problem}");
+    }
+    for two in [[right.as_str(), right.as_str()], [right.as_str(), "Authorization: Bearer x"]] {
+        assert_eq!(answer_to(&two).0, 401, "{two:?}");
+    }
+}
+
+#[test]
+fn who_is_refused_is_told_how_to_ask() {
+    let dir = Dir::new();
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    let ask = |headers: &[&str], method: &str, target: &str| {
+        let mut stream = tcp(server.addr());
+        std::io::Write::write_all(&mut stream, request(method, target, headers, "").as_bytes()).unwrap();
+        head(&mut stream)
+    };
+    let nobody = ask(&[], "GET", "/v1/tasks");
+    assert!(nobody.contains("\r\nwww-authenticate: bearer\r\n"), "{nobody}");
+    let reader = ask(&[&format!("Authorization: Bearer {READ}")], "POST", "/v1/cancel");
+    assert!(reader.starts_with("http/1.1 403"), "{reader}");
+    assert!(reader.contains("\r\nwww-authenticate: bearer error=\"insufficient_scope\"\r\n"), "{reader}");
+}
+
+#[test]
+fn a_token_in_the_query_is_an_unknown_parameter_and_counts_nowhere() {
+    let dir = Dir::new();
+    let list = ProcessList::new();
+    let task = list.start("victim");
+    let open = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
+    let builder = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens());
+    let closed = builder.require_token().start().unwrap();
+    for operation in OPERATIONS.iter().filter(|operation| operation.need != Need::Nothing) {
+        for name in ["token", "access_token", "authorization", "api_key"] {
+            let path = operation.path.replace("{ref}", "victim");
+            let text = request(operation.method, &format!("{path}?{name}={CANCEL}"), &[], operation.body);
+            assert_eq!(status(&mut tcp(closed.addr()), &text), 401, "{text}");
+            if operation.path.starts_with("/v1/") && operation.path != "/v1/audit" && operation.good != [405] {
+                let (status, problem) = json(&mut tcp(open.addr()), &text);
+                assert_eq!((status, problem["code"].as_str()), (400, Some("unknown-parameter")), "{text}");
+                assert!(!problem.to_string().contains(CANCEL), "{problem}");
+            }
+        }
+    }
+    assert!(!task.is_cancelled());
+}
+
+#[test]
+fn who_guesses_has_to_wait_but_who_has_no_token_is_not_hindered() {
+    let dir = Dir::new();
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+    let server = builder.token_file(dir.tokens()).start().unwrap();
+    let ask = |token: &str| {
+        let mut stream = tcp(server.addr());
+        let text = request("GET", "/v1/tasks", &[&format!("Authorization: Bearer {token}")], "");
+        std::io::Write::write_all(&mut stream, text.as_bytes()).unwrap();
+        head(&mut stream)
+    };
+    for _ in 0..10 {
+        assert!(ask(WRONG).starts_with("http/1.1 401"));
+    }
+    for token in [WRONG, CANCEL] {
+        let refused = ask(token);
+        assert!(refused.starts_with("http/1.1 429"), "{refused}");
+        let seconds = refused.lines().find_map(|line| line.strip_prefix("retry-after: ")).unwrap();
+        assert!((1..=10).contains(&seconds.parse::<u64>().unwrap()), "{seconds}");
+    }
+    assert_eq!(status(&mut tcp(server.addr()), &request("GET", "/v1/tasks", &[], "")), 200);
+}
+
+#[test]
+fn a_foreign_host_or_page_is_refused_before_its_token_is_looked_at() {
+    let dir = Dir::new();
+    let list = ProcessList::new();
+    let task = list.start("victim");
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens()).start().unwrap();
+    let token = format!("Authorization: Bearer {CANCEL}");
+    for operation in &OPERATIONS {
+        let path = operation.path.replace("{ref}", "victim");
+        for (header, refusal) in [("Sec-Fetch-Site: cross-site", 403), ("Origin: http://evil.example", 403)] {
+            let text = request(operation.method, &path, &[&token, header], operation.body);
+            assert_eq!(status(&mut tcp(server.addr()), &text), refusal, "{text}");
+        }
+        let text = request(operation.method, &path, &[&token], operation.body).replace("localhost", "evil.example");
+        assert_eq!(status(&mut tcp(server.addr()), &text), 421, "{text}");
+    }
+    assert!(!task.is_cancelled());
+}
+
+// Tokens that change.
+
+fn bearer(token: &str) -> String {
+    format!("Authorization: Bearer {token}")
+}
+
+#[test]
+fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
+    let dir = Dir::new();
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    let mut stream = tcp(server.addr());
+    let mut ask = |token: &str| json(&mut stream, &request("GET", "/v1/info", &[&bearer(token)], ""));
+    let (status, info) = ask(READ);
+    assert_eq!((status, &info["scope"]), (200, &"read".into()));
+    dir.write("tokens", &format!("cancel {WRONG}\n"));
+    // The right one fails no more than once, so that nobody has to wait.
+    while ask(CANCEL).0 == 200 {}
+    let (status, info) = ask(WRONG);
+    assert_eq!((status, &info["scope"]), (200, &"cancel".into()));
+    assert_eq!(info["tokens"], serde_json::json!({ "count": 1, "reloads": 1, "failures": 0 }));
+    assert_eq!(ask(READ).0, 401);
+}
+
+#[test]
+fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() {
+    type Break = fn(&Dir);
+    let faults: [(&str, Break); 6] = [
+        ("there is no token file", |dir| std::fs::remove_file(dir.path("tokens")).unwrap()),
+        ("is open to other users", |dir| mode(&dir.path("tokens"), 0o644)),
+        ("half written", |dir| drop(dir.write("tokens", &format!("cancel {WRONG}\ncancel {}", &READ[..9])))),
+        ("has no token", |dir| drop(dir.write("tokens", ""))),
+        ("a token has at least", |dir| drop(dir.write("tokens", "cancel short\n"))),
+        ("is no file", |dir| {
+            std::fs::remove_file(dir.path("tokens")).unwrap();
+            std::fs::create_dir(dir.path("tokens")).unwrap();
+        }),
+    ];
+    let all: Vec<_> = faults
+        .iter()
+        .map(|(why, spoil)| {
+            let dir = Dir::new();
+            let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+            let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+            spoil(&dir);
+            (why, dir, server)
+        })
+        .collect();
+    for (why, dir, server) in all {
+        let mut stream = tcp(server.addr());
+        let mut ask = |token: &str| json(&mut stream, &request("GET", "/v1/info", &[&bearer(token)], ""));
+        let told = loop {
+            let (status, info) = ask(CANCEL);
+            assert_eq!((status, &info["tokens"]["count"]), (200, &2.into()), "{why}");
+            if info["tokens"]["failures"] == 1 {
+                break info["tokens"]["error"].as_str().unwrap().to_owned();
+            }
+        };
+        assert!(told.contains(why), "{told}");
+        for secret in [READ, CANCEL, WRONG] {
+            assert!(!told.contains(&secret[..9]), "{told}");
+        }
+        assert_eq!(ask(READ).0, 200, "{why}");
+        assert_eq!(ask(WRONG).0, 401, "{why}");
+        drop(dir);
+    }
+}
+
+#[test]
+fn a_token_file_at_the_start_is_whole_and_nobody_elses_business_or_nothing_starts() {
+    let dir = Dir::new();
+    let start = || {
+        let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+        builder.token_file(dir.path("tokens")).start().map(drop)
+    };
+    dir.tokens();
+    assert!(start().is_ok());
+    mode(&dir.path("tokens"), 0o640);
+    let error = start().unwrap_err().to_string();
+    assert!(error.contains("chmod 600"), "{error}");
+    dir.write("tokens", "cancel short\n");
+    assert!(matches!(start().unwrap_err(), pm::StartError::Tokens { .. }));
+    let without = Server::builder().listen("127.0.0.1:0").require_token().start().unwrap_err();
+    assert!(matches!(without, pm::StartError::Tokens { .. }), "{without}");
+}
+
+// Other users.
+
+const AS_ANOTHER: &str = "PM_TEST_SOCKET";
+
+/// Runs `who_is_not_the_owner` again as another user, with this socket, and tells how it went.
+fn as_another(uid: u32, dir: &Dir, socket: &str) -> bool {
+    use std::os::unix::process::CommandExt as _;
+    // Where the test lies may be closed to others.
+    let program = dir.path("program");
+    if !program.exists() {
+        std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+        mode(&program, 0o755);
+    }
+    mode(program.parent().unwrap(), 0o755);
+    let words = ["--exact", "who_is_not_the_owner_asks", "--ignored", "--test-threads=1"];
+    let mut command = std::process::Command::new(program);
+    command.args(words).env(AS_ANOTHER, dir.path(socket)).uid(uid).current_dir("/");
+    command.output().unwrap().status.success()
+}
+
+/// Passes if it is answered.
+#[test]
+#[ignore = "is run by another test, as another user"]
+fn who_is_not_the_owner_asks() {
+    let Some(path) = std::env::var_os(AS_ANOTHER) else { return };
+    assert_eq!(status(&mut unix(path.as_ref()), &request("GET", "/v1/tasks", &[], "")), 200);
+}
+
+#[test]
+fn another_user_is_not_let_in_by_a_unix_socket_unless_it_is_named() {
+    use std::os::unix::fs::MetadataExt as _;
+    if std::fs::metadata("/proc/self").map_or(1, |own| own.uid()) != 0 {
+        eprintln!("only root can be another user");
+        return;
+    }
+    let dir = Dir::new();
+    let list = ProcessList::new();
+    let builder = Server::builder().list(&list).listen_unix(dir.path("closed")).listen_unix(dir.path("open"));
+    let server = builder.start().unwrap();
+    assert!(!as_another(65_534, &dir, "closed"), "the mode of the file keeps others out");
+    mode(&dir.path("open"), 0o666);
+    assert!(!as_another(65_534, &dir, "open"), "and so does the kernel's word");
+    assert!(as_another(0, &dir, "open"));
+    drop(server);
+    let server = Server::builder().list(&list).listen_unix(dir.path("open")).allow_uid(65_534).start().unwrap();
+    mode(&dir.path("open"), 0o666);
+    assert!(as_another(65_534, &dir, "open"));
+    assert!(!as_another(65_533, &dir, "open"));
+    drop(server);
+}

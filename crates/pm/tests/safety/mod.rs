@@ -1,0 +1,194 @@
+//! What the tests of safety have in common: doors of all kinds, credentials, files, and a client that waits for no more
+//! than the head of an answer.
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Only so that a failing test ends; nothing that passes waits for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) const READ: &str = "read-0123456789abcdef0123456789abcdef";
+pub(crate) const CANCEL: &str = "cancel-0123456789abcdef0123456789abcdef";
+pub(crate) const WRONG: &str = "wrong-0123456789abcdef0123456789abcdef";
+
+/// A directory of its own for one test, gone at its end. Its name is short, as paths of sockets must be.
+pub(crate) struct Dir(PathBuf);
+
+impl Dir {
+    pub(crate) fn new() -> Dir {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        // Relaxed: only the number matters.
+        let name = format!("pm-{}-{}", std::process::id(), COUNT.fetch_add(1, Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Dir(path)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// Writes a file for its owner only, in one step for who reads it meanwhile.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let (path, new) = (self.path(name), self.path("new"));
+        std::fs::write(&new, text).unwrap();
+        mode(&new, 0o600);
+        std::fs::rename(&new, &path).unwrap();
+        path
+    }
+
+    /// A file with the two tokens that are right.
+    pub(crate) fn tokens(&self) -> PathBuf {
+        self.write("tokens", &format!("read {READ} reader\ncancel {CANCEL} owner\n"))
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[cfg(unix)]
+pub(crate) fn mode(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[cfg(not(unix))]
+pub(crate) fn mode(_: &std::path::Path, _: u32) {}
+
+/// A connection of any sort.
+pub(crate) trait Stream: Read + Write {}
+
+impl<S: Read + Write> Stream for S {}
+
+pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+#[cfg(unix)]
+pub(crate) fn unix(path: &std::path::Path) -> std::os::unix::net::UnixStream {
+    let stream = std::os::unix::net::UnixStream::connect(path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// A request as text. A body brings its length.
+pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> String {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+    for line in headers {
+        text += line;
+        text += "\r\n";
+    }
+    if !body.is_empty() {
+        text += &format!("Content-Length: {}\r\n", body.len());
+    }
+    text += "\r\n";
+    text + body
+}
+
+/// The head of an answer: all that comes up to an empty line, in small letters. Empty if the connection ended.
+pub(crate) fn head(stream: &mut (impl Stream + ?Sized)) -> String {
+    let (mut text, mut byte) = (Vec::new(), [0]);
+    while !text.ends_with(b"\r\n\r\n") {
+        match stream.read(&mut byte) {
+            Ok(1) => text.push(byte[0]),
+            _ => break,
+        }
+    }
+    String::from_utf8(text).unwrap().to_ascii_lowercase()
+}
+
+/// The status of an answer of which only the head is read. 0 if there is none.
+pub(crate) fn status(stream: &mut (impl Stream + ?Sized), request: &str) -> u16 {
+    // Whoever is refused may be so before all was sent.
+    let _ = stream.write_all(request.as_bytes());
+    head(stream).get(9..12).map_or(0, |digits| digits.parse().unwrap())
+}
+
+/// Certificates made on the spot.
+#[cfg(feature = "tls")]
+pub(crate) mod tls {
+    use std::net::{SocketAddr, TcpStream};
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
+
+    use super::{Dir, tcp};
+
+    /// An authority, and what it signs, as files.
+    pub(crate) struct Authority {
+        pub(crate) dir: Dir,
+        issuer: CertifiedIssuer<'static, KeyPair>,
+    }
+
+    pub(crate) type Certificate = (PathBuf, PathBuf);
+
+    impl Authority {
+        pub(crate) fn new() -> Authority {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.distinguished_name.push(DnType::CommonName, "authority");
+            let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+            let dir = Dir::new();
+            dir.write("ca", &issuer.pem());
+            Authority { dir, issuer }
+        }
+
+        pub(crate) fn file(&self) -> PathBuf {
+            self.dir.path("ca")
+        }
+
+        /// Certificate and key for `localhost` and 127.0.0.1, in files of these names.
+        pub(crate) fn sign(&self, file: &str) -> Certificate {
+            self.sign_until(file, 4096)
+        }
+
+        /// The same, not beyond this year.
+        pub(crate) fn sign_until(&self, file: &str, year: i32) -> Certificate {
+            let key = KeyPair::generate().unwrap();
+            let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let certificate = params.signed_by(&key, &self.issuer).unwrap();
+            let certificate = self.dir.write(&format!("{file}.crt"), &certificate.pem());
+            (certificate, self.dir.write(&format!("{file}.key"), &key.serialize_pem()))
+        }
+
+        /// Connects as one who trusts this authority, with or without a certificate of one's own. The handshake is done
+        /// with the first bytes that go through.
+        pub(crate) fn connect(
+            &self,
+            server: SocketAddr,
+            own: Option<&Certificate>,
+        ) -> StreamOwned<ClientConnection, TcpStream> {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_root_certificates(roots);
+            let config = match own {
+                None => builder.with_no_client_auth(),
+                Some((certificate, key)) => {
+                    let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
+                    builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
+                }
+            };
+            let name = ServerName::try_from("localhost").unwrap();
+            StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), tcp(server))
+        }
+    }
+}
