@@ -107,3 +107,22 @@ fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
     }
     assert!(parts > 10 && total > 100 * tasks.len(), "{parts} {total}");
 }
+
+#[test]
+fn a_watch_that_nobody_watches_any_more_makes_room_for_another() {
+    let mut service = pm::service(&ProcessList::new());
+    let mut watch = |number: usize| {
+        let Ok(response) = now(service.call(request("GET", &format!("/v1/events?id={number}"), "")));
+        response
+    };
+    for number in 0..200 {
+        assert_eq!(watch(number).status(), 200, "{number}");
+    }
+    let held: Vec<_> = (1_000..1_064).map(&mut watch).collect();
+    assert!(held.iter().all(|response| response.status() == 200));
+    let response = watch(2_000);
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "5");
+    drop(held);
+    assert_eq!(watch(2_001).status(), 200);
+}
