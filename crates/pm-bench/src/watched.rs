@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use pm::{Options, ProcessList, Server};
 use pm_bench::{raw, work};
 
-use crate::harness::{Effort, median};
+use crate::harness::{Effort, median, spared};
 use crate::report::{Goal, Report};
 
 /// The first word of the command line of a server's process.
@@ -25,6 +25,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     pages(effort, report);
     packed(effort, report);
     watchers(effort, report);
+    beside_watchers(effort, report);
     takes_nothing(effort, report);
     cut_off(effort, report);
     few_files(report);
@@ -278,6 +279,38 @@ fn watchers(effort: Effort, report: &mut Report) {
     report.plain("1,000 watchers, processor", (ended - begun) / seconds * 100.0, "% of a core", Goal::Most(10.0));
     let each = (after - before) / (WATCHERS - 1) as f64 / 1024.0;
     report.plain("1,000 watchers, memory", each, "KiB each", Goal::Most(16.0));
+}
+
+/// What a task notices of ten who watch it and 10,000 others.
+fn beside_watchers(effort: Effort, report: &mut Report) {
+    let list = ProcessList::with_options(Options::new().max_bytes(1 << 30));
+    let tasks = work::fill(&list, 10_000);
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().expect("a free port on loopback");
+    let clock = raw::Clock::default();
+    let nanos = clock.nanos_per_tick();
+    let length = effort.pick(Duration::from_millis(600), Duration::from_millis(1500));
+    let p999 = || {
+        let mut ticks = Vec::with_capacity(4 << 20);
+        let begin = Instant::now();
+        while begin.elapsed() < length && ticks.len() < ticks.capacity() {
+            for task in &tasks[..64] {
+                let before = clock.ticks();
+                let _ = task.status("reading");
+                ticks.push(clock.ticks() - before);
+            }
+        }
+        ticks.sort_unstable();
+        ticks[ticks.len() / 1000 * 999] as f64 * nanos
+    };
+    let (mut alone, mut watched) = (Vec::new(), Vec::new());
+    for _ in 0..effort.pick(3, 10) {
+        alone.push(p999());
+        let watching = Watching::new(server.addr(), 10, "?view=brief");
+        watched.push(p999());
+        watching.end();
+    }
+    let (alone, watched) = (spared(&mut alone), spared(&mut watched));
+    report.beside("status beside 10 watchers, p99.9", watched, "ns", ("nobody watches", alone), Goal::MostTimes(2.0));
 }
 
 /// Clients that ask for more than a connection holds, and take nothing of it.

@@ -53,13 +53,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// One of the tasks that wait to be cancelled, always the same for a number.
+/// One of the tasks that wait to be cancelled, always the same for a number. None has the empty id: the path of the first
+/// pm for it, made from its template, is that of the list.
 fn start(list: &ProcessList, parent: &Task, number: u64) -> Task {
     let id = match number {
         0..4 => "twin".to_owned(),
         4 => "a/b c%20d".to_owned(),
         5 => "ünï 🦀".to_owned(),
-        6 => String::new(),
         _ => format!("import-{number}"),
     };
     let mut task = list.task(&id).attr("host", ["web1", "web2", "web3"][(number % 3) as usize]).attr("number", number);

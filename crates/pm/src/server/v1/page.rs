@@ -201,12 +201,11 @@ fn read_group(text: &str) -> Result<GroupBy, Failure> {
 impl Order {
     fn of<'t>(&self, task: &TaskView<'t>) -> SortKey<'t> {
         match self.key {
-            // A task that started later is younger.
-            Key::Age if task.outcome().is_some() => SortKey::Number(nanos(task.age())),
-            Key::Age => SortKey::Number(u64::MAX - task.started_unix_nanos()),
-            Key::StatusAge if task.outcome().is_some() => SortKey::Number(nanos(task.status_age())),
-            Key::StatusAge => SortKey::Number(u64::MAX - task.status_unix_nanos()),
-            Key::EndedAt => SortKey::Number(task.ended_unix_nanos().unwrap_or(u64::MAX)),
+            // In ticks, as dates may be corrected between two pages. A task that started later is younger: it is as if
+            // all that live ended at the same time to come.
+            Key::Age => SortKey::Number(task.ended_ticks().saturating_sub(task.started_ticks())),
+            Key::StatusAge => SortKey::Number(task.ended_ticks().saturating_sub(task.status_ticks())),
+            Key::EndedAt => SortKey::Number(task.ended_ticks()),
             Key::Serial => SortKey::Number(task.serial().get()),
             Key::Id => text_key(Cow::Borrowed(task.id().as_bytes())),
             Key::Kind => text_key(Cow::Borrowed(task.kind().map_or(b"".as_slice(), |kind| kind.as_bytes()))),
@@ -218,10 +217,6 @@ impl Order {
         let ordering = a.cmp(b);
         if self.descending { ordering.reverse() } else { ordering }
     }
-}
-
-fn nanos(length: std::time::Duration) -> u64 {
-    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
