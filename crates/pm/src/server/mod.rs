@@ -34,6 +34,8 @@ mod query;
 mod reply;
 mod route;
 mod service;
+#[cfg(test)]
+mod slow;
 mod start_error;
 mod v1;
 
