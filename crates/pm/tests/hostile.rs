@@ -261,6 +261,77 @@ fn a_list_that_changes_all_the_time_is_always_whole_json() {
     });
 }
 
+/// Connections on which half a head was sent, or nothing.
+fn half_open(server: &Server, count: usize) -> Vec<TcpStream> {
+    let head = b"GET /procs/ HTTP/1.1\r\nHost: localhost\r\n";
+    let all = (0..count).map(|number| {
+        let mut stream = connect(server.addr());
+        // One that was refused may be closed already.
+        let _ = stream.write_all(&head[..number % head.len()]);
+        stream
+    });
+    all.collect()
+}
+
+#[test]
+fn half_open_connections_delay_nobody_while_there_is_room() {
+    let (_list, server) = served();
+    let _all = half_open(&server, 400);
+    for _ in 0..20 {
+        assert_eq!(get(&server, "/procs/").status, 200);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_thousand_half_open_connections_hold_no_more_than_the_limit_do_not_keep_the_owner_out_and_end() {
+    use std::os::unix::net::UnixStream;
+    use std::time::Duration;
+
+    let path = std::env::temp_dir().join(format!("pm-half-open-{}", std::process::id()));
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").listen_unix(&path);
+    let server = builder.head_timeout(Duration::from_secs(2)).start().unwrap();
+    let owner = || {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        stream.write_all(b"GET /v1/info HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        Reply::parse(&reply)
+    };
+    let all = half_open(&server, 1_000);
+    let reply = owner();
+    assert_eq!(reply.status, 200);
+    let connections = reply.json()["own"]["connections"].as_u64().unwrap();
+    assert!(connections <= 513, "{connections}");
+    // Each ends after its time, told so or, beyond the limit, refused or just closed; then there is room again.
+    for mut stream in all {
+        let mut reply = Vec::new();
+        let _ = stream.read_to_end(&mut reply);
+        let reply = String::from_utf8(reply).unwrap();
+        let is_end = reply.is_empty() || reply.starts_with("HTTP/1.1 408") || reply.starts_with("HTTP/1.1 503");
+        assert!(is_end, "{reply}");
+    }
+    while get(&server, "/procs/").status == 503 {}
+    // Ours is one of them.
+    while owner().json()["own"]["connections"] != 1 {}
+}
+
+#[test]
+fn a_body_that_is_not_read_does_not_cost_its_sender_the_answer() {
+    let (_list, server) = served();
+    for size in [1, 1 << 10, 60 << 10, 1 << 20] {
+        let head = format!("GET /procs/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n");
+        let mut stream = connect(server.addr());
+        let mut bytes = head.into_bytes();
+        bytes.resize(bytes.len() + size, b'x');
+        stream.write_all(&bytes).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        assert_eq!(Reply::parse(&reply).status, 200, "{size}");
+    }
+}
+
 // Starting.
 
 #[test]

@@ -48,7 +48,6 @@ pub(super) async fn run(doors: Vec<Door>, service: Service, limits: Limits, stop
                     // Who watches is counted for itself, and who may come in by the unix socket can always do so.
                     let busy = connections.len().saturating_sub(service.state.feed.watchers());
                     let most = limits.connections + if incoming.is_owner() { RESERVED } else { 0 };
-                    service.state.connections.store(connections.len() + 1, Relaxed);
                     let words = match strangers.admit(incoming.stranger(), limits.per_address) {
                         Some(_) if busy >= most => "too many connections; close some and try it again",
                         Some(place) => {
@@ -57,6 +56,7 @@ pub(super) async fn run(doors: Vec<Door>, service: Service, limits: Limits, stop
                                 welcome.await;
                                 drop(place);
                             });
+                            service.state.connections.store(connections.len(), Relaxed);
                             continue;
                         }
                         None => "too many connections from this address; close some and try it again",

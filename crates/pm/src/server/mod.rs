@@ -35,6 +35,8 @@ mod query;
 mod reply;
 mod route;
 mod service;
+#[cfg(test)]
+mod slow;
 mod start_error;
 mod v1;
 
