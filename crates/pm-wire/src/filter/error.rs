@@ -45,6 +45,15 @@ impl FilterError {
         self.position.unwrap_or(0)
     }
 
+    /// What is wrong and where, without the [hint](Self::hint) that ends the error's text.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self.position {
+            Some(position) => format!("{} at {}", self.what, position + 1),
+            None => self.what.clone(),
+        }
+    }
+
     /// What to write instead, if that can be told. The error's text ends with it.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
@@ -73,10 +82,7 @@ impl FilterError {
 
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        if let Some(position) = self.position {
-            write!(f, " at {}", position + 1)?;
-        }
+        f.write_str(&self.detail())?;
         match &self.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),

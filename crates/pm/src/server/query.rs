@@ -36,9 +36,8 @@ pub(super) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Failur
 
 /// What a filter got wrong, as an answer; `parameter` is where it was written.
 pub(super) fn invalid_filter(error: &FilterError, parameter: &str) -> Failure {
-    let mut failure = Failure::bad("invalid-filter", error.to_string())
-        .with("parameter", parameter)
-        .with("position", error.position());
+    let mut failure =
+        Failure::bad("invalid-filter", error.detail()).with("parameter", parameter).with("position", error.position());
     if let Some(hint) = error.hint() {
         failure = failure.hint(hint);
     }

@@ -314,12 +314,21 @@ async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failu
                     Waiting::Done(error.into())
                 }
             };
-            Victim { serial, id, state }
+            Victim { serial, id, state, attempt }
         })
         .collect();
     Ok(Work::Waits(Box::pin(async move {
-        let verdicts: Vec<Value> =
-            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
+        let verdicts: Vec<Value> = AllOf(asked)
+            .await
+            .into_iter()
+            .map(|(victim, verdict)| {
+                // Of what was refused there is a record already.
+                if wait.is_some() && verdict.took().is_some() {
+                    victim.attempt.note(verdict.name());
+                }
+                shown(victim.serial, &victim.id, &verdict)
+            })
+            .collect();
         let mut counts: Map<String, Value> = Map::new();
         for verdict in &verdicts {
             let name = verdict["verdict"].as_str().unwrap_or_default();
@@ -369,6 +378,7 @@ struct Victim {
     serial: Serial,
     id: String,
     state: Waiting,
+    attempt: Attempt,
 }
 
 enum Waiting {
@@ -389,7 +399,7 @@ impl Waiting {
 struct AllOf(Vec<Victim>);
 
 impl Future for AllOf {
-    type Output = Vec<(Serial, String, Verdict)>;
+    type Output = Vec<(Victim, Verdict)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut is_ready = true;
@@ -404,8 +414,11 @@ impl Future for AllOf {
         if !is_ready {
             return Poll::Pending;
         }
-        let done = std::mem::take(&mut self.0).into_iter().filter_map(|victim| match victim.state {
-            Waiting::Done(verdict) => Some((victim.serial, victim.id, verdict)),
+        let done = std::mem::take(&mut self.0).into_iter().filter_map(|victim| match &victim.state {
+            Waiting::Done(verdict) => {
+                let verdict = verdict.clone();
+                Some((victim, verdict))
+            }
             Waiting::For(_) => None,
         });
         Poll::Ready(done.collect())
