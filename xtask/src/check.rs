@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use crate::step::{Done, Outcome, Step, cargo, output, pass, pass_within, target_dir};
-use crate::{budget, deny, model};
+use crate::{budget, contract, deny, model};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -23,6 +23,7 @@ pub(crate) fn all() -> Vec<Step> {
         ("loom", model::loom),
         ("miri", model::miri),
         ("tests", tests),
+        ("contract", contract::check),
     ];
     let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]));
     if metadata.is_ok_and(|metadata| metadata.contains("\"pm-bench\"")) {
@@ -46,7 +47,7 @@ fn docs() -> Outcome {
 
 /// Each feature of `pm` by itself, and none.
 fn features() -> Outcome {
-    for feature in ["", "server", "tokio", "tokio-util", "stream", "http-body"] {
+    for feature in ["", "server", "tokio", "tokio-util", "stream", "http-body", "tracing", "server,tracing"] {
         let words = ["clippy", "--package=pm", "--no-default-features", "--features", feature, "--locked"];
         pass(cargo(&words).args(["--", "--deny=warnings"]))?;
     }

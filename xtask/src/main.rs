@@ -9,9 +9,11 @@
 //! | `source.rs` | Rust source without comments and texts |
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
+//! | `contract.rs` | the API against its description |
 
 mod budget;
 mod check;
+mod contract;
 mod coverage;
 mod deny;
 mod model;
@@ -27,7 +29,7 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            deny, loom, Miri (if installed), tests, a short bench; stops at the first failure
+            deny, loom, Miri (if installed), tests, the contract, a short bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -37,6 +39,9 @@ usage: cargo xtask COMMAND
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
+  contract [--thorough]
+            the API of a running server against its own description, with schemathesis, and /metrics with promtool;
+            fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
 
 Exit codes: 0 all passed, 1 something failed or could not run, 2 the command was not understood.";
 
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         ["miri"] => &[("miri", model::miri_with_install)],
         ["budget"] => &[("budget", budget::check)],
         ["deny"] => &[("deny", deny::check)],
+        ["contract"] => &[("contract", contract::check)],
+        ["contract", "--thorough"] => &[("contract", contract::check_thoroughly)],
         ["coverage"] => &[("coverage", coverage::measure)],
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

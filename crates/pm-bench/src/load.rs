@@ -34,6 +34,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         (server.addr(), format!("/procs/{id}/history")),
         (server.addr(), "/procs/".to_owned()),
         (server.addr(), "/procs/nobody/history".to_owned()),
+        (server.addr(), "/v1/tasks".to_owned()),
+        (server.addr(), format!("/v1/tasks/{id}/history")),
     ];
     let length = effort.pick(Duration::from_millis(200), Duration::from_secs(1));
     let mut rates = vec![Vec::new(); cases.len()];
@@ -47,6 +49,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         ("history of a task", rates[1], Goal::LeastTimes(0.6)),
         ("list of 10", rates[2], Goal::LeastTimes(0.6)),
         ("unknown task", rates[3], Goal::None),
+        ("/v1, list of 10", rates[4], Goal::LeastTimes(0.6)),
+        ("/v1, history of a task", rates[5], Goal::LeastTimes(0.6)),
     ] {
         report.beside(name, rate, "/s", ("bare hyper hello", rates[0]), goal);
     }

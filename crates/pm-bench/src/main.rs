@@ -14,6 +14,7 @@ mod polls;
 mod report;
 mod small;
 mod spawns;
+mod watched;
 mod whole;
 
 use std::path::PathBuf;
@@ -27,12 +28,12 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, polls, spawns, kill,
+  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, polls, spawns, kill,
                deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     // Before those that leave millions of slots behind, among which the tasks of a later list lie scattered.
@@ -41,6 +42,7 @@ const SECTIONS: [Section; 11] = [
     ("memory", memory::measure),
     ("latency", latency::measure),
     ("load", load::measure),
+    ("watched", watched::measure),
     ("polls", polls::measure),
     ("spawns", spawns::measure),
     ("kill", kill::measure),
@@ -53,6 +55,11 @@ fn main() -> ExitCode {
         && child == memory::CHILD
     {
         return memory::child(rest);
+    }
+    if let [child, rest @ ..] = &words[..]
+        && child == watched::CHILD
+    {
+        return watched::child(rest);
     }
     let (mut effort, mut json, mut wanted) = (Effort { quick: false }, None, Vec::new());
     let mut words = words.into_iter();

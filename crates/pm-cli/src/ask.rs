@@ -78,7 +78,13 @@ impl Tally {
             match &answer.result {
                 Ok(_) => tally.good += 1,
                 Err(ClientError::NotFound { .. }) => tally.not_found += 1,
-                Err(ClientError::NotCancellable { .. } | ClientError::Ambiguous { .. }) => tally.refused += 1,
+                Err(
+                    ClientError::NotCancellable { .. }
+                    | ClientError::Ambiguous { .. }
+                    | ClientError::PreconditionFailed { .. }
+                    | ClientError::Unauthorized { .. }
+                    | ClientError::Forbidden { .. },
+                ) => tally.refused += 1,
                 Err(_) => tally.failed += 1,
             }
         }
@@ -151,6 +157,15 @@ fn code(error: &ClientError) -> &'static str {
         ClientError::NotFound { .. } => "notFound",
         ClientError::NotCancellable { .. } => "notCancellable",
         ClientError::Ambiguous { .. } => "ambiguous",
+        ClientError::PreconditionFailed { .. } => "preconditionFailed",
+        ClientError::Unauthorized { .. } => "unauthorized",
+        ClientError::Forbidden { .. } => "forbidden",
+        ClientError::TooMany { .. } => "tooMany",
+        ClientError::NoV1 { .. } => "noV1",
+        ClientError::Problem { .. } => "problem",
+        ClientError::Token { .. } => "token",
+        ClientError::Tls { .. } => "tls",
+        ClientError::Unsendable { .. } => "unsendable",
         ClientError::Redirected { .. } => "redirected",
         ClientError::Status { .. } => "status",
         ClientError::NotPm { .. } => "notPm",
@@ -170,6 +185,12 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::NotFound { .. } => "`pm ls` shows the ids that run now",
         ClientError::NotCancellable { .. } => "it ends by itself, or with its program",
         ClientError::Ambiguous { .. } => "say which one with --serial; `pm ls` shows them too",
+        ClientError::PreconditionFailed { .. } => "look again with `pm ls`",
+        ClientError::Unauthorized { .. } => "set PM_TOKEN, or PM_TOKEN_FILE to a file with the token",
+        ClientError::Forbidden { .. } => "use a token with the scope `cancel`",
+        ClientError::TooMany { .. } => "wait a moment and try again",
+        ClientError::Token { .. } => "see that PM_TOKEN_FILE names a file that you can read",
+        ClientError::Tls { .. } => "see that the certificate is for this name and signed by whom you trust",
         ClientError::Redirected { .. } => "name the place it points to with -e",
         ClientError::Status { .. } => "look into the log of that program",
         ClientError::NotPm { .. } => "check the port, and the path if the list is mounted below one",

@@ -152,7 +152,7 @@ fn clients(endpoints: &[String], timeout: Duration) -> Result<Vec<Client>, Strin
     for endpoint in endpoints.iter().map(|endpoint| endpoint.trim()).filter(|endpoint| !endpoint.is_empty()) {
         if clients.iter().all(|client| client.endpoint() != endpoint) {
             let client = Client::builder(endpoint).map_err(|error| error.to_string())?;
-            clients.push(client.timeout(timeout).build());
+            clients.push(client.timeout(timeout).token_from_env().build());
         }
     }
     if clients.is_empty() { Err("no endpoint is given; name one with -e".to_owned()) } else { Ok(clients) }

@@ -277,7 +277,8 @@ impl Expect {
 #[non_exhaustive]
 pub struct Verdict {
     /// `finished`: it ended by itself. `dropped`: its future was dropped. `cancelling`: it was asked, and still runs.
-    /// With many at once also why one was not asked, such as `refused` or `notFound`.
+    /// With many at once also why one was not asked, such as `refused` or `notFound`. Empty in a dry run.
+    #[serde(default)]
     pub verdict: String,
     /// The task's serial.
     #[serde(default)]
@@ -292,6 +293,8 @@ pub struct Verdict {
     pub below: u64,
     /// How it ended, if it ended by itself.
     pub outcome: Option<String>,
+    /// In words, why it was refused, if many were asked at once.
+    pub why: Option<String>,
     /// It had ended before anybody asked.
     #[serde(default)]
     pub already_ended: bool,

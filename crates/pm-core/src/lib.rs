@@ -23,9 +23,22 @@
 //! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
+//! | what is never recorded | [`Options::redact`], [`Options::redact_also`] |
 //!
 //! It knows no HTTP, JSON, runtime or logging, and depends on no other crate. It never makes a task wait for a reader,
 //! and grows no further than its limits; what exceeds them is cut or dropped, and counted.
+//!
+//! What looks like a secret is masked before it is recorded: the value of `token`, the password in
+//! `http://user:password@host`, the key in `/search?api_key=..`.
+//!
+//! ```
+//! let list = pm_core::ProcessList::new();
+//! let task = list.task("req-1").attr("authToken", "abc").start();
+//! task.status("GET /search?api_key=abc&page=2")?;
+//! let snapshot = list.snapshot();
+//! assert_eq!(snapshot.get(0).unwrap().status().to_string(), "GET /search?api_key=***&page=2");
+//! # Ok::<(), pm_core::Cancelled>(())
+//! ```
 
 mod cancel;
 mod chunk;
@@ -41,6 +54,7 @@ mod options;
 mod outcome;
 mod read;
 mod record;
+mod redact;
 mod serial;
 mod slab;
 mod slot;

@@ -1,5 +1,6 @@
 //! The process list: all live tasks of a program, or of a part of it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
@@ -14,6 +15,7 @@ use crate::hooks::{Hooks, Subscription};
 use crate::kinds::KindStats;
 use crate::options::{Limits, ListLimits, Options};
 use crate::read::{Detail, History, Row, Scratch, TaskView, Wanted, copy_row};
+use crate::redact::Also;
 use crate::serial::Serial;
 use crate::slab::{Count, Slab, Tally};
 use crate::slot::{Slot, Writer};
@@ -33,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) timer: Timer,
     clock: Clock,
     pub(crate) limits: Limits,
+    /// What is taken for secret besides the usual.
+    pub(crate) also: Also,
     pub(crate) cancellable: AtomicBool,
     pub(crate) enabled: AtomicBool,
     pub(crate) lost: Lost,
@@ -86,6 +90,7 @@ impl Inner {
             timer: Timer::new(&options.clock),
             clock: options.clock.clone(),
             limits: options.limits,
+            also: options.also.clone(),
             cancellable: AtomicBool::new(options.cancellable),
             enabled: AtomicBool::new(true),
             lost: Lost::default(),
@@ -111,7 +116,7 @@ impl Inner {
             // Each has a hand of its own.
             _ => false,
         };
-        same_clock && self.limits == options.limits
+        same_clock && self.limits == options.limits && self.also == options.also
     }
 
     fn retire(&'static self) {
@@ -130,6 +135,8 @@ pub(crate) struct Lost {
     pub(crate) statuses: StdAtomicU64,
     pub(crate) attrs: StdAtomicU64,
     pub(crate) texts: StdAtomicU64,
+    /// Not lost, but changed: values and texts in which something was masked.
+    pub(crate) redacted: StdAtomicU64,
     pub(crate) late: StdAtomicU64,
     pub(crate) cancels: StdAtomicU64,
     /// Tasks that were asked to stop and have ended, and those of them whose future was dropped.
@@ -141,8 +148,8 @@ pub(crate) struct Lost {
 
 impl Lost {
     fn forget(&self) {
-        let Self { tasks, statuses, attrs, texts, late, cancels, cancelled_ends, forced, panics } = self;
-        for counter in [tasks, statuses, attrs, texts, late, cancels, cancelled_ends, forced, panics] {
+        let Self { tasks, statuses, attrs, texts, redacted, late, cancels, cancelled_ends, forced, panics } = self;
+        for counter in [tasks, statuses, attrs, texts, redacted, late, cancels, cancelled_ends, forced, panics] {
             counter.store(0, StdOrdering::Relaxed);
         }
     }
@@ -187,6 +194,8 @@ pub struct Counters {
     pub attrs_dropped: u64,
     /// Texts that were cut to their limit.
     pub texts_cut: u64,
+    /// Values and texts in which something was [masked](Options::redact).
+    pub redacted: u64,
     /// Calls on handles of tasks that had ended, which did nothing.
     pub late_calls: u64,
     /// Cancel requests that reached a task, repeated ones left out.
@@ -342,7 +351,8 @@ impl ProcessList {
     /// The tasks with this id that ended and are kept, in order of their end.
     #[must_use]
     pub fn find_ended(&self, id: &str) -> Snapshot {
-        let id = text::cut(id, self.inner().limits.id);
+        let inner = self.inner();
+        let id = text::recorded(inner, id, inner.limits.id).text;
         self.ended_where(|task| task.id().as_bytes() == id.as_bytes())
     }
 
@@ -382,8 +392,8 @@ impl ProcessList {
 
     fn find_slots(&self, id: &str) -> Vec<(u32, Serial)> {
         let inner = self.inner();
-        // An id that was too long was cut: so is the one that is looked for.
-        let id = text::cut(id, inner.limits.id);
+        // An id that was masked or cut: so is the one that is looked for.
+        let id = text::recorded(inner, id, inner.limits.id).text;
         let hash = text::hash(&id);
         let mut scratch = Scratch::default();
         let mut row = Vec::new();
@@ -556,6 +566,24 @@ impl ProcessList {
         ListLimits::of(&inner.limits, inner.slab.max_bytes())
     }
 
+    /// A text as this list would record it, but for its length: without what [looks like a secret](Options::redact). For
+    /// those who keep elsewhere what they tell the list, as an audit log does.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// assert_eq!(list.redacted("see http://me:hunter2@host/"), "see http://***@host/");
+    /// ```
+    #[must_use]
+    pub fn redacted<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        text::recorded(self.inner(), text, usize::MAX).text
+    }
+
+    /// [`Counters::not_shown`] alone, which costs less to ask for.
+    #[must_use]
+    pub fn not_shown(&self) -> u64 {
+        self.inner().lost.tasks.load(StdOrdering::Relaxed)
+    }
+
     /// What the list has counted since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {
@@ -588,6 +616,7 @@ impl ProcessList {
             statuses_dropped: get(&lost.statuses),
             attrs_dropped: get(&lost.attrs),
             texts_cut: get(&lost.texts),
+            redacted: get(&lost.redacted),
             late_calls: get(&lost.late),
             cancel_requests: get(&lost.cancels),
             bytes_held: slab.bytes(),
@@ -622,8 +651,9 @@ impl Slot {
         keep: impl FnOnce(&Writer, bool) -> R,
     ) -> Result<(R, u64), CancelError> {
         let (inner, limits) = (self.inner, &self.inner.limits);
-        let (reason, by) = (text::cut(request.reason, limits.status), text::cut(request.by, limits.name));
-        let stored = Request { reason: &reason, by: &by, origin: None };
+        let reason = text::recorded(inner, request.reason, limits.status);
+        let by = text::recorded(inner, request.by, limits.name);
+        let stored = Request { reason: &reason.text, by: &by.text, origin: None };
         let writer = self.lock(serial).ok_or(CancelError::NotFound)?;
         if !writer.is_cancellable() {
             return Err(CancelError::NotCancellable { serial: Serial::new(serial) });
@@ -632,9 +662,8 @@ impl Slot {
         let word = writer.request_cancel(&stored);
         let kept = keep(&writer, word.is_some());
         let Some(word) = word else { return Ok((kept, 0)) };
-        for (text, cut) in [(request.reason, &reason), (request.by, &by)] {
-            inner.lost.texts.fetch_add(u64::from(text.len() != cut.len()), StdOrdering::Relaxed);
-        }
+        reason.count(inner);
+        by.count(inner);
         inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
         let wakers = writer.take_hearers();
         drop(writer);
@@ -666,10 +695,12 @@ impl Slot {
         let serial = Serial::new(serial);
         let row = Row::copy(self, Wanted::Live, Detail::Newest).ok_or(CancelError::NotFound)?;
         let task = row.view();
-        match (request.least_age, request.status) {
+        // As it would have been recorded, but whole: what the list shows is expected.
+        let expected = request.status.map(|status| text::recorded(self.inner, status, usize::MAX).text);
+        match (request.least_age, expected) {
             (Some(least), _) if task.age() < least => Err(CancelError::TooYoung { serial, age: task.age(), least }),
-            (_, Some(expected)) if task.status().to_string() != expected => {
-                let (status, expected) = (task.status().to_string(), expected.to_owned());
+            (_, Some(expected)) if task.status().to_string() != *expected => {
+                let (status, expected) = (task.status().to_string(), expected.into_owned());
                 Err(CancelError::OtherStatus { serial, status, expected })
             }
             _ => Ok(()),

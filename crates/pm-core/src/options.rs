@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::record;
+use crate::redact::Also;
 
 /// How a list is to behave; fixed when the list is made.
 ///
@@ -21,6 +22,7 @@ use crate::record;
 pub struct Options {
     pub(crate) cancellable: bool,
     pub(crate) limits: Limits,
+    pub(crate) also: Also,
     pub(crate) max_bytes: usize,
     pub(crate) clock: Clock,
 }
@@ -43,6 +45,7 @@ pub(crate) struct Limits {
     pub(crate) ended_for: u64,
     pub(crate) kinds: usize,
     pub(crate) statuses: usize,
+    pub(crate) redact: bool,
 }
 
 /// What a list keeps at most, as its [`Options`] said; lengths in bytes.
@@ -122,7 +125,9 @@ impl Options {
                 ended_for: nanos(Duration::from_secs(15 * 60)),
                 kinds: 256,
                 statuses: 32,
+                redact: true,
             },
+            also: Also::default(),
             max_bytes: 256 << 20,
             clock: Clock::default(),
         }
@@ -210,6 +215,41 @@ impl Options {
     /// counted together.
     pub fn max_statuses(mut self, count: usize) -> Self {
         self.limits.statuses = count.min(200);
+        self
+    }
+
+    /// Whether what looks like a secret is masked (`***`) before it is recorded, and so seen by nobody. Default: yes.
+    ///
+    /// - Values of attributes, of whatever type, whose name has one of these words in it, in any case, with `-`, `_` or
+    ///   nothing between their parts: `authorization`, `cookie`, `password`, `passwd`, `pwd`, `secret`, `token`, `api_key`,
+    ///   `credential`, `private_key`, `session`, `bearer`, `signature`; or one of these as a word of its own: `auth`,
+    ///   `oauth`, `dsn` (so `x-auth` and `userAuth`, but not `author`). Left alone are names that end in `count`, `total`,
+    ///   `limit`, `length`, `len`, `size`, `bytes`, `age`, `ttl`, `ms`, `secs` or `seconds`, as `session_count`, and numbers
+    ///   with a plural for a name, as `max_tokens`.
+    /// - In ids, kinds, statuses, texts of attributes, reasons and names of who cancels: what stands before the `@` of a URL,
+    ///   and values of parameters with such a name, after `?`, `&`, `;` or `#`.
+    ///
+    /// Tasks are still found by the id that the program gave them. How often something was masked is told by
+    /// [`Counters::redacted`](crate::Counters::redacted). Secrets that don't look like one are not found: don't record
+    /// them.
+    pub fn redact(mut self, yes: bool) -> Self {
+        self.limits.redact = yes;
+        self
+    }
+
+    /// Takes these words for secret, too: as part of a name if they have five letters or more, shorter ones as a word of
+    /// its own.
+    ///
+    /// ```
+    /// use pm_core::{Options, ProcessList};
+    ///
+    /// let list = ProcessList::with_options(Options::new().redact_also(["pin", "tenant_key"]));
+    /// let task = list.task("import-42").attr("userPin", 1234).attr("spinning", true).start();
+    /// let attrs = list.view(task.serial(), |task| format!("{:?}", task.attrs_sorted())).unwrap();
+    /// assert!(attrs.contains("***") && attrs.contains("true") && !attrs.contains("1234"));
+    /// ```
+    pub fn redact_also(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        names.into_iter().for_each(|name| self.also.add(name.as_ref()));
         self
     }
 

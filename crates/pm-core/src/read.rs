@@ -510,10 +510,6 @@ impl<'a> TaskView<'a> {
         self.cursor().has(Cursor::NOTABLE)
     }
 
-    pub(crate) fn ended_ticks(&self) -> u64 {
-        self.word(6)
-    }
-
     /// Whether the future that ran as this task was dropped because it was asked to stop.
     #[must_use]
     pub fn was_forced(&self) -> bool {
@@ -539,8 +535,27 @@ impl<'a> TaskView<'a> {
         self.moment.unix_nanos_of(self.word(1))
     }
 
-    pub(crate) fn started_ticks(&self) -> u64 {
+    /// When the task started, for comparing tasks of one list, also of different snapshots: a number that grows with
+    /// time, in no unit that is told. Dates may differ from one snapshot to the next by what the clock was corrected
+    /// meanwhile; this never does.
+    #[inline]
+    #[must_use]
+    pub fn started_ticks(&self) -> u64 {
         started_ticks(self.row)
+    }
+
+    /// When the task entered its status, as [`started_ticks`](Self::started_ticks).
+    #[inline]
+    #[must_use]
+    pub fn status_ticks(&self) -> u64 {
+        self.ticks_of(self.newest)
+    }
+
+    /// When the task ended, as [`started_ticks`](Self::started_ticks); the largest number while it is live.
+    #[inline]
+    #[must_use]
+    pub fn ended_ticks(&self) -> u64 {
+        if self.outcome().is_some() { self.word(6) } else { u64::MAX }
     }
 
     /// How long the task has been running, or ran.

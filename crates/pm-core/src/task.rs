@@ -17,6 +17,7 @@ use crate::kinds;
 use crate::list::{Inner, global};
 use crate::options::nanos;
 use crate::record::{self, Head};
+use crate::redact;
 use crate::serial::Serial;
 use crate::slab::{self, Count};
 use crate::slot::{NoRoom, Slot, Writer, acquire, cancel};
@@ -81,11 +82,6 @@ impl<'a> From<&'a String> for Value<'a> {
 
 #[inline(always)]
 fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
-    let limits = &inner.limits;
-    let value_len = if let Value::Text(value) = value { value.len() } else { 0 };
-    if name.len() > limits.name || value_len > limits.value {
-        return set_cut(writer, inner, name, value);
-    }
     let result = match value {
         Value::Text(value) => writer.set_text(name, value),
         Value::I64(value) => writer.set_number(name, record::I64, value.cast_unsigned()),
@@ -98,18 +94,36 @@ fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
     }
 }
 
+/// Whether an attribute is to be recorded as it is; `letters` are those of its name.
+#[inline(always)]
+fn is_plain(inner: &Inner, name: &str, letters: u32, value: Value<'_>) -> bool {
+    let limits = &inner.limits;
+    name.len() <= limits.name
+        && !redact::may_be_secret(letters)
+        && !inner.also.may_have(letters)
+        && if let Value::Text(value) = value { text::is_plain(value, limits.value) } else { true }
+}
+
+/// Hands over an attribute as it is to be recorded.
 #[cold]
 #[inline(never)]
-fn set_cut(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
+fn with_changed(inner: &Inner, name: &str, value: Value<'_>, set: &mut dyn FnMut(&str, Value<'_>)) {
+    let number = !matches!(value, Value::Text(_));
+    let is_secret = inner.limits.redact && inner.also.is_secret(name, number);
     text::with_cut(inner, name, inner.limits.name, |name| match value {
-        Value::Text(value) => {
-            text::with_cut(inner, value, inner.limits.value, |value| set(writer, inner, name, Value::Text(value)));
+        _ if is_secret => {
+            inner.lost.redacted.fetch_add(1, StdOrdering::Relaxed);
+            set(name, Value::Text(redact::MASK));
         }
-        number => set(writer, inner, name, number),
+        Value::Text(value) => {
+            text::with_recorded(inner, value, inner.limits.value, |value| set(name, Value::Text(value)));
+        }
+        number => set(name, number),
     });
 }
 
-#[inline]
+// Not inlined: a list that is off would pay for its prologue.
+#[inline(never)]
 fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
     let Some((index, serial)) = slab::take_slot(inner) else {
         inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
@@ -117,8 +131,8 @@ fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
     };
     let slot = Slot::prepare(inner, index, serial, inner.cancellable.load(StdOrdering::Relaxed));
     match id {
-        Some(id) if id.len() <= inner.limits.id => slot.set_id(id),
-        Some(id) => text::with_cut(inner, id, inner.limits.id, |id| slot.set_id(id)),
+        Some(id) if text::is_plain(id, inner.limits.id) => slot.set_id(id),
+        Some(id) => text::with_changed(inner, id, inner.limits.id, |id| slot.set_id(id)),
         None => text::format(format_args!("task-{serial}"), |id| slot.set_id(id)),
     }
     Some(slot.chunk)
@@ -159,7 +173,7 @@ impl TaskBuilder<'_> {
     /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
     #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
-        text::with_cut(self.inner, kind, self.inner.limits.name, |kind| {
+        text::with_recorded(self.inner, kind, self.inner.limits.name, |kind| {
             if let Some(slot) = self.slot() {
                 let number = slab::kind_number(self.inner, kind);
                 slot.set_kind(number);
@@ -175,7 +189,12 @@ impl TaskBuilder<'_> {
     #[inline(always)]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         if let Some(slot) = self.slot() {
-            set(&slot.unpublished(), self.inner, name, value.into());
+            let (inner, value) = (self.inner, value.into());
+            if is_plain(inner, name, redact::letters(name), value) {
+                set(&slot.unpublished(), inner, name, value);
+            } else {
+                with_changed(inner, name, value, &mut |name, value| set(&slot.unpublished(), inner, name, value));
+            }
         }
         self
     }
@@ -678,7 +697,8 @@ impl TaskHandle {
 
     /// Says what the task is doing; then tells whether it was asked to stop.
     ///
-    /// The text is copied; beyond the list's limit (1,024 bytes) it is cut. Statuses of several threads are kept in
+    /// The text is copied; [secrets](crate::Options::redact) are masked, and beyond the list's limit (1,024 bytes) it is
+    /// cut. Statuses of several threads are kept in
     /// the order of their times.
     ///
     /// # Errors
@@ -687,25 +707,35 @@ impl TaskHandle {
     #[inline]
     pub fn status(&self, status: &str) -> Result<(), Cancelled> {
         if let Some(slot) = self.slot {
-            if status.len() > slot.inner.limits.status {
-                return self.long_status(slot.inner, status);
+            if !text::is_plain(status, slot.inner.limits.status) {
+                return self.changed_status(slot.inner, status);
             }
-            match slot.lock(self.serial) {
-                Some(writer) => {
-                    if let Err(NoRoom) = writer.status(status) {
-                        slot.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
-                    }
-                }
-                None => late(slot.inner),
-            }
+            self.record_status(slot, status);
         }
         self.checkpoint()
     }
 
     #[cold]
     #[inline(never)]
-    fn long_status(&self, inner: &Inner, status: &str) -> Result<(), Cancelled> {
-        text::with_cut(inner, status, inner.limits.status, |status| self.status(status))
+    fn changed_status(&self, inner: &Inner, status: &str) -> Result<(), Cancelled> {
+        text::with_changed(inner, status, inner.limits.status, |status| {
+            if let Some(slot) = self.slot {
+                self.record_status(slot, status);
+            }
+        });
+        self.checkpoint()
+    }
+
+    #[inline(always)]
+    fn record_status(&self, slot: Slot, status: &str) {
+        match slot.lock(self.serial) {
+            Some(writer) => {
+                if let Err(NoRoom) = writer.status(status) {
+                    slot.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+                }
+            }
+            None => late(slot.inner),
+        }
     }
 
     /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
@@ -762,12 +792,20 @@ impl TaskHandle {
     /// Sets an attribute; the value is copied. A number that replaces one of its type is written in place.
     #[inline]
     pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
-        self.set_value(name, value.into());
+        // Here, as the name is a constant nearly always: then so is this.
+        self.set_value(name, redact::letters(name), value.into());
     }
 
     /// Once for all types of values, and not at each place where one is set.
-    fn set_value(&self, name: &str, value: Value<'_>) {
-        self.write(|writer, inner| set(writer, inner, name, value));
+    fn set_value(&self, name: &str, letters: u32, value: Value<'_>) {
+        let Some(slot) = self.slot else { return };
+        if is_plain(slot.inner, name, letters, value) {
+            self.write(|writer, inner| set(writer, inner, name, value));
+        } else {
+            with_changed(slot.inner, name, value, &mut |name, value| {
+                self.write(|writer, inner| set(writer, inner, name, value));
+            });
+        }
     }
 
     /// Sets an attribute to a formatted text.

@@ -1,4 +1,4 @@
-//! Texts on their way into a slot: cut to their limit, hashed, formatted without an allocation.
+//! Texts on their way into a slot: without secrets, cut to their limit, hashed, formatted without an allocation.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -6,6 +6,7 @@ use std::fmt::{self, Write};
 use std::sync::atomic::Ordering;
 
 use crate::list::Inner;
+use crate::redact;
 
 const ELLIPSIS: &str = "…";
 
@@ -40,6 +41,50 @@ fn with_cut_off<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnc
     use_text(&cut_off(text, limit))
 }
 
+/// Whether a text is to be recorded as it is. If not, [`recorded`] tells how.
+#[inline(always)]
+pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
+    text.len() <= limit && !redact::is_suspect(text)
+}
+
+/// Hands `text` to `use_text` as it is to be recorded: without secrets, and cut to its limit. Both are counted.
+#[inline(always)]
+pub(crate) fn with_recorded<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if is_plain(text, limit) { use_text(text) } else { with_changed(inner, text, limit, use_text) }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn with_changed<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    let recorded = recorded(inner, text, limit);
+    recorded.count(inner);
+    use_text(&recorded.text)
+}
+
+/// A text as it is to be recorded.
+pub(crate) struct Recorded<'t> {
+    pub(crate) text: Cow<'t, str>,
+    masked: bool,
+    cut: bool,
+}
+
+impl Recorded<'_> {
+    pub(crate) fn count(&self, inner: &Inner) {
+        inner.lost.redacted.fetch_add(u64::from(self.masked), Ordering::Relaxed);
+        inner.lost.texts.fetch_add(u64::from(self.cut), Ordering::Relaxed);
+    }
+}
+
+/// `text` as it is to be recorded. First masked, then cut: a cut might take away what tells a secret.
+pub(crate) fn recorded<'t>(inner: &Inner, text: &'t str, limit: usize) -> Recorded<'t> {
+    let shown = if redact::is_suspect(text) && inner.limits.redact { inner.also.mask(text) } else { text.into() };
+    let masked = matches!(shown, Cow::Owned(_));
+    if shown.len() <= limit {
+        return Recorded { text: shown, masked, cut: false };
+    }
+    Recorded { text: cut_off(&shown, limit).into(), masked, cut: true }
+}
+
 /// A hash of an id, for its tag.
 #[inline]
 pub(crate) fn hash(text: &str) -> u32 {
@@ -58,8 +103,9 @@ pub(crate) fn hash(text: &str) -> u32 {
     (hash >> 32) as u32
 }
 
-/// As much of a formatted text as anything here keeps, and a character more, so that a cut is seen to be one.
-const MAX_FORMATTED: usize = crate::record::MAX_VALUE + 8;
+/// As much of a formatted text as anything here keeps, and more, so that a cut is seen to be one, and a secret at the limit
+/// is seen whole.
+const MAX_FORMATTED: usize = crate::record::MAX_VALUE + 1024;
 
 struct Limited<'b>(&'b mut String);
 

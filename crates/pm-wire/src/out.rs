@@ -21,6 +21,14 @@ impl Out {
         self.used
     }
 
+    pub(crate) fn written(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.used = 0;
+    }
+
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.truncate(std::mem::take(&mut self.used));

@@ -158,6 +158,12 @@ pub fn history(history: &History) -> Vec<u8> {
         out.literal(b"}");
     }
     write_server_time(&mut out, &mut time, history.moment.unix_nanos());
+    write_history_end(&mut out, history);
+    out.take()
+}
+
+/// What was dropped and how the task ended, and the end of the object.
+pub(crate) fn write_history_end(out: &mut Out, history: &History) {
     if history.dropped > 0 {
         out.literal(br#","dropped":"#);
         out.number(history.dropped);
@@ -169,10 +175,9 @@ pub fn history(history: &History) -> Vec<u8> {
         out.string(outcome.name().as_bytes());
     }
     out.literal(b"}");
-    out.take()
 }
 
-fn write_server_time(out: &mut Out, time: &mut Rfc3339Cache, nanos: u64) {
+pub(crate) fn write_server_time(out: &mut Out, time: &mut Rfc3339Cache, nanos: u64) {
     out.literal(br#"],"serverTime":""#);
     out.short(time.text(nanos).as_bytes());
     out.literal(b"\"");

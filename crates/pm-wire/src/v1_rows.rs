@@ -6,10 +6,10 @@
 
 use std::fmt;
 
-use pm_core::{StatusText, TaskView};
+use pm_core::{History, Serial, StatusText, TaskView};
 
 use crate::out::Out;
-use crate::rows::{Numbers, write_attrs, write_status};
+use crate::rows::{Numbers, write_attrs, write_history_end, write_server_time, write_status};
 use crate::time::Rfc3339Cache;
 
 /// Characters of a status in a brief row.
@@ -88,6 +88,12 @@ impl Fields {
             mask |= 1 << at.ok_or_else(|| UnknownField { name: name.chars().take(40).collect() })?;
         }
         Ok(Self { mask, brief: false })
+    }
+
+    /// The same members, with long statuses cut as in a brief row.
+    #[must_use]
+    pub const fn with_brief_status(self) -> Self {
+        Self { brief: true, ..self }
     }
 
     /// The names of all members, in their order.
@@ -294,11 +300,44 @@ impl RowWriter {
         self.out.len() == 0
     }
 
+    /// What can be taken.
+    #[must_use]
+    pub fn written(&self) -> &[u8] {
+        self.out.written()
+    }
+
+    /// Forgets what was written, and keeps the memory for more.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
     /// Takes what was written since the last time.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         self.out.take()
     }
+}
+
+/// The history of a task, oldest entry first: the answer to `GET /v1/tasks/{ref}/history`.
+#[must_use]
+pub fn history(serial: Serial, history: &History) -> Vec<u8> {
+    let (mut out, mut time) = (Out::default(), Rfc3339Cache::new());
+    out.literal(br#"{"serial":""#);
+    out.number(serial.get());
+    out.literal(br#"","history":["#);
+    for (index, entry) in history.entries.iter().enumerate() {
+        if index > 0 {
+            out.literal(b",");
+        }
+        out.literal(br#"{"at":""#);
+        out.short(time.text(entry.unix_nanos).as_bytes());
+        out.literal(br#"","status":"#);
+        out.string(entry.status.as_bytes());
+        out.literal(b"}");
+    }
+    write_server_time(&mut out, &mut time, history.moment.unix_nanos());
+    write_history_end(&mut out, history);
+    out.take()
 }
 
 fn millis(length: std::time::Duration) -> u64 {

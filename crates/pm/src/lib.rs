@@ -40,8 +40,9 @@
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core, `RunStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
+//! - `tracing`: the server's audit records as events of the target `pm::audit`.
 //!
-//! It does not log, trace or export, and installs no signal or panic handler.
+//! It logs and exports nothing else, and installs no signal or panic handler.
 
 pub use pm_core::*;
 

@@ -107,3 +107,30 @@ fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
     }
     assert!(parts > 10 && total > 100 * tasks.len(), "{parts} {total}");
 }
+
+#[tokio::test]
+async fn a_server_that_cannot_start_within_a_runtime_says_so_and_does_no_harm() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = pm::serve(address).unwrap_err();
+    assert_eq!(error.to_string(), format!("could not listen on {address}: the port is in use"));
+}
+
+#[test]
+fn a_watch_that_nobody_watches_any_more_makes_room_for_another() {
+    let mut service = pm::service(&ProcessList::new());
+    let mut watch = |number: usize| {
+        let Ok(response) = now(service.call(request("GET", &format!("/v1/events?id={number}"), "")));
+        response
+    };
+    for number in 0..200 {
+        assert_eq!(watch(number).status(), 200, "{number}");
+    }
+    let held: Vec<_> = (1_000..1_064).map(&mut watch).collect();
+    assert!(held.iter().all(|response| response.status() == 200));
+    let response = watch(2_000);
+    assert_eq!(response.status(), 503);
+    assert_eq!(response.headers()["retry-after"], "5");
+    drop(held);
+    assert_eq!(watch(2_001).status(), 200);
+}

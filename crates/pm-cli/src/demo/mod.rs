@@ -55,6 +55,16 @@ pub(crate) struct Args {
     /// Where the service listens [default: 127.0.0.1:6681]; port 0 for any free one
     #[arg(long, value_name = "ADDRESS")]
     app: Option<SocketAddr>,
+    /// A unix socket where the process list listens as well
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    unix: Option<PathBuf>,
+    /// A file with tokens, which is made if there is none; they are asked for then
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// A file to which each attempt to cancel is written
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
     /// Idle tasks to hold besides
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     tasks: u32,
@@ -88,7 +98,8 @@ fn demo(args: &Args) -> Result<(), Error> {
 async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     // From the first moment, so that no signal is lost and none ends us half started.
     let signal = signals().map_err(Error::Runtime)?;
-    let pm = or_any_port(args.listen, LISTEN, "process list", |address| std::future::ready(start_pm(address))).await?;
+    let pm =
+        or_any_port(args.listen, LISTEN, "process list", |address| std::future::ready(start_pm(args, address))).await?;
     let listener = or_any_port(args.app, APP, "service", listen).await?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address: APP, cause })?;
 
@@ -148,8 +159,19 @@ fn idle_task(number: u32) -> pm::Task {
     task
 }
 
-fn start_pm(address: SocketAddr) -> Result<pm::Server, Error> {
-    pm::serve(address).map_err(|cause| Error::Pm { cause: cause.into() })
+fn start_pm(args: &Args, address: SocketAddr) -> Result<pm::Server, Error> {
+    let mut server = pm::Server::builder().listen(address);
+    #[cfg(unix)]
+    if let Some(path) = &args.unix {
+        server = server.listen_unix(path);
+    }
+    if let Some(tokens) = &args.tokens {
+        server = server.token_file(tokens).require_token();
+    }
+    if let Some(audit) = &args.audit {
+        server = server.audit_file(audit);
+    }
+    server.start().map_err(|cause| Error::Pm { cause: cause.into() })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
@@ -205,13 +227,15 @@ fn signals() -> io::Result<impl Future<Output = ()>> {
 
 fn banner(pm: SocketAddr, app: SocketAddr) -> String {
     format!(
-        "process list  http://{pm}/procs/
+        "process list  http://{pm}/
 service       http://{app}/
 
-what runs now:      curl http://{pm}/procs/
-one task's history: curl http://{pm}/procs/{id}/history
-cancel that task:   curl -X DELETE -d '{{\"message\":\"try it\"}}' http://{pm}/procs/{id}
+what runs now:      curl 'http://{pm}/v1/tasks?kind=GET*&minAge=1s'
+as it changes:      curl -N http://{pm}/v1/events
+one task's history: curl http://{pm}/v1/tasks/{id}/history
+stop that task:     curl -d '{{\"reason\":\"try it\",\"wait\":\"5s\"}}' http://{pm}/v1/tasks/{id}/cancel
 a request to kill:  curl http://{app}/stuck
+for the first pm:   curl http://{pm}/procs/
 
 Ctrl-C ends it.",
         id = index::ID,

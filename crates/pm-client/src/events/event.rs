@@ -68,7 +68,7 @@ pub enum Event {
         /// `slow`: they were read too slowly. `resume`: too much happened while the connection was lost.
         why: String,
     },
-    /// Tasks run that have no place in the list.
+    /// Tasks started and ended between two looks of the server, and are no longer kept.
     Unseen {
         /// How many.
         count: u64,

@@ -1,17 +1,19 @@
 //! What to serve, where, to whom, and within what limits.
 
 use std::fmt::{self, Debug};
+use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use pm_core::ProcessList;
+use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::Server;
 use super::accept;
 use super::access::tokens::Tokens;
-use super::audit::AuditFile;
+use super::audit::Audit;
 use super::connection::Limits;
 #[cfg(feature = "tls")]
 use super::listen::tls::Tls;
@@ -219,13 +221,21 @@ impl Builder {
             let source = "a token is required, but there is no token_file".into();
             return Err(StartError::Tokens { source });
         }
-        let audit = self.audit.take().map(|path| AuditFile { path, strict: self.strict_audit });
-        let service = self.service.with_access(tokens, self.require_token).with_audit(audit)?;
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(failed)?;
+        let audit = match (self.audit.take(), self.strict_audit) {
+            (Some(path), strict) => {
+                Audit::with_file(&path, strict).map_err(|source| StartError::Audit { path, source })?
+            }
+            (None, true) => {
+                let source = io::Error::new(io::ErrorKind::InvalidInput, "strict_audit needs an audit_file");
+                return Err(StartError::Audit { path: PathBuf::new(), source });
+            }
+            (None, false) => Audit::in_memory(),
+        };
+        let service = self.service.with_access(tokens, self.require_token).with_audit(audit);
+        let runtime = Background::new().map_err(failed)?;
         let (mut doors, mut addresses) = (Vec::new(), Vec::new());
         {
-            let _inside = runtime.enter();
+            let _inside = runtime.0.as_ref().map(Runtime::enter);
             for listen in self.listen {
                 let listener = match listen {
                     Listen::Address(address) => listen::open(address, beyond)?,
@@ -270,12 +280,33 @@ impl Builder {
         let thread = std::thread::Builder::new()
             .name("pm-server".to_owned())
             .spawn(move || {
-                runtime.block_on(accept::run(doors, service, limits, stopped));
-                // Whoever has not got an answer by now gets none.
-                runtime.shutdown_background();
+                if let Some(runtime) = &runtime.0 {
+                    runtime.block_on(accept::run(doors, service, limits, stopped));
+                }
             })
             .map_err(failed)?;
         Ok(Server { addresses, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A runtime that may be dropped anywhere, also within another one. Whoever has not got an answer by then gets none.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn new() -> io::Result<Self> {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 

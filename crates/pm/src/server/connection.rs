@@ -77,9 +77,10 @@ pub(super) async fn welcome(incoming: Incoming, service: Service, limits: Limits
         #[cfg(feature = "tls")]
         Incoming::Tls(stream, handshake) => {
             let mut ends = tcp_ends(&stream, None);
-            if let Ok(Some((stream, caller))) = timeout(HANDSHAKE, handshake.shake(stream)).await {
+            if let Ok(Some((stream, caller))) = timeout(HANDSHAKE, Box::pin(handshake.shake(stream))).await {
                 ends.caller = caller;
-                serve(stream, ends, service, limits, stop).await;
+                // What TLS takes is large, and most connections have none.
+                Box::pin(serve(stream, ends, service, limits, stop)).await;
             }
         }
     }

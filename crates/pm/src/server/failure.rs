@@ -26,6 +26,7 @@ struct Parts {
     closes: bool,
 }
 
+#[allow(dead_code, reason = "some of what is asked of a failure is asked by tests only")]
 impl Failure {
     /// `code` is stable: programs match on it.
     pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
@@ -34,6 +35,7 @@ impl Failure {
         Self(Box::new(Parts { status, code, detail, hint, more, allow, retry_after, closes }))
     }
 
+    #[cfg(test)]
     pub(super) fn status(&self) -> StatusCode {
         self.0.status
     }

@@ -8,9 +8,9 @@
 //! | `accept.rs` | taking connections, no more than there may be |
 //! | `connection.rs` | one connection: its time-outs and its end |
 //! | `service.rs` | a request in, a response out: [`Service`], the same when nested elsewhere |
+//! | `access/` | who asks, and what they may do: scopes, tokens, throttle |
+//! | `attempt.rs`, `audit.rs` | who asked for which cancel: in memory, in a file, as events |
 //! | `guard.rs` | who may ask at all: the Host header, requests of foreign web pages |
-//! | `access/` | who asks, and what they may do: tokens, scopes |
-//! | `audit.rs` | who tried to cancel what |
 //! | `route.rs` | what is asked: the raw path, taken apart |
 //! | `procs.rs` | the answers of the first pm: list, history, cancel |
 //! | `query.rs` | a query taken apart |
@@ -21,6 +21,7 @@
 
 mod accept;
 mod access;
+mod attempt;
 mod audit;
 mod builder;
 mod compress;

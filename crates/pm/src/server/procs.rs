@@ -9,6 +9,7 @@ use pm_core::{Asked, CancelError, CancelRequest, ProcessList, Scan, Serial};
 use pm_wire::VerdictReply;
 use pm_wire::rows::{self, ListWriter};
 
+use super::attempt::Attempt;
 use super::failure::Failure;
 use super::reply::{self, Body};
 use super::route::Params;
@@ -101,8 +102,16 @@ fn find_ended(list: &ProcessList, id: &str, serial: Option<Serial>) -> Option<Se
 }
 
 /// Asks a task to stop.
-pub(super) fn cancel(state: &State, id: &str, params: &Params, reason: &str, caller: &Requester) -> Begun {
-    let (list, by) = (&state.list, caller.shown());
+pub(super) async fn cancel(
+    state: &State,
+    id: &str,
+    params: &Params,
+    reason: &str,
+    who: &Requester,
+) -> Result<Begun, Failure> {
+    let (list, by) = (&state.list, who.shown());
+    let attempt = Attempt::one(state, who, Some(id.to_owned()), reason);
+    attempt.begin().await?;
     let mut request = CancelRequest::new(reason).by(&by);
     if let Some(age) = params.min_age {
         request = request.least_age(age);
@@ -115,18 +124,26 @@ pub(super) fn cancel(state: &State, id: &str, params: &Params, reason: &str, cal
         Some(serial) => list.request_cancel(serial, &request),
         None => list.request_cancel(id, &request),
     };
-    let response = match (result, params.wait) {
-        (Ok(asked), Some(wait)) => return Begun::Waits(Box::pin(verdict(asked, wait))),
-        (Ok(_), None) => reply::done(),
-        (Err(CancelError::NotFound), _) => no_such_task(params.serial).reply(false),
-        (Err(error), _) => refused(&error, ADD_SERIAL).reply(false),
-    };
-    Begun::Done(Box::new(response))
+    let asked = result.map_err(|error| {
+        let failure = match error {
+            CancelError::NotFound => no_such_task(params.serial),
+            error => refused(&error, ADD_SERIAL),
+        };
+        attempt.refused(&failure);
+        failure
+    })?;
+    let attempt = attempt.of(asked.serial(), None);
+    attempt.asked();
+    Ok(match params.wait {
+        Some(wait) => Begun::Waits(Box::pin(verdict(asked, wait, attempt))),
+        None => Begun::Done(Box::new(reply::done())),
+    })
 }
 
-async fn verdict(asked: Asked, wait: Duration) -> Response<Body> {
+async fn verdict(asked: Asked, wait: Duration, attempt: Attempt) -> Response<Body> {
     let (serial, below) = (asked.serial(), asked.below());
     let verdict = asked.within(wait).await;
+    attempt.note(verdict.name());
     match serde_json::to_vec(&VerdictReply::new(&verdict, serial, below)) {
         Ok(json) => reply::json(json),
         Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

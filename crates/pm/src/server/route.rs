@@ -152,11 +152,16 @@ impl Ref {
             Err(DecodeIdError::NotUtf8) => return Err(no_such_task("no task has an id that is not UTF-8")),
             Err(error) => return Err(Failure::bad("invalid-path", error.to_string()).hint("write % as %25")),
         };
+        Self::of(&text)
+    }
+
+    /// Reads what was decoded.
+    pub(super) fn of(text: &str) -> Result<Self, Failure> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let serial = text.parse().map_err(|_| no_such_task("no task has this serial"))?;
             return Ok(Self::Serial(serial));
         }
-        Ok(Self::Id(text.strip_prefix("id:").map(str::to_owned).unwrap_or(text)))
+        Ok(Self::Id(text.strip_prefix("id:").unwrap_or(text).to_owned()))
     }
 }
 

@@ -6,19 +6,21 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Buf;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use pm_core::ProcessList;
 use pm_wire::CancelBody;
 
 use super::access::gate::Gate;
 use super::access::tokens::Tokens;
 use super::access::{Caller, Identity, Scope};
+use super::attempt::Attempt;
+use super::audit::Audit;
 use super::compress;
 use super::events::Feed;
 use super::failure::Failure;
@@ -91,8 +93,11 @@ impl Service {
         Self { gate: Gate::new(tokens, token_required), ..self }
     }
 
-    pub(super) fn with_audit(self, _: Option<super::audit::AuditFile>) -> Result<Self, super::start_error::StartError> {
-        Ok(self)
+    /// Before the first request.
+    pub(super) fn with_audit(self, audit: Audit) -> Self {
+        // Set once, as each state has one server.
+        let _ = self.state.audit.set(audit);
+        self
     }
 
     /// The path under which it is mounted, if the path of a request begins with it: `/debug` serves `/debug/procs/`.
@@ -115,34 +120,56 @@ impl Service {
         B: http_body::Body,
     {
         let is_v1 = self.is_v1(request.uri().path());
-        let wants = Wants::of(request.headers());
         let is_packed = compress::is_wanted(request.headers(), ends.peer, ends.is_unix());
         let gate = self.gate.clone();
-        let decided = self.decide(&request, &ends);
+        let mut who = Requester::new(&ends, None);
+        let decided = self.decide(&request, &ends, &mut who);
+        if let Err(failure) = &decided
+            && let Some(task) = self.attempted(&request)
+        {
+            Attempt::one(&self.state, &who, task, "").refused(failure);
+        }
         let (parts, body) = request.into_parts();
         let max_body = self.max_body;
         let state = Arc::clone(&self.state);
         async move {
             let result = match decided {
                 Ok(Decided::Answer(response)) => Ok(Begun::Done(response)),
-                Ok(Decided::Procs(id, params, caller)) => match read(body, max_body).await {
+                Ok(Decided::Procs(id, params)) => match read(body, max_body).await {
                     Ok(bytes) => {
                         let reason = CancelBody::from_lenient(&bytes).message;
-                        Ok(procs::cancel(&state, &id, &params, &reason, &caller))
+                        procs::cancel(&state, &id, &params, &reason, &who).await
                     }
                     Err(failure) => Err(failure),
                 },
                 Ok(Decided::Ours(asked)) => match asked.operation.method {
                     "POST" => match read(body, max_body).await {
-                        Ok(bytes) => v1::change(&state, asked, &parts.headers, &bytes),
+                        Ok(bytes) => v1::change(&state, asked, &who, &parts.headers, &bytes).await,
                         Err(failure) => Err(failure),
                     },
-                    _ => v1::look(&state, &gate, asked, &wants).map(|response| Begun::Done(Box::new(response))),
+                    _ => v1::look(&state, &gate, asked, &who, &parts.headers)
+                        .map(|response| Begun::Done(Box::new(response))),
                 },
                 Err(failure) => Err(failure),
             };
             let begun = result.unwrap_or_else(|failure| Begun::Done(Box::new(failure.reply(is_v1))));
             if is_packed { begun.packed() } else { begun }
+        }
+    }
+
+    /// Whether a request is to cancel something, and the task that it names if it does.
+    fn attempted<B>(&self, request: &Request<B>) -> Option<Option<String>> {
+        let route = route(self.below(request.uri().path())?).ok()?;
+        match (request.method(), route) {
+            (&Method::DELETE, Route::Task(id)) => Some(Some(id)),
+            (&Method::POST, Route::Ours(operation, segment)) if operation.need == Need::Cancel => {
+                Some(segment.map(|segment| match Ref::read(&segment) {
+                    Ok(Ref::Id(id)) => id,
+                    // By its serial, or by what is no name.
+                    _ => segment,
+                }))
+            }
+            _ => None,
         }
     }
 
@@ -156,7 +183,8 @@ impl Service {
         self.below(path).is_none_or(route::is_v1)
     }
 
-    fn decide<B>(&self, request: &Request<B>, ends: &Ends) -> Result<Decided, Failure> {
+    /// What is to be done, and who wants it, as far as that is found out.
+    fn decide<B>(&self, request: &Request<B>, ends: &Ends, who: &mut Requester) -> Result<Decided, Failure> {
         let answer = |response| Ok(Decided::Answer(Box::new(response)));
         self.guard.check(request, ends.local)?;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
@@ -170,20 +198,20 @@ impl Service {
         let route = route(path);
         // Before anything is said of what there is. Only what tells nothing of tasks is for everybody.
         let is_open = matches!(&route, Ok(Route::Ours(operation, _)) if operation.need == Need::Nothing);
-        let caller = match self.gate.admit(request.headers(), ends.caller.as_ref(), ends.peer, Instant::now()) {
-            Ok(caller) => Requester::new(ends, Some(caller)),
-            Err(_) if is_open => Requester::new(ends, None),
+        match self.gate.admit(request.headers(), ends.caller.as_ref(), ends.peer, Instant::now()) {
+            Ok(caller) => who.caller = caller,
+            Err(_) if is_open => {}
             Err(failure) => return Err(failure),
-        };
+        }
         let route = route.map_err(|error| Failure::bad("invalid-path", error.to_string()).hint("write % as %25"))?;
         if let Route::Ours(operation, segment) = route {
             let allow = format!("{}, OPTIONS", operation.method);
             return match method.as_str() {
                 "OPTIONS" => answer(reply::methods(&allow)),
                 method if method == operation.method => {
-                    caller.must(operation.need)?;
+                    who.must(operation.need)?;
                     let task = segment.as_deref().map(Ref::read).transpose()?;
-                    Ok(Decided::Ours(Asked { operation, task, query: query.map(str::to_owned), caller }))
+                    Ok(Decided::Ours(Asked { operation, task, query: query.map(str::to_owned) }))
                 }
                 _ => Err(method_not_allowed(&allow)),
             };
@@ -196,8 +224,8 @@ impl Service {
             (Route::History(id), &Method::GET) => procs::history(list, &id, serial).and_then(answer),
             (Route::History(_), _) => Err(method_not_allowed("GET")),
             (Route::Task(id), &Method::DELETE) => {
-                caller.must(Need::Cancel)?;
-                Ok(Decided::Procs(id, params, caller))
+                who.must(Need::Cancel)?;
+                Ok(Decided::Procs(id, params))
             }
             (Route::Task(_) | Route::NoSuchId, &Method::OPTIONS) => answer(reply::methods("DELETE, OPTIONS")),
             (Route::Task(_), _) => Err(method_not_allowed("DELETE, OPTIONS")),
@@ -221,9 +249,10 @@ pub(super) struct State {
     pub(super) since: Instant,
     /// Connections that are open on listeners of our own.
     pub(super) connections: AtomicUsize,
+    audit: OnceLock<Audit>,
     /// How reading certificates again goes, if there is a listener with TLS.
     #[cfg(feature = "tls")]
-    pub(super) tls: std::sync::OnceLock<Arc<super::listen::tls::Health>>,
+    pub(super) tls: OnceLock<Arc<super::listen::tls::Health>>,
 }
 
 impl State {
@@ -236,26 +265,39 @@ impl State {
             boot,
             since: Instant::now(),
             connections: AtomicUsize::new(0),
+            audit: OnceLock::new(),
             #[cfg(feature = "tls")]
-            tls: std::sync::OnceLock::new(),
+            tls: OnceLock::new(),
         })
+    }
+
+    /// Who tried to cancel what. In memory only, unless there is a file.
+    pub(super) fn audit(&self) -> &Audit {
+        self.audit.get_or_init(Audit::in_memory)
     }
 }
 
 /// Who asks, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Requester {
-    /// The other end of the connection, as it is shown.
-    pub(super) peer: String,
-    caller: Caller,
+    peer: Option<IpAddr>,
+    is_unix: bool,
+    pub(super) caller: Caller,
 }
 
 impl Requester {
     fn new(ends: &Ends, caller: Option<Caller>) -> Self {
-        let peer = ends.peer.map(|peer| peer.to_string());
         let nobody = Caller { identity: Identity::Nobody, scope: Scope::Read };
-        let peer = peer.unwrap_or_else(|| if ends.is_unix() { "unix".to_owned() } else { String::new() });
-        Self { peer, caller: caller.unwrap_or(nobody) }
+        Self { peer: ends.peer, is_unix: ends.is_unix(), caller: caller.unwrap_or(nobody) }
+    }
+
+    /// The other end of the connection, as it is shown.
+    pub(super) fn peer(&self) -> String {
+        match self.peer {
+            Some(peer) => peer.to_string(),
+            None if self.is_unix => "unix".to_owned(),
+            None => String::new(),
+        }
     }
 
     /// Whether the caller may do this.
@@ -273,14 +315,10 @@ impl Requester {
             .hint("a token with the scope `cancel` is needed"))
     }
 
-    pub(super) fn scope(&self) -> Scope {
-        self.caller.scope
-    }
-
     /// How a task is told who asks it to stop: by name if there is one.
     pub(super) fn shown(&self) -> String {
         match &self.caller.identity {
-            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer.clone(),
+            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer(),
             known => known.to_string(),
         }
     }
@@ -291,28 +329,12 @@ pub(super) struct Asked {
     pub(super) operation: &'static Operation,
     pub(super) task: Option<Ref>,
     pub(super) query: Option<String>,
-    pub(super) caller: Requester,
-}
-
-/// How an answer is wanted.
-pub(super) struct Wants {
-    /// The Accept header.
-    pub(super) accept: String,
-    /// Last-Event-ID.
-    pub(super) last_event: Option<String>,
-}
-
-impl Wants {
-    fn of(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Self { accept: text("accept").unwrap_or_default(), last_event: text("last-event-id") }
-    }
 }
 
 enum Decided {
     Answer(Box<Response<Body>>),
     /// A cancel of the first pm, once its body was read: the id, and what was said of it.
-    Procs(String, Params, Requester),
+    Procs(String, Params),
     Ours(Asked),
 }
 

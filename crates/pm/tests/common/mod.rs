@@ -102,3 +102,27 @@ pub(crate) fn get(server: &Server, target: &str) -> Reply {
 pub(crate) fn delete(server: &Server, target: &str, body: &str) -> Reply {
     request(server, "DELETE", target, &[], body)
 }
+
+pub(crate) fn post(server: &Server, target: &str, body: &str) -> Reply {
+    request(server, "POST", target, &[], body)
+}
+
+/// The same as [`served`], where time passes only when the hand moves.
+pub(crate) fn served_by_hand() -> (ProcessList, pm::ManualClock, Server) {
+    let (clock, hand) = pm::Clock::manual();
+    let list = ProcessList::with_options(pm::Options::new().clock(clock));
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
+    (list, hand, server)
+}
+
+/// The code of a problem, as it should be told.
+#[track_caller]
+pub(crate) fn code_of(reply: &Reply, status: u16) -> String {
+    assert_eq!((reply.status, reply.header("content-type")), (status, Some("application/problem+json")), "{reply:?}");
+    let json = reply.json();
+    let code = json["code"].as_str().unwrap().to_owned();
+    assert_eq!(json["type"], format!("urn:pm:problem:{code}"));
+    assert_eq!(json["status"], status);
+    assert!(json["title"].is_string() && json["detail"].is_string(), "{json}");
+    code
+}

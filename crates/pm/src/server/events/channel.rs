@@ -194,9 +194,14 @@ impl Channel {
         drop(waker);
     }
 
+    /// Since when nobody has watched; none if somebody does.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        self.ring().idle_since
+    }
+
     /// Whether nobody has watched for so long.
     pub(super) fn is_idle(&self, now: Instant, so_long: Duration) -> bool {
-        self.ring().idle_since.is_some_and(|since| now.saturating_duration_since(since) >= so_long)
+        self.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= so_long)
     }
 
     /// Bytes of the frames that are kept.

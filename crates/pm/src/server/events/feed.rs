@@ -182,6 +182,13 @@ impl Shared {
             return Ok(Arc::clone(channel));
         }
         if state.channels.len() >= MAX_CHANNELS {
+            // One that is only kept for who may come back makes room.
+            let idle = (0..state.channels.len()).filter_map(|at| Some((state.channels[at].idle_since()?, at))).min();
+            if let Some((_, at)) = idle {
+                state.channels.remove(at);
+            }
+        }
+        if state.channels.len() >= MAX_CHANNELS {
             let words = format!("{MAX_CHANNELS} different filters are watched already, which is the most");
             return Err(unavailable("too-many-watches", words));
         }

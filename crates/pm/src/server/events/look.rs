@@ -256,3 +256,128 @@ pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
         looker.ends.told.retain(|_, ended_at| *ended_at >= until);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pm_core::{Clock, ManualClock, Options};
+    use pm_wire::filter::Filter;
+    use pm_wire::v1_rows::Fields;
+    use serde_json::Value;
+
+    use super::super::channel::Watch;
+    use super::*;
+
+    struct Watched {
+        list: ProcessList,
+        hand: ManualClock,
+        looker: Looker,
+        look: u64,
+    }
+
+    impl Watched {
+        fn new(filter: &str, options: Options) -> Self {
+            let (clock, hand) = Clock::manual();
+            let list = ProcessList::with_options(options.clock(clock));
+            let watch = Watch {
+                filter: Filter::parse(filter).unwrap(),
+                fields: Fields::FULL,
+                interval: Duration::from_millis(250),
+                format: Format::Lines,
+            };
+            let looker = Looker::new(Arc::new(Channel::new(watch)), Instant::now());
+            Self { list, hand, looker, look: 0 }
+        }
+
+        /// What the next look finds: types, and the ids or serials they are about.
+        fn look(&mut self) -> Vec<(String, String)> {
+            self.hand.advance(Duration::from_millis(250));
+            self.look += 1;
+            look(&self.list, &mut [&mut self.looker], self.look);
+            let Some(frame) = self.looker.take_frame("b-1") else { return Vec::new() };
+            let lines: Vec<Value> = frame
+                .split(|byte| *byte == b'\n')
+                .filter(|line| !line.is_empty())
+                .map(|line| serde_json::from_slice(line).unwrap())
+                .collect();
+            let numbered: Vec<bool> = lines.iter().map(|line| line.get("id").is_some()).collect();
+            assert!(numbered.iter().rev().skip(1).all(|has_id| !has_id) && numbered.last() == Some(&true), "{lines:?}");
+            let about = |line: &Value| match &line["task"]["id"] {
+                Value::String(id) => id.clone(),
+                _ => line["count"].as_u64().map_or_else(|| "?".to_owned(), |count| count.to_string()),
+            };
+            lines.iter().map(|line| (line["type"].as_str().unwrap().to_owned(), about(line))).collect()
+        }
+    }
+
+    fn events(all: &[(&str, &str)]) -> Vec<(String, String)> {
+        all.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())).collect()
+    }
+
+    #[test]
+    fn each_change_is_told_once_with_what_is_true_then() {
+        let mut watched = Watched::new("", Options::new());
+        let _before = watched.list.start("before");
+        assert_eq!(watched.look(), [], "the first look only learns");
+        let task = watched.list.start("job");
+        assert_eq!(watched.look(), events(&[("started", "job")]));
+        assert_eq!(watched.look(), []);
+        task.status("one").unwrap();
+        task.status("two").unwrap();
+        assert_eq!(watched.look(), events(&[("status", "job")]));
+        task.progress(1, 2, "files");
+        assert_eq!(watched.look(), events(&[("progress", "job")]));
+        task.progress(2, 2, "files");
+        assert_eq!(watched.look(), events(&[("progress", "job")]), "written in place, and seen all the same");
+        watched.list.cancel("job", "why").unwrap();
+        assert_eq!(watched.look(), events(&[("cancel", "job")]));
+        drop(task);
+        assert_eq!(watched.look(), events(&[("ended", "job")]));
+        assert_eq!(watched.look(), []);
+    }
+
+    #[test]
+    fn a_task_that_came_and_went_between_two_looks_is_told_as_ended_or_counted() {
+        let mut watched = Watched::new("", Options::new());
+        watched.look();
+        drop(watched.list.start("short"));
+        assert_eq!(watched.look(), events(&[("ended", "short")]));
+        assert_eq!(watched.look(), [], "not twice");
+
+        let mut watched = Watched::new("", Options::new().keep_ended(0));
+        watched.look();
+        let _stays = watched.list.start("stays");
+        for _ in 0..5 {
+            drop(watched.list.start("short"));
+        }
+        assert_eq!(watched.look(), events(&[("started", "stays"), ("unseen", "5")]));
+        assert_eq!(watched.look(), []);
+    }
+
+    #[test]
+    fn a_filter_tells_who_comes_under_it_and_who_leaves_it() {
+        let mut watched = Watched::new("status=read*", Options::new().keep_ended(0));
+        watched.look();
+        let task = watched.list.start("job");
+        let _other = watched.list.start("other");
+        assert_eq!(watched.look(), []);
+        task.status("reading").unwrap();
+        assert_eq!(watched.look(), events(&[("started", "job")]));
+        task.status("writing").unwrap();
+        assert_eq!(watched.look(), events(&[("left", "?")]));
+        task.status("reading").unwrap();
+        assert_eq!(watched.look(), events(&[("started", "job")]));
+        drop(task);
+        assert_eq!(watched.look(), events(&[("ended", "?")]), "without a trace, but not a ghost");
+    }
+
+    #[test]
+    fn tasks_come_under_a_filter_by_growing_old() {
+        let mut watched = Watched::new("minAge=1s", Options::new());
+        let _task = watched.list.start("job");
+        let found: Vec<_> = (0..6).map(|_| watched.look()).collect();
+        assert_eq!(found.concat(), events(&[("started", "job")]));
+        assert!(found[0].is_empty(), "{found:?}");
+    }
+}

@@ -22,7 +22,7 @@ mod stream;
 
 use std::time::Duration;
 
-use http::Response;
+use http::{HeaderMap, Response};
 use pm_wire::duration;
 use pm_wire::filter::Filter;
 
@@ -30,8 +30,8 @@ use self::channel::{Format, Watch};
 use super::failure::Failure;
 use super::query::{self, invalid, invalid_filter, once};
 use super::reply::{self, Body};
-use super::service::{State, Wants};
-use super::v1::fields_of;
+use super::service::State;
+use super::v1::{fields_of, header};
 
 pub(super) use feed::Feed;
 pub(super) use stream::EventStream;
@@ -40,7 +40,7 @@ pub(super) use stream::EventStream;
 const INTERVAL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
 
 /// The answer to `GET /v1/events`.
-pub(super) fn watch(state: &State, text: Option<&str>, wants: &Wants) -> Result<Response<Body>, Failure> {
+pub(super) fn watch(state: &State, text: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>, Failure> {
     const KNOWN: &[&str] = &["interval", "fields", "view"];
     let mut filter = Filter::default();
     let (mut interval, mut fields, mut view) = (None, None, None);
@@ -65,8 +65,9 @@ pub(super) fn watch(state: &State, text: Option<&str>, wants: &Wants) -> Result<
             }
         },
     };
-    let format = if wants.accept.contains("application/x-ndjson") { Format::Lines } else { Format::Sse };
+    let format = if header(headers, "accept").contains("application/x-ndjson") { Format::Lines } else { Format::Sse };
     let watch = Watch { filter, fields: fields_of(fields.as_deref(), view.as_deref())?, interval, format };
-    let stream = state.feed.subscribe(watch, wants.last_event.as_deref())?;
+    let last_event = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let stream = state.feed.subscribe(watch, last_event)?;
     Ok(reply::events(stream, format.content_type()))
 }

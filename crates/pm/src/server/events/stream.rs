@@ -79,7 +79,8 @@ impl EventStream {
     pub(in crate::server) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.phase {
-                Phase::Ended => return Poll::Ready(None),
+                Phase::Ended if self.before.is_empty() => return Poll::Ready(None),
+                Phase::Ended => return self.flush(),
                 Phase::Begins => match self.next(context) {
                     Next::Closed => self.say_farewell(),
                     // The first look was not yet.

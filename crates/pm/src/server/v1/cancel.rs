@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::idempotency::{Seen, Ticket};
 use super::tasks::{NAME_SERIAL, find};
+use crate::server::attempt::Attempt;
 use crate::server::failure::Failure;
 use crate::server::procs::refused;
 use crate::server::query::invalid_filter;
@@ -26,13 +27,24 @@ use crate::server::service::{Asked, Begun, Requester, State};
 const MAX_VICTIMS: (u64, u64) = (100, 10_000);
 
 /// Begins what is asked; it has been recorded when this returns.
-pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body: &[u8]) -> Result<Begun, Failure> {
-    let ticket = match headers.get("idempotency-key") {
-        None => None,
-        Some(key) => {
+pub(super) async fn begin(
+    state: &Arc<State>,
+    asked: Asked,
+    who: &Requester,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Begun, Failure> {
+    let mut all_keys = headers.get_all("idempotency-key").iter();
+    let ticket = match (all_keys.next(), all_keys.next()) {
+        (None, _) => None,
+        (Some(_), Some(_)) => {
+            let words = "there is more than one Idempotency-Key";
+            return Err(Failure::bad("invalid-parameter", words).with("parameter", "Idempotency-Key"));
+        }
+        (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
             let request = format!("{}{:?}", asked.operation.path, asked.task);
-            match state.keys.look(&asked.caller.shown(), key, (&request, body), Instant::now())? {
+            match state.keys.look(&who.shown(), key, (&request, body), Instant::now())? {
                 Seen::Before(status, body) => {
                     return Ok(Begun::Done(Box::new(reply::whole(status, reply::JSON, body))));
                 }
@@ -41,8 +53,8 @@ pub(super) fn begin(state: &Arc<State>, asked: Asked, headers: &HeaderMap, body:
         }
     };
     let work = match (asked.operation.op, &asked.task) {
-        (Op::CancelTask, Some(task)) => one(state, task, &asked.caller, body)?,
-        _ => many(state, &asked.caller, body)?,
+        (Op::CancelTask, Some(task)) => one(state, task, who, body).await?,
+        _ => many(state, who, body).await?,
     };
     Ok(match work {
         Work::Done(status, value) => Begun::Done(Box::new(finish(ticket, status, &value))),
@@ -132,7 +144,7 @@ impl Members {
     fn number(&mut self, name: &str, most: u64) -> Result<Option<u64>, Failure> {
         match self.0.remove(name) {
             None => Ok(None),
-            Some(value) => match value.as_u64().filter(|number| *number <= most) {
+            Some(value) => match whole(&value).filter(|number| *number <= most) {
                 Some(number) => Ok(Some(number)),
                 None => Err(Self::wrong(name, &format!("not a whole number from 0 to {most}"))),
             },
@@ -164,6 +176,13 @@ impl Members {
     }
 }
 
+/// A whole number, also one that is written `1.0`: JSON knows no difference.
+fn whole(value: &Value) -> Option<u64> {
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let fraction = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..EXACT).contains(number));
+    value.as_u64().or_else(|| fraction().map(|number| number as u64))
+}
+
 fn milliseconds(took: Duration) -> f64 {
     // To the microsecond: what lies below is noise.
     (took.as_secs_f64() * 1e6).round() / 1e3
@@ -183,7 +202,7 @@ fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
     value
 }
 
-fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
@@ -192,15 +211,27 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
     let (expected, least_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
     expect.finish(&["serial", "minAge", "status"])?;
 
-    let serial = find(&state.list, task)?;
+    let named = match task {
+        Ref::Id(id) => Some(id.clone()),
+        Ref::Serial(_) => None,
+    };
+    let attempt = Attempt::one(state, who, named, &reason);
+    let refuse = |attempt: &Attempt, failure: Failure| {
+        attempt.refused(&failure);
+        failure
+    };
+    let serial = find(&state.list, task).map_err(|failure| refuse(&attempt, failure))?;
+    let attempt = attempt.of(serial, None);
     if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
         let words = format!("the task has the serial {serial}, not {expected}");
-        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words));
+        return Err(refuse(&attempt, Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words)));
     }
     let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(|| {
         no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
     })?;
-    let by = caller.shown();
+    let attempt = attempt.of(serial, Some(&id));
+    attempt.begin().await?;
+    let by = who.shown();
     let mut request = CancelRequest::new(&reason).by(&by);
     if let Some(age) = least_age {
         request = request.least_age(age);
@@ -210,20 +241,30 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
     }
     match state.list.request_cancel(serial, &request) {
         Ok(asked) => {
+            attempt.asked();
             let below = asked.below();
-            let within = asked.within(wait.unwrap_or(Duration::ZERO));
-            Ok(Work::Waits(Box::pin(async move {
-                let verdict = within.await;
-                let mut value = shown(serial, &id, &verdict);
+            let answer = move |verdict: &Verdict| {
+                let mut value = shown(serial, &id, verdict);
                 if below > 0 {
                     value["below"] = below.into();
                 }
                 let still = matches!(verdict, Verdict::Cancelling { .. });
                 (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
+            };
+            let Some(wait) = wait else {
+                let (status, value) = answer(&asked.verdict());
+                return Ok(Work::Done(status, value));
+            };
+            let within = asked.within(wait);
+            Ok(Work::Waits(Box::pin(async move {
+                let verdict = within.await;
+                attempt.note(verdict.name());
+                answer(&verdict)
             })))
         }
         Err(CancelError::NotFound) => {
             let outcome = outcome.or_else(|| state.list.view(serial, |task| task.outcome()).flatten());
+            attempt.note("finished");
             let mut value = json!({ "verdict": "finished", "serial": serial.to_string(), "id": id, "tookMs": 0.0 });
             value["alreadyEnded"] = true.into();
             if let Some(outcome) = outcome {
@@ -231,11 +272,11 @@ fn one(state: &State, task: &Ref, caller: &Requester, body: &[u8]) -> Result<Wor
             }
             Ok(Work::Done(StatusCode::OK, value))
         }
-        Err(error) => Err(refused(&error, NAME_SERIAL)),
+        Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
     }
 }
 
-fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let filter = match members.0.remove("filter") {
         Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
@@ -246,14 +287,58 @@ fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure>
     let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
     members.finish(&["filter", "reason", "wait", "dryRun", "max", "expectTotal"])?;
+    let attempt = Attempt::many(state, who, filter.to_string(), &reason);
+    let victims = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
+    let total = victims.len();
+    if dry_run {
+        let would: Vec<Value> =
+            victims.iter().map(|(serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
+        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
+        return Ok(Work::Done(StatusCode::OK, answer));
+    }
+    attempt.begin().await?;
+    attempt.asked();
+    let by = who.shown();
+    let request = CancelRequest::new(&reason).by(&by);
+    let asked: Vec<Victim> = victims
+        .into_iter()
+        .map(|(serial, id)| {
+            let attempt = attempt.victim(serial, &id);
+            let state = match state.list.request_cancel(serial, &request) {
+                Ok(asked) => {
+                    attempt.asked();
+                    Waiting::for_end_of(asked, wait)
+                }
+                Err(error) => {
+                    attempt.refused(&refused(&error, NAME_SERIAL));
+                    Waiting::Done(error.into())
+                }
+            };
+            Victim { serial, id, state }
+        })
+        .collect();
+    Ok(Work::Waits(Box::pin(async move {
+        let verdicts: Vec<Value> =
+            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
+        let mut counts: Map<String, Value> = Map::new();
+        for verdict in &verdicts {
+            let name = verdict["verdict"].as_str().unwrap_or_default();
+            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
+            counts.insert(name.to_owned(), (count + 1).into());
+        }
+        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
+    })))
+}
+
+/// The tasks that a filter names, if they are as many as may be; oldest first, so that parents come before what they
+/// started.
+fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> Result<Vec<(Serial, String)>, Failure> {
     if filter.lets_all_pass() {
         let words = "there is no filter, or one that lets every task pass";
         return Err(
             Failure::bad("missing-filter", words).hint("say which tasks: {\"filter\":\"kind=import minAge=5m\"}")
         );
     }
-
-    // Oldest first, so that parents come before what they started.
     let mut victims: Vec<(u64, Serial, String)> = Vec::new();
     let mut total = 0;
     state.list.for_each(|task| {
@@ -276,35 +361,7 @@ fn many(state: &State, caller: &Requester, body: &[u8]) -> Result<Work, Failure>
             .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_VICTIMS.1)));
     }
     victims.sort_unstable();
-    if dry_run {
-        let would: Vec<Value> =
-            victims.iter().map(|(_, serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
-        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
-        return Ok(Work::Done(StatusCode::OK, answer));
-    }
-    let by = caller.shown();
-    let request = CancelRequest::new(&reason).by(&by);
-    let asked: Vec<Victim> = victims
-        .into_iter()
-        .map(|(_, serial, id)| {
-            let state = match state.list.request_cancel(serial, &request) {
-                Ok(asked) => Waiting::for_end_of(asked, wait.unwrap_or(Duration::ZERO)),
-                Err(error) => Waiting::Done(error.into()),
-            };
-            Victim { serial, id, state }
-        })
-        .collect();
-    Ok(Work::Waits(Box::pin(async move {
-        let verdicts: Vec<Value> =
-            AllOf(asked).await.into_iter().map(|(serial, id, verdict)| shown(serial, &id, &verdict)).collect();
-        let mut counts: Map<String, Value> = Map::new();
-        for verdict in &verdicts {
-            let name = verdict["verdict"].as_str().unwrap_or_default();
-            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
-            counts.insert(name.to_owned(), (count + 1).into());
-        }
-        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
-    })))
+    Ok(victims.into_iter().map(|(_, serial, id)| (serial, id)).collect())
 }
 
 /// One task of many that were asked to stop.
@@ -320,8 +377,11 @@ enum Waiting {
 }
 
 impl Waiting {
-    fn for_end_of(asked: Cancelling, at_most: Duration) -> Self {
-        Self::For(Box::pin(asked.within(at_most)))
+    fn for_end_of(asked: Cancelling, at_most: Option<Duration>) -> Self {
+        match at_most {
+            Some(at_most) => Self::For(Box::pin(asked.within(at_most))),
+            None => Self::Done(asked.verdict()),
+        }
     }
 }
 

@@ -8,14 +8,19 @@
 //! | `idempotency.rs` | the same request twice |
 //! | `summary.rs` | kinds, info |
 //! | `metrics.rs` | the same for Prometheus |
-//! | `openapi.json` | all of it, described; kept by hand, held against the code by tests |
+//! | `openapi.json` | all of it, described; kept by hand |
+//! | `described.rs` | tests that hold it against the code |
 
 mod cancel;
+#[cfg(test)]
+mod described;
 mod idempotency;
 mod metrics;
 mod page;
 mod summary;
 mod tasks;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -27,7 +32,7 @@ use super::failure::Failure;
 use super::query;
 use super::reply::{self, Body};
 use super::route::Op;
-use super::service::{Asked, Begun, State, Wants};
+use super::service::{Asked, Begun, Requester, State};
 
 pub(super) use idempotency::Idempotency;
 
@@ -48,7 +53,13 @@ This is the process list of a program: see what runs in it, and stop it.
 ";
 
 /// Answers what changes nothing.
-pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> Result<Response<Body>, Failure> {
+pub(super) fn look(
+    state: &State,
+    gate: &Gate,
+    asked: Asked,
+    who: &Requester,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Failure> {
     let query = asked.query.as_deref();
     match (asked.operation.op, &asked.task) {
         (Op::Tasks, _) => tasks::list(state, query),
@@ -56,11 +67,11 @@ pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> R
         (Op::Tree, _) => tasks::tree(state, query),
         (Op::Task, Some(task)) => tasks::one(state, task, query),
         (Op::History, Some(task)) => tasks::history(state, task, query),
-        (Op::Events, _) => events::watch(state, query, wants),
+        (Op::Events, _) => events::watch(state, query, headers),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
-        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, asked.caller.scope())),
-        (Op::Audit, _) => Err(Failure::not_found("not-found", "no audit is kept")),
-        (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, &wants.accept)),
+        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, who.caller.scope)),
+        (Op::Audit, _) => summary::audit(state, query),
+        (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, header(headers, "accept"))),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
         (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
         (Op::Home, _) => Ok(reply::whole(StatusCode::OK, reply::TEXT, Bytes::from_static(HOME.as_bytes()))),
@@ -70,24 +81,30 @@ pub(super) fn look(state: &State, gate: &Gate, asked: Asked, wants: &Wants) -> R
     }
 }
 
+/// A header that may be there, as text.
+pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
 /// Does what is asked, and answers.
-pub(super) fn change(
-    state: &std::sync::Arc<State>,
+pub(super) async fn change(
+    state: &Arc<State>,
     asked: Asked,
+    who: &Requester,
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Begun, Failure> {
     query::none(asked.query.as_deref())?;
-    cancel::begin(state, asked, headers, body)
+    cancel::begin(state, asked, who, headers, body).await
 }
 
-/// `fields` and `view`, of which one at most may be there.
+/// What `fields` and `view` mean: where both are there, the one says which members, the other whether statuses are cut.
 pub(super) fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
-    match (fields, view) {
-        (Some(_), Some(_)) => Err(query::invalid("view", "there are both fields and view; leave one out")),
-        (Some(names), None) => Fields::parse(names).map_err(|error| query::invalid("fields", error.to_string())),
-        (None, Some("brief")) => Ok(Fields::BRIEF),
-        (None, None | Some("full")) => Ok(Fields::FULL),
-        (None, Some(_)) => Err(query::invalid("view", "view is brief or full")),
+    let named = fields.map(Fields::parse).transpose();
+    let named = named.map_err(|error| query::invalid("fields", error.to_string()))?;
+    match view {
+        Some("brief") => Ok(named.map_or(Fields::BRIEF, Fields::with_brief_status)),
+        None | Some("full") => Ok(named.unwrap_or(Fields::FULL)),
+        Some(_) => Err(query::invalid("view", "view is brief or full")),
     }
 }

@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
 
 use http::StatusCode;
 use pm_core::{Moment, StatusText, TaskView};
@@ -67,8 +68,8 @@ pub(in crate::server) struct Query {
     after: Option<Position>,
     pub(in crate::server) fields: Fields,
     group_by: Option<GroupBy>,
-    /// Tells this query and this list from others, for cursors.
-    identity: u64,
+    /// Of ended tasks.
+    ended: bool,
     boot: String,
 }
 
@@ -117,24 +118,33 @@ impl Query {
         }
         let usual = if takes == Takes::Ended { "-endedAt" } else { "-age" };
         let order = read_order(sort.as_deref().unwrap_or(usual), takes)?;
-        let mut hasher = DefaultHasher::new();
-        (boot, filter.to_string(), &order, takes == Takes::Ended).hash(&mut hasher);
-        let identity = hasher.finish();
-        Ok(Self {
+        let mut query = Self {
             filter,
-            after: cursor.map(|cursor| Position::read(&cursor, identity, boot, order.len())).transpose()?,
+            after: None,
             order,
             limit: limit.map_or(LIMIT, |limit| limit as usize),
             fields: fields_of(fields.as_deref(), view.as_deref())?,
             group_by: group.as_deref().map(read_group).transpose()?,
-            identity,
+            ended: takes == Takes::Ended,
             boot: boot.to_owned(),
-        })
+        };
+        query.after = cursor.map(|cursor| Position::read(&cursor, &query)).transpose()?;
+        Ok(query)
+    }
+
+    /// Tells this query from others, for cursors.
+    fn identity(&self) -> String {
+        let mut hasher = DefaultHasher::new();
+        (self.filter.to_string(), &self.order, self.ended).hash(&mut hasher);
+        format!("{:016x}", hasher.finish())
     }
 
     /// Where the task stands in the order.
     fn place(&self, task: &TaskView<'_>) -> Position {
-        let keys = self.order.iter().map(|order| order.of(task).into_owned()).collect();
+        let mut keys = Keys::default();
+        for (key, order) in keys.iter_mut().zip(&self.order) {
+            *key = order.of(task).into_owned();
+        }
         Position { keys, serial: task.serial().get() }
     }
 
@@ -191,12 +201,11 @@ fn read_group(text: &str) -> Result<GroupBy, Failure> {
 impl Order {
     fn of<'t>(&self, task: &TaskView<'t>) -> SortKey<'t> {
         match self.key {
-            // A task that started later is younger.
-            Key::Age if task.outcome().is_some() => SortKey::Number(nanos(task.age())),
-            Key::Age => SortKey::Number(u64::MAX - task.started_unix_nanos()),
-            Key::StatusAge if task.outcome().is_some() => SortKey::Number(nanos(task.status_age())),
-            Key::StatusAge => SortKey::Number(u64::MAX - task.status_unix_nanos()),
-            Key::EndedAt => SortKey::Number(task.ended_unix_nanos().unwrap_or(u64::MAX)),
+            // In ticks, as dates may be corrected between two pages. A task that started later is younger: it is as if
+            // all that live ended at the same time to come.
+            Key::Age => SortKey::Number(task.ended_ticks().saturating_sub(task.started_ticks())),
+            Key::StatusAge => SortKey::Number(task.ended_ticks().saturating_sub(task.status_ticks())),
+            Key::EndedAt => SortKey::Number(task.ended_ticks()),
             Key::Serial => SortKey::Number(task.serial().get()),
             Key::Id => text_key(Cow::Borrowed(task.id().as_bytes())),
             Key::Kind => text_key(Cow::Borrowed(task.kind().map_or(b"".as_slice(), |kind| kind.as_bytes()))),
@@ -208,10 +217,6 @@ impl Order {
         let ordering = a.cmp(b);
         if self.descending { ordering.reverse() } else { ordering }
     }
-}
-
-fn nanos(length: std::time::Duration) -> u64 {
-    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
@@ -244,6 +249,12 @@ enum SortKey<'t> {
     Text(Cow<'t, [u8]>),
 }
 
+impl Default for SortKey<'_> {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
 impl SortKey<'_> {
     fn into_owned(self) -> SortKey<'static> {
         match self {
@@ -253,49 +264,56 @@ impl SortKey<'_> {
     }
 }
 
+/// As many as an order may have; those that it has not are the same for all.
+type Keys = [SortKey<'static>; MAX_SORT_KEYS];
+
 /// The place of a task in an order.
 #[derive(Clone, Debug)]
 struct Position {
-    keys: Vec<SortKey<'static>>,
+    keys: Keys,
     serial: u64,
 }
 
 impl Position {
     /// As a text that its reader need not understand.
     fn cursor(&self, query: &Query) -> String {
-        let keys: Vec<Value> = self
-            .keys
+        let keys: Vec<Value> = self.keys[..query.order.len()]
             .iter()
             .map(|key| match key {
                 SortKey::Number(number) => json!(number),
                 SortKey::Text(text) => json!(String::from_utf8_lossy(text)),
             })
             .collect();
-        let text = json!([query.boot, format!("{:016x}", query.identity), self.serial, keys]).to_string();
-        text.bytes().map(|byte| format!("{byte:02x}")).collect()
+        let text = json!([query.identity(), self.serial, keys]).to_string();
+        let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{}.{hex}", query.boot)
     }
 
-    fn read(cursor: &str, identity: u64, boot: &str, keys: usize) -> Result<Self, Failure> {
+    fn read(cursor: &str, query: &Query) -> Result<Self, Failure> {
         let broken = || Failure::bad("invalid-cursor", "this is no cursor of this server").with("parameter", "cursor");
+        let (theirs, hex) = cursor.split_once('.').ok_or_else(broken)?;
         let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-        let (pairs, rest) = cursor.as_bytes().as_chunks::<2>();
+        let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
         let bytes: Option<Vec<u8>> = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?)).collect();
-        let bytes = bytes.filter(|_| rest.is_empty()).ok_or_else(broken)?;
-        let value: Value = serde_json::from_slice(&bytes).map_err(|_| broken())?;
-        let (Some(theirs), Some(query)) = (value[0].as_str(), value[1].as_str()) else { return Err(broken()) };
-        if theirs != boot {
+        let bytes = bytes.filter(|bytes| rest.is_empty() && !bytes.is_empty()).ok_or_else(broken)?;
+        let boot = &query.boot;
+        let is_boot = |text: &str| text.len() == boot.len() && text.bytes().all(|byte| digit(byte).is_some());
+        if theirs != boot && is_boot(theirs) {
             let words = "the cursor is of another run of the program, whose tasks are gone";
             return Err(Failure::new(StatusCode::GONE, "cursor-expired", words).hint("begin again without a cursor"));
         }
-        if query != format!("{identity:016x}") {
+        let value: Value = serde_json::from_slice(&bytes).ok().filter(|_| theirs == boot).ok_or_else(broken)?;
+        if value[0].as_str().ok_or_else(broken)? != query.identity() {
             let words = "the cursor belongs to another filter or order";
             return Err(Failure::bad("invalid-cursor", words)
                 .with("parameter", "cursor")
                 .hint("send it with the query it came from"));
         }
-        let serial = value[2].as_u64().ok_or_else(broken)?;
-        let all: Option<Vec<_>> = value[3].as_array().and_then(|all| all.iter().map(read_key).collect());
-        let keys = all.filter(|all| all.len() == keys).ok_or_else(broken)?;
+        let serial = value[1].as_u64().ok_or_else(broken)?;
+        let all: Option<Vec<_>> = value[2].as_array().and_then(|all| all.iter().map(read_key).collect());
+        let all = all.filter(|all| all.len() == query.order.len()).ok_or_else(broken)?;
+        let mut keys = Keys::default();
+        keys.iter_mut().zip(all).for_each(|(key, read)| *key = read);
         Ok(Self { keys, serial })
     }
 }
@@ -387,8 +405,9 @@ impl<'q> Page<'q> {
         if is_late || query.limit == 0 {
             return;
         }
+        self.writer.clear();
         self.writer.row(task, query.fields);
-        let json = self.writer.take();
+        let json = self.writer.written().to_vec();
         self.bytes += json.len();
         self.first.push(Row { order: &query.order, place: query.place(task), json });
         while self.first.len() > query.limit || (self.bytes > MAX_PAGE && self.first.len() > 1) {
@@ -410,22 +429,20 @@ impl<'q> Page<'q> {
             }
             out.extend_from_slice(&row.json);
         }
-        let mut rest = json!({
-            "serverTime": pm_wire::time::rfc3339(moment.unix_nanos()).as_str(),
-            "total": self.total,
-            "truncated": is_truncated,
-        });
+        out.extend_from_slice(br#"],"serverTime":""#);
+        out.extend_from_slice(pm_wire::time::rfc3339(moment.unix_nanos()).as_bytes());
+        // A vector takes every write.
+        let _ = write!(out, r#"","total":{},"truncated":{is_truncated}"#, self.total);
         if let (true, Some(last)) = (is_truncated, rows.last()) {
-            rest["nextCursor"] = last.place.cursor(self.query).into();
+            let _ = write!(out, r#","nextCursor":"{}""#, last.place.cursor(self.query));
         }
         if self.query.group_by.is_some() {
-            rest["groups"] = self.groups.finish();
+            let _ = write!(out, r#","groups":{}"#, self.groups.finish());
         }
         if missing > 0 {
-            rest["missing"] = json!({ "tasksNotShown": missing });
+            let _ = write!(out, r#","missing":{{"tasksNotShown":{missing}}}"#);
         }
-        out.extend_from_slice(b"],");
-        out.extend_from_slice(&rest.to_string().as_bytes()[1..]);
+        out.push(b'}');
         out
     }
 }

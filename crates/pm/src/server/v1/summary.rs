@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::server::access::Scope;
 use crate::server::access::gate::Gate;
 use crate::server::access::tokens::Tokens;
+use crate::server::failure::Failure;
+use crate::server::query;
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
 
@@ -77,6 +79,26 @@ fn kind(stats: &KindStats) -> Value {
     value
 }
 
+/// Who tried to cancel what, newest first.
+pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
+    const MOST: u64 = 1000;
+    let mut limit = None;
+    for (name, value) in query::pairs(text)? {
+        match name.as_str() {
+            "limit" => query::once("limit", &mut limit, query::number("limit", &value, MOST)?)?,
+            name => return Err(query::unknown(name, &["limit"], false)),
+        }
+    }
+    let (records, dropped) = state.audit().newest(limit.unwrap_or(100) as usize);
+    let records: Vec<String> = records.iter().map(|record| record.json()).collect();
+    let mut text = format!(r#"{{"records":[{}],"serverTime":"{}""#, records.join(","), server_time(state));
+    if dropped > 0 {
+        text += &format!(r#","dropped":{dropped}"#);
+    }
+    text.push('}');
+    Ok(reply::json(text.into_bytes()))
+}
+
 /// Version, limits, what was counted and dropped, and what the server itself takes.
 pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
     let (counters, limits) = (state.list.counters(), state.list.limits());
@@ -122,6 +144,7 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             "statuses": counters.statuses_dropped,
             "attrs": counters.attrs_dropped,
             "textsCut": counters.texts_cut,
+            "redacted": counters.redacted,
             "endedLetGo": counters.ended_let_go,
             "kinds": counters.kinds_dropped,
         },
@@ -136,6 +159,11 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
         },
     });
     answer["scope"] = scope.name().into();
+    let audit = state.audit().health();
+    answer["audit"] = json!({ "written": audit.written, "lost": audit.lost });
+    if let Some(error) = audit.error {
+        answer["audit"]["error"] = error.into();
+    }
     if let Some(health) = gate.tokens().map(Tokens::health) {
         answer["tokens"] = json!({ "count": health.tokens, "reloads": health.reloads, "failures": health.failures });
         if let Some(error) = health.error {

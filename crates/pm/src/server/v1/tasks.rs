@@ -2,16 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use http::{Response, StatusCode};
+use http::Response;
 use pm_core::{ProcessList, Serial, Snapshot, TaskView};
-use pm_wire::v1_rows::RowWriter;
-use serde_json::{Value, json};
+use pm_wire::v1_rows::{self, RowWriter};
+use serde_json::json;
 
 use super::fields_of;
 use super::page::{Page, Query, Takes};
 use crate::server::failure::Failure;
 use crate::server::procs::ambiguous;
-use crate::server::query::{self, invalid, once};
+use crate::server::query::{self, once};
 use crate::server::reply::{self, Body};
 use crate::server::route::{Ref, no_such_task};
 use crate::server::service::State;
@@ -28,7 +28,7 @@ pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
     let mut page = Page::new(&query);
     let moment = state.list.for_each(|task| page.offer(task));
-    Ok(reply::json(page.finish(&moment, state.list.counters().not_shown)))
+    Ok(reply::json(page.finish(&moment, state.list.not_shown())))
 }
 
 /// The tasks that ended and are kept.
@@ -89,22 +89,7 @@ pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<R
     query::none(text)?;
     let serial = find(&state.list, task)?;
     let history = state.list.history(serial).ok_or_else(gone)?;
-    let time = |nanos| pm_wire::time::rfc3339(nanos).as_str().to_owned();
-    let entries: Vec<Value> =
-        history.entries.iter().map(|entry| json!({ "at": time(entry.unix_nanos), "status": entry.status })).collect();
-    let mut answer = json!({
-        "serial": serial.to_string(),
-        "history": entries,
-        "serverTime": time(history.moment.unix_nanos()),
-    });
-    if history.dropped > 0 {
-        answer["dropped"] = history.dropped.into();
-        answer["droppedAfter"] = history.dropped_after.into();
-    }
-    if let Some(outcome) = history.outcome {
-        answer["outcome"] = outcome.name().into();
-    }
-    Ok(reply::serialized(StatusCode::OK, &answer))
+    Ok(reply::json(v1_rows::history(serial, &history)))
 }
 
 /// Live tasks, each behind its parent and before its parent's next child. Flat, so that no depth is too much for a
@@ -112,13 +97,7 @@ pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<R
 pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let mut root = None;
     let query = Query::read(text, Takes::Limit, &state.boot, |name, value| match name {
-        "root" => {
-            let task = match value.parse() {
-                Ok(serial) => Ref::Serial(serial),
-                Err(_) => Ref::Id(value.strip_prefix("id:").unwrap_or(value).to_owned()),
-            };
-            once("root", &mut root, task).map(|()| true)
-        }
+        "root" => once("root", &mut root, Ref::of(value)?).map(|()| true),
         _ => Ok(false),
     })?;
     let root = root.map(|task| find(&state.list, &task)).transpose()?;
@@ -126,12 +105,12 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     let matching: HashSet<Serial> =
         snapshot.iter().filter(|task| query.filter.matches(task)).map(|task| task.serial()).collect();
     if let Some(root) = root.filter(|root| !snapshot.iter().any(|task| task.serial() == *root)) {
-        return Err(invalid("root", format!("no live task has the serial {root}")));
+        return Err(no_such_task(&format!("no live task has the serial {root}")).with("parameter", "root"));
     }
-    let walk = Walk::new(&snapshot, &matching);
+    let walk = Walk::new(&snapshot, &matching, root);
     let (mut writer, mut count) = (RowWriter::new(), 0);
     writer.raw(br#"{"tasks":["#);
-    let total = walk.each(root, |task, depth| {
+    let total = walk.each(|task, depth| {
         if count < query.limit {
             if count > 0 {
                 writer.raw(b",");
@@ -153,36 +132,45 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
 /// The forest of those tasks that match.
 struct Walk<'s> {
     snapshot: &'s Snapshot,
-    /// The tasks below each, by the nearest ancestor that matches; oldest first. Below `None`: those without one.
+    /// The tasks below each, by the nearest ancestor that matches or is the root; oldest first. Below `None`: those
+    /// without one.
     below: HashMap<Option<Serial>, Vec<usize>>,
-    place: HashMap<Serial, usize>,
+    /// Where to begin.
+    first: Vec<usize>,
 }
 
 impl<'s> Walk<'s> {
-    fn new(snapshot: &'s Snapshot, matching: &HashSet<Serial>) -> Self {
-        let parents: HashMap<Serial, Option<Serial>> =
+    /// All of them, or only `root` and those below it.
+    fn new(snapshot: &'s Snapshot, matching: &HashSet<Serial>, root: Option<Serial>) -> Self {
+        let mut above: HashMap<Serial, Option<Serial>> =
             snapshot.iter().map(|task| (task.serial(), task.parent())).collect();
-        let place = snapshot.iter().enumerate().map(|(at, task)| (task.serial(), at)).collect();
+        let stays = |serial: &Serial| matching.contains(serial) || root == Some(*serial);
         let mut below: HashMap<Option<Serial>, Vec<usize>> = HashMap::new();
+        let mut passed = Vec::new();
         for (at, task) in snapshot.iter().enumerate().filter(|(_, task)| matching.contains(&task.serial())) {
             let mut parent = task.parent();
-            while let Some(serial) = parent.filter(|serial| !matching.contains(serial)) {
+            while let Some(serial) = parent.filter(|serial| !stays(serial)) {
+                passed.push(serial);
                 // A parent that is no longer there has no parent that is known.
-                parent = parents.get(&serial).copied().flatten();
+                parent = above.get(&serial).copied().flatten();
+            }
+            // Who comes this way later need not climb again.
+            for serial in passed.drain(..) {
+                above.insert(serial, parent);
             }
             below.entry(parent).or_default().push(at);
         }
-        Self { snapshot, below, place }
+        let first = match root.filter(|root| matching.contains(root)) {
+            Some(root) => snapshot.iter().position(|task| task.serial() == root).into_iter().collect(),
+            None => below.get(&root).cloned().unwrap_or_default(),
+        };
+        Self { snapshot, below, first }
     }
 
-    /// Visits the tasks depth first, all or those from `root` on; returns how many.
-    fn each(&self, root: Option<Serial>, mut visit: impl FnMut(&TaskView<'_>, u64)) -> usize {
+    /// Visits the tasks depth first; returns how many.
+    fn each(&self, mut visit: impl FnMut(&TaskView<'_>, u64)) -> usize {
         let mut count = 0;
-        let first = match root {
-            Some(root) => vec![self.place[&root]],
-            None => self.below.get(&None).cloned().unwrap_or_default(),
-        };
-        let mut stack: Vec<(usize, u64)> = first.into_iter().rev().map(|at| (at, 0)).collect();
+        let mut stack: Vec<(usize, u64)> = self.first.iter().rev().map(|&at| (at, 0)).collect();
         while let Some((at, depth)) = stack.pop() {
             let Some(task) = self.snapshot.get(at) else { continue };
             visit(&task, depth);

@@ -1,0 +1,148 @@
+//! The client against a real server: every call, tokens, unix sockets, and events over a restart.
+
+use std::time::Duration;
+
+use pm::{Options, ProcessList, Server};
+use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef};
+
+fn serve(list: &ProcessList) -> (Server, Client) {
+    let server = Server::builder().list(list).listen("127.0.0.1:0").start().unwrap();
+    let client = Client::new(&server.addr().to_string()).unwrap();
+    (server, client)
+}
+
+#[tokio::test]
+async fn every_call_is_understood_on_both_sides() {
+    let list = ProcessList::new();
+    let (_server, client) = serve(&list);
+    let parent = list.task("parent").kind("import").attr("host", "db1").start();
+    let child = list.task("child/1").kind("import").parent(&parent.handle()).start();
+    child.status("reading, for now").unwrap();
+    child.progress(1, 4, "files");
+    list.start("gone").fail("no file");
+
+    let one = client.tasks(&Query::new().filter("kind", "imp*").limit(1)).await.unwrap();
+    assert_eq!((one.tasks.len(), one.total, one.truncated), (1, 2, true));
+    assert_eq!(one.tasks[0].id, "parent");
+    let query = Query::new().filter("kind", "imp*").limit(1);
+    let next = client.tasks(&one.next_page(&query).unwrap()).await.unwrap();
+    assert_eq!(next.tasks[0].progress.as_ref().map(|progress| progress.done), Some(1));
+    let literal = Query::new().filter("status", Query::literal("reading, for now"));
+    assert_eq!(client.tasks(&literal).await.unwrap().total, 1);
+
+    let task = client.task(TaskRef::id("child/1")).await.unwrap().task;
+    assert_eq!(task.serial, child.serial().to_string());
+    let history = client.task_history(child.serial().get()).await.unwrap();
+    assert_eq!(history.history.last().unwrap().status, "reading, for now");
+    let tree = client.tree(&Query::new()).await.unwrap();
+    assert_eq!(tree.tasks.iter().map(|task| task.depth).collect::<Vec<_>>(), [Some(0), Some(1)]);
+    let ended = client.ended(&Query::new().filter("outcome", "failed")).await.unwrap();
+    assert_eq!(ended.tasks[0].id, "gone");
+    assert_eq!(client.kinds().await.unwrap().kinds[0].running, 2);
+    assert!(client.metrics().await.unwrap().contains("pm_tasks{kind=\"import\",state=\"running\"} 2"));
+    client.health().await.unwrap();
+    assert!(!client.info().await.unwrap().version.is_empty());
+
+    let dry = client.cancel_many(&BulkCancel::new("id=child*").dry_run()).await.unwrap();
+    assert_eq!((dry.total, child.is_cancelled()), (1, false));
+    let options = CancelOptions::new("too slow").expect(Expect::new().status("writing"));
+    let refused = client.cancel_task(child.serial().get(), &options).await.unwrap_err();
+    assert!(matches!(refused, ClientError::PreconditionFailed { .. }), "{refused}");
+    let options = CancelOptions::new("too slow").idempotency_key("once");
+    let verdict = client.cancel_task(child.serial().get(), &options).await.unwrap();
+    assert_eq!(verdict.verdict, "cancelling");
+    assert_eq!(child.checkpoint().unwrap_err().reason(), "too slow");
+    let all = client.cancel_many(&BulkCancel::new("kind=import").reason("deploy").expect_total(2)).await.unwrap();
+    assert_eq!(all.counts.get("cancelling"), Some(&2));
+    let audit = client.audit(100).await.unwrap();
+    assert!(audit.records.iter().any(|record| record.result == "asked" && record.task.as_deref() == Some("child/1")));
+
+    let error = client.tasks(&Query::new().set("knd", "x")).await.unwrap_err();
+    assert!(error.to_string().contains("did you mean `kind`"), "{error}");
+    assert!(matches!(client.task(TaskRef::id("nobody")).await, Err(ClientError::NotFound { .. })));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn tokens_and_unix_sockets_let_in_whom_they_should() {
+    let folder = std::env::temp_dir().join(format!("pm-client-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (tokens, socket) = (folder.join("tokens"), folder.join("pm.sock"));
+    let _ = std::fs::remove_file(&tokens);
+    let list = ProcessList::new();
+    let task = list.start("job");
+    let server = Server::builder()
+        .list(&list)
+        .listen("127.0.0.1:0")
+        .listen_unix(&socket)
+        .token_file(&tokens)
+        .require_token()
+        .start()
+        .unwrap();
+    let address = server.addr().to_string();
+    let stranger = Client::new(&address).unwrap();
+    let refused = stranger.tasks(&Query::new()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Unauthorized { .. }), "{refused}");
+    assert!(matches!(stranger.list().await, Err(ClientError::Unauthorized { .. })));
+    let friend = Client::builder(&address).unwrap().token_file(&tokens).build();
+    assert_eq!(friend.tasks(&Query::new()).await.unwrap().total, 1);
+    let owner = Client::new(&format!("unix:{}", socket.display())).unwrap();
+    owner.cancel("job", "by its owner").await.unwrap();
+    assert!(task.checkpoint().unwrap_err().by().starts_with("uid:"));
+
+    // A token that may only read.
+    let reader = "r".repeat(40);
+    let mut text = std::fs::read_to_string(&tokens).unwrap();
+    text += &format!("read {reader} dashboard\n");
+    std::fs::write(&tokens, text).unwrap();
+    let reader = Client::builder(&address).unwrap().token(reader).build();
+    while matches!(
+        reader.tasks(&Query::new()).await,
+        Err(ClientError::Unauthorized { .. } | ClientError::TooMany { .. })
+    ) {
+        // The file is looked at again after a second.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let refused = reader.cancel_many(&BulkCancel::new("id=job")).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Forbidden { .. }), "{refused}");
+    let refused = reader.cancel("job", "").await.unwrap_err();
+    assert!(matches!(refused, ClientError::Forbidden { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn events_go_on_when_the_server_is_restarted_with_other_tasks() {
+    let list = ProcessList::with_options(Options::new());
+    let (server, client) = serve(&list);
+    let task = list.start("before");
+    let mut events = client.events(&Query::new().filter("state", "running"));
+    let mut seen = Vec::new();
+    let address = server.addr();
+    let mut server = Some(server);
+    let mut again = None;
+    let other = ProcessList::new();
+    let _other_task = other.start("after");
+    while let Some(event) = events.next().await {
+        match event.unwrap() {
+            Event::Connected => seen.push("connected".to_owned()),
+            Event::Snapshot { tasks, more: false, .. } => {
+                seen.push(tasks.iter().map(|task| task.id.clone()).collect());
+                if again.is_some() {
+                    break;
+                }
+                task.status("here").unwrap();
+            }
+            Event::Status { task } => {
+                seen.push(task.status);
+                server.take().unwrap().shutdown();
+                // The port is free, and whoever comes back finds another program there.
+                again = Some(Server::builder().list(&other).listen(address).start().unwrap());
+            }
+            Event::Bye { .. } => seen.push("bye".to_owned()),
+            Event::Lost { .. } => seen.push("lost".to_owned()),
+            Event::Gap { why } => seen.push(why),
+            other => panic!("{other:?}"),
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen, ["connected", "before", "here", "bye", "lost", "connected", "resume", "after"]);
+}

@@ -1,0 +1,430 @@
+//! Asking tasks to stop over `/v1`: one, and many; what is expected, waited for, and asked twice.
+
+#![cfg(feature = "server")]
+
+mod common;
+
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use common::{Reply, code_of, connect, get, post, request, served, served_by_hand};
+use pm::{ProcessList, Server};
+use serde_json::{Value, json};
+
+/// Posts from another thread, and returns once the request has reached so many tasks.
+fn post_meanwhile(
+    list: &ProcessList,
+    server: &Server,
+    target: &str,
+    key: &str,
+    body: &str,
+    tasks: usize,
+) -> JoinHandle<Reply> {
+    let (tell, told) = mpsc::channel();
+    let hook = list.on_cancel(move |_| tell.send(()).unwrap());
+    let address = server.addr();
+    let text = format!(
+        "POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let asking = thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let mut stream = connect(address);
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut reply = Vec::new();
+        stream.read_to_end(&mut reply).unwrap();
+        Reply::parse(&reply)
+    });
+    (0..tasks).for_each(|_| told.recv().unwrap());
+    drop(hook);
+    asking
+}
+
+/// Moves the hand until the answer is there: the wait may begin a moment after the task was asked.
+fn answer_in_time(asking: JoinHandle<Reply>, hand: &pm::ManualClock, step: Duration) -> Reply {
+    while !asking.is_finished() {
+        hand.advance(step);
+        thread::yield_now();
+    }
+    asking.join().unwrap()
+}
+
+fn with_key(server: &Server, target: &str, key: &str, body: &str) -> Reply {
+    request(server, "POST", target, &[&format!("Idempotency-Key: {key}")], body)
+}
+
+// One.
+
+#[test]
+fn a_task_that_runs_still_is_202_and_has_heard() {
+    let (list, server) = served();
+    let task = list.start("job");
+    let child = list.task("part").parent(&task.handle()).start();
+    let reply = post(&server, "/v1/tasks/job/cancel", r#"{"reason":"too slow"}"#);
+    let serial = task.serial().to_string();
+    assert_eq!((reply.status, reply.header("content-type")), (202, Some("application/json")));
+    let json = reply.json();
+    let took = json["tookMs"].as_f64().unwrap();
+    assert_eq!(json, json!({"verdict": "cancelling", "serial": serial, "id": "job", "tookMs": took, "below": 1}));
+    assert_eq!(task.checkpoint().unwrap_err().reason(), "too slow");
+    assert!(child.is_cancelled());
+    let cancel = get(&server, "/v1/tasks/job").json()["task"]["cancel"].clone();
+    assert_eq!(
+        (&cancel["reason"], &cancel["by"], &cancel["origin"]),
+        (&"too slow".into(), &"127.0.0.1".into(), &serial.into())
+    );
+    // Asked again, it keeps the first reason.
+    assert_eq!(post(&server, "/v1/tasks/job/cancel", r#"{"reason":"other"}"#).status, 202);
+    assert_eq!(task.checkpoint().unwrap_err().reason(), "too slow");
+}
+
+#[test]
+fn a_body_may_be_missing_or_empty() {
+    let (list, server) = served();
+    for body in ["", " \n", "{}", r#"{"expect":{}}"#] {
+        let task = list.start("job");
+        assert_eq!(post(&server, &format!("/v1/tasks/{}/cancel", task.serial()), body).status, 202, "{body:?}");
+        assert_eq!(task.checkpoint().unwrap_err().reason(), "");
+    }
+}
+
+#[test]
+fn who_waits_is_told_how_it_ended() {
+    let (list, server) = served();
+    let task = list.start("job");
+    let asking = post_meanwhile(&list, &server, "/v1/tasks/job/cancel", "k", r#"{"wait":"20s"}"#, 1);
+    assert!(task.checkpoint().is_err());
+    drop(task);
+    let reply = asking.join().unwrap();
+    assert_eq!(reply.status, 200);
+    let json = reply.json();
+    assert_eq!((&json["verdict"], &json["outcome"]), (&"finished".into(), &"cancelled".into()));
+    assert!(json.get("below").is_none() && json.get("alreadyEnded").is_none(), "{json}");
+}
+
+#[test]
+fn who_waits_in_vain_is_told_that_it_runs_still() {
+    let (list, hand, server) = served_by_hand();
+    let _task = list.start("deaf");
+    let asking = post_meanwhile(&list, &server, "/v1/tasks/deaf/cancel", "k", r#"{"wait":"10s"}"#, 1);
+    let reply = answer_in_time(asking, &hand, Duration::from_secs(10));
+    assert_eq!((reply.status, &reply.json()["verdict"]), (202, &"cancelling".into()));
+    assert!(reply.json()["tookMs"].as_f64().unwrap() >= 10_000.0);
+}
+
+#[test]
+fn a_task_that_ended_and_is_kept_is_finished_already() {
+    let (list, server) = served();
+    let task = list.start("job");
+    let serial = task.serial();
+    task.fail("no file");
+    for name in ["job".to_owned(), serial.to_string()] {
+        let reply = post(&server, &format!("/v1/tasks/{name}/cancel"), "{}");
+        let expected = json!({"verdict": "finished", "serial": serial.to_string(), "id": "job", "tookMs": 0.0, "outcome": "failed", "alreadyEnded": true});
+        assert_eq!((reply.status, reply.json()), (200, expected));
+    }
+}
+
+#[test]
+fn what_can_not_be_asked_is_refused_with_its_reason() {
+    let (list, server) = served();
+    let fixed = list.task("fixed").not_cancellable().start();
+    let twins = [list.start("twin"), list.start("twin")];
+    assert_eq!(code_of(&post(&server, "/v1/tasks/fixed/cancel", "{}"), 403), "not-cancellable");
+    assert_eq!(code_of(&post(&server, "/v1/tasks/nobody/cancel", "{}"), 404), "task-not-found");
+    assert_eq!(code_of(&post(&server, "/v1/tasks/0/cancel", "{}"), 404), "task-not-found");
+    let reply = post(&server, "/v1/tasks/twin/cancel", "{}");
+    assert_eq!(code_of(&reply, 409), "ambiguous-id");
+    assert_eq!(reply.json()["serials"], json!([twins[0].serial().to_string(), twins[1].serial().to_string()]));
+    assert!(!fixed.is_cancelled() && twins.iter().all(|task| !task.is_cancelled()));
+    assert_eq!(post(&server, &format!("/v1/tasks/{}/cancel", twins[1].serial()), "{}").status, 202);
+    assert!(!twins[0].is_cancelled() && twins[1].is_cancelled());
+}
+
+#[test]
+fn nothing_is_done_unless_all_is_as_expected() {
+    let (list, hand, server) = served_by_hand();
+    let task = list.start("job");
+    task.status("reading").unwrap();
+    hand.advance(Duration::from_secs(5));
+    let serial = task.serial().to_string();
+    for expect in [
+        json!({"serial": "999999999"}),
+        json!({"serial": ""}),
+        json!({"minAge": "6s"}),
+        json!({"status": "writing"}),
+        json!({"serial": serial, "minAge": "1s", "status": "read"}),
+    ] {
+        let reply = post(&server, "/v1/tasks/job/cancel", &json!({ "expect": expect }).to_string());
+        assert_eq!(code_of(&reply, 412), "precondition-failed", "{expect}");
+        assert!(!task.is_cancelled(), "{expect}");
+    }
+    let expect = json!({"expect": {"serial": serial, "minAge": "5s", "status": "reading"}});
+    assert_eq!(post(&server, "/v1/tasks/job/cancel", &expect.to_string()).status, 202);
+    assert!(task.is_cancelled());
+}
+
+#[test]
+fn a_body_that_is_not_understood_cancels_nothing() {
+    let (list, server) = served();
+    let task = list.start("job");
+    for (body, parameter) in [
+        ("x", None),
+        ("{", None),
+        ("null", None),
+        ("[]", None),
+        ("5", None),
+        (r#"{} {}"#, None),
+        (r#"{"reason":5}"#, Some("reason")),
+        (r#"{"reason":null}"#, Some("reason")),
+        (r#"{"wait":10}"#, Some("wait")),
+        (r#"{"wait":"10 parsecs"}"#, Some("wait")),
+        (r#"{"wait":"0s"}"#, Some("wait")),
+        (r#"{"wait":"26s"}"#, Some("wait")),
+        (r#"{"expect":{"serial":1}}"#, Some("serial")),
+        (r#"{"expect":{"minAge":"x"}}"#, Some("minAge")),
+        (r#"{"expect":[]}"#, None),
+        (r#"{"expect":null}"#, None),
+        (r#"{"expect":{"stauts":"x"}}"#, Some("stauts")),
+        (r#"{"reasn":"x"}"#, Some("reasn")),
+    ] {
+        let reply = post(&server, "/v1/tasks/job/cancel", body);
+        assert_eq!(code_of(&reply, 400), "invalid-body", "{body}");
+        assert_eq!(reply.json()["parameter"].as_str(), parameter, "{body}");
+    }
+    assert!(post(&server, "/v1/tasks/job/cancel", r#"{"reasn":"x"}"#).body.contains("did you mean `reason`?"));
+    assert_eq!(code_of(&post(&server, "/v1/tasks/job/cancel?wait=1s", "{}"), 400), "unknown-parameter");
+    assert!(!task.is_cancelled());
+}
+
+// The same request twice.
+
+#[test]
+fn a_repeated_key_gets_the_first_answer_and_does_nothing() {
+    let (list, server) = served();
+    let task = list.start("job");
+    let first = with_key(&server, "/v1/tasks/job/cancel", "one", "{}");
+    assert_eq!(first.status, 202);
+    drop(task);
+    let other = list.start("job");
+    let again = with_key(&server, "/v1/tasks/job/cancel", "one", "{}");
+    assert_eq!((again.status, &again.body), (202, &first.body));
+    assert!(!other.is_cancelled());
+    // For anything else the key is used up.
+    for (target, body) in
+        [("/v1/tasks/job/cancel", r#"{"reason":"x"}"#), ("/v1/tasks/other/cancel", "{}"), ("/v1/cancel", "{}")]
+    {
+        assert_eq!(code_of(&with_key(&server, target, "one", body), 422), "idempotency-key-reused", "{target} {body}");
+    }
+    assert!(!other.is_cancelled());
+    assert_eq!(with_key(&server, "/v1/tasks/job/cancel", "two", "{}").status, 202);
+    assert!(other.is_cancelled());
+}
+
+#[test]
+fn a_refusal_does_not_use_up_the_key() {
+    let (list, server) = served();
+    assert_eq!(with_key(&server, "/v1/tasks/job/cancel", "k", "{}").status, 404);
+    let task = list.start("job");
+    assert_eq!(with_key(&server, "/v1/tasks/job/cancel", "k", "{}").status, 202);
+    assert!(task.is_cancelled());
+}
+
+#[test]
+fn a_key_whose_request_is_under_way_is_a_conflict_until_it_is_answered() {
+    let (list, server) = served();
+    let task = list.start("job");
+    let body = r#"{"wait":"20s"}"#;
+    let asking = post_meanwhile(&list, &server, "/v1/tasks/job/cancel", "k", body, 1);
+    let reply = with_key(&server, "/v1/tasks/job/cancel", "k", body);
+    assert_eq!(code_of(&reply, 409), "request-under-way");
+    assert_eq!((reply.header("retry-after"), &reply.json()["retryAfterMs"]), (Some("1"), &1_000.into()));
+    drop(task);
+    let first = asking.join().unwrap();
+    let again = with_key(&server, "/v1/tasks/job/cancel", "k", body);
+    assert_eq!((first.status, again.status, &again.body), (200, 200, &first.body));
+}
+
+#[test]
+fn a_key_is_one_short_text() {
+    let (list, server) = served();
+    let task = list.start("job");
+    for headers in [
+        &["Idempotency-Key: "][..],
+        &["Idempotency-Key: \u{e9}"],
+        &["Idempotency-Key: a", "Idempotency-Key: a"],
+        &[&format!("Idempotency-Key: {}", "x".repeat(201))],
+    ] {
+        let reply = request(&server, "POST", "/v1/tasks/job/cancel", headers, "{}");
+        assert_eq!(code_of(&reply, 400), "invalid-parameter", "{headers:?}");
+        assert_eq!(reply.json()["parameter"], "Idempotency-Key");
+    }
+    assert!(!task.is_cancelled());
+    assert_eq!(with_key(&server, "/v1/tasks/job/cancel", &"x".repeat(200), "{}").status, 202);
+}
+
+// Many.
+
+fn verdicts(json: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    json["verdicts"].as_array().unwrap().iter().map(|one| (text(&one["id"]), text(&one["verdict"]))).collect()
+}
+
+#[test]
+fn without_a_filter_that_can_exclude_nothing_is_cancelled() {
+    let (list, server) = served();
+    let task = list.start("job");
+    for body in [
+        "",
+        "{}",
+        r#"{"filter":""}"#,
+        r#"{"filter":" "}"#,
+        r#"{"filter":{}}"#,
+        r#"{"filter":"id=*"}"#,
+        r#"{"filter":{"id":"*"}}"#,
+        r#"{"filter":{"id":["x","*"],"kind":"*"}}"#,
+        r#"{"filter":"state=running,cancelling,ended"}"#,
+        r#"{"filter":{"state":"*","attr.x":"*"}}"#,
+        r#"{"filter":"maxAge=9999999h"}"#,
+        r#"{"filter":{},"dryRun":true}"#,
+        r#"{"reason":"x"}"#,
+    ] {
+        assert_eq!(code_of(&post(&server, "/v1/cancel", body), 400), "missing-filter", "{body}");
+    }
+    assert_eq!(code_of(&post(&server, "/v1/cancel", r#"{"filter":"*"}"#), 400), "invalid-filter");
+    assert!(!task.is_cancelled());
+}
+
+#[test]
+fn every_match_is_asked_oldest_first_and_told_what_came_of_it() {
+    let (list, hand, server) = served_by_hand();
+    let mut tasks = Vec::new();
+    for id in ["c", "b", "a"] {
+        tasks.push(list.task(id).kind("import").start());
+        hand.advance(Duration::from_secs(1));
+    }
+    let fixed = list.task("fixed").kind("import").not_cancellable().start();
+    let other = list.task("other").kind("export").start();
+    let reply = post(&server, "/v1/cancel", r#"{"filter":"kind=import","reason":"deploy"}"#);
+    assert_eq!(reply.status, 200);
+    let json = reply.json();
+    let told: Vec<_> = verdicts(&json);
+    let told: Vec<_> = told.iter().map(|(id, verdict)| (id.as_str(), verdict.as_str())).collect();
+    assert_eq!(told, [("c", "cancelling"), ("b", "cancelling"), ("a", "cancelling"), ("fixed", "refused")]);
+    assert_eq!((&json["total"], &json["dryRun"]), (&4.into(), &false.into()));
+    assert_eq!(json["counts"], json!({"cancelling": 3, "refused": 1}));
+    assert!(json["verdicts"][3]["why"].as_str().unwrap().contains("not cancellable"));
+    assert!(tasks.iter().all(|task| task.checkpoint().unwrap_err().reason() == "deploy"));
+    assert!(!fixed.is_cancelled() && !other.is_cancelled());
+}
+
+#[test]
+fn the_forms_of_a_filter_mean_the_same() {
+    let (list, server) = served();
+    let _tasks: Vec<_> = ["a", "b b", "c"].map(|id| list.task(id).kind("k").attr("host", id).start()).into();
+    for (filter, found) in [
+        (json!("kind=k id=a,c"), 2),
+        (json!({"kind": "k", "id": "a,c"}), 2),
+        (json!({"kind": "k", "id": ["a", "c"]}), 2),
+        (json!(r#"attr.host="b b""#), 1),
+        (json!({"attr.host": "b b"}), 1),
+        (json!({"attr.host": "b*"}), 1),
+        (json!("id=nobody"), 0),
+    ] {
+        let json = post(&server, "/v1/cancel", &json!({"filter": filter, "dryRun": true}).to_string()).json();
+        assert_eq!(json["total"], found, "{filter}");
+    }
+    for (filter, position) in [
+        (json!("knd=x"), 0),
+        (json!("kind=x id=a*b"), 11),
+        (json!({"id": 5}), 0),
+        (json!(5), 0),
+        (json!(null), 0),
+        (json!([]), 0),
+    ] {
+        let reply = post(&server, "/v1/cancel", &json!({ "filter": filter }).to_string());
+        assert_eq!(code_of(&reply, 400), "invalid-filter", "{filter}");
+        let json = reply.json();
+        assert_eq!((&json["parameter"], &json["position"]), (&"filter".into(), &position.into()), "{filter}: {json}");
+    }
+}
+
+#[test]
+fn a_dry_run_tells_whom_and_asks_nobody() {
+    let (list, server) = served();
+    let tasks: Vec<_> = (0..3).map(|_| list.start("job")).collect();
+    let json = post(&server, "/v1/cancel", r#"{"filter":"id=job","dryRun":true}"#).json();
+    let would: Vec<_> = tasks.iter().map(|task| json!({"serial": task.serial().to_string(), "id": "job"})).collect();
+    assert_eq!(json, json!({"dryRun": true, "total": 3, "counts": {}, "verdicts": would}));
+    assert!(tasks.iter().all(|task| !task.is_cancelled()));
+}
+
+#[test]
+fn more_than_the_cap_or_another_number_than_expected_cancels_none() {
+    let (list, server) = served();
+    let tasks: Vec<_> = (0..101).map(|_| list.start("job")).collect();
+    for (body, status, code) in [
+        (json!({"filter": "id=job"}), 409, "too-many-victims"),
+        (json!({"filter": "id=job", "dryRun": true}), 409, "too-many-victims"),
+        (json!({"filter": "id=job", "max": 0}), 409, "too-many-victims"),
+        (json!({"filter": "id=job", "max": 1000, "expectTotal": 100}), 412, "precondition-failed"),
+        (json!({"filter": "id=job", "expectTotal": 0}), 412, "precondition-failed"),
+    ] {
+        let reply = post(&server, "/v1/cancel", &body.to_string());
+        assert_eq!(code_of(&reply, status), code, "{body}");
+        assert_eq!(reply.json()["total"], 101);
+    }
+    for (name, bad) in [
+        ("max", json!(10_001)),
+        ("max", json!(-1)),
+        ("max", json!(1.5)),
+        ("max", json!("5")),
+        ("expectTotal", json!(1e30)),
+        ("dryRun", json!("true")),
+        ("dryRun", json!(1)),
+        ("wait", json!("1d")),
+        ("reason", json!(["x"])),
+    ] {
+        let reply = post(&server, "/v1/cancel", &json!({"filter": "id=job", name: bad}).to_string());
+        assert_eq!(code_of(&reply, 400), "invalid-body", "{name} {bad}");
+        assert_eq!(reply.json()["parameter"], name, "{bad}");
+    }
+    assert!(tasks.iter().all(|task| !task.is_cancelled()));
+    let body = json!({"filter": "id=job", "max": 200.0, "expectTotal": 101});
+    assert_eq!(post(&server, "/v1/cancel", &body.to_string()).json()["counts"], json!({"cancelling": 101}));
+    assert!(tasks.iter().all(pm::Task::is_cancelled));
+}
+
+#[test]
+fn children_are_asked_with_their_parents_whether_they_match_or_not() {
+    let (list, server) = served();
+    let parent = list.task("parent").kind("k").start();
+    let child = list.task("child").kind("k").parent(&parent.handle()).start();
+    let other = list.task("other").parent(&child.handle()).start();
+    let json = post(&server, "/v1/cancel", r#"{"filter":{"kind":"k"},"reason":"x"}"#).json();
+    assert_eq!(
+        verdicts(&json),
+        [("parent", "cancelling"), ("child", "cancelling")].map(|(id, verdict)| (id.to_owned(), verdict.to_owned()))
+    );
+    assert_eq!(json["total"], 2, "what is below is not counted");
+    assert!(child.is_cancelled() && other.is_cancelled());
+}
+
+#[test]
+fn who_waits_for_many_waits_for_the_last_or_until_the_time_is_up() {
+    let (list, hand, server) = served_by_hand();
+    let (hears, deaf) = (list.task("hears").kind("k").start(), list.task("deaf").kind("k").start());
+    let asking = post_meanwhile(&list, &server, "/v1/cancel", "a", r#"{"filter":"kind=k","wait":"10s"}"#, 2);
+    assert!(hears.checkpoint().is_err());
+    drop(hears);
+    let json = answer_in_time(asking, &hand, Duration::from_secs(5)).json();
+    assert_eq!(json["counts"], json!({"finished": 1, "cancelling": 1}));
+    assert_eq!(json["verdicts"][0]["outcome"], "cancelled");
+
+    let next = list.task("next").kind("k").start();
+    let asking = post_meanwhile(&list, &server, "/v1/cancel", "b", r#"{"filter":"kind=k","wait":"10s"}"#, 1);
+    drop((deaf, next));
+    let json = asking.join().unwrap().json();
+    assert_eq!(json["counts"], json!({"finished": 2}), "the time was not up");
+}

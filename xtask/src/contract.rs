@@ -1,0 +1,165 @@
+//! The API as others see it: a running server against its own description, and its figures against those who read them.
+//!
+//! schemathesis reads `/openapi.json` and sends what it allows and what it does not; `promtool` and the parser of
+//! prometheus-client read `/metrics`. The server is `crates/pm/examples/contract.rs`. What the tools need is kept below
+//! `target/contract`.
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::step::{Done, Outcome, cargo, pass, pass_within, target_dir, works};
+
+/// What is installed, from PyPI.
+const PACKAGES: [&str; 2] = ["schemathesis>=4.32,<5", "prometheus-client>=0.21,<1"];
+const CONFIG: &str = "xtask/contract/schemathesis.toml";
+/// Requests of each operation and phase that chance makes up: usually, and when there is time.
+const EXAMPLES: (u32, u32) = (50, 1000);
+
+/// Who asks: a name to be told, and what is sent as `Authorization`.
+const CREDENTIALS: [(&str, Option<&str>); 1] = [("no token", None)];
+
+/// Reads OpenMetrics from its input; complains about whatever is not as it should be.
+const OPEN_METRICS: &str = "\
+import sys
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.stdin.read()))
+print(len(families), 'families')";
+
+pub(crate) fn check() -> Outcome {
+    all(EXAMPLES.0)
+}
+
+pub(crate) fn check_thoroughly() -> Outcome {
+    all(EXAMPLES.1)
+}
+
+fn all(examples: u32) -> Outcome {
+    let home = std::path::absolute(target_dir("contract")).map_err(|error| format!("target/contract: {error}"))?;
+    let bin = match python(&home) {
+        Ok(bin) => bin,
+        Err(why) => return Ok(Done::LeftOut(why)),
+    };
+    pass(&mut cargo(&["build", "--package=pm", "--example=contract", "--locked"]))?;
+    let server = Server::start()?;
+    let mut left_out = Vec::new();
+
+    let (text, open) = (server.get("/metrics", "*/*")?, server.get("/metrics", "application/openmetrics-text")?);
+    match promtool(&home) {
+        Ok(tool) => feed(Command::new(tool).args(["check", "metrics"]), &text)?,
+        Err(why) => left_out.push(format!("promtool ({why}); apt-get install prometheus")),
+    }
+    feed(Command::new(bin.join("python")).args(["-c", OPEN_METRICS]), &open)?;
+
+    for (who, credential) in CREDENTIALS {
+        println!("as: {who}");
+        let mut command = Command::new(bin.join("schemathesis"));
+        command.args(["--config-file", CONFIG, "run", "--checks=all", "--continue-on-failure", "--no-color"]);
+        command.arg(format!("--max-examples={examples}"));
+        if let Some(credential) = credential {
+            command.arg(format!("--header=Authorization:{credential}"));
+        }
+        pass(command.arg(format!("http://{}/openapi.json", server.address)))?;
+    }
+    Ok(if left_out.is_empty() { Done::Whole } else { Done::Partly(left_out) })
+}
+
+/// Where the programs of a Python of our own are, which is made if need be.
+fn python(home: &Path) -> Result<PathBuf, String> {
+    let (venv, marker) = (home.join("venv"), home.join("installed"));
+    let bin = venv.join(if cfg!(windows) { "Scripts" } else { "bin" });
+    let packages = PACKAGES.join("\n");
+    let is_there = fs::read_to_string(&marker).is_ok_and(|installed| installed == packages);
+    if is_there && works(Command::new(bin.join("schemathesis")).arg("--version")) {
+        return Ok(bin);
+    }
+    if !works(Command::new("python3").args(["-c", "import venv, ensurepip"])) {
+        return Err("no python3 with venv and pip; apt-get install python3-venv".into());
+    }
+    let mut make = Command::new("python3");
+    pass_within(make.args(["-m", "venv", "--clear"]).arg(&venv), Duration::from_secs(120))?;
+    let mut install = Command::new(bin.join("python"));
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
+    pass_within(&mut install, Duration::from_secs(600))
+        .map_err(|why| format!("schemathesis is not to be had: {why}"))?;
+    fs::write(&marker, packages).map_err(|error| format!("{}: {error}", marker.display()))?;
+    Ok(bin)
+}
+
+/// A promtool: that of the system, or that of Debian's package, which is unpacked and not installed, so that no
+/// Prometheus is started.
+fn promtool(home: &Path) -> Result<PathBuf, String> {
+    let dir = home.join("prometheus");
+    let ours = dir.join("usr/bin/promtool");
+    for tool in [PathBuf::from("promtool"), ours.clone()] {
+        if works(Command::new(&tool).arg("--version")) {
+            return Ok(tool);
+        }
+    }
+    fs::create_dir_all(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut download = Command::new("apt-get");
+    pass_within(download.args(["download", "--quiet", "prometheus"]).current_dir(&dir), Duration::from_secs(300))?;
+    let files = dir.read_dir().map_err(|error| format!("{}: {error}", dir.display()))?;
+    let mut packages = files.flatten().map(|file| file.path()).filter(|path| path.extension() == Some("deb".as_ref()));
+    let package = packages.next().ok_or("apt-get downloaded nothing")?;
+    pass_within(Command::new("dpkg-deb").arg("--extract").arg(package).arg(&dir), Duration::from_secs(60))?;
+    if works(Command::new(&ours).arg("--version")) { Ok(ours) } else { Err("it does not run here".into()) }
+}
+
+/// Runs a program that reads `text`.
+fn feed(command: &mut Command, text: &str) -> Result<(), String> {
+    let name = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    println!("$ {name} < /metrics");
+    let failed = |error: io::Error| format!("{name}: {error}");
+    let mut child = command.stdin(Stdio::piped()).spawn().map_err(failed)?;
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(text.as_bytes()).map_err(failed)?;
+    }
+    let status = child.wait().map_err(failed)?;
+    if status.success() { Ok(()) } else { Err(format!("{name}: {status}; it was given:\n{text}")) }
+}
+
+/// The example, for as long as this lives.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn start() -> Result<Self, String> {
+        let program = target_dir("debug").join("examples").join(format!("contract{}", std::env::consts::EXE_SUFFIX));
+        let failed = |error: io::Error| format!("{}: {error}", program.display());
+        let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let mut line = String::new();
+        if let Some(output) = child.stdout.take() {
+            BufReader::new(output).read_line(&mut line).map_err(failed)?;
+        }
+        let address = line.trim().trim_start_matches("http://").trim_end_matches('/').to_owned();
+        println!("{} serves {address}", program.display());
+        Ok(Self { child, address })
+    }
+
+    /// The body of an answer, which must be a good one.
+    fn get(&self, path: &str, accept: &str) -> Result<String, String> {
+        let failed = |error: io::Error| format!("GET {path}: {error}");
+        let mut stream = TcpStream::connect(&self.address).map_err(failed)?;
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n", self.address);
+        stream.write_all(head.as_bytes()).map_err(failed)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).map_err(failed)?;
+        let body = answer.strip_prefix("HTTP/1.1 200 OK\r\n").and_then(|rest| rest.split_once("\r\n\r\n"));
+        body.map(|(_, body)| body.to_owned()).ok_or_else(|| format!("GET {path}: {answer}"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It ends with its input, too; here nobody waits for its tasks.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
