@@ -28,6 +28,8 @@ mod compress;
 mod connection;
 mod events;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod listen;
 mod procs;
