@@ -19,8 +19,17 @@ const CONFIG: &str = "xtask/contract/schemathesis.toml";
 /// Requests of each operation and phase that chance makes up: usually, and when there is time.
 const EXAMPLES: (u32, u32) = (50, 1000);
 
-/// Who asks: a name to be told, and what is sent as `Authorization`.
-const CREDENTIALS: [(&str, Option<&str>); 1] = [("no token", None)];
+/// Tokens of a server that asks for one, as its file has them; for this machine and a moment only.
+const READ: &str = "read-0123456789abcdef0123456789abcdef";
+const CANCEL: &str = "cancel-0123456789abcdef0123456789abcdef";
+
+/// Who asks: a name to be told, whether the server wants a token, and the one that is sent.
+const CREDENTIALS: [(&str, bool, Option<&str>); 4] = [
+    ("no token", false, None),
+    ("no token where one is wanted", true, None),
+    ("a token that may read", true, Some(READ)),
+    ("a token that may cancel", true, Some(CANCEL)),
+];
 
 /// Reads OpenMetrics from its input; complains about whatever is not as it should be.
 const OPEN_METRICS: &str = "\
@@ -44,7 +53,8 @@ fn all(examples: u32) -> Outcome {
         Err(why) => return Ok(Done::LeftOut(why)),
     };
     pass(&mut cargo(&["build", "--package=pm", "--example=contract", "--locked"]))?;
-    let server = Server::start()?;
+    let server = Server::start(None)?;
+    let guarded = Server::start(Some(&tokens(&home)?))?;
     let mut left_out = Vec::new();
 
     let (text, open) = (server.get("/metrics", "*/*")?, server.get("/metrics", "application/openmetrics-text")?);
@@ -54,17 +64,32 @@ fn all(examples: u32) -> Outcome {
     }
     feed(Command::new(bin.join("python")).args(["-c", OPEN_METRICS]), &open)?;
 
-    for (who, credential) in CREDENTIALS {
+    for (who, is_guarded, token) in CREDENTIALS {
         println!("as: {who}");
+        let server = if is_guarded { &guarded } else { &server };
         let mut command = Command::new(bin.join("schemathesis"));
         command.args(["--config-file", CONFIG, "run", "--checks=all", "--continue-on-failure", "--no-color"]);
         command.arg(format!("--max-examples={examples}"));
-        if let Some(credential) = credential {
-            command.arg(format!("--header=Authorization:{credential}"));
+        if let Some(token) = token {
+            command.arg(format!("--header=Authorization:Bearer {token}"));
         }
         pass(command.arg(format!("http://{}/openapi.json", server.address)))?;
     }
     Ok(if left_out.is_empty() { Done::Whole } else { Done::Partly(left_out) })
+}
+
+/// A file with the tokens, for its owner only.
+fn tokens(home: &Path) -> Result<PathBuf, String> {
+    let path = home.join("tokens");
+    let failed = |error: io::Error| format!("{}: {error}", path.display());
+    let text = format!("read {READ} reader\ncancel {CANCEL} killer\n");
+    let _ = fs::remove_file(&path);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)?;
+    Ok(path)
 }
 
 /// Where the programs of a Python of our own are, which is made if need be.
@@ -129,10 +154,11 @@ struct Server {
 }
 
 impl Server {
-    fn start() -> Result<Self, String> {
+    fn start(tokens: Option<&Path>) -> Result<Self, String> {
         let program = target_dir("debug").join("examples").join(format!("contract{}", std::env::consts::EXE_SUFFIX));
         let failed = |error: io::Error| format!("{}: {error}", program.display());
-        let mut child = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
+        let mut child =
+            Command::new(&program).args(tokens).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(failed)?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line).map_err(failed)?;

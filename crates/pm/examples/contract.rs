@@ -1,6 +1,7 @@
 //! A program with a bit of everything in its list, for who tries a client, or the API itself (`cargo xtask contract`).
 //!
-//! It prints its address, and ends when its input does. Tasks come and go; one that is cancelled ends within a moment, and
+//! It prints its address, and ends when its input does. With a word on the command line, that is the file with the tokens
+//! that it asks for. Tasks come and go; one that is cancelled ends within a moment, and
 //! another takes its place, so that the list is never empty however many are cancelled.
 
 use std::collections::VecDeque;
@@ -18,7 +19,11 @@ const TICK: Duration = Duration::from_millis(20);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let list = ProcessList::with_options(Options::new().keep_ended(500).max_kinds(40));
-    let server = Server::builder().list(&list).listen("127.0.0.1:0").start()?;
+    let mut server = Server::builder().list(&list).listen("127.0.0.1:0");
+    if let Some(tokens) = std::env::args_os().nth(1) {
+        server = server.token_file(tokens).require_token();
+    }
+    let server = server.start()?;
 
     let parent = list.task("parent").kind("tree").not_cancellable().start();
     let mut lasting: Vec<(u64, Task)> = (0..LASTING).map(|number| (number, start(&list, &parent, number))).collect();
