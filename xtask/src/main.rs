@@ -10,7 +10,9 @@
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
+//! | `browser.rs` | what web pages elsewhere can do, in a real browser |
 
+mod browser;
 mod budget;
 mod check;
 mod contract;
@@ -29,7 +31,8 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            deny, loom, Miri (if installed), tests, the contract, a short bench; stops at the first failure
+            deny, loom, Miri (if installed), tests, the contract, the attacks of a browser, a short
+            bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -42,6 +45,8 @@ usage: cargo xtask COMMAND
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
             fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
+  browser   what web pages elsewhere can do to a server, tried in a headless Chromium; installs Debian's if it is
+            missing and may be, and playwright-core into target/browser
 
 Exit codes: 0 all passed, 1 something failed or could not run, 2 the command was not understood.";
 
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
         ["miri"] => &[("miri", model::miri_with_install)],
         ["budget"] => &[("budget", budget::check)],
         ["deny"] => &[("deny", deny::check)],
+        ["browser"] => &[("browser", browser::check)],
         ["contract"] => &[("contract", contract::check)],
         ["contract", "--thorough"] => &[("contract", contract::check_thoroughly)],
         ["coverage"] => &[("coverage", coverage::measure)],

@@ -419,10 +419,13 @@ proptest! {
         let at = index.index(bytes.len());
         if cut { bytes.truncate(at) } else { bytes[at] = byte }
         // The same frame, with anything in place of the keys.
-        let text: Vec<u8> = good.as_bytes().chunks(2).map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap()).collect();
+        let (boot, hex) = good.split_once('.').unwrap();
+        let digits = hex.as_bytes().chunks(2).map(|two| std::str::from_utf8(two).unwrap());
+        let text: Vec<u8> = digits.map(|two| u8::from_str_radix(two, 16).unwrap()).collect();
         let mut value: Value = serde_json::from_slice(&text).unwrap();
-        value[3] = json;
+        value[2] = json;
         let forged: String = value.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
+        let forged = format!("{boot}.{forged}");
         for cursor in [String::from_utf8_lossy(&bytes).into_owned(), forged] {
             let answer = again(&mut service, &cursor);
             answer.assert_sound(true)?;

@@ -1,0 +1,70 @@
+//! What web pages elsewhere can do to the server, tried in a real Chromium by `tests/browser/attack.mjs`.
+//!
+//! The server is `crates/pm/examples/victim.rs`. playwright-core, which drives the browser, is kept below
+//! `target/browser`. Chromium is that of the system, or Debian's package, which root gets installed.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::step::{Done, Outcome, cargo, output, pass, pass_within, target_dir, works};
+
+/// From npm; it brings no other package and no browser.
+const DRIVER: &str = "playwright-core@1.60.0";
+const SCRIPT: &str = "tests/browser/attack.mjs";
+const CHROMIUM: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+pub(crate) fn check() -> Outcome {
+    if !works(Command::new("node").arg("--version")) {
+        return Ok(Done::LeftOut("no node; apt-get install nodejs npm".into()));
+    }
+    let (chromium, modules) = match chromium().and_then(|chromium| Ok((chromium, driver()?))) {
+        Ok(both) => both,
+        Err(why) => return Ok(Done::LeftOut(why)),
+    };
+    pass(&mut cargo(&["build", "--package=pm", "--example=victim", "--locked"]))?;
+    let victim = target_dir("debug").join("examples").join(format!("victim{}", std::env::consts::EXE_SUFFIX));
+    let mut attack = Command::new("node");
+    pass_within(attack.arg(SCRIPT).arg(victim).arg(chromium).arg(modules), Duration::from_secs(300))?;
+    Ok(Done::Whole)
+}
+
+/// The browser of this system, or the one that can be installed here.
+fn chromium() -> Result<PathBuf, String> {
+    if let Some(chromium) = std::env::var_os("CHROMIUM") {
+        return Ok(chromium.into());
+    }
+    let found = || CHROMIUM.iter().map(PathBuf::from).find(|path| works(Command::new(path).arg("--version")));
+    if let Some(chromium) = found() {
+        return Ok(chromium);
+    }
+    let missing = "no Chromium; apt-get install chromium, or say where it is by CHROMIUM";
+    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
+    if !is_root || !Path::new("/etc/debian_version").exists() {
+        return Err(missing.into());
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--quiet", "--no-install-recommends", "chromium"]);
+    pass_within(install.env("DEBIAN_FRONTEND", "noninteractive"), Duration::from_secs(600))
+        .map_err(|why| format!("{missing} ({why})"))?;
+    found().ok_or_else(|| missing.into())
+}
+
+/// A folder with the driver, which is fetched if need be.
+fn driver() -> Result<PathBuf, String> {
+    let home = std::path::absolute(target_dir("browser")).map_err(|error| format!("target/browser: {error}"))?;
+    let package = home.join("node_modules/playwright-core/package.json");
+    let version = DRIVER.rsplit('@').next().unwrap_or_default();
+    let is_there =
+        || std::fs::read_to_string(&package).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")));
+    if is_there() {
+        return Ok(home);
+    }
+    std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
+    let mut install = Command::new("npm");
+    install
+        .args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", DRIVER, "--prefix"])
+        .arg(&home);
+    pass_within(&mut install, Duration::from_secs(120)).map_err(|why| format!("{DRIVER} is not to be had: {why}"))?;
+    if is_there() { Ok(home) } else { Err(format!("npm installed no {DRIVER}")) }
+}
