@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io::Write as _;
 
-use pm_core::{History, StatusText, TaskView, Text, ValueView};
+use pm_core::{History, Progress, StatusText, TaskView, Text, ValueView};
 
 use crate::out::Out;
 use crate::time::Rfc3339Cache;
@@ -100,13 +100,7 @@ impl ListWriter {
             out.literal(br#","protected":true"#);
         }
         if let Some(progress) = task.progress() {
-            out.literal(br#","progress":{"done":"#);
-            out.number(progress.done);
-            out.literal(br#","total":"#);
-            out.number(progress.total);
-            out.literal(br#","unit":"#);
-            out.string(progress.unit.as_bytes());
-            out.literal(b"}");
+            write_progress(out, progress);
         }
         if !task.is_cancellable() {
             out.literal(br#","cancellable":false"#);
@@ -181,6 +175,17 @@ pub(crate) fn write_server_time(out: &mut Out, time: &mut Rfc3339Cache, nanos: u
     out.literal(br#"],"serverTime":""#);
     out.short(time.text(nanos).as_bytes());
     out.literal(b"\"");
+}
+
+/// Adds `,"progress":{..}`.
+pub(crate) fn write_progress(out: &mut Out, progress: Progress<'_>) {
+    out.literal(br#","progress":{"done":"#);
+    out.number(progress.done);
+    out.literal(br#","total":"#);
+    out.number(progress.total);
+    out.literal(br#","unit":"#);
+    out.string(progress.unit.as_bytes());
+    out.literal(b"}");
 }
 
 pub(crate) fn write_status(out: &mut Out, status: StatusText<'_>) {

@@ -9,7 +9,7 @@ use std::fmt;
 use pm_core::{History, Serial, StatusText, TaskView};
 
 use crate::out::Out;
-use crate::rows::{Numbers, write_attrs, write_history_end, write_server_time, write_status};
+use crate::rows::{Numbers, write_attrs, write_history_end, write_progress, write_server_time, write_status};
 use crate::time::Rfc3339Cache;
 
 /// Characters of a status in a brief row.
@@ -247,13 +247,7 @@ impl RowWriter {
             write_attrs(out, task, Numbers::LargeAsText);
         }
         if let (true, Some(progress)) = (has(Field::Progress), task.progress()) {
-            out.literal(br#","progress":{"done":"#);
-            out.number(progress.done);
-            out.literal(br#","total":"#);
-            out.number(progress.total);
-            out.literal(br#","unit":"#);
-            out.string(progress.unit.as_bytes());
-            out.literal(b"}");
+            write_progress(out, progress);
         }
         if let (true, Some(parent)) = (has(Field::Parent), task.parent()) {
             out.literal(br#","parent":""#);
