@@ -4,7 +4,7 @@
 //! let server = pm::serve("127.0.0.1:0")?; // answers on a thread of its own until it is dropped
 //! let task = pm::task("req-1").kind("GET /hosts/{id}").attr("host", "db1").start();
 //! task.status("reading")?;
-//! println!("curl http://{}/procs/", server.addr());
+//! println!("curl http://{}/v1/tasks", server.addr());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -25,12 +25,22 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `GET /procs/` | the live tasks, oldest first, as JSON |
-//! | `GET /procs/{id}/history` | what the task did so far |
-//! | `DELETE /procs/{id}` | asks it to stop; the body may be `{"message":"why"}` |
+//! | `GET /v1/tasks?kind=GET*&minAge=5s&sort=-statusAge` | what runs: filtered ([`pm_wire::filter`]), sorted, in pages |
+//! | `GET /v1/tasks/{serial or id}`, `.../history` | one task, live or just ended; what it did so far |
+//! | `GET /v1/tree`, `/v1/ended`, `/v1/kinds` | what belongs to what; what just happened; latencies by kind |
+//! | `GET /v1/events` | a snapshot, then what changes, as server-sent events or lines of JSON |
+//! | `POST /v1/tasks/{..}/cancel`, `/v1/cancel` | asks one task, or all that a filter names, to stop |
+//! | `GET /v1/audit`, `/v1/info`, `/metrics`, `/healthz` | who tried what; limits and counts |
+//! | `GET /openapi.json` | all of it in detail |
 //!
-//! These are the routes of the Go package VividCortex/pm, and its clients work with them. Ids travel percent-encoded as
-//! one segment of the path. Where several live tasks bear an id, add `?serial=N` from the list.
+//! `GET /procs/`, `GET /procs/{id}/history` and `DELETE /procs/{id}` are the routes of the Go package VividCortex/pm, and
+//! its clients work with them. Ids travel percent-encoded as one segment of the path. Where several live tasks bear an id,
+//! a serial says which one.
+//!
+//! By default whoever can reach a loopback address may list and cancel; [`Builder::token_file`], [`Builder::require_token`],
+//! [`Builder::listen_unix`] and [`Builder::audit_file`] are for where that is too much.
+//!
+//! [`pm_wire::filter`]: https://docs.rs/pm-wire
 //!
 //! # Features
 //!
