@@ -112,15 +112,21 @@ pub(super) fn packed(response: Response<Body>) -> Response<Body> {
 }
 
 /// What every answer says: it is not to be kept, framed, sniffed, run, or shown to another site.
-const SAFETY: [(HeaderName, &str); 8] = [
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (CACHE_CONTROL, "no-store"),
-    (REFERRER_POLICY, "no-referrer"),
-    (X_FRAME_OPTIONS, "DENY"),
-    (CONTENT_SECURITY_POLICY, "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
+static SAFETY: [(HeaderName, HeaderValue); 8] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
 ];
 
 fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) -> Response<Body> {
@@ -131,8 +137,8 @@ fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) 
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    for (name, value) in SAFETY {
-        headers.insert(name, HeaderValue::from_static(value));
+    for (name, value) in &SAFETY {
+        headers.insert(name, value.clone());
     }
     response
 }
@@ -199,7 +205,8 @@ pub(super) fn moved(to: &str) -> Option<Response<Body>> {
 /// An error as the bytes of a whole response, for a connection that gets no other and is closed after it.
 pub(super) fn last(status: StatusCode, words: &str) -> String {
     let body = error_text(status, words);
-    let safety: String = SAFETY.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let safety: String =
+        SAFETY.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default())).collect();
     format!(
         "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {TEXT}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
         body.len()

@@ -76,10 +76,11 @@ pub(super) const OPERATIONS: [Operation; 15] = [
 /// The operations at a path, all methods, and the segment that names a task.
 fn operations(path: &str) -> Option<(&'static Operation, Option<&str>)> {
     OPERATIONS.iter().find_map(|operation| {
-        let Some((before, after)) = operation.path.split_once("{ref}") else {
+        // One character is looked for faster than `{ref}`, and means the same.
+        let Some((before, after)) = operation.path.split_once('{') else {
             return (operation.path == path).then_some((operation, None));
         };
-        let segment = path.strip_prefix(before)?.strip_suffix(after)?;
+        let segment = path.strip_prefix(before)?.strip_suffix(after.strip_prefix("ref}")?)?;
         (!segment.contains('/')).then_some((operation, Some(segment)))
     })
 }
