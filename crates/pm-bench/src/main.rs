@@ -13,6 +13,7 @@ mod ours;
 mod polls;
 mod report;
 mod small;
+mod spans;
 mod spawns;
 mod watched;
 mod whole;
@@ -28,12 +29,12 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, polls, spawns, kill,
-               deadlines";
+  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, polls, spawns,
+               tracing, kill, deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 13] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     // Before those that leave millions of slots behind, among which the tasks of a later list lie scattered.
@@ -45,6 +46,7 @@ const SECTIONS: [Section; 12] = [
     ("watched", watched::measure),
     ("polls", polls::measure),
     ("spawns", spawns::measure),
+    ("tracing", spans::measure),
     ("kill", kill::measure),
     ("deadlines", deadlines::measure),
 ];

@@ -16,6 +16,7 @@ use crate::future::{NEVER, Running, Supervisor, TryRunning};
 use crate::kinds;
 use crate::list::{Inner, global};
 use crate::options::nanos;
+use crate::read::{Detail, Row, TaskView, Wanted};
 use crate::record::{self, Head};
 use crate::redact;
 use crate::serial::Serial;
@@ -708,7 +709,7 @@ impl TaskHandle {
     pub fn status(&self, status: &str) -> Result<(), Cancelled> {
         if let Some(slot) = self.slot {
             if !text::is_plain(status, slot.inner.limits.status) {
-                return self.changed_status(slot.inner, status);
+                return self.changed_status(status);
             }
             self.record_status(slot, status);
         }
@@ -717,13 +718,42 @@ impl TaskHandle {
 
     #[cold]
     #[inline(never)]
-    fn changed_status(&self, inner: &Inner, status: &str) -> Result<(), Cancelled> {
-        text::with_changed(inner, status, inner.limits.status, |status| {
-            if let Some(slot) = self.slot {
-                self.record_status(slot, status);
-            }
-        });
+    fn changed_status(&self, status: &str) -> Result<(), Cancelled> {
+        self.note(status);
         self.checkpoint()
+    }
+
+    /// Says what the task is doing, for code that speaks for it and could do nothing about a cancel: a middleware, or what
+    /// turns spans into statuses. Unlike [`status`](Self::status) it does not count as hearing one.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("import-42");
+    /// list.cancel("import-42", "too slow").unwrap();
+    /// task.handle().note("reading");
+    /// drop(task);
+    /// assert_eq!(list.counters().finished, 1); // and not cancelled: it never heard of that
+    /// ```
+    pub fn note(&self, status: &str) {
+        let Some(slot) = self.slot else { return };
+        text::with_recorded(slot.inner, status, slot.inner.limits.status, |status| self.record_status(slot, status));
+    }
+
+    /// Looks at the task as others see it; `None` when it has ended or is not shown.
+    ///
+    /// Finds it at once, however long the list is, and copies it, as all readers do.
+    ///
+    /// ```
+    /// let task = pm_core::start("import-42");
+    /// task.status("reading")?;
+    /// let status = task.handle().view(|task| task.status().to_string());
+    /// assert_eq!(status.as_deref(), Some("reading"));
+    /// # Ok::<(), pm_core::Cancelled>(())
+    /// ```
+    pub fn view<R>(&self, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
+        let row = Row::copy(self.slot?, Wanted::Live, Detail::Newest)?;
+        let task = row.view();
+        (task.serial() == self.serial()).then(|| look(&task))
     }
 
     #[inline(always)]

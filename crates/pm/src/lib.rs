@@ -17,6 +17,7 @@
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
+//! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
@@ -50,7 +51,8 @@
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core, `RunStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
-//! - `tracing`: the server's audit records as events of the target `pm::audit`.
+//! - `tracing`: spans of the crate tracing as tasks, `tracing_layer`, for programs that never heard of this crate; the
+//!   server's audit records as events of the target `pm::audit`.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
 
@@ -66,6 +68,8 @@ mod spawn;
 mod stream;
 #[cfg(feature = "tokio-util")]
 mod token;
+#[cfg(feature = "tracing")]
+pub mod tracing;
 
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
@@ -80,3 +84,5 @@ pub use spawn::Spawn;
 pub use stream::{RunStream, RunningStream, TryRunningStream};
 #[cfg(feature = "tokio-util")]
 pub use token::TaskToken;
+#[cfg(feature = "tracing")]
+pub use tracing::tracing_layer;

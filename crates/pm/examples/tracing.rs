@@ -1,0 +1,97 @@
+//! A program that says in spans what it does, and never names pm but where it starts: its requests are tasks.
+//!
+//! `cargo run -p pm --features tracing --example tracing` runs until it is stopped; look at the address that it prints, or
+//! with `pm top`. With `--smoke` it answers a few requests, prints what the list showed, and ends.
+
+use std::time::{Duration, Instant};
+
+use tracing_subscriber::prelude::*;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let smoke = std::env::args().any(|word| word == "--smoke");
+    // All there is of pm: a layer beside the log, the task on each line of it, and an address.
+    let lines = tracing_subscriber::fmt::format().without_time().with_target(false).compact();
+    tracing_subscriber::registry()
+        .with(
+            tracing_subscriber::fmt::layer()
+                .event_format(pm::tracing::WithTask::new(lines))
+                .with_writer(std::io::stderr),
+        )
+        .with(pm::tracing_layer().name("request").id_from("request_id"))
+        .init();
+    let server = pm::serve("127.0.0.1:0")?;
+    println!("http://{}/v1/tasks", server.addr());
+
+    let clients: Vec<_> = (1..=3)
+        .map(|client| {
+            std::thread::spawn(move || {
+                for turn in 1.. {
+                    let id = format!("req-{client}-{turn}");
+                    let _ = shop::request(&id, ["/hosts/db1", "/hosts/db2", "/nowhere"][client - 1]);
+                    if smoke {
+                        break;
+                    }
+                }
+            })
+        })
+        .collect();
+    if smoke {
+        show_live();
+    }
+    for client in clients {
+        client.join().map_err(|_| "a client panicked")?;
+    }
+    show_ended();
+    Ok(())
+}
+
+/// Waits until all requests are within a query, and prints them.
+fn show_live() {
+    let begin = Instant::now();
+    loop {
+        let tasks = pm::global().snapshot();
+        let querying = tasks.iter().filter(|task| task.status().to_string() == "db.query").count();
+        if querying == 3 || begin.elapsed() > Duration::from_secs(10) {
+            for task in tasks.iter() {
+                let attrs: Vec<_> =
+                    task.attrs_sorted().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+                let kind = task.kind().map(|kind| kind.to_string()).unwrap_or_default();
+                println!("live   {}  {kind}  {}  {}", task.id(), task.status(), attrs.join(" "));
+            }
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn show_ended() {
+    for task in pm::global().ended().iter() {
+        let history = pm::global().history(task.serial()).map(|history| history.entries).unwrap_or_default();
+        let history: Vec<_> = history.into_iter().map(|entry| entry.status).collect();
+        println!("ended  {}  {}", task.id(), history.join(", "));
+    }
+}
+
+/// The program proper. It knows `tracing` and nothing else.
+mod shop {
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use tracing::{info, info_span, instrument};
+
+    #[instrument(name = "request", err, fields(rows))]
+    pub(super) fn request(request_id: &str, path: &str) -> Result<(), String> {
+        info!("authorized");
+        let rows = query(path)?;
+        tracing::Span::current().record("rows", rows);
+        let _render = info_span!("render").entered();
+        sleep(Duration::from_millis(20));
+        Ok(())
+    }
+
+    #[instrument(name = "db.query", skip_all)]
+    fn query(path: &str) -> Result<usize, String> {
+        sleep(Duration::from_millis(500)); // the database is slow today
+        path.strip_prefix("/hosts/").map(str::len).ok_or_else(|| format!("{path}: no such page"))
+    }
+}
