@@ -17,6 +17,7 @@
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
+//! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
@@ -50,6 +51,8 @@
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core, `RunStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
+//! - `tower`: layers for servers and clients, `tower`.
+//! - `axum`: they know axum's routes and peers, and handlers are given their task.
 //! - `tracing`: the server's audit records as events of the target `pm::audit`.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
@@ -66,6 +69,8 @@ mod spawn;
 mod stream;
 #[cfg(feature = "tokio-util")]
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
