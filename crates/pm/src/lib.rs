@@ -18,6 +18,7 @@
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
 //! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
+//! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
@@ -53,6 +54,8 @@
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
 //! - `tracing`: spans of the crate tracing as tasks, `tracing_layer`, for programs that never heard of this crate; the
 //!   server's audit records as events of the target `pm::audit`.
+//! - `tower`: layers for servers and clients, `tower`.
+//! - `axum`: they know axum's routes and peers, and handlers are given their task.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
 
@@ -68,6 +71,8 @@ mod spawn;
 mod stream;
 #[cfg(feature = "tokio-util")]
 mod token;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 

@@ -1,0 +1,35 @@
+//! What axum knows of a request, and what its handlers are given: feature `axum`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+
+use super::current::CurrentTask;
+use super::reply::Killed;
+
+pub(super) fn matched_route(request: &Parts) -> Option<&str> {
+    request.extensions.get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+pub(super) fn connected(request: &Parts) -> Option<SocketAddr> {
+    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+}
+
+/// The task of the request; where there is no layer, the one that is current, if any.
+impl<S: Sync> FromRequestParts<S> for CurrentTask {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(request: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(request.extensions.get::<Self>().cloned().unwrap_or_else(Self::of_thread))
+    }
+}
+
+impl IntoResponse for Killed {
+    fn into_response(self) -> Response {
+        Killed::into_response::<Body>(self)
+    }
+}

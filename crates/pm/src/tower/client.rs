@@ -1,0 +1,296 @@
+//! Calls to other services, each a task below that of who calls.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::header::{HOST, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use pm_core::{ProcessList, Serial, Supervised, Supervisor, TaskHandle, ValueView, current, global};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::body::{BoxError, TaskBody};
+use super::id::{self, TRACEPARENT, TraceParent, X_REQUEST_ID};
+use super::layer::{known_method, with_kind};
+use super::reply::{Grpc, Side};
+use super::service::{call, poll_within, say};
+
+/// Makes each call to another service a task, below the one that calls: feature `tower`.
+///
+/// For hyper-util's client, tonic's `Channel`, and whatever else takes `http::Request`s through tower. (reqwest has requests
+/// of its own.)
+///
+/// ```
+/// use tower_layer::Layer as _;
+/// # struct Client;
+/// # let client = Client;
+/// let client = pm::tower::CallsLayer::new().layer(client);
+/// ```
+///
+/// | of the task | is |
+/// |---|---|
+/// | id | the ids of trace and span in the `traceparent` that goes out |
+/// | kind | method and host, as `GET api.example.com` |
+/// | attributes | `method`, `url` without the query, `code` (the answer's) |
+/// | status | `waiting for https://api.example.com/hosts`; `receiving` from the head of the answer on |
+/// | end | finished with the last byte of the body; failed when the call or the body fails, the answer is 5xx, or a gRPC status is not 0; dropped when nobody wants the rest |
+///
+/// The task is below the one that is current when the call is made. So it is killed with it: the call is dropped, and gives
+/// [`Cancelled`](crate::Cancelled) as its error (`error.downcast_ref::<pm::Cancelled>()`). It may be killed by itself, too.
+///
+/// A request that has no `traceparent` gets one: a new span of the trace that came with the request for which the call is
+/// made, as [`TasksLayer`](super::TasksLayer) recorded it; else of a trace that is made, and recorded in the calling task, so
+/// that its next call is in it, too. A request without `X-Request-Id` gets that which the request came with.
+///
+/// A layer that tries again belongs within this one when all its attempts are to be one task, else around it.
+#[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is given a service"]
+pub struct CallsLayer {
+    list: ProcessList,
+}
+
+impl CallsLayer {
+    /// One for the [`global`] list.
+    pub fn new() -> Self {
+        Self { list: global().clone() }
+    }
+
+    /// Has the tasks in this list. It should be that of the tasks that call: a kill goes down only within one.
+    ///
+    /// ```
+    /// let list = pm::ProcessList::new();
+    /// let layer = pm::tower::CallsLayer::new().list(&list);
+    /// ```
+    pub fn list(self, list: &ProcessList) -> Self {
+        Self { list: list.clone() }
+    }
+}
+
+impl Default for CallsLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<S> Layer<S> for CallsLayer {
+    type Service = Calls<S>;
+
+    fn layer(&self, inner: S) -> Calls<S> {
+        Calls { inner, list: Arc::new(self.list.clone()) }
+    }
+}
+
+/// A client whose calls are tasks; made by [`CallsLayer`].
+#[derive(Clone)]
+pub struct Calls<S> {
+    inner: S,
+    list: Arc<ProcessList>,
+}
+
+impl<S: fmt::Debug> fmt::Debug for Calls<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, A, B> Service<Request<A>> for Calls<S>
+where
+    S: Service<Request<A>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+{
+    type Response = Response<TaskBody<B>>;
+    type Error = BoxError;
+    type Future = CallFuture<S::Future>;
+
+    #[inline]
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<A>) -> CallFuture<S::Future> {
+        let (mut head, body) = request.into_parts();
+        let mut supervisor = start(&self.list, &mut head);
+        let method = head.method.clone();
+        let grpc = matches!(Grpc::of(&head.headers), Grpc::Native(_)).then_some(Side::Client);
+        let request = Request::from_parts(head, body);
+        let future = call(&mut supervisor, || self.inner.call(request));
+        CallFuture { future, run: Some(Run { supervisor, method, grpc }) }
+    }
+}
+
+/// Starts the task of a call, and hands on what belongs to it.
+fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
+    let parent = current();
+    let inherited = Inherited::of(list, parent);
+    let trace = TraceParent::of(&head.headers).unwrap_or_else(|| {
+        let trace = inherited.trace.unwrap_or_else(|| {
+            let made = TraceParent::fresh();
+            if parent.is_live() {
+                parent.set("traceparent", made.as_str());
+            }
+            made
+        });
+        trace.child()
+    });
+    if let Ok(value) = HeaderValue::from_str(trace.as_str()) {
+        head.headers.insert(TRACEPARENT, value);
+    }
+    if let Some(id) = inherited.request_id
+        && !head.headers.contains_key(X_REQUEST_ID)
+    {
+        head.headers.insert(X_REQUEST_ID, id);
+    }
+
+    let authority = match head.uri.authority() {
+        Some(authority) => authority.as_str(),
+        None => id::text(&head.headers, HOST).unwrap_or_default(),
+    };
+    // Neither a password nor a port.
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let scheme = head.uri.scheme_str().unwrap_or("http");
+    let url = format!("{scheme}://{authority}{}", head.uri.path());
+    let task = list.task(trace.id()).attr("method", head.method.as_str()).attr("url", &url);
+    let method = known_method(&head.method);
+    let task = if host.is_empty() { task.kind(method) } else { with_kind(task, method, host) };
+    let supervisor = task.supervise();
+    say(supervisor.handle(), &format!("waiting for {url}"));
+    supervisor
+}
+
+/// What the tasks above a call know of the request for which it is made.
+#[derive(Default)]
+struct Inherited {
+    trace: Option<TraceParent>,
+    request_id: Option<HeaderValue>,
+}
+
+impl Inherited {
+    /// How far up the request is looked for.
+    const MAX_DEPTH: usize = 32;
+
+    fn of(list: &ProcessList, parent: TaskHandle) -> Self {
+        let mut inherited = Self::default();
+        let mut next = (parent.is_live()).then(|| parent.serial());
+        for _ in 0..Self::MAX_DEPTH {
+            let Some(serial) = next else { break };
+            let above = list.view(serial, |task| {
+                let (mut trace, mut is_request) = (None, false);
+                for (name, value) in task.attrs() {
+                    match (name.as_str(), value) {
+                        ("traceparent", ValueView::Text(text)) => trace = TraceParent::parse(text.as_bytes()),
+                        ("path", _) => is_request = true,
+                        _ => {}
+                    }
+                }
+                let id = task.id();
+                if is_request && inherited.request_id.is_none() && is_given(id.as_str(), serial, trace.as_ref()) {
+                    inherited.request_id = HeaderValue::from_str(id.as_str()).ok();
+                }
+                inherited.trace = inherited.trace.or(trace);
+                // Above a request there is nothing of it.
+                task.parent().filter(|_| !is_request)
+            });
+            next = above.flatten();
+        }
+        inherited
+    }
+}
+
+/// Whether the client gave a request its id, and the list has all of it.
+fn is_given(id: &str, serial: Serial, trace: Option<&TraceParent>) -> bool {
+    let is_made = id.strip_prefix("task-") == Some(&serial.to_string()) || trace.is_some_and(|trace| trace.id() == id);
+    !is_made && !id.ends_with('…') && !id.contains("***")
+}
+
+struct Run {
+    supervisor: Supervisor,
+    method: Method,
+    grpc: Option<Side>,
+}
+
+impl Run {
+    fn receive<B>(self, response: Response<B>) -> Response<TaskBody<B>>
+    where
+        B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+    {
+        let (head, body) = response.into_parts();
+        let handle = self.supervisor.handle();
+        handle.set("code", head.status.as_u16());
+        say(handle, "receiving");
+        let is_upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS
+            || self.method == Method::CONNECT && head.status.is_success();
+        let Self { mut supervisor, method, grpc } = self;
+        let body = if is_upgrade {
+            supervisor.finish(None, || ());
+            TaskBody::plain(body)
+        } else {
+            TaskBody::new(supervisor, &method, grpc, &head, body)
+        };
+        Response::from_parts(head, body)
+    }
+}
+
+pin_project! {
+    /// The future of a call, which runs as its task; made by [`Calls`].
+    #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
+    pub struct CallFuture<F> {
+        // Gone when it is ready, and never there if the task was killed before it began.
+        #[pin]
+        future: Option<F>,
+        // Gone when it is ready.
+        run: Option<Run>,
+    }
+
+    impl<F> PinnedDrop for CallFuture<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some(run) = this.run {
+                run.supervisor.abandon(|| this.future.set(None));
+            }
+        }
+    }
+}
+
+impl<F, B, E> Future for CallFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<Response<TaskBody<B>>, BoxError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Some(run) = this.run.as_mut() else { return Poll::Pending };
+        let polled = poll_within(&mut run.supervisor, this.future.as_mut(), context);
+        if matches!(polled, Supervised::Pending) {
+            return Poll::Pending;
+        }
+        let Some(mut run) = this.run.take() else { return Poll::Pending };
+        Poll::Ready(match polled {
+            Supervised::Ready(Ok(response)) => Ok(run.receive(response)),
+            Supervised::Ready(Err(error)) => {
+                let error = error.into();
+                run.supervisor.finish(Some(&error.to_string()), || ());
+                Err(error)
+            }
+            _ => Err(run.supervisor.kill(|| this.future.set(None)).into()),
+        })
+    }
+}
+
+impl<F> fmt::Debug for CallFuture<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let task = self.run.as_ref().map(|run| run.supervisor.handle());
+        f.debug_struct("CallFuture").field("task", &task).finish_non_exhaustive()
+    }
+}

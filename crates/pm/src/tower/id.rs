@@ -1,0 +1,142 @@
+//! What a request is called: by its client, by a trace, or by us.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::HeaderMap;
+use http::header::HeaderName;
+
+pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The first value of a field as a text; `None` when there is none, or it is empty or no UTF-8.
+pub(super) fn text(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
+    let value = std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?;
+    (!value.is_empty()).then_some(value)
+}
+
+/// A valid `traceparent` of the W3C's Trace Context, version 00: `00-{32 digits}-{16 digits}-{2 digits}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TraceParent([u8; 55]);
+
+impl TraceParent {
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(TRACEPARENT).iter();
+        // Several are as good as none.
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        Self::parse(value.as_bytes())
+    }
+
+    pub(super) fn parse(value: &[u8]) -> Option<Self> {
+        let (text, rest) = value.split_first_chunk::<55>()?;
+        let is_hex =
+            |range: std::ops::Range<usize>| text[range].iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let is_zero = |range: std::ops::Range<usize>| text[range].iter().all(|&byte| byte == b'0');
+        let is_valid = [2, 35, 52].iter().all(|&at| text[at] == b'-')
+            && [0..2, 3..35, 36..52, 53..55].into_iter().all(is_hex)
+            && !is_zero(3..35)
+            && !is_zero(36..52);
+        // Later versions may have more; ff is none.
+        let version_fits = match &text[..2] {
+            b"00" => rest.is_empty(),
+            b"ff" => false,
+            _ => rest.is_empty() || rest[0] == b'-',
+        };
+        if !is_valid || !version_fits {
+            return None;
+        }
+        let mut text = *text;
+        text[..2].copy_from_slice(b"00");
+        Some(Self(text))
+    }
+
+    /// One of a new trace, of which nobody said that it is recorded.
+    pub(super) fn fresh() -> Self {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        write_hex(&mut text[3..19], random());
+        write_hex(&mut text[19..35], random());
+        write_hex(&mut text[36..52], random());
+        Self(text)
+    }
+
+    /// Another span of the same trace.
+    pub(super) fn child(mut self) -> Self {
+        write_hex(&mut self.0[36..52], random());
+        self
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        // Digits and dashes only.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The ids of trace and span, with a `-` between.
+    pub(super) fn id(&self) -> &str {
+        &self.as_str()[3..52]
+    }
+}
+
+/// Any number but 0: not to be guessed by accident, which is all that ids of spans need.
+fn random() -> u64 {
+    static SEED: OnceLock<RandomState> = OnceLock::new();
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: each number is given once, whatever else is seen.
+    SEED.get_or_init(RandomState::new).hash_one(NEXT.fetch_add(1, Ordering::Relaxed)).max(1)
+}
+
+fn write_hex(to: &mut [u8], number: u64) {
+    for (at, digit) in to.iter_mut().enumerate() {
+        *digit = b"0123456789abcdef"[(number >> (60 - 4 * at)) as usize & 15];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_valid_traceparent_gives_the_ids_of_trace_and_span() {
+        let parent = TraceParent::parse(GOOD.as_bytes()).unwrap();
+        assert_eq!(parent.id(), "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331");
+        let later = TraceParent::parse(format!("cc{}-more", &GOOD[2..]).as_bytes()).unwrap();
+        assert_eq!(later, parent);
+    }
+
+    #[test]
+    fn what_the_standard_forbids_is_none() {
+        for bad in [
+            "",
+            "00",
+            &GOOD[..54],
+            &format!("{GOOD}-more"),
+            &format!("ff{}", &GOOD[2..]),
+            &format!("cc{}more", &GOOD[2..]),
+            &GOOD.to_uppercase(),
+            &GOOD.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            &GOOD.replace("b7ad6b7169203331", &"0".repeat(16)),
+            &GOOD.replace('-', "_"),
+        ] {
+            assert_eq!(TraceParent::parse(bad.as_bytes()), None, "{bad}");
+        }
+        let mut twice = HeaderMap::new();
+        for _ in 0..2 {
+            twice.append(TRACEPARENT, GOOD.parse().unwrap());
+        }
+        assert_eq!(TraceParent::of(&twice), None);
+    }
+
+    #[test]
+    fn a_made_one_is_valid_and_a_child_keeps_the_trace_and_its_flags() {
+        let fresh = TraceParent::fresh();
+        assert_eq!(TraceParent::parse(fresh.as_str().as_bytes()), Some(fresh));
+        assert_ne!(fresh, TraceParent::fresh());
+        let parent = TraceParent::parse(GOOD.as_bytes()).unwrap();
+        let child = parent.child();
+        assert_eq!((&child.as_str()[..35], &child.as_str()[52..]), (&GOOD[..35], &GOOD[52..]));
+        assert_ne!(child, parent);
+    }
+}

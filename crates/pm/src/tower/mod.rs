@@ -1,0 +1,49 @@
+//! Every request of a server, and every call of a client, as a task: feature `tower`.
+//!
+//! One line in a program that has a tower stack, be it of axum, hyper or tonic:
+//!
+//! - [`TasksLayer`] for what comes in. Handlers reach their task by [`pm::current()`](crate::current) or [`CurrentTask`],
+//!   and answer a kill that they hear by themselves with [`Killed`].
+//! - [`CallsLayer`] for what goes out.
+//!
+//! ```
+//! use http::{Request, Response};
+//! use http_body_util::{BodyExt as _, Full};
+//! use tower_layer::Layer as _;
+//! use tower_service::Service as _;
+//! # use futures_util::FutureExt as _;
+//!
+//! async fn handle(_: Request<()>) -> Result<Response<Full<bytes::Bytes>>, std::convert::Infallible> {
+//!     pm::current().set("rows", 42);
+//!     Ok(Response::new("hello".into()))
+//! }
+//!
+//! let list = pm::ProcessList::new();
+//! let layer = pm::tower::TasksLayer::new().list(&list);
+//! let mut service = layer.layer(tower::service_fn(handle));
+//! # async {
+//! let response = service.call(Request::new(())).await?;
+//! assert_eq!(list.counters().live, 1); // until the last byte is out
+//! assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
+//! assert_eq!(list.counters().finished, 1);
+//! # Ok::<(), std::convert::Infallible>(()) }.now_or_never().unwrap().unwrap();
+//! ```
+//!
+//! Types of `http`, `http-body`, `tower-layer` and `tower-service` are all that is in signatures here. No runtime is needed.
+
+#[cfg(feature = "axum")]
+mod axum;
+mod body;
+mod client;
+mod current;
+mod id;
+mod layer;
+mod reply;
+mod service;
+
+pub use body::TaskBody;
+pub use client::{CallFuture, Calls, CallsLayer};
+pub use current::{CurrentTask, Upgraded};
+pub use layer::TasksLayer;
+pub use reply::Killed;
+pub use service::{ResponseFuture, Tasks};

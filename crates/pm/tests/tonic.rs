@@ -1,0 +1,216 @@
+//! Calls of a tonic client to a tonic server, both with our layers, killed in each phase.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::{Buf as _, BufMut as _, Bytes};
+use futures_util::Stream;
+use futures_util::stream::{self, StreamExt as _};
+use http::uri::PathAndQuery;
+use pm::ProcessList;
+use pm::tower::{Calls, CallsLayer, TasksLayer};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tonic::body::Body;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::server::{Grpc, NamedService, ServerStreamingService};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
+use tonic::{Code, Request, Response, Status};
+use tower_layer::Layer as _;
+
+/// Messages as they are.
+#[derive(Default)]
+struct Plain;
+
+impl Codec for Plain {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Plain {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        to.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for Plain {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(from.copy_to_bytes(from.remaining())))
+    }
+}
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+
+/// Does what the message of a call says.
+#[derive(Clone, Default)]
+struct Demo {
+    begun: Arc<Notify>,
+}
+
+impl ServerStreamingService<Bytes> for Demo {
+    type Response = Bytes;
+    type ResponseStream = Messages;
+    type Future = Boxed<Result<Response<Messages>, Status>>;
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let begun = Arc::clone(&self.begun);
+        Box::pin(async move {
+            let first = || stream::iter([Ok(Bytes::from_static(b"first"))]);
+            let messages: Messages = match &request.get_ref()[..] {
+                b"wait" => {
+                    begun.notify_one();
+                    std::future::pending().await
+                }
+                b"stream" => Box::pin(first().chain(stream::pending())),
+                b"one" => Box::pin(first()),
+                b"break" => Box::pin(first().chain(stream::iter([Err(Status::internal("broken"))]))),
+                _ => return Err(Status::not_found("no such demo")),
+            };
+            Ok(Response::new(messages))
+        })
+    }
+}
+
+impl tower_service::Service<http::Request<Body>> for Demo {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Boxed<Result<http::Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let demo = self.clone();
+        Box::pin(async move { Ok(Grpc::new(Plain).server_streaming(demo, request).await) })
+    }
+}
+
+impl NamedService for Demo {
+    const NAME: &'static str = "demo.Demo";
+}
+
+/// A server and a client, with a list each.
+struct Pair {
+    serving: ProcessList,
+    calling: ProcessList,
+    begun: Arc<Notify>,
+    client: tonic::client::Grpc<Calls<Channel>>,
+}
+
+impl Pair {
+    async fn new() -> Self {
+        let (serving, calling) = (ProcessList::new(), ProcessList::new());
+        let demo = Demo::default();
+        let begun = Arc::clone(&demo.begun);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr: SocketAddr = listener.local_addr().unwrap();
+        let layer = TasksLayer::new().list(&serving);
+        let server = Server::builder().layer(layer).add_service(demo);
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+        let client = tonic::client::Grpc::new(CallsLayer::new().list(&calling).layer(channel));
+        Self { serving, calling, begun, client }
+    }
+
+    async fn call(&mut self, what: &'static str) -> Result<tonic::Streaming<Bytes>, Status> {
+        self.client.ready().await.unwrap();
+        let request = Request::new(Bytes::from_static(what.as_bytes()));
+        let path = PathAndQuery::from_static("/demo.Demo/Do");
+        self.client.server_streaming(request, path, Plain).await.map(Response::into_inner)
+    }
+}
+
+fn kill_all(list: &ProcessList) {
+    let mut serials = Vec::new();
+    list.for_each(|task| serials.push(task.serial()));
+    assert_eq!(serials.len(), 1);
+    list.cancel_serial(serials[0], "100 % slow").unwrap();
+}
+
+/// How the tasks of a list ended.
+fn ends(list: &ProcessList) -> Vec<String> {
+    let ended = list.ended();
+    ended.iter().map(|task| list.history(task.serial()).unwrap().entries.pop().unwrap().status).collect()
+}
+
+#[tokio::test]
+async fn a_killed_call_gets_the_status_cancelled_with_the_reason_before_the_head() {
+    let mut pair = Pair::new().await;
+    let (serving, begun) = (pair.serving.clone(), Arc::clone(&pair.begun));
+    let (status, ()) = tokio::join!(pair.call("wait"), async {
+        begun.notified().await;
+        kill_all(&serving);
+    });
+    let status = status.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Cancelled, "cancelled: 100 % slow"));
+    assert_eq!(ends(&serving), ["killed: 100 % slow"]);
+    assert_eq!(ends(&pair.calling), ["failed: grpc-status 1 cancelled: 100 % slow"]);
+}
+
+#[tokio::test]
+async fn a_killed_stream_ends_with_the_status_after_the_head() {
+    let mut pair = Pair::new().await;
+    let mut messages = pair.call("stream").await.unwrap();
+    assert_eq!(messages.message().await.unwrap().unwrap(), "first");
+    kill_all(&pair.serving);
+    let status = messages.message().await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Cancelled, "cancelled: 100 % slow"));
+    assert_eq!(ends(&pair.serving), ["killed: 100 % slow"]);
+}
+
+#[tokio::test]
+async fn a_client_that_kills_its_call_ends_it_here_and_there() {
+    let mut pair = Pair::new().await;
+    let mut messages = pair.call("stream").await.unwrap();
+    assert_eq!(messages.message().await.unwrap().unwrap(), "first");
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    let sender = std::sync::Mutex::new(Some(sender));
+    let _hook = pair.serving.on_end(move |task| {
+        if let Some(sender) = sender.lock().unwrap().take() {
+            let _ = sender.send(task.outcome().unwrap());
+        }
+    });
+    kill_all(&pair.calling);
+    assert!(messages.message().await.is_err());
+    assert_eq!(ends(&pair.calling), ["killed: 100 % slow"]);
+    drop(messages);
+    assert_eq!(ended.await.unwrap(), pm::Outcome::Dropped);
+}
+
+#[tokio::test]
+async fn calls_end_as_their_grpc_status_says() {
+    for (what, served, called) in [
+        ("one", "ended", "ended"),
+        ("break", "failed: grpc-status 13 broken", "failed: grpc-status 13 broken"),
+        ("nothing", "ended", "failed: grpc-status 5 no such demo"),
+    ] {
+        let mut pair = Pair::new().await;
+        if let Ok(mut messages) = pair.call(what).await {
+            while let Ok(Some(_)) = messages.message().await {}
+        }
+        assert_eq!((&ends(&pair.serving)[..], &ends(&pair.calling)[..]), (&[served.into()][..], &[called.into()][..]));
+    }
+}
