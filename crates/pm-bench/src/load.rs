@@ -76,12 +76,12 @@ fn hello() -> SocketAddr {
     address
 }
 
-fn runtime() -> tokio::runtime::Runtime {
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime of one thread")
 }
 
 /// Answers per second over connections that are kept.
-fn rate(address: SocketAddr, path: &str, length: Duration) -> f64 {
+pub(crate) fn rate(address: SocketAddr, path: &str, length: Duration) -> f64 {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     runtime().block_on(async {
         let begin = Instant::now();
@@ -110,7 +110,7 @@ fn rate(address: SocketAddr, path: &str, length: Duration) -> f64 {
 }
 
 /// Reads one answer, which has a length.
-async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) {
+pub(crate) async fn answer(stream: &mut TcpStream, buffer: &mut [u8]) {
     let mut have = 0;
     loop {
         have += stream.read(&mut buffer[have..]).await.expect("the server answers");

@@ -12,6 +12,7 @@ mod memory;
 mod ours;
 mod polls;
 mod report;
+mod requests;
 mod small;
 mod spans;
 mod spawns;
@@ -29,12 +30,12 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, polls, spawns,
+  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, requests, polls, spawns,
                tracing, kill, deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 13] = [
+const SECTIONS: [Section; 14] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     // Before those that leave millions of slots behind, among which the tasks of a later list lie scattered.
@@ -44,6 +45,7 @@ const SECTIONS: [Section; 13] = [
     ("latency", latency::measure),
     ("load", load::measure),
     ("watched", watched::measure),
+    ("requests", requests::measure),
     ("polls", polls::measure),
     ("spawns", spawns::measure),
     ("tracing", spans::measure),
