@@ -22,6 +22,7 @@
 //! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
 //! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
+//! | to end in order, or to see in a test that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
 //! | what is never recorded | [`Options::redact`], [`Options::redact_also`] |
 //!
@@ -44,6 +45,7 @@ mod cancel;
 mod chunk;
 mod clock;
 mod current;
+mod drain;
 mod ended;
 mod future;
 mod histogram;
@@ -69,6 +71,7 @@ mod watch;
 pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
 pub use current::{Entered, current};
+pub use drain::{Drain, DrainProgress, DrainReport, Drained, Draining, TaskBrief};
 pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, protect};
 pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;

@@ -14,6 +14,7 @@
 //! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
 //! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
 //! | the same inside a server that you have | [`service()`], [`Service`] |
+//! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
