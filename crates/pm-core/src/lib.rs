@@ -15,7 +15,9 @@
 //! |---|---|
 //! | to name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
 //! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
-//! | to say what it does | [`Task::status`], [`status!`], [`Task::set`], [`Task::progress`] |
+//! | to say what it does | [`Task::status`], [`status!`], [`Task::set`] |
+//! | to say it for the length of a block | [`Task::scope`], [`scope!`] |
+//! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIterator`], [`Task::meter`], [`Task::metered`] |
 //! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
 //! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
@@ -54,9 +56,11 @@ mod kinds;
 mod list;
 mod options;
 mod outcome;
+mod progress;
 mod read;
 mod record;
 mod redact;
+mod scope;
 mod serial;
 mod slab;
 mod slot;
@@ -79,7 +83,9 @@ pub use kinds::{KindStats, StatusTime};
 pub use list::{Counters, ProcessList, global};
 pub use options::{ListLimits, Options};
 pub use outcome::Outcome;
+pub use progress::{Checked, Meter, Metered, TaskIterator, WithProgress};
 pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
+pub use scope::StatusScope;
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
 pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};

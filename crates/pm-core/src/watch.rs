@@ -17,6 +17,7 @@ use crate::chunk::mark;
 use crate::list::Inner;
 use crate::outcome::Outcome;
 use crate::read::{Detail, Row, Wanted};
+use crate::scope::Scopes;
 use crate::serial::Serial;
 use crate::slot::{End, Slot, Writer, acquire, cancel};
 use crate::sync::Mutex;
@@ -41,6 +42,13 @@ struct Rest {
     hearers: Vec<(u64, Waker)>,
     next_hearer: u64,
     waiters: Vec<Arc<Wait>>,
+    scopes: Scopes,
+}
+
+impl Cell {
+    pub(crate) fn scopes(&mut self) -> &mut Scopes {
+        &mut self.rest.get_or_insert_default().scopes
+    }
 }
 
 impl Writer {
