@@ -48,7 +48,9 @@ fn docs() -> Outcome {
 
 /// Each feature of `pm` by itself, and none.
 fn features() -> Outcome {
-    for feature in ["", "server", "tokio", "tokio-util", "stream", "http-body", "tracing", "server,tracing", "tls"] {
+    for feature in
+        ["", "server", "tokio", "tokio-util", "stream", "http-body", "indicatif", "tracing", "server,tracing", "tls"]
+    {
         let words = ["clippy", "--package=pm", "--no-default-features", "--features", feature, "--locked"];
         pass(cargo(&words).args(["--", "--deny=warnings"]))?;
     }

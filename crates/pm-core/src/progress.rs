@@ -66,6 +66,15 @@ impl Meter {
         }
     }
 
+    /// Says how many units are done, instead of counting them.
+    #[inline]
+    pub fn set(&mut self, done: u64) {
+        self.done = done;
+        if done >= self.next || done < self.told.0 {
+            self.tell();
+        }
+    }
+
     /// How many units are done.
     #[must_use]
     pub fn done(&self) -> u64 {
@@ -111,7 +120,8 @@ impl Meter {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    /// Tells the list the true count, unless it knows: before something that may take long.
+    pub fn settle(&mut self) {
         if self.told != (self.done, self.total) {
             self.tell();
         }

@@ -132,6 +132,9 @@ fn a_meter_tells_the_truth_when_it_is_asked_to() {
     assert_eq!(shown(&list, &task), (1_001, 0));
     meter.set_total(5_000);
     assert_eq!(shown(&list, &task), (1_001, 5_000));
+    meter.set(2_000);
+    meter.set(7);
+    assert_eq!(shown(&list, &task), (7, 5_000), "back again");
     meter.add(u64::MAX);
     meter.add(u64::MAX);
     drop(meter);

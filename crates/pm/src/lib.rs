@@ -49,14 +49,17 @@
 //! - `tls`: the server listens with TLS, too, and knows clients by their certificates, [`Tls`].
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
-//! - `stream`: streams of futures-core, `RunStream`.
+//! - `stream`: streams of futures-core as tasks, `RunStream`, and with progress, `TaskStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
+//! - `indicatif`: a progress bar that is also a task's progress, `Bar`.
 //! - `tracing`: the server's audit records as events of the target `pm::audit`.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
 
 pub use pm_core::*;
 
+#[cfg(feature = "indicatif")]
+mod bar;
 #[cfg(feature = "http-body")]
 mod body;
 #[cfg(feature = "server")]
@@ -65,9 +68,13 @@ mod server;
 mod spawn;
 #[cfg(feature = "stream")]
 mod stream;
+#[cfg(feature = "stream")]
+mod stream_progress;
 #[cfg(feature = "tokio-util")]
 mod token;
 
+#[cfg(feature = "indicatif")]
+pub use bar::Bar;
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
 
@@ -79,5 +86,7 @@ pub use server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartErr
 pub use spawn::Spawn;
 #[cfg(feature = "stream")]
 pub use stream::{RunStream, RunningStream, TryRunningStream};
+#[cfg(feature = "stream")]
+pub use stream_progress::{CheckedStream, ProgressStream, TaskStream};
 #[cfg(feature = "tokio-util")]
 pub use token::TaskToken;
