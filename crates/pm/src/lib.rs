@@ -19,6 +19,8 @@
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
 //!
+//! `examples/` has small complete programs: threads, a pool, a job with a bar, a drain, lists of one's own, coming from Go.
+//!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
 //!
