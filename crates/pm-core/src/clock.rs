@@ -226,6 +226,9 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// For who looks at no times: reading the clocks costs more than all else.
+    pub(crate) const NONE: Self = Self { ticks: 0, rate: Rate::NANOSECONDS, wall_at_zero: 0 };
+
     /// Nanoseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn unix_nanos(&self) -> u64 {

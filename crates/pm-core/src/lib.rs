@@ -15,13 +15,16 @@
 //! |---|---|
 //! | to name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
 //! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
-//! | to say what it does | [`Task::status`], [`status!`], [`Task::set`], [`Task::progress`] |
+//! | to say what it does | [`Task::status`], [`status!`], [`Task::set`] |
+//! | to say it for the length of a block | [`Task::scope`], [`scope!`] |
+//! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIterator`], [`Task::meter`], [`Task::metered`] |
 //! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
 //! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
 //! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
 //! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
+//! | to end in order, or to see in a test that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
 //! | what is never recorded | [`Options::redact`], [`Options::redact_also`] |
 //!
@@ -44,6 +47,7 @@ mod cancel;
 mod chunk;
 mod clock;
 mod current;
+mod drain;
 mod ended;
 mod future;
 mod histogram;
@@ -52,9 +56,11 @@ mod kinds;
 mod list;
 mod options;
 mod outcome;
+mod progress;
 mod read;
 mod record;
 mod redact;
+mod scope;
 mod serial;
 mod slab;
 mod slot;
@@ -69,6 +75,7 @@ mod watch;
 pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
 pub use current::{Entered, current};
+pub use drain::{Drain, DrainProgress, DrainReport, Drained, Draining, TaskBrief};
 pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, protect};
 pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;
@@ -76,7 +83,9 @@ pub use kinds::{KindStats, StatusTime};
 pub use list::{Counters, ProcessList, global};
 pub use options::{ListLimits, Options};
 pub use outcome::Outcome;
+pub use progress::{Checked, Meter, Metered, TaskIterator, WithProgress};
 pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
+pub use scope::StatusScope;
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
 pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::cancel::{CancelError, CancelRequest, Cancelled, Request, Target, Verdict};
 use crate::chunk::tag;
 use crate::clock::{Clock, Moment, Timer};
+use crate::drain::Drains;
 use crate::future::Running;
 use crate::hooks::{Hooks, Subscription};
 use crate::kinds::KindStats;
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) hooks: Hooks,
     /// Cancelled tasks that have ended.
     pub(crate) banned: Mutex<Banned>,
+    /// Those who wait until the list is empty.
+    pub(crate) drains: Drains,
     /// Tasks with smaller serials are those of a list that had the memory before.
     first_serial: StdAtomicU64,
 }
@@ -96,6 +99,7 @@ impl Inner {
             lost: Lost::default(),
             hooks: Hooks::new(),
             banned: Mutex::default(),
+            drains: Drains::default(),
             first_serial: StdAtomicU64::new(0),
         }))
     }

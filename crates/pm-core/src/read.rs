@@ -594,6 +594,12 @@ impl<'a> TaskView<'a> {
         self.status_of(self.newest)
     }
 
+    /// The status that the task itself said last, for a row with the history: what it was asked since is none.
+    pub(crate) fn said_last(&self) -> StatusText<'a> {
+        let is_said = |record: &RecordView<'a>| record.head.is_entry() && record.head.kind() != record::CANCEL_MARK;
+        self.status_of(self.ring().filter(is_said).last().or_else(|| self.log().filter(is_said).last()))
+    }
+
     /// When the task entered its status.
     #[must_use]
     pub fn status_at(&self) -> SystemTime {
@@ -939,10 +945,15 @@ pub(crate) struct Row {
 impl Row {
     /// Copies the task in a slot; `None` when there is no such task in it.
     pub(crate) fn copy(slot: Slot, wanted: Wanted, detail: Detail) -> Option<Self> {
+        Self::timeless(slot, wanted, detail).map(|row| Self { moment: slot.inner.timer.moment(), ..row })
+    }
+
+    /// The same for who looks at no times.
+    pub(crate) fn timeless(slot: Slot, wanted: Wanted, detail: Detail) -> Option<Self> {
         let mut bytes = Vec::new();
         copy_row(slot, wanted, detail, &mut Scratch::default(), &mut bytes).then(|| Self {
             bytes,
-            moment: slot.inner.timer.moment(),
+            moment: Moment::NONE,
             kinds: slot.inner.slab.kinds(),
         })
     }

@@ -880,7 +880,7 @@ impl TaskHandle {
 }
 
 #[cold]
-fn late(inner: &Inner) {
+pub(crate) fn late(inner: &Inner) {
     inner.lost.late.fetch_add(1, StdOrdering::Relaxed);
 }
 

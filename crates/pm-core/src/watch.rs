@@ -17,6 +17,7 @@ use crate::chunk::mark;
 use crate::list::Inner;
 use crate::outcome::Outcome;
 use crate::read::{Detail, Row, Wanted};
+use crate::scope::Scopes;
 use crate::serial::Serial;
 use crate::slot::{End, Slot, Writer, acquire, cancel};
 use crate::sync::Mutex;
@@ -41,6 +42,13 @@ struct Rest {
     hearers: Vec<(u64, Waker)>,
     next_hearer: u64,
     waiters: Vec<Arc<Wait>>,
+    scopes: Scopes,
+}
+
+impl Cell {
+    pub(crate) fn scopes(&mut self) -> &mut Scopes {
+        &mut self.rest.get_or_insert_default().scopes
+    }
 }
 
 impl Writer {
@@ -163,6 +171,45 @@ impl Wait {
     pub(crate) fn time_is_up(&self, inner: &Inner) {
         self.change(inner, |state| state.due = true);
     }
+
+    /// Lets the time be up after this; at once if there is nobody to tell it, then false.
+    pub(crate) fn set_time(self: &Arc<Self>, inner: &'static Inner, after: Duration) -> bool {
+        let set = !after.is_zero() && inner.timer.schedule(after, Event::Wait(inner, Arc::downgrade(self)));
+        if !set {
+            self.time_is_up(inner);
+        }
+        set
+    }
+
+    /// Lets whatever happens next wake this. Says what happened already: whether the task has ended, and whether the time
+    /// is up.
+    pub(crate) fn listen(&self, waker: &Waker) -> (bool, bool) {
+        let new = waker.clone();
+        let mut state = self.0.lock();
+        let happened = (state.ended.is_some(), state.due);
+        let old = state.waker.replace(new);
+        drop(state);
+        // After the lock: a waker is code of somebody else.
+        drop(old);
+        happened
+    }
+}
+
+/// Runs a future on this thread, which sleeps whenever there is nothing to do.
+pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
 }
 
 /// A task that was asked to stop, and who waits for what comes of it.
@@ -234,20 +281,7 @@ impl Asked {
     /// Waits until the task has ended, but no longer than this. Blocks the thread.
     #[must_use]
     pub fn wait(self, at_most: Duration) -> Verdict {
-        struct Unpark(std::thread::Thread);
-        impl Wake for Unpark {
-            fn wake(self: Arc<Self>) {
-                self.0.unpark();
-            }
-        }
-        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-        let mut within = self.within(at_most);
-        loop {
-            match Pin::new(&mut within).poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(verdict) => return verdict,
-                Poll::Pending => std::thread::park(),
-            }
-        }
+        block_on(self.within(at_most))
     }
 
     /// The same as a future, for any runtime.
@@ -261,15 +295,16 @@ impl Asked {
     }
 }
 
+impl Asked {
+    /// Whether the task has ended; if not, its end wakes this.
+    pub(crate) fn is_over(&self, waker: &Waker) -> bool {
+        self.wait.listen(waker).0
+    }
+}
+
 impl Drop for Asked {
     fn drop(&mut self) {
-        if let Some(writer) = self.slot.lock(self.serial) {
-            writer.with_cell(|cell| {
-                if let Some(rest) = &mut cell.rest {
-                    rest.waiters.retain(|waiter| !Arc::ptr_eq(waiter, &self.wait));
-                }
-            });
-        }
+        self.slot.remove_waiter(self.serial, &self.wait);
     }
 }
 
@@ -375,6 +410,24 @@ impl Slot {
         }
         writer.with_cell(|cell| cell.rest.get_or_insert_default().hearers.push((UNKEYED, waker)));
         true
+    }
+
+    /// Lets the end of the task be told to this. False if it has ended.
+    pub(crate) fn add_waiter(self, serial: u64, wait: &Arc<Wait>) -> bool {
+        let Some(writer) = self.lock(serial) else { return false };
+        writer.with_cell(|cell| cell.rest.get_or_insert_default().waiters.push(Arc::clone(wait)));
+        true
+    }
+
+    /// Tells the end of the task no more to this.
+    pub(crate) fn remove_waiter(self, serial: u64, wait: &Arc<Wait>) {
+        if let Some(writer) = self.lock(serial) {
+            writer.with_cell(|cell| {
+                if let Some(rest) = &mut cell.rest {
+                    rest.waiters.retain(|waiter| !Arc::ptr_eq(waiter, wait));
+                }
+            });
+        }
     }
 
     /// Wakes the future that runs as this task, if it is idle.

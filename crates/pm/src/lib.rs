@@ -14,11 +14,14 @@
 //! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
 //! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
 //! | the same inside a server that you have | [`service()`], [`Service`] |
+//! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
 //! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
 //! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
+//!
+//! `examples/` has small complete programs: threads, a pool, a job with a bar, a drain, lists of one's own, coming from Go.
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.
@@ -50,17 +53,20 @@
 //! - `tls`: the server listens with TLS, too, and knows clients by their certificates, [`Tls`].
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
-//! - `stream`: streams of futures-core, `RunStream`.
+//! - `stream`: streams of futures-core as tasks, `RunStream`, and with progress, `TaskStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
 //! - `tracing`: spans of the crate tracing as tasks, `tracing_layer`, for programs that never heard of this crate; the
 //!   server's audit records as events of the target `pm::audit`.
 //! - `tower`: layers for servers and clients, `tower`.
 //! - `axum`: they know axum's routes and peers, and handlers are given their task.
+//! - `indicatif`: a progress bar that is also a task's progress, `Bar`.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
 
 pub use pm_core::*;
 
+#[cfg(feature = "indicatif")]
+mod bar;
 #[cfg(feature = "http-body")]
 mod body;
 #[cfg(feature = "server")]
@@ -69,6 +75,8 @@ mod server;
 mod spawn;
 #[cfg(feature = "stream")]
 mod stream;
+#[cfg(feature = "stream")]
+mod stream_progress;
 #[cfg(feature = "tokio-util")]
 mod token;
 #[cfg(feature = "tower")]
@@ -76,6 +84,8 @@ pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
+#[cfg(feature = "indicatif")]
+pub use bar::Bar;
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
 
@@ -87,6 +97,8 @@ pub use server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartErr
 pub use spawn::Spawn;
 #[cfg(feature = "stream")]
 pub use stream::{RunStream, RunningStream, TryRunningStream};
+#[cfg(feature = "stream")]
+pub use stream_progress::{CheckedStream, ProgressStream, TaskStream};
 #[cfg(feature = "tokio-util")]
 pub use token::TaskToken;
 #[cfg(feature = "tracing")]

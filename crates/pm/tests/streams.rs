@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::{Empty, Full};
-use pm::{BodyError, Cancelled, Clock, Options, Outcome, ProcessList, RunBody as _, RunStream as _, Serial};
+use pm::{
+    BodyError, Cancelled, Clock, Options, Outcome, ProcessList, RunBody as _, RunStream as _, Serial, TaskStream as _,
+};
 
 // As the server's own `Body`.
 use http_body::{Body, Frame, SizeHint};
@@ -262,4 +264,44 @@ fn a_killed_body_is_cut_with_the_reason_and_one_dropped_early_is_told_as_such() 
     let serial = gone.handle().serial();
     drop(gone);
     assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
+}
+
+// Streams that a task works through.
+
+fn shown(list: &ProcessList) -> (u64, u64) {
+    let snapshot = list.snapshot();
+    let progress = snapshot.get(0).unwrap();
+    progress.progress().map_or((0, 0), |progress| (progress.done, progress.total))
+}
+
+#[test]
+fn a_stream_tells_how_far_it_has_come_above_all_while_it_waits() {
+    let list = ProcessList::new();
+    let task = list.start("job");
+    let ready = stream::iter(0..10_000);
+    let mut rows = Bench::new(ready.chain(stream::pending()).with_progress(&task, "rows"));
+    for row in 0..10_000 {
+        assert_eq!(rows.next(), Poll::Ready(Some(row)));
+    }
+    assert!(shown(&list).0 < 10_000);
+    assert!(rows.next().is_pending());
+    assert_eq!(shown(&list), (10_000, 10_000), "one that is pending for ever says that nothing is left");
+    let mut known = Bench::new(stream::iter(0..10).with_progress(&task, "rows"));
+    assert_eq!(shown(&list), (0, 10));
+    while known.next() != Poll::Ready(None) {}
+    assert_eq!(shown(&list), (10, 10));
+}
+
+#[test]
+fn a_cancel_ends_a_stream_that_waits() {
+    let list = ProcessList::new();
+    let task = list.start("job");
+    let mut rows = Bench::new(stream::iter([1]).chain(stream::pending()).checked(&task));
+    assert_eq!(rows.next(), Poll::Ready(Some(Ok(1))));
+    assert!(rows.next().is_pending());
+    list.cancel("job", "why").unwrap();
+    assert_eq!(rows.bell.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(Some(Err(cancelled))) = rows.next() else { panic!("it goes on") };
+    assert_eq!(cancelled.reason(), "why");
+    assert_eq!((rows.next(), rows.subject.size_hint()), (Poll::Ready(None), (0, Some(0))));
 }

@@ -276,6 +276,7 @@ impl Builder {
         if let Some(count) = self.watchers {
             service.state.feed.set_max_watchers(count);
         }
+        let list = service.state.list.clone();
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new()
             .name("pm-server".to_owned())
@@ -285,7 +286,7 @@ impl Builder {
                 }
             })
             .map_err(failed)?;
-        Ok(Server { addresses, stop: Some(stop), thread: Some(thread) })
+        Ok(Server { list, addresses, stop: Some(stop), thread: Some(thread) })
     }
 }
 

@@ -47,6 +47,7 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use pm_core::{Drain, DrainReport, ProcessList};
 use tokio::sync::oneshot;
 
 pub use access::Scope;
@@ -83,6 +84,7 @@ pub fn serve(address: impl ToSocketAddrs + Debug) -> Result<Server, StartError> 
 /// that are on their way.
 #[must_use = "the server stops when this is dropped"]
 pub struct Server {
+    list: ProcessList,
     addresses: Vec<SocketAddr>,
     /// Sends how long open answers may still take.
     stop: Option<oneshot::Sender<Duration>>,
@@ -111,6 +113,24 @@ impl Server {
     /// Stops the server and waits until its addresses are free again, and for answers on their way, at most 5 s.
     pub fn shutdown(mut self) {
         self.stop(SHUTDOWN_GRACE);
+    }
+
+    /// Drains the list that is served, then [shuts down](Self::shutdown): all the while everybody can see who is being
+    /// waited for, and kill it. Blocks the thread; see [`ProcessList::drain`].
+    ///
+    /// ```
+    /// let list = pm::ProcessList::new();
+    /// let server = pm::Server::builder().list(&list).listen("127.0.0.1:0").start()?;
+    /// let report = server.drain(std::time::Duration::from_secs(30)); // or a `pm::Drain`, which can say more
+    /// assert!(report.is_empty(), "{report}");
+    /// # Ok::<(), pm::StartError>(())
+    /// ```
+    ///
+    /// In async code, `list.drain(..).await` before [`shutdown`](Self::shutdown) does the same without blocking.
+    pub fn drain(self, drain: impl Into<Drain>) -> DrainReport {
+        let report = self.list.drain(drain).blocking();
+        self.shutdown();
+        report
     }
 
     /// Lets the server run as long as the process does.

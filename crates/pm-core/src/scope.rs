@@ -1,0 +1,193 @@
+//! A status for the length of a block: said at its beginning, and taken back at its end.
+//!
+//! The open scopes of a task lie beside its slot, each with the status to go back to, and are touched under the lock of
+//! the task's writers. Scopes may end in any order, as they do when a task does several things at once: one that ends
+//! while a later one is open hands on what it would go back to.
+
+use std::fmt;
+
+use crate::read::{Detail, Row, StatusText, Wanted};
+use crate::slot::{NoRoom, Slot, Writer};
+use crate::task::{Task, TaskHandle, late};
+use crate::text;
+
+/// Scopes of a task that may be open at once; those beyond say their status, and take nothing back.
+const MAX_OPEN: usize = 64;
+/// The key of a scope that takes nothing back.
+const NONE: u64 = 0;
+
+/// A scope that is open.
+pub(crate) struct Open {
+    key: u64,
+    before: String,
+}
+
+/// Those of a task; the newest comes last.
+#[derive(Default)]
+pub(crate) struct Scopes {
+    last_key: u64,
+    open: Vec<Open>,
+}
+
+impl Scopes {
+    fn push(&mut self, before: String) -> u64 {
+        if self.open.len() == MAX_OPEN {
+            return NONE;
+        }
+        self.last_key += 1;
+        self.open.push(Open { key: self.last_key, before });
+        self.last_key
+    }
+
+    /// What to go back to; `None` while a later scope is open.
+    fn remove(&mut self, key: u64) -> Option<String> {
+        let place = self.open.iter().position(|open| open.key == key)?;
+        let Open { before, .. } = self.open.remove(place);
+        match self.open.get_mut(place) {
+            Some(later) => {
+                later.before = before;
+                None
+            }
+            None => Some(before),
+        }
+    }
+}
+
+/// Keeps a status for the length of a block; made by [`Task::scope`]. Dropped, it sets back the one before.
+#[must_use = "the status is that of the block as long as this lives"]
+pub struct StatusScope {
+    task: TaskHandle,
+    key: u64,
+    opened_in_panic: bool,
+}
+
+impl TaskHandle {
+    /// Says what the task does for the length of a block: when what this returns is dropped, the status is again what it
+    /// was before.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("import-42");
+    /// let status = || list.view(task.serial(), |task| task.status().to_string()).unwrap();
+    /// {
+    ///     let _import = task.scope("importing");
+    ///     for file in ["a", "b"] {
+    ///         let _file = pm_core::scope!(task, "reading {file}");
+    ///         task.checkpoint()?;
+    ///     }
+    ///     assert_eq!(status(), "importing");
+    /// }
+    /// assert_eq!(status(), "init");
+    /// # Ok::<(), pm_core::Cancelled>(())
+    /// ```
+    ///
+    /// - Each scope is two entries of the history, and costs a copy of the task's facts. In a tight loop say a [`status`](Self::status).
+    /// - What the block itself said as its status is over with it.
+    /// - Scopes may end in any order: the status goes back when the latest one ends, to what was before all that have
+    ///   ended.
+    /// - In a panic, and when a task is unwound for a cancel, the status stays: it tells where that was.
+    /// - It does not hear a cancel; `status` and [`checkpoint`](Self::checkpoint) do.
+    /// - At most 64 scopes of a task are open; further ones say their status, and set nothing back.
+    pub fn scope(&self, status: &str) -> StatusScope {
+        let mut key = NONE;
+        if let Some(slot) = self.slot() {
+            text::with_recorded(slot.inner, status, slot.inner.limits.status, |status| {
+                match slot.lock(self.raw_serial()) {
+                    Some(writer) => {
+                        let before = status_before(slot);
+                        key = writer.with_cell(|cell| cell.scopes().push(before));
+                        say(&writer, status);
+                    }
+                    None => late(slot.inner),
+                }
+            });
+        }
+        StatusScope { task: *self, key, opened_in_panic: std::thread::panicking() }
+    }
+
+    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
+        let mut scope = StatusScope { task: *self, key: NONE, opened_in_panic: false };
+        if self.slot().is_some() {
+            text::format(status, |status| scope = self.scope(status));
+        }
+        scope
+    }
+}
+
+impl Task {
+    /// Says what the task does for the length of a block. See [`TaskHandle::scope`].
+    pub fn scope(&self, status: &str) -> StatusScope {
+        self.handle().scope(status)
+    }
+
+    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
+        self.handle().scope_fmt(status)
+    }
+}
+
+fn say(writer: &Writer, status: &str) {
+    if let Err(NoRoom) = writer.status(status) {
+        writer.slot().inner.lost.statuses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// What the task, whose lock is held, said last.
+fn status_before(slot: Slot) -> String {
+    let row = |detail| Row::timeless(slot, Wanted::Live, detail);
+    let before = match row(Detail::Newest) {
+        Some(newest) if !matches!(newest.view().status(), StatusText::CancelRequest(_)) => {
+            Some(newest.view().status().to_string())
+        }
+        // It was asked to stop since.
+        _ => row(Detail::History).map(|all| all.view().said_last().to_string()),
+    };
+    before.unwrap_or_else(|| StatusText::Init.to_string())
+}
+
+impl Drop for StatusScope {
+    fn drop(&mut self) {
+        let Some(slot) = self.task.slot().filter(|_| self.key != NONE) else { return };
+        let Some(writer) = slot.lock(self.task.raw_serial()) else { return };
+        let before = writer.with_cell(|cell| cell.scopes().remove(self.key));
+        if let Some(before) = before
+            && (self.opened_in_panic || !std::thread::panicking())
+        {
+            say(&writer, &before);
+        }
+    }
+}
+
+impl fmt::Debug for StatusScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusScope").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// Says what a task does for the length of a block, in the words of [`format!`].
+///
+/// ```
+/// let task = pm_core::start("import-42");
+/// for block in 0..3 {
+///     let _scope = pm_core::scope!(task, "reading block {block}");
+///     task.checkpoint()?;
+/// }
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+///
+/// See [`TaskHandle::scope`].
+#[macro_export]
+macro_rules! scope {
+    ($task:expr, $($format:tt)+) => {
+        $task.scope_fmt(::core::format_args!($($format)+))
+    };
+}

@@ -1,0 +1,57 @@
+//! Plain threads: a job in four parts, each on a thread of its own; one of them is killed.
+//!
+//! `cargo run -p pm --example threads`, and meanwhile `curl http://127.0.0.1:6680/v1/tree`.
+
+use std::sync::Barrier;
+use std::thread;
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let smoke = std::env::args().any(|word| word == "--smoke");
+    let (address, pause) = if smoke { ("127.0.0.1:0", 1) } else { ("127.0.0.1:6680", 300) };
+    let server = pm::serve(address)?;
+    println!("curl http://{}/v1/tree", server.addr());
+
+    let job = pm::task("nightly").kind("nightly import").start();
+    let all_there = Barrier::new(5);
+    thread::scope(|threads| {
+        for part in 0..4 {
+            // Another thread has no current task, so the parent is named.
+            let task = pm::task(&format!("part-{part}")).kind("import part").parent(&job.handle()).start();
+            let all_there = &all_there;
+            threads.spawn(move || {
+                let result = task.run_sync(|task| {
+                    task.status("opening")?;
+                    all_there.wait(); // so that all are shown below
+                    all_there.wait();
+                    for block in 0..30 {
+                        pm::status!(task, "reading block {block}")?; // here it hears a cancel
+                        thread::sleep(Duration::from_millis(pause));
+                    }
+                    Ok(())
+                });
+                if let Err(cancelled) = result {
+                    println!("part {part} gives up: {cancelled}");
+                }
+            });
+        }
+        all_there.wait();
+        // What others do with curl or `pm kill part-2`.
+        let _ = pm::global().cancel("part-2", "too slow");
+        show();
+        all_there.wait();
+    });
+    drop(job);
+    println!("ended:");
+    for task in pm::global().ended().iter() {
+        println!("  {:<8} {}", task.id(), task.outcome().map_or("", pm::Outcome::name));
+    }
+    Ok(())
+}
+
+fn show() {
+    println!("running:");
+    for task in pm::global().snapshot().iter() {
+        println!("  {:<8} {:<16} {}", task.id(), task.kind().map_or("", |kind| kind.as_str()), task.status());
+    }
+}

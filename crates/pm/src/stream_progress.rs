@@ -1,0 +1,153 @@
+//! Streams that a task works through: how far it has come, and where it is to stop.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::{FusedStream, Stream};
+use pin_project_lite::pin_project;
+use pm_core::{Cancelled, Hearing, Meter, TaskHandle};
+
+/// What streams can do for a task that works through them: feature `stream`. [`TaskIterator`](crate::TaskIterator) is the
+/// same for iterators.
+///
+/// ```
+/// use pm::TaskStream as _;
+/// # use futures_util::{StreamExt as _, future::FutureExt as _};
+///
+/// let list = pm::ProcessList::new();
+/// let task = list.start("import-42");
+/// # async {
+/// let mut rows = futures_util::stream::iter(1..=3).with_progress(&task, "rows").checked(&task);
+/// while let Some(row) = rows.next().await {
+///     let _row = row?; // `Err(Cancelled)` once the task is to stop
+/// }
+/// # Ok::<(), pm::Cancelled>(())
+/// # }.now_or_never().unwrap().unwrap();
+/// let done = list.view(task.serial(), |task| task.progress().unwrap().done);
+/// assert_eq!(done, Some(3));
+/// ```
+pub trait TaskStream: Stream + Sized {
+    /// Tells how many items came as the progress of the task. The total is what the stream says is left, if it knows
+    /// exactly; one that turns out wrong is corrected, and when the stream ends, all that came is the total.
+    ///
+    /// The list is told now and then, as by a [`Meter`].
+    fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> ProgressStream<Self> {
+        let total = match self.size_hint() {
+            (least, Some(most)) if least == most => least as u64,
+            _ => 0,
+        };
+        ProgressStream { stream: self, meter: task.into().meter(total, unit) }
+    }
+
+    /// Ends with [`Cancelled`], once, when the task is to stop, also while it waits for an item. Nothing is taken from the
+    /// stream after that, so no item is lost.
+    fn checked(self, task: impl Into<TaskHandle>) -> CheckedStream<Self> {
+        let task = task.into();
+        CheckedStream { stream: self, task, hearing: task.cancelled(), over: false }
+    }
+}
+
+impl<S: Stream> TaskStream for S {}
+
+pin_project! {
+    /// Tells how far it has come; made by [`TaskStream::with_progress`].
+    #[must_use = "streams do nothing unless they are polled"]
+    pub struct ProgressStream<S> {
+        #[pin]
+        stream: S,
+        meter: Meter,
+    }
+}
+
+impl<S: Stream> Stream for ProgressStream<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        let polled = this.stream.poll_next(context);
+        match &polled {
+            Poll::Ready(Some(_)) => this.meter.add(1),
+            Poll::Ready(None) => this.meter.finish(),
+            // The next one may take long: until then the list is right.
+            Poll::Pending => this.meter.settle(),
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
+impl<S: FusedStream> FusedStream for ProgressStream<S> {
+    fn is_terminated(&self) -> bool {
+        self.stream.is_terminated()
+    }
+}
+
+impl<S> fmt::Debug for ProgressStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProgressStream").field("meter", &self.meter).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Stops when the task is to; made by [`TaskStream::checked`].
+    #[must_use = "streams do nothing unless they are polled"]
+    pub struct CheckedStream<S> {
+        #[pin]
+        stream: S,
+        task: TaskHandle,
+        hearing: Hearing,
+        over: bool,
+    }
+}
+
+impl<S: Stream> Stream for CheckedStream<S> {
+    type Item = Result<S::Item, Cancelled>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        if *this.over {
+            return Poll::Ready(None);
+        }
+        if let Err(cancelled) = this.task.checkpoint() {
+            *this.over = true;
+            return Poll::Ready(Some(Err(cancelled)));
+        }
+        match this.stream.poll_next(context) {
+            Poll::Ready(item) => {
+                *this.over = item.is_none();
+                Poll::Ready(item.map(Ok))
+            }
+            Poll::Pending => Pin::new(this.hearing).poll(context).map(|cancelled| {
+                *this.over = true;
+                Some(Err(cancelled))
+            }),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        if self.over {
+            return (0, Some(0));
+        }
+        // A cancel may cut it short at any time, and is an item itself.
+        let (least, most) = self.stream.size_hint();
+        (least.min(1), most.and_then(|most| most.checked_add(1)))
+    }
+}
+
+impl<S: Stream> FusedStream for CheckedStream<S> {
+    fn is_terminated(&self) -> bool {
+        self.over
+    }
+}
+
+impl<S> fmt::Debug for CheckedStream<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedStream").field("task", &self.task).finish_non_exhaustive()
+    }
+}
