@@ -50,7 +50,7 @@
 //! # Features
 //!
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
-//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, [`Tls`].
+//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `Tls`.
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core as tasks, `RunStream`, and with progress, `TaskStream`.
