@@ -183,7 +183,9 @@ impl<A: Attributes> Fields<'_, A> {
 fn judge(failing: &mut Option<Failing>, name: &str, value: Value<'_>) {
     let Some(failing) = failing else { return };
     match (name, value) {
-        ("error", Value::Text(text)) if !text.is_empty() => failing.error = Some(text.to_owned()),
+        // `error = ?result.err()` is common.
+        ("error", Value::Text("" | "None")) => {}
+        ("error", Value::Text(text)) => failing.error = Some(text.to_owned()),
         ("error", Value::Bool(true)) => failing.error = Some(String::new()),
         ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("error") => failing.code = Some(true),
         ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("ok") => failing.code = Some(false),

@@ -230,7 +230,7 @@ impl TasksLayer {
         self
     }
 
-    /// Whether a task has failed when its span says so: by the field `error`, unless that is `false` or empty, or by
+    /// Whether a task has failed when its span says so: by the field `error`, unless that is `false`, empty or `None`, or by
     /// `otel.status_code`, which is `ERROR`. The reason is the error, or `otel.status_message`. Default: yes.
     pub fn fail_on_error_fields(mut self, yes: bool) -> Self {
         self.fail_on_fields = yes;

@@ -27,13 +27,15 @@
 //! | its field `pm.kind`, else its name | its kind |
 //! | its other fields, also those recorded later | attributes, typed; not `message` |
 //! | a span below that is no task, when it is entered first | a status of the nearest task above: the span's name |
-//! | that span closes | again the name of the newest span that is still open below the task, or of the task's own |
+//! | that span closes, and was the newest | whatever was said in it: again the name of the one before that is open, or the task's |
 //! | an event of level `INFO` or above, in it or below | a status: the message, or the field `error` |
 //! | too many of these | `(statuses left out: ..)`, and the attribute `pm.statuses_left_out` |
 //! | the span is entered | the task is [`current`](crate::current): tasks started meanwhile are its children |
 //! | the span closes | the task ends: as finished, or failed, see [`TasksLayer::fail_on_error_events`] |
 //!
-//! The layer filters nothing and takes nothing from other layers; with a per-layer filter it sees what that lets through.
+//! The layer filters nothing and takes nothing from other layers; with a per-layer filter it sees what that lets through. A
+//! value whose `Debug` panics is recorded as `(its Debug panicked)` and [counted](TracingCounters::panics); the panic goes no
+//! further, save where `panic = "abort"`.
 //!
 //! # What spans can't tell
 //!
