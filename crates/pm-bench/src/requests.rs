@@ -10,7 +10,7 @@ use pm::{Options, ProcessList};
 use tower_http::trace::TraceLayer;
 
 use crate::harness::{Effort, median, spared};
-use crate::load::{answer, rate, runtime};
+use crate::load::{Shape, answer, rate, runtime};
 use crate::report::{Goal, Report};
 
 const PATH: &str = "/hosts/db1";
@@ -70,11 +70,11 @@ fn p99(address: SocketAddr, count: usize) -> f64 {
     runtime().block_on(async {
         let mut stream = tokio::net::TcpStream::connect(address).await.expect("the server listens");
         let _ = stream.set_nodelay(true);
-        let (mut times, mut buffer) = (Vec::with_capacity(count), vec![0; 4 << 10]);
+        let (mut times, mut buffer, mut shape) = (Vec::with_capacity(count), vec![0; 4 << 10], Shape::default());
         for _ in 0..count {
             let begin = Instant::now();
             stream.write_all(request.as_bytes()).await.expect("the server reads");
-            answer(&mut stream, &mut buffer).await;
+            answer(&mut stream, &mut buffer, &mut shape).await;
             times.push(begin.elapsed().as_secs_f64() * 1e6);
         }
         times.sort_by(f64::total_cmp);
