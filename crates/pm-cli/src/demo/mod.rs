@@ -35,7 +35,8 @@ use files::Tree;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6680);
 const APP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6681);
-const END_WITHIN: Duration = Duration::from_millis(1500);
+// Longer than the section of `/transfer` that must not be cut.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// What `pm demo` is told on the command line.
 #[derive(clap::Args, Debug)]
@@ -291,6 +292,7 @@ impl fmt::Display for Error {
             Self::NotLoopback { address } => {
                 write!(f, "could not listen on {address}: the demo shows files, so it serves loopback addresses only")
             }
+            Self::StillRunning { tasks: 1 } => f.write_str("1 task did not stop in time"),
             Self::StillRunning { tasks } => write!(f, "{tasks} tasks did not stop in time"),
         }
     }
