@@ -66,7 +66,7 @@ pub(crate) enum Identity {
     /// Who has the token of this name.
     Token(Arc<str>),
     /// Who has the key of the certificate with this SHA-256 fingerprint.
-    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS there are no certificates"))]
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "without TLS there are no certificates"))]
     Certificate([u8; 32]),
 }
 
