@@ -148,9 +148,7 @@ impl VerdictReply {
             pm_core::Verdict::Finished { outcome, .. } => Some(outcome.name().to_owned()),
             _ => None,
         };
-        let took_ms = verdict.took().unwrap_or_default().as_secs_f64() * 1e3;
-        // To the microsecond: what lies below is noise.
-        let took_ms = (took_ms * 1e3).round() / 1e3;
+        let took_ms = crate::duration::millis(verdict.took().unwrap_or_default());
         VerdictReply { verdict: verdict.name().to_owned(), took_ms, serial: serial.to_string(), below, outcome }
     }
 }

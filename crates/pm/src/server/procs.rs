@@ -112,13 +112,7 @@ pub(super) async fn cancel(
     let (list, by) = (&state.list, who.shown());
     let attempt = Attempt::one(state, who, Some(id.to_owned()), reason);
     attempt.begin().await?;
-    let mut request = CancelRequest::new(reason).by(&by);
-    if let Some(age) = params.min_age {
-        request = request.least_age(age);
-    }
-    if let Some(status) = &params.status {
-        request = request.status(status);
-    }
+    let request = request(reason, &by, params.min_age, params.status.as_deref());
     let result = match params.serial {
         Some(serial) if !list.find(id).contains(&serial) => Err(CancelError::NotFound),
         Some(serial) => list.request_cancel(serial, &request),
@@ -138,6 +132,18 @@ pub(super) async fn cancel(
         Some(wait) => Begun::Waits(Box::pin(verdict(asked, wait, attempt))),
         None => Begun::Done(Box::new(reply::done())),
     })
+}
+
+/// A request with what it expects of the task.
+pub(super) fn request<'a>(
+    reason: &'a str,
+    by: &'a str,
+    least_age: Option<Duration>,
+    status: Option<&'a str>,
+) -> CancelRequest<'a> {
+    let request = CancelRequest::new(reason).by(by);
+    let request = least_age.map_or(request, |age| request.least_age(age));
+    status.map_or(request, |status| request.status(status))
 }
 
 async fn verdict(asked: Asked, wait: Duration, attempt: Attempt) -> Response<Body> {

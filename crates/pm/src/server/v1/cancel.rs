@@ -17,7 +17,7 @@ use super::idempotency::{Seen, Ticket};
 use super::tasks::{NAME_SERIAL, find};
 use crate::server::attempt::Attempt;
 use crate::server::failure::Failure;
-use crate::server::procs::refused;
+use crate::server::procs::{refused, request};
 use crate::server::query::invalid_filter;
 use crate::server::reply::{self, Body};
 use crate::server::route::{Op, Ref, no_such_task};
@@ -183,16 +183,11 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| fraction().map(|number| number as u64))
 }
 
-fn milliseconds(took: Duration) -> f64 {
-    // To the microsecond: what lies below is noise.
-    (took.as_secs_f64() * 1e6).round() / 1e3
-}
-
 /// What a verdict says of a task, to be put into an answer.
 fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
     let mut value = json!({ "verdict": verdict.name(), "serial": serial.to_string(), "id": id });
     if let Some(took) = verdict.took() {
-        value["tookMs"] = milliseconds(took).into();
+        value["tookMs"] = duration::millis(took).into();
     }
     match verdict {
         Verdict::Finished { outcome, .. } => value["outcome"] = outcome.name().into(),
@@ -232,13 +227,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
     let by = who.shown();
-    let mut request = CancelRequest::new(&reason).by(&by);
-    if let Some(age) = least_age {
-        request = request.least_age(age);
-    }
-    if let Some(status) = &status {
-        request = request.status(status);
-    }
+    let request = request(&reason, &by, least_age, status.as_deref());
     match state.list.request_cancel(serial, &request) {
         Ok(asked) => {
             attempt.asked();

@@ -1,10 +1,10 @@
 //! What the tasks of each kind have in common, and what the list says of itself.
 
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use http::{Response, StatusCode};
 use pm_core::KindStats;
+use pm_wire::duration::millis;
 use serde_json::{Value, json};
 
 use crate::server::access::Scope;
@@ -14,11 +14,6 @@ use crate::server::failure::Failure;
 use crate::server::query;
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
-
-/// Milliseconds, to the microsecond.
-fn milliseconds(length: Duration) -> Value {
-    ((length.as_secs_f64() * 1e6).round() / 1e3).into()
-}
 
 fn server_time(state: &State) -> String {
     pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
@@ -32,14 +27,14 @@ pub(super) fn kinds(state: &State) -> Response<Body> {
 
 fn kind(stats: &KindStats) -> Value {
     let KindStats { running, started, finished, failed, cancelled, aborted, dropped, latency, .. } = stats;
-    let quantile = |part| milliseconds(latency.quantile(part));
+    let quantile = |part| millis(latency.quantile(part));
     let buckets: Vec<Value> = latency
         .buckets()
         .iter()
         .map(|bucket| {
             json!({
-                "leastMs": milliseconds(bucket.least),
-                "belowMs": milliseconds(bucket.below),
+                "leastMs": millis(bucket.least),
+                "belowMs": millis(bucket.below),
                 "count": bucket.count,
             })
         })
@@ -48,7 +43,7 @@ fn kind(stats: &KindStats) -> Value {
         .statuses
         .iter()
         .map(|status| {
-            let mut value = json!({ "entered": status.entered, "timeMs": milliseconds(status.time) });
+            let mut value = json!({ "entered": status.entered, "timeMs": millis(status.time) });
             if let Some(text) = &status.status {
                 value["status"] = text.as_str().into();
             }
@@ -60,12 +55,12 @@ fn kind(stats: &KindStats) -> Value {
         "aborted": aborted, "dropped": dropped,
         "latency": {
             "count": latency.count(),
-            "meanMs": milliseconds(latency.mean()),
+            "meanMs": millis(latency.mean()),
             "p50Ms": quantile(0.5),
             "p90Ms": quantile(0.9),
             "p95Ms": quantile(0.95),
             "p99Ms": quantile(0.99),
-            "maxMs": milliseconds(latency.max()),
+            "maxMs": millis(latency.max()),
             "buckets": buckets,
         },
         "statuses": statuses,
@@ -155,7 +150,7 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             "watches": feed.channels,
             "watchBytes": feed.bytes,
             "looks": feed.looks,
-            "lastLookMs": milliseconds(feed.last_look),
+            "lastLookMs": millis(feed.last_look),
         },
     });
     answer["scope"] = scope.name().into();
