@@ -18,6 +18,7 @@
 //! | to say what it does | [`Task::status`], [`status!`], [`Task::set`] |
 //! | to say it for the length of a block | [`Task::scope`], [`scope!`] |
 //! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIterator`], [`Task::meter`], [`Task::metered`] |
+//! | to say what it waits for or holds, and who blocks whom | [`Task::waiting_on`], [`Resource`], [`ProcessList::waits`] |
 //! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
 //! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
@@ -70,6 +71,7 @@ mod task;
 mod text;
 mod timer;
 mod tree;
+mod waits;
 mod watch;
 
 pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
@@ -89,4 +91,5 @@ pub use scope::StatusScope;
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
 pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};
+pub use waits::{Blocked, Cycle, CycleStep, Held, Holder, Holding, Resource, ResourceKind, Wait, Waiting, Waits};
 pub use watch::{Asked, Hearing, Within};

@@ -25,6 +25,7 @@ use crate::sync::Mutex;
 use crate::task::{Task, TaskBuilder};
 use crate::text;
 use crate::tree::{self, Banned};
+use crate::waits::Registry;
 use crate::watch::Asked;
 
 /// What a list and its tasks share. It lives as long as the process, so that handles need no count of references; when
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) banned: Mutex<Banned>,
     /// Those who wait until the list is empty.
     pub(crate) drains: Drains,
+    /// Who waits for what.
+    pub(crate) waits: Registry,
     /// Tasks with smaller serials are those of a list that had the memory before.
     first_serial: StdAtomicU64,
 }
@@ -80,6 +83,7 @@ impl Inner {
         found.lost.forget();
         found.hooks.forget();
         *found.banned.lock() = Banned::default();
+        found.waits.forget();
         found.renewed();
         found.cancellable.store(options.cancellable, StdOrdering::Relaxed);
         found.enabled.store(true, StdOrdering::Relaxed);
@@ -100,6 +104,7 @@ impl Inner {
             hooks: Hooks::new(),
             banned: Mutex::default(),
             drains: Drains::default(),
+            waits: Registry::default(),
             first_serial: StdAtomicU64::new(0),
         }))
     }

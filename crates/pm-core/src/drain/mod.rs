@@ -28,6 +28,7 @@ use crate::sync::PlainMutex;
 use crate::watch::{Asked, Wait, WeakWait, block_on, guard};
 
 pub use report::{DrainProgress, DrainReport, Drained, TaskBrief};
+pub(crate) use report::{For, Plain};
 
 /// Tasks that progress names.
 const NAMED: usize = 10;

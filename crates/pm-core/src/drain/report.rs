@@ -42,7 +42,7 @@ impl TaskBrief {
 }
 
 /// Hides nothing, and lets nothing be obeyed.
-struct Plain<'t>(&'t str);
+pub(crate) struct Plain<'t>(pub(crate) &'t str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +60,7 @@ impl fmt::Display for Plain<'_> {
 }
 
 /// A length of time, for people.
-struct For(Duration);
+pub(crate) struct For(pub(crate) Duration);
 
 impl fmt::Display for For {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
