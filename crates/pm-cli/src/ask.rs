@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::clean;
+use crate::config::{Endpoint, Endpoints};
 
 /// How the command ends. The numbers are a promise; `--help` lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub(crate) struct Answer<T> {
 }
 
 /// Asks every endpoint at once; the answers come in the order of the endpoints.
-pub(crate) fn all<T, F, Asked>(clients: Vec<Client>, ask: F) -> io::Result<Vec<Answer<T>>>
+pub(crate) fn all<T, F, Asked>(endpoints: Endpoints, ask: F) -> io::Result<Vec<Answer<T>>>
 where
     T: Send + 'static,
     F: Fn(Client) -> Asked,
@@ -48,8 +49,7 @@ where
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let answers = runtime.block_on(async {
         let mut asked = JoinSet::new();
-        for (at, client) in clients.into_iter().enumerate() {
-            let endpoint = client.endpoint().to_owned();
+        for (at, Endpoint { name: endpoint, client, .. }) in endpoints.into_iter().enumerate() {
             let asking = ask(client);
             asked.spawn(async move { (at, Answer { endpoint, result: asking.await }) });
         }
@@ -135,7 +135,12 @@ pub(crate) fn print_json<T>(answers: &[Answer<T>], show: impl Fn(&T) -> Value) -
             entry
         })
         .collect();
-    let mut text = clean::json(&json!({ "endpoints": entries }).to_string());
+    print_value(&json!({ "endpoints": entries }))
+}
+
+/// Prints one value on a line of its own.
+pub(crate) fn print_value(value: &Value) -> io::Result<()> {
+    let mut text = clean::json(&value.to_string());
     text.push('\n');
     print(&text)
 }

@@ -1,10 +1,11 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
-//! `verbs` holds the one-shot verbs, `ask` the endpoints and exit codes, `table` and `clean` what is seen on
-//! the screen, `demo` a program to try it all on. This file is the command line.
+//! `config` tells what is set and whom to ask, `verbs` holds the one-shot verbs, `ask` asks and knows the exit codes,
+//! `table` and `clean` make what is seen on the screen, `demo` a program to try it all on. This file is the command line.
 
 mod ask;
 mod clean;
+mod config;
 mod demo;
 mod table;
 mod verbs;
@@ -13,10 +14,11 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use pm_client::Client;
+use clap::{Args, Parser, Subcommand};
+use serde_json::json;
 
 use ask::Exit;
+use config::{ConfigError, Endpoints, Output, Where};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -42,30 +44,11 @@ struct Cli {
 /// What the verbs that ask have in common.
 #[derive(Debug, Args)]
 struct Ask {
-    /// Where to ask: host:port or http://host:port/prefix/; several with commas or by repeating
-    #[arg(
-        short,
-        long = "endpoint",
-        value_name = "ENDPOINT",
-        env = "PM_ENDPOINTS",
-        value_delimiter = ',',
-        default_value = "127.0.0.1:6680"
-    )]
-    endpoints: Vec<String>,
-    /// How to show the answer
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
-    output: Output,
-    /// How long each endpoint may take in all, as 500ms, 10s or 2m
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = pm_wire::duration::parse)]
-    timeout: Duration,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    /// For people; as wide as the terminal, uncut in a pipe
-    Table,
-    /// For programs: one document with an entry for each endpoint
-    Json,
+    #[command(flatten)]
+    place: Where,
+    /// How to show the answer [env: PM_OUTPUT] [default: table]
+    #[arg(short, long, value_enum, help_heading = "Output")]
+    output: Option<Output>,
 }
 
 /// Which task is meant.
@@ -107,6 +90,11 @@ enum Verb {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Show what is set, and who set it: flag, variable, file or default
+    Config {
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// Run a small program with tasks to look at
     Demo(demo::Args),
 }
@@ -115,9 +103,16 @@ fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo(args) => return demo::run(args),
         Verb::Ls { ask } => asked(&ask, verbs::ls),
-        Verb::History { task, ask } => asked(&ask, |clients, output| verbs::history(clients, &task, output)),
-        Verb::Kill { task, reason, wait, no_wait, ask } => asked(&ask, |clients, output| {
-            verbs::kill(clients, &task, &reason.join(" "), (!no_wait).then_some(wait), output)
+        Verb::Config { ask } => ask.place.settings(ask.output).map_or_else(usage, |settings| {
+            match settings.output.value {
+                Output::Json => ask::print_value(&json!({ "items": config::items(&settings) })),
+                Output::Table => ask::print(&config::show(&settings).render(table::screen())),
+            }
+            .map(|()| Exit::Ok)
+        }),
+        Verb::History { task, ask } => asked(&ask, |endpoints, output| verbs::history(endpoints, &task, output)),
+        Verb::Kill { task, reason, wait, no_wait, ask } => asked(&ask, |endpoints, output| {
+            verbs::kill(endpoints, &task, &reason.join(" "), (!no_wait).then_some(wait), output)
         }),
     };
     match done {
@@ -136,26 +131,13 @@ fn wait(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn asked(ask: &Ask, verb: impl FnOnce(Vec<Client>, Output) -> io::Result<Exit>) -> io::Result<Exit> {
-    match clients(&ask.endpoints, ask.timeout) {
-        Ok(clients) => verb(clients, ask.output),
-        Err(error) => {
-            ask::say(&error);
-            Ok(Exit::Usage)
-        }
-    }
+fn asked(ask: &Ask, verb: impl FnOnce(Endpoints, Output) -> io::Result<Exit>) -> io::Result<Exit> {
+    ask.place.settings(ask.output).map_or_else(usage, |settings| verb(settings.endpoints, settings.output.value))
 }
 
-/// A client for every endpoint, each once.
-fn clients(endpoints: &[String], timeout: Duration) -> Result<Vec<Client>, String> {
-    let mut clients: Vec<Client> = Vec::new();
-    for endpoint in endpoints.iter().map(|endpoint| endpoint.trim()).filter(|endpoint| !endpoint.is_empty()) {
-        if clients.iter().all(|client| client.endpoint() != endpoint) {
-            let client = Client::builder(endpoint).map_err(|error| error.to_string())?;
-            clients.push(client.timeout(timeout).token_from_env().build());
-        }
-    }
-    if clients.is_empty() { Err("no endpoint is given; name one with -e".to_owned()) } else { Ok(clients) }
+fn usage(error: ConfigError) -> io::Result<Exit> {
+    ask::say(&error.to_string());
+    Ok(Exit::Usage)
 }
 
 #[cfg(test)]
@@ -166,12 +148,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn an_endpoint_is_asked_once() {
-        let endpoints = ["a:1", " a:1", "", "b:1"].map(str::to_owned);
-        assert_eq!(clients(&endpoints, Duration::from_secs(1)).unwrap().len(), 2);
-        assert!(clients(&[String::new()], Duration::from_secs(1)).is_err());
     }
 }

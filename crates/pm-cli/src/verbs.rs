@@ -5,19 +5,20 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
-use pm_client::{Client, ClientError};
+use pm_client::ClientError;
 use pm_wire::{HistoryReply, TaskList, TaskRow, Timestamp, VerdictReply};
 use serde_json::{Value, json};
 
+use crate::Which;
 use crate::ask::{self, Answer, Exit, Tally};
 use crate::clean;
+use crate::config::{Endpoints, Output};
 use crate::table::{Table, screen};
-use crate::{Output, Which};
 use pm_wire::duration::show as age;
 
 /// Lists the tasks of all endpoints, oldest first.
-pub(crate) fn ls(clients: Vec<Client>, output: Output) -> io::Result<Exit> {
-    let answers = ask::all(clients, |client| async move { client.list().await })?;
+pub(crate) fn ls(endpoints: Endpoints, output: Output) -> io::Result<Exit> {
+    let answers = ask::all(endpoints, |client| async move { client.list().await })?;
     match output {
         Output::Json => ask::print_json(&answers, |list| json!(list))?,
         Output::Table => ask::print(&list_table(&answers).render(screen()))?,
@@ -113,8 +114,8 @@ fn attrs(task: &TaskRow) -> String {
 }
 
 /// Shows what the task did, on every endpoint that knows it.
-pub(crate) fn history(clients: Vec<Client>, task: &Which, output: Output) -> io::Result<Exit> {
-    let answers = ask::all(clients, |client| {
+pub(crate) fn history(endpoints: Endpoints, task: &Which, output: Output) -> io::Result<Exit> {
+    let answers = ask::all(endpoints, |client| {
         let (id, serial) = (task.id.clone(), task.serial);
         async move {
             match serial {
@@ -164,13 +165,13 @@ fn history_table(answers: &[Answer<HistoryReply>]) -> Table {
 
 /// Asks the task to stop, wherever it is, waits for what comes of it, and says where it was.
 pub(crate) fn kill(
-    clients: Vec<Client>,
+    endpoints: Endpoints,
     task: &Which,
     reason: &str,
     wait: Option<Duration>,
     output: Output,
 ) -> io::Result<Exit> {
-    let answers = ask::all(clients, |client| {
+    let answers = ask::all(endpoints, |client| {
         let (id, serial, reason) = (task.id.clone(), task.serial, reason.to_owned());
         async move {
             match (wait, serial) {

@@ -51,7 +51,7 @@ fn nobody() -> String {
 }
 
 fn pm(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pm")).args(args).env_remove("PM_ENDPOINTS").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_pm")).args(args).env_remove("PM_ENDPOINTS").env("PM_CONFIG", "").output().unwrap()
 }
 
 fn text(bytes: &[u8]) -> &str {

@@ -1,0 +1,243 @@
+//! From the words that say whom to ask to clients, each with a name for people.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pm_client::Client;
+
+use super::file::{ALL, File, Named, Token};
+use super::{ConfigError, Origin, Set};
+
+/// One program to ask.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    /// Its name in the config file, or else its address as it was given.
+    pub(crate) name: String,
+    pub(crate) client: Client,
+    /// Where its token comes from, for people; none is shown.
+    pub(super) token: &'static str,
+}
+
+/// All programs to ask, in the order they were named, each once; at least one.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoints {
+    list: Vec<Endpoint>,
+    /// Who named them.
+    pub(super) origin: Origin,
+}
+
+/// What holds for endpoints that have nothing of their own.
+pub(super) struct Common<'c> {
+    pub(super) timeout: Duration,
+    pub(super) connect_timeout: Duration,
+    pub(super) token_file: Option<&'c Path>,
+    pub(super) ca: Option<&'c Path>,
+}
+
+impl Endpoints {
+    /// The endpoints.
+    pub(crate) fn list(&self) -> &[Endpoint] {
+        &self.list
+    }
+
+    pub(super) fn resolve(
+        words: &Set<Vec<String>>,
+        file: Option<&File>,
+        common: &Common<'_>,
+    ) -> Result<Endpoints, ConfigError> {
+        let mut flat = Vec::new();
+        for word in &words.value {
+            unfold(word, &words.origin, file, &mut Vec::new(), &mut flat)?;
+        }
+        let mut list: Vec<Endpoint> = Vec::new();
+        for (word, origin) in flat {
+            if list.iter().all(|endpoint| endpoint.name != word) {
+                let named = file.and_then(|file| file.endpoints.get(&word));
+                let endpoint = endpoint(word, named, common).map_err(|why| match origin {
+                    Origin::File { .. } => ConfigError(format!("{origin}: {why}")),
+                    _ => ConfigError(why),
+                })?;
+                list.push(endpoint);
+            }
+        }
+        if list.is_empty() {
+            return Err(ConfigError("no endpoint is given; name one with -e".to_owned()));
+        }
+        Ok(Endpoints { list, origin: words.origin.clone() })
+    }
+}
+
+impl IntoIterator for Endpoints {
+    type Item = Endpoint;
+    type IntoIter = std::vec::IntoIter<Endpoint>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.into_iter()
+    }
+}
+
+/// Adds what the word stands for; `inside` are the groups around it.
+fn unfold(
+    word: &str,
+    origin: &Origin,
+    file: Option<&File>,
+    inside: &mut Vec<String>,
+    flat: &mut Vec<(String, Origin)>,
+) -> Result<(), ConfigError> {
+    let word = word.trim();
+    let Some(group) = word.strip_prefix('@') else {
+        if !word.is_empty() {
+            flat.push((word.to_owned(), origin.clone()));
+        }
+        return Ok(());
+    };
+    let at = match origin {
+        Origin::File { .. } => format!("{origin}: "),
+        _ => String::new(),
+    };
+    let Some(file) = file else {
+        return Err(ConfigError(format!(
+            "{at}@{group} is a group, but there is no config file; `pm config` tells where"
+        )));
+    };
+    if group == ALL {
+        flat.extend(
+            file.endpoints
+                .iter()
+                .map(|(name, named)| (name.clone(), Origin::File { path: file.path.clone(), line: named.line })),
+        );
+        return Ok(());
+    }
+    if inside.iter().any(|around| around == group) {
+        return Err(ConfigError(format!("{at}the group @{group} is inside itself")));
+    }
+    let Some(members) = file.groups.get(group) else {
+        let known = file.groups.keys().map(String::as_str).chain([ALL]);
+        let hint = match pm_wire::nearest(group, known.clone()) {
+            Some(near) => format!("did you mean @{near}?"),
+            None => format!("there are {}", known.map(|name| format!("@{name}")).collect::<Vec<_>>().join(", ")),
+        };
+        return Err(ConfigError(format!("{at}no group @{group} in {}; {hint}", file.path.display())));
+    };
+    inside.push(group.to_owned());
+    for member in &members.value {
+        unfold(member, &members.origin, Some(file), inside, flat)?;
+    }
+    inside.pop();
+    Ok(())
+}
+
+fn endpoint(name: String, named: Option<&Named>, common: &Common<'_>) -> Result<Endpoint, String> {
+    let address = named.map_or(name.as_str(), |named| &named.address);
+    let mut builder = Client::builder(address)
+        .map_err(|error| error.to_string())?
+        .timeout(named.and_then(|named| named.timeout).unwrap_or(common.timeout))
+        .connect_timeout(common.connect_timeout)
+        .token_from_env();
+    // What one program trusts is no business of another, so its own token goes before that for all.
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let mut token = match (is_set("PM_TOKEN"), is_set("PM_TOKEN_FILE")) {
+        (true, _) => "variable PM_TOKEN",
+        (false, true) => "variable PM_TOKEN_FILE",
+        (false, false) => "none",
+    };
+    match (named.map(|named| &named.token), common.token_file) {
+        (_, Some(path)) => {
+            builder = builder.token_file(path);
+            token = "flag --token-file";
+        }
+        (Some(Token::File(path)), None) => {
+            builder = builder.token_file(path);
+            token = "token-file";
+        }
+        (Some(Token::Variable(variable)), None) => {
+            let text = std::env::var(variable)
+                .map_err(|_| format!("{name}: its token is to be in the variable {variable}, which is not set"))?;
+            builder = builder.token(text);
+            token = "token-env";
+        }
+        (Some(Token::Common) | None, None) => {}
+    }
+    let builder = with_tls(builder, named, common.ca)?;
+    Ok(Endpoint { client: builder.build(), name, token })
+}
+
+#[cfg(feature = "tls")]
+fn with_tls(
+    mut builder: pm_client::Builder,
+    named: Option<&Named>,
+    ca: Option<&Path>,
+) -> Result<pm_client::Builder, String> {
+    if let Some(path) = ca.or(named.and_then(|named| named.ca.as_deref())) {
+        builder = builder.ca_file(path);
+    }
+    if let Some((certificate, key)) = named.and_then(|named| named.identity.as_ref()) {
+        builder = builder.client_certificate(certificate, key);
+    }
+    if let Some(name) = named.and_then(|named| named.server_name.as_ref()) {
+        builder = builder.server_name(name);
+    }
+    Ok(builder)
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(
+    builder: pm_client::Builder,
+    named: Option<&Named>,
+    ca: Option<&Path>,
+) -> Result<pm_client::Builder, String> {
+    let wants = |named: &Named| named.ca.is_some() || named.identity.is_some() || named.server_name.is_some();
+    if ca.is_some() || named.is_some_and(wants) {
+        return Err("certificates need a build of pm with the feature `tls`".to_owned());
+    }
+    Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "[endpoints.db1]\naddress = 'unix:/run/db1.sock'\n[endpoints.db2]\naddress = '10.0.0.2'\n\
+                        [groups]\nprod = ['db1', 'c:1', '@more']\nmore = ['db2', 'db1']\nloop = ['@loop2']\nloop2 = ['@loop']\n";
+
+    fn names(words: &[&str]) -> Result<Vec<String>, String> {
+        let file = File::read("/c.toml".into(), FILE).unwrap();
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        let common = Common {
+            timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            token_file: None,
+            ca: None,
+        };
+        Endpoints::resolve(&Set { value: words, origin: Origin::Flag("--endpoint") }, Some(&file), &common)
+            .map(|endpoints| endpoints.into_iter().map(|endpoint| endpoint.name).collect())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn groups_unfold_and_each_endpoint_is_there_once() {
+        assert_eq!(names(&["@prod", "db2", " db1 ", ""]).unwrap(), ["db1", "c:1", "db2"]);
+        assert_eq!(names(&["@all"]).unwrap(), ["db1", "db2"]);
+    }
+
+    #[test]
+    fn what_is_no_endpoint_is_named() {
+        assert!(names(&["@prdo"]).unwrap_err().contains("did you mean @prod?"));
+        assert!(names(&["@loop"]).unwrap_err().contains("/c.toml:9: the group @loop is inside itself"));
+        assert!(names(&["", " "]).unwrap_err().contains("name one with -e"));
+        assert!(names(&["ftp://x"]).unwrap_err().contains("is not an endpoint"));
+    }
+
+    #[test]
+    fn a_name_stands_for_its_address() {
+        let file = File::read("/c.toml".into(), FILE).unwrap();
+        let common = Common {
+            timeout: Duration::from_secs(1),
+            connect_timeout: Duration::from_secs(1),
+            token_file: None,
+            ca: None,
+        };
+        let endpoint = endpoint("db1".to_owned(), file.endpoints.get("db1"), &common).unwrap();
+        assert_eq!(endpoint.client.endpoint(), "unix:/run/db1.sock");
+    }
+}

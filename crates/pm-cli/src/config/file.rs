@@ -1,0 +1,308 @@
+//! The config file, in TOML: defaults, named endpoints, groups.
+//!
+//! All of it is checked when it is read, used or not, and what is wrong is told with the line where it stands. A key
+//! that is not known is an error: a misspelt `timeout` that changes nothing would be believed in.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Color, ConfigError, Origin, Output, Set, Theme, Variables, word};
+
+/// What is in the file.
+#[derive(Debug)]
+pub(crate) struct File {
+    pub(crate) path: PathBuf,
+    pub(super) uses: Option<Set<Vec<String>>>,
+    pub(super) timeout: Option<Set<Duration>>,
+    pub(super) connect_timeout: Option<Set<Duration>>,
+    pub(super) output: Option<Set<Output>>,
+    pub(super) color: Option<Set<Color>>,
+    pub(super) theme: Option<Set<Theme>>,
+    pub(super) endpoints: BTreeMap<String, Named>,
+    pub(super) groups: BTreeMap<String, Set<Vec<String>>>,
+}
+
+/// An endpoint with a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(super) address: String,
+    /// Where its address stands.
+    pub(super) line: usize,
+    pub(super) token: Token,
+    pub(super) ca: Option<PathBuf>,
+    /// The certificate and its key.
+    pub(super) identity: Option<(PathBuf, PathBuf)>,
+    pub(super) server_name: Option<String>,
+    pub(super) timeout: Option<Duration>,
+}
+
+/// Where the token of an endpoint is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// Where those of all endpoints without their own are.
+    Common,
+    File(PathBuf),
+    Variable(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawFile {
+    #[serde(rename = "use")]
+    uses: Option<Spanned<Vec<String>>>,
+    timeout: Option<Spanned<String>>,
+    connect_timeout: Option<Spanned<String>>,
+    output: Option<Spanned<String>>,
+    color: Option<Spanned<String>>,
+    theme: Option<Spanned<String>>,
+    #[serde(default)]
+    endpoints: BTreeMap<Spanned<String>, RawEndpoint>,
+    #[serde(default)]
+    groups: BTreeMap<Spanned<String>, Spanned<Vec<String>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct RawEndpoint {
+    address: Spanned<String>,
+    token_file: Option<Spanned<PathBuf>>,
+    token_env: Option<Spanned<String>>,
+    ca: Option<Spanned<PathBuf>>,
+    certificate: Option<Spanned<PathBuf>>,
+    key: Option<Spanned<PathBuf>>,
+    server_name: Option<Spanned<String>>,
+    timeout: Option<Spanned<String>>,
+}
+
+impl File {
+    /// The file that the flag or the variable names, which must be there, or the usual one, if it is there.
+    pub(super) fn find(flag: Option<&Path>, variables: Variables<'_>) -> Result<Option<File>, ConfigError> {
+        let named = match (flag, variables("PM_CONFIG")) {
+            (Some(path), _) => Some(path.to_owned()),
+            // Set to nothing, it says that no file is wanted.
+            (None, Some(path)) if path.is_empty() => return Ok(None),
+            (None, Some(path)) => Some(path.into()),
+            (None, None) => None,
+        };
+        let (path, must_be) = match named {
+            Some(path) => (path, true),
+            None => match usual_place(variables) {
+                Some(path) => (path, false),
+                None => return Ok(None),
+            },
+        };
+        match fs::read_to_string(&path) {
+            Ok(text) => File::read(path, &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_be => Ok(None),
+            Err(error) => Err(ConfigError(format!(
+                "{}: {error}; name a config file that can be read with --config or PM_CONFIG",
+                path.display()
+            ))),
+        }
+    }
+
+    pub(super) fn read(path: PathBuf, text: &str) -> Result<File, ConfigError> {
+        let reader = Reader { path: &path, text };
+        let raw: RawFile = toml::from_str(text).map_err(|error| reader.syntax(&error))?;
+        let mut endpoints = BTreeMap::new();
+        for (name, endpoint) in raw.endpoints {
+            reader.check_name(&name)?;
+            endpoints.insert(name.into_inner(), reader.endpoint(endpoint)?);
+        }
+        let mut groups = BTreeMap::new();
+        for (name, words) in raw.groups {
+            reader.check_name(&name)?;
+            if name.get_ref() == ALL {
+                return Err(reader.fault(&name, "the group `all` is there already: all endpoints of this file"));
+            }
+            groups.insert(name.get_ref().clone(), reader.set(words));
+        }
+        Ok(File {
+            uses: raw.uses.map(|words| reader.set(words)),
+            timeout: reader.parsed(raw.timeout, pm_wire::duration::parse)?,
+            connect_timeout: reader.parsed(raw.connect_timeout, pm_wire::duration::parse)?,
+            output: reader.parsed(raw.output, word)?,
+            color: reader.parsed(raw.color, word)?,
+            theme: reader.parsed(raw.theme, word)?,
+            endpoints,
+            groups,
+            path,
+        })
+    }
+}
+
+/// The group of all endpoints that have a name.
+pub(super) const ALL: &str = "all";
+
+fn usual_place(variables: Variables<'_>) -> Option<PathBuf> {
+    let folder = |name: &str| variables(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+    let config = folder("XDG_CONFIG_HOME")
+        .or_else(|| if cfg!(windows) { folder("APPDATA") } else { folder("HOME").map(|home| home.join(".config")) })?;
+    Some(config.join("pm").join("config.toml"))
+}
+
+struct Reader<'f> {
+    path: &'f Path,
+    text: &'f str,
+}
+
+impl Reader<'_> {
+    fn line(&self, at: usize) -> usize {
+        1 + self.text.as_bytes()[..at.min(self.text.len())].iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> ConfigError {
+        let line = error.span().map_or(1, |span| self.line(span.start));
+        // The library tells some errors in several lines.
+        let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
+        ConfigError(format!("{}:{line}: {what}", self.path.display()))
+    }
+
+    fn fault<T>(&self, place: &Spanned<T>, what: impl std::fmt::Display) -> ConfigError {
+        ConfigError(format!("{}:{}: {what}", self.path.display(), self.line(place.span().start)))
+    }
+
+    fn set<T>(&self, value: Spanned<T>) -> Set<T> {
+        let origin = Origin::File { path: self.path.to_owned(), line: self.line(value.span().start) };
+        Set { value: value.into_inner(), origin }
+    }
+
+    fn parsed<T>(
+        &self,
+        text: Option<Spanned<String>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<Set<T>>, ConfigError> {
+        let Some(text) = text else { return Ok(None) };
+        let value =
+            read(text.get_ref()).map_err(|why| self.fault(&text, format_args!("{:?}: {why}", text.get_ref())))?;
+        let origin = Origin::File { path: self.path.to_owned(), line: self.line(text.span().start) };
+        Ok(Some(Set { value, origin }))
+    }
+
+    /// A name must be told from an address and from the rest of a list.
+    fn check_name(&self, name: &Spanned<String>) -> Result<(), ConfigError> {
+        let text = name.get_ref();
+        let is_odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '@' | ',' | ':' | '/' | '[' | ']');
+        match text.is_empty() || text.contains(is_odd) {
+            true => Err(self.fault(name, format_args!("{text:?} is no name; write it without blanks and @ , : / [ ]"))),
+            false => Ok(()),
+        }
+    }
+
+    fn endpoint(&self, raw: RawEndpoint) -> Result<Named, ConfigError> {
+        pm_client::Client::new(raw.address.get_ref()).map_err(|error| self.fault(&raw.address, error))?;
+        let token = match (raw.token_file, raw.token_env) {
+            (None, None) => Token::Common,
+            (Some(file), None) => Token::File(self.beside(file.into_inner())),
+            (None, Some(name)) => Token::Variable(name.into_inner()),
+            (Some(_), Some(name)) => {
+                return Err(self.fault(&name, "a token is either in token-file or in token-env, not in both"));
+            }
+        };
+        let identity = match (raw.certificate, raw.key) {
+            (Some(certificate), Some(key)) => {
+                Some((self.beside(certificate.into_inner()), self.beside(key.into_inner())))
+            }
+            (None, None) => None,
+            (Some(lonely), None) => return Err(self.fault(&lonely, "a certificate needs its key as well")),
+            (None, Some(lonely)) => return Err(self.fault(&lonely, "a key needs its certificate as well")),
+        };
+        Ok(Named {
+            line: self.line(raw.address.span().start),
+            token,
+            ca: raw.ca.map(|path| self.beside(path.into_inner())),
+            identity,
+            server_name: raw.server_name.map(Spanned::into_inner),
+            timeout: self.parsed(raw.timeout, pm_wire::duration::parse)?.map(|set| set.value),
+            address: raw.address.into_inner(),
+        })
+    }
+
+    /// Paths in the file are meant from where it lies.
+    fn beside(&self, path: PathBuf) -> PathBuf {
+        match self.path.parent() {
+            Some(folder) => folder.join(path),
+            None => path,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        File::read("/c/config.toml".into(), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_file_is_read_with_the_line_of_each_value() {
+        let file = File::read(
+            "/c/config.toml".into(),
+            "use = ['@prod']\ntimeout = '2s'\n\n[endpoints.db1]\naddress = 'https://db1:6683/'\ntoken-file = 'db1.token'\n\
+             [groups]\nprod = ['db1', '10.0.0.3:6680']\n",
+        );
+        match file {
+            Ok(file) => {
+                assert_eq!(file.timeout.as_ref().unwrap().origin.to_string(), "/c/config.toml:2");
+                assert_eq!(file.endpoints["db1"].token, Token::File("/c/db1.token".into()));
+                assert_eq!(file.endpoints["db1"].line, 5);
+                assert_eq!(file.groups["prod"].value, ["db1", "10.0.0.3:6680"]);
+            }
+            Err(error) => assert!(cfg!(not(feature = "tls")) && error.to_string().contains(":5: "), "{error}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        for (text, expected) in [
+            ("\ntiemout = '2s'", "/c/config.toml:2: unknown field `tiemout`, expected one of `use`, `timeout`"),
+            ("timeout = 5", "/c/config.toml:1: invalid type: integer `5`, expected"),
+            ("timeout = '5 parsecs'", "/c/config.toml:1: \"5 parsecs\": write it as 500ms"),
+            ("\n\noutput = 'jsno'", "/c/config.toml:3: \"jsno\": did you mean `json`?"),
+            ("theme = 'pink'", "/c/config.toml:1: \"pink\": it is one of dark, light, mono, contrast"),
+            ("[endpoints.a]\naddress = 'ftp://x'", "/c/config.toml:2: \"ftp://x\" is not an endpoint"),
+            ("[endpoints.a]\n", "/c/config.toml:1: missing field `address`"),
+            ("[endpoints.a]\naddress = 'x'\ntoken = 's3cret'", "/c/config.toml:3: unknown field `token`"),
+            ("[endpoints.a]\naddress = 'x'\nkey = 'k'", "/c/config.toml:3: a key needs its certificate"),
+            ("[endpoints.'a:1']\naddress = 'x'", "/c/config.toml:1: \"a:1\" is no name"),
+            ("[groups]\n\nall = []", "/c/config.toml:3: the group `all` is there already"),
+            ("a = 1\na = 2", "/c/config.toml:2: duplicate key"),
+            ("= 3", "/c/config.toml:1: "),
+        ] {
+            assert!(error(text).starts_with(expected), "{text}\n{}", error(text));
+            assert!(!error(text).contains("s3cret") && !error(text).contains('\n'));
+        }
+    }
+
+    #[test]
+    fn the_usual_place_is_below_the_config_folder() {
+        let place = |xdg: &'static str, home: &'static str| {
+            usual_place(&move |name| match name {
+                "XDG_CONFIG_HOME" => Some(xdg.into()),
+                "HOME" => Some(home.into()),
+                _ => None,
+            })
+        };
+        assert_eq!(place("/x", "/h"), Some("/x/pm/config.toml".into()));
+        if cfg!(not(windows)) {
+            assert_eq!(place("", "/h"), Some("/h/.config/pm/config.toml".into()));
+        }
+        assert_eq!(place("", ""), None);
+    }
+
+    #[test]
+    fn only_a_file_that_was_asked_for_must_be_there() {
+        let nowhere = |name: &str| (name == "XDG_CONFIG_HOME").then(|| OsString::from("/nowhere/at/all"));
+        assert!(File::find(None, &nowhere).unwrap().is_none());
+        let error = File::find(Some(Path::new("/nowhere/c.toml")), &nowhere).unwrap_err().to_string();
+        assert!(error.starts_with("/nowhere/c.toml: ") && error.contains("--config"), "{error}");
+    }
+}
