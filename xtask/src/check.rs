@@ -48,8 +48,20 @@ fn docs() -> Outcome {
 
 /// Each feature of `pm` by itself, and none.
 fn features() -> Outcome {
-    let features =
-        ["", "server", "tokio", "tokio-util", "stream", "http-body", "indicatif", "tower", "axum", "tracing", "tls"];
+    let features = [
+        "",
+        "server",
+        "tokio",
+        "sync",
+        "tokio-util",
+        "stream",
+        "http-body",
+        "indicatif",
+        "tower",
+        "axum",
+        "tracing",
+        "tls",
+    ];
     for feature in features.into_iter().chain(["server,tracing"]) {
         let words = ["clippy", "--package=pm", "--no-default-features", "--features", feature, "--locked"];
         pass(cargo(&words).args(["--", "--deny=warnings"]))?;

@@ -16,6 +16,7 @@
 //! | the same inside a server that you have | [`service()`], [`Service`] |
 //! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
+//! | to see who blocks whom, and which tasks wait in a circle | [`ProcessList::waits`], [`Task::waiting_on`], `sync` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
 //! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
 //! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
@@ -33,6 +34,7 @@
 //! | `GET /v1/tasks?kind=GET*&minAge=5s&sort=-statusAge` | what runs: filtered ([`pm_wire::filter`]), sorted, in pages |
 //! | `GET /v1/tasks/{serial or id}`, `.../history` | one task, live or just ended; what it did so far |
 //! | `GET /v1/tree`, `/v1/ended`, `/v1/kinds` | what belongs to what; what just happened; latencies by kind |
+//! | `GET /v1/waits` | who waits for what, who holds it, who waits in a circle |
 //! | `GET /v1/events` | a snapshot, then what changes, as server-sent events or lines of JSON |
 //! | `POST /v1/tasks/{..}/cancel`, `/v1/cancel` | asks one task, or all that a filter names, to stop |
 //! | `GET /v1/audit`, `/v1/info`, `/metrics`, `/healthz` | who tried what; limits and counts |
@@ -52,6 +54,7 @@
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
 //! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `Tls`.
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
+//! - `sync`: tokio's locks and channels with names, `sync`: what a task waits for, and who holds it.
 //! - `tokio-util`: `CancellationToken`s, `TaskToken`.
 //! - `stream`: streams of futures-core as tasks, `RunStream`, and with progress, `TaskStream`.
 //! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
@@ -77,6 +80,8 @@ mod spawn;
 mod stream;
 #[cfg(feature = "stream")]
 mod stream_progress;
+#[cfg(feature = "sync")]
+pub mod sync;
 #[cfg(feature = "tokio-util")]
 mod token;
 #[cfg(feature = "tower")]

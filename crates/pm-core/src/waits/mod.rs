@@ -167,16 +167,30 @@ impl Resource {
         self.shared.kind
     }
 
-    /// Says that there are so many units of it from now on.
-    pub fn set_capacity(&self, units: u64) {
+    /// Says that there are so many units more of it. Say so before they can be had.
+    pub fn grow(&self, units: u64) {
+        self.change(|capacity| capacity.saturating_add(units));
+    }
+
+    /// Says that there are so many units fewer of it. Say so after they are gone.
+    pub fn shrink(&self, units: u64) {
+        self.change(|capacity| capacity.saturating_sub(units));
+    }
+
+    fn change(&self, change: impl FnOnce(u64) -> u64) {
         let mut state = self.shared.state.lock();
-        state.capacity = Some(units);
+        state.capacity = state.capacity.map(change);
         state.version += 1;
     }
 
     /// Says that the current task holds so many units of it; without a current task, that somebody does.
     pub fn hold(&self, units: u64) -> Holding {
         Holding::new(self.clone(), current(), units)
+    }
+
+    /// Says that somebody holds so many units of it who is not known yet: see [`Holding::taken_over`].
+    pub fn hold_unclaimed(&self, units: u64) -> Holding {
+        Holding::new(self.clone(), TaskHandle::INERT, units)
     }
 
     /// Says that the current task waits for so many units of it. See [`TaskHandle::waiting_on`].
@@ -244,6 +258,12 @@ impl Holding {
             }
         };
         Self { resource, token, serial: AtomicU64::new(task.raw_serial()) }
+    }
+
+    /// What is held.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.resource
     }
 
     /// Says that it is now the current task that holds it. Costs next to nothing if it was before.

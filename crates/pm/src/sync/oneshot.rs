@@ -1,0 +1,72 @@
+//! One message, once, with a name.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pm_core::{Resource, ResourceKind, Waiting};
+use tokio::sync::oneshot;
+
+use tokio::sync::oneshot::error::{RecvError, TryRecvError};
+pub use tokio::sync::oneshot::{Sender, error};
+
+/// A channel for one message. Who waits is told to wait on its name; who will send it is not known before it is sent.
+///
+/// ```
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// let (reply, replied) = pm::sync::oneshot::channel("reply of db1");
+/// reply.send(42).unwrap();
+/// assert_eq!(replied.await, Ok(42));
+/// # });
+/// ```
+#[must_use]
+pub fn channel<T>(name: &str) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = oneshot::channel();
+    let message = Resource::fair(name, ResourceKind::Channel, None);
+    (sender, Receiver { waiting: None, message, inner: receiver })
+}
+
+/// Receives the message: a [`tokio::sync::oneshot::Receiver`].
+pub struct Receiver<T> {
+    waiting: Option<Waiting>,
+    message: Resource,
+    inner: oneshot::Receiver<T>,
+}
+
+impl<T> Receiver<T> {
+    /// The message if it is there.
+    ///
+    /// # Errors
+    ///
+    /// It is not yet there, or never will be.
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        self.inner.try_recv()
+    }
+
+    /// Lets nobody send any more.
+    pub fn close(&mut self) {
+        self.inner.close();
+    }
+}
+
+impl<T> Future for Receiver<T> {
+    type Output = Result<T, RecvError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let polled = Pin::new(&mut self.inner).poll(context);
+        if polled.is_ready() {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(self.message.wait(1));
+        }
+        polled
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("message", &self.message).finish_non_exhaustive()
+    }
+}
