@@ -41,6 +41,7 @@ mod tls;
 mod token;
 mod v1;
 mod v1_calls;
+mod waits;
 
 pub use builder::Builder;
 pub use client::Client;
@@ -53,3 +54,4 @@ pub use v1::{
     Audit, AuditRecord, Bucket, BulkCancel, BulkReply, Cancel, CancelOptions, Entry, Expect, Filter, Group, History,
     Info, Kind, Kinds, Latency, Missing, Row, StatusTime, TaskReply, Tasks, Verdict,
 };
+pub use waits::{BlockedRow, Cycle, CycleStep, Holder, Wait, Waits};

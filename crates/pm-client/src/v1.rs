@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::query::{Query, millis};
+use crate::waits::Wait;
 
 /// A page of tasks: the answer to `GET /v1/tasks`, `/v1/tree` and `/v1/ended`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -141,6 +142,12 @@ pub struct Cancel {
 pub struct TaskReply {
     /// The task.
     pub task: Row,
+    /// What it waits for, if it says so.
+    #[serde(default)]
+    pub waits: Vec<Wait>,
+    /// Tasks that wait for what it holds, without their holders.
+    #[serde(default)]
+    pub holds_up: Vec<Wait>,
     /// The server's clock.
     pub server_time: Timestamp,
 }

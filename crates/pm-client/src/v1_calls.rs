@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::query::{Query, TaskRef};
 use crate::v1::{Audit, BulkCancel, BulkReply, CancelOptions, History, Info, Kinds, TaskReply, Tasks, Verdict};
+use crate::waits::Waits;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -147,6 +148,15 @@ impl Client {
     /// As for [`tasks`](Self::tasks).
     pub async fn kinds(&self) -> Result<Kinds, ClientError> {
         self.get_v1("v1/kinds".to_owned()).await
+    }
+
+    /// Who waits for what, and who blocks whom: at most so many of those who wait, the server's default is 1,000.
+    ///
+    /// # Errors
+    ///
+    /// As for [`tasks`](Self::tasks). A server that is older than this answers with 404.
+    pub async fn waits(&self, limit: Option<u32>) -> Result<Waits, ClientError> {
+        self.get_v1(limit.map_or_else(|| "v1/waits".to_owned(), |limit| format!("v1/waits?limit={limit}"))).await
     }
 
     /// Who asked for which cancel, at most so many of them.

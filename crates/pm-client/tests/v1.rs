@@ -134,6 +134,19 @@ async fn the_other_answers_are_read() {
         (None, true, "GET /v1/kinds HTTP/1.1")
     );
 
+    let waits = r#"{"waits":[{"serial":"1","id":"a","resource":"lock:x","resourceKind":"mutex","units":1,"waitMs":2.5,
+        "isStuck":true,"inCycle":true,"holders":[{"serial":"2","id":"b","units":1,"heldMs":7}],"unknownHolders":3}],
+        "cycles":[{"steps":[{"serial":"1","id":"a","resource":"lock:x","heldBy":"2"}]}],
+        "tree":[{"depth":0,"serial":"2","id":"b"},{"depth":1,"serial":"1","id":"a","resource":"lock:x","waitMs":2.5}],
+        "total":1,"truncated":false,"notShown":4,TIME}"#;
+    let (waits, line) = ask(waits, async |client| client.waits(Some(5)).await).await;
+    let wait = &waits.waits[0];
+    assert_eq!((wait.wait_ms, wait.holders[0].held_ms, wait.unknown_holders, wait.more_holders), (2.5, 7.0, 3, 0));
+    assert_eq!((waits.cycles[0].steps[0].held_by.as_str(), waits.tree[1].depth, waits.not_shown), ("2", 1, 4));
+    assert_eq!((TaskRef::from(wait), line.as_str()), (TaskRef::serial(1), "GET /v1/waits?limit=5 HTTP/1.1"));
+    let (_, line) = ask(r#"{"waits":[],TIME}"#, async |client| client.waits(None).await).await;
+    assert_eq!(line, "GET /v1/waits HTTP/1.1");
+
     let audit = r#"{"records":[{"at":"2026-11-24T04:03:36Z","peer":"127.0.0.1:9","identity":"ops","scope":"cancel",
         "action":"cancelMany","filter":"kind=a","reason":"r","result":"2 finished"}],TIME,"dropped":1}"#;
     let (audit, line) = ask(audit, async |client| client.audit(5).await).await;

@@ -34,7 +34,7 @@ const fn act(method: &'static str, path: &'static str, body: &'static str, good:
     Operation { method, path, body, need: Need::Cancel, good }
 }
 
-const OPERATIONS: [Operation; 24] = [
+const OPERATIONS: [Operation; 25] = [
     get("/v1/tasks", Need::Read, &[200]),
     get("/v1/tasks/{ref}", Need::Read, &[200]),
     get("/v1/tasks/{ref}/history", Need::Read, &[200]),
@@ -44,6 +44,7 @@ const OPERATIONS: [Operation; 24] = [
     get("/v1/ended", Need::Read, &[200]),
     get("/v1/kinds", Need::Read, &[200]),
     get("/v1/events", Need::Read, &[200]),
+    get("/v1/waits", Need::Read, &[200]),
     get("/v1/audit", Need::Read, &[200]),
     get("/v1/info", Need::Read, &[200]),
     get("/metrics", Need::Read, &[200]),

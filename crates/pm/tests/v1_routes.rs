@@ -6,7 +6,7 @@ mod common;
 
 use common::{ask, code_of, get, post, raw, request, served};
 
-const ROUTES: [(&str, &str); 15] = [
+const ROUTES: [(&str, &str); 16] = [
     ("GET", "/v1/tasks"),
     ("GET", "/v1/tasks/job"),
     ("GET", "/v1/tasks/job/history"),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &str); 15] = [
     ("GET", "/v1/ended"),
     ("GET", "/v1/kinds"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/waits"),
     ("GET", "/v1/audit"),
     ("GET", "/v1/info"),
     ("GET", "/metrics"),

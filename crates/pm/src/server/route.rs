@@ -32,6 +32,7 @@ pub(super) enum Op {
     Tree,
     Ended,
     Kinds,
+    Waits,
     Events,
     Audit,
     Info,
@@ -55,7 +56,7 @@ const fn operation(method: &'static str, path: &'static str, need: Need, op: Op)
 }
 
 /// All there is outside of `/procs/`. The description of the API is held against it by a test.
-pub(super) const OPERATIONS: [Operation; 15] = [
+pub(super) const OPERATIONS: [Operation; 16] = [
     operation("GET", "/v1/tasks", Need::Read, Op::Tasks),
     operation("GET", "/v1/tasks/{ref}", Need::Read, Op::Task),
     operation("GET", "/v1/tasks/{ref}/history", Need::Read, Op::History),
@@ -64,6 +65,7 @@ pub(super) const OPERATIONS: [Operation; 15] = [
     operation("GET", "/v1/tree", Need::Read, Op::Tree),
     operation("GET", "/v1/ended", Need::Read, Op::Ended),
     operation("GET", "/v1/kinds", Need::Read, Op::Kinds),
+    operation("GET", "/v1/waits", Need::Read, Op::Waits),
     operation("GET", "/v1/events", Need::Read, Op::Events),
     operation("GET", "/v1/audit", Need::Read, Op::Audit),
     operation("GET", "/v1/info", Need::Read, Op::Info),

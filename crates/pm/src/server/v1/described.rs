@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
-use pm_core::{CancelRequest, ProcessList, Task};
+use pm_core::{CancelRequest, ProcessList, Resource, Task};
 use pm_wire::filter::Filter;
 use pm_wire::v1_rows::Fields;
 use serde_json::{Value, json};
@@ -351,6 +351,10 @@ fn members_of_bodies_and_rows_are_those_that_are_known() {
 fn what_is_answered_is_as_described() {
     let (list, tasks) = full_list();
     let serial = tasks[1].serial();
+    let locks = [Resource::with_capacity("lock:a", 1), Resource::with_capacity("lock:b", 12)];
+    let _held =
+        (tasks[0].holding(&locks[0]), [(); 12].map(|()| tasks[1].holding(&locks[1])), locks[0].hold_unclaimed(0));
+    let _waits = (tasks[0].waiting_on(&locks[1]), tasks[1].waiting_on(&locks[0]));
     let service = service(&list).max_body(1_000);
     let mut holder = Holder { document: Document::new(), service, seen: BTreeSet::new() };
     let long = format!("{{\"reason\":\"{}\"}}", "x".repeat(1_000));
@@ -397,6 +401,9 @@ fn what_is_answered_is_as_described() {
         ("listEnded", "/v1/ended?groupBy=outcome", no, "", 200),
         ("listEnded", &format!("/v1/ended?{other_run}"), no, "", 410),
         ("listKinds", "/v1/kinds", no, "", 200),
+        ("listWaits", "/v1/waits", no, "", 200),
+        ("listWaits", "/v1/waits?limit=1", no, "", 200),
+        ("listWaits", "/v1/waits?limit=x", no, "", 400),
         ("watch", "/v1/events", no, "", 200),
         ("listAudit", "/v1/audit", no, "", 200),
         ("listAudit", "/v1/audit?limit=1", no, "", 200),

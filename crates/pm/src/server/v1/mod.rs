@@ -7,6 +7,7 @@
 //! | `cancel.rs` | asking one task to stop, or many |
 //! | `idempotency.rs` | the same request twice |
 //! | `summary.rs` | kinds, info |
+//! | `waits.rs` | who waits for what |
 //! | `metrics.rs` | the same for Prometheus |
 //! | `openapi.json` | all of it, described; kept by hand |
 //! | `described.rs` | tests that hold it against the code |
@@ -19,6 +20,7 @@ mod metrics;
 mod page;
 mod summary;
 mod tasks;
+mod waits;
 
 use std::sync::Arc;
 
@@ -45,7 +47,7 @@ This is the process list of a program: see what runs in it, and stop it.
   GET  /v1/tasks             what runs now; filters as kind=GET* minAge=5s attr.host=db1
   GET  /v1/tasks/SERIAL      one task, and /history below it
   POST /v1/tasks/SERIAL/cancel
-  GET  /v1/ended /v1/kinds /v1/tree /v1/info /v1/audit
+  GET  /v1/ended /v1/kinds /v1/tree /v1/waits /v1/info /v1/audit
   GET  /v1/events            changes as they happen
   GET  /metrics /healthz
   GET  /openapi.json         all of it in detail
@@ -70,6 +72,7 @@ pub(super) fn look(
         (Op::Events, _) => events::watch(state, query, headers),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
         (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, who.caller.scope)),
+        (Op::Waits, _) => waits::waits(state, query),
         (Op::Audit, _) => summary::audit(state, query),
         (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, header(headers, "accept"))),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::fields_of;
 use super::page::{Page, Query, Takes};
+use super::waits::OfTask;
 use crate::server::failure::Failure;
 use crate::server::procs::ambiguous;
 use crate::server::query::{self, once};
@@ -72,8 +73,17 @@ pub(super) fn one(state: &State, task: &Ref, text: Option<&str>) -> Result<Respo
     let fields = fields_of(fields.as_deref(), view.as_deref())?;
     let mut writer = RowWriter::new();
     writer.raw(br#"{"task":"#);
-    let found = state.list.view(find(&state.list, task)?, |task| writer.row(&task, fields));
-    found.ok_or_else(gone)?;
+    let found = state.list.view(find(&state.list, task)?, |task| {
+        writer.row(&task, fields);
+        task.serial()
+    });
+    let serial = found.ok_or_else(gone)?;
+    let waits = OfTask::of(&state.list.waits(), serial);
+    for (name, value) in [("waits", waits.waits), ("holdsUp", waits.holds_up)] {
+        if let Some(value) = value {
+            writer.raw(format!(r#","{name}":{value}"#).as_bytes());
+        }
+    }
     writer.raw(br#","serverTime":""#);
     writer.raw(pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_bytes());
     writer.raw(br#""}"#);
