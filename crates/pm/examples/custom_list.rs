@@ -38,7 +38,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("cancel of compaction: {}", upkeep.cancel("compaction", "why not").unwrap_err());
-    println!("cancel of req-1: {:?}", requests.cancel("req-1", "too slow").map(|_| request.checkpoint()));
+    println!("cancel of req-1: {:?}", requests.cancel("req-1", "too slow"));
+    println!("req-1 hears it: {}", request.checkpoint().unwrap_err());
     drop(request);
     if !smoke {
         println!("until you press return");

@@ -4,11 +4,12 @@
 //! `cargo run -p pm --features tokio --example drain`, then `kill PID` and, while it waits,
 //! `curl http://127.0.0.1:6680/v1/tasks`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pm::{Drain, ProcessList, Spawn as _};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let smoke = std::env::args().any(|word| word == "--smoke");
     let (address, wait) =
@@ -17,8 +18,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = pm::Server::builder().list(&list).listen(address).start()?;
     println!("process {}: curl http://{}/v1/tasks", std::process::id(), server.addr());
 
-    // One that ends in time, one that must be stopped, and one that tidies up when it is.
-    let quick = list.task("quick").kind("request").spawn(tokio::time::sleep(wait / 50));
+    // One whose answer comes in time, one that must be stopped, and one that tidies up when it is.
+    let answer = Arc::new(tokio::sync::Notify::new());
+    let quick = list.task("quick").kind("request").spawn(Arc::clone(&answer).notified_owned());
     let stuck = list.task("stuck").kind("request").spawn(std::future::pending::<()>());
     let tidy = list.task("tidy").kind("import").grace(Duration::from_secs(5)).spawn(async {
         let task = pm::current();
@@ -29,8 +31,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     asked_to_end(smoke).await?;
     // Here a web server stops taking requests; the list goes on being served meanwhile.
-    let drain =
-        Drain::new().wait(wait).reason("deploy").on_progress(Duration::from_secs(1), |progress| println!("{progress}"));
+    let drain = Drain::new().wait(wait).reason("deploy").on_progress(Duration::from_secs(1), move |progress| {
+        println!("{progress}");
+        answer.notify_one();
+    });
     let report = list.drain(drain).await;
     println!("{report}");
     for task in [quick, stuck, tidy] {

@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for worker in workers {
         let _ = worker.join();
     }
-    println!("{:?}", list.counters());
+    let counters = list.counters();
+    println!("{} finished, {} cancelled", counters.finished, counters.cancelled);
     list.assert_no_tasks();
     Ok(())
 }

@@ -43,8 +43,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
     drop(job);
     println!("ended:");
-    for task in pm::global().ended().iter() {
-        println!("  {:<8} {}", task.id(), task.outcome().map_or("", pm::Outcome::name));
+    let ended = pm::global().ended();
+    let mut ended: Vec<_> = ended.iter().map(|task| (task.serial(), task.id(), task.outcome())).collect();
+    ended.sort_by_key(|(serial, ..)| *serial); // as they were started
+    for (_, id, outcome) in ended {
+        println!("  {id:<8} {}", outcome.map_or("", pm::Outcome::name));
     }
     Ok(())
 }

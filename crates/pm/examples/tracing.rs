@@ -3,7 +3,7 @@
 //! `cargo run -p pm --features tracing --example tracing` runs until it is stopped; look at the address that it prints, or
 //! with `pm top`. With `--smoke` it answers a few requests, prints what the list showed, and ends.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing_subscriber::prelude::*;
 
@@ -20,8 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .with(pm::tracing_layer().name("request").id_from("request_id"))
         .init();
     let server = pm::serve("127.0.0.1:0")?;
-    println!("http://{}/v1/tasks", server.addr());
+    println!("curl http://{}/v1/tasks", server.addr());
 
+    // With this, the shop waits for its database until all was shown.
+    let busy = smoke.then(|| shop::DATABASE.write());
     let clients: Vec<_> = (1..=3)
         .map(|client| {
             std::thread::spawn(move || {
@@ -38,6 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if smoke {
         show_live();
     }
+    drop(busy);
     for client in clients {
         client.join().map_err(|_| "a client panicked")?;
     }
@@ -47,37 +50,41 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// Waits until all requests are within a query, and prints them.
 fn show_live() {
-    let begin = Instant::now();
-    loop {
-        let tasks = pm::global().snapshot();
-        let querying = tasks.iter().filter(|task| task.status().to_string() == "db.query").count();
-        if querying == 3 || begin.elapsed() > Duration::from_secs(10) {
-            for task in tasks.iter() {
-                let attrs: Vec<_> =
-                    task.attrs_sorted().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-                let kind = task.kind().map(|kind| kind.to_string()).unwrap_or_default();
-                println!("live   {}  {kind}  {}  {}", task.id(), task.status(), attrs.join(" "));
-            }
-            return;
-        }
+    let all_query =
+        || pm::global().snapshot().iter().filter(|task| task.status().to_string() == "db.query").count() == 3;
+    while !all_query() {
         std::thread::sleep(Duration::from_millis(1));
     }
+    let mut lines = Vec::new();
+    pm::global().for_each(|task| {
+        let attrs: Vec<_> = task.attrs_sorted().iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        let kind = task.kind().map(|kind| kind.to_string()).unwrap_or_default();
+        lines.push(format!("live   {}  {kind}  {}  {}", task.id(), task.status(), attrs.join(" ")));
+    });
+    lines.sort();
+    println!("{}", lines.join("\n"));
 }
 
 fn show_ended() {
+    let mut lines = Vec::new();
     for task in pm::global().ended().iter() {
         let history = pm::global().history(task.serial()).map(|history| history.entries).unwrap_or_default();
         let history: Vec<_> = history.into_iter().map(|entry| entry.status).collect();
-        println!("ended  {}  {}", task.id(), history.join(", "));
+        lines.push(format!("ended  {}  {}", task.id(), history.join(", ")));
     }
+    lines.sort();
+    println!("{}", lines.join("\n"));
 }
 
 /// The program proper. It knows `tracing` and nothing else.
 mod shop {
+    use std::sync::RwLock;
     use std::thread::sleep;
     use std::time::Duration;
 
     use tracing::{info, info_span, instrument};
+
+    pub(super) static DATABASE: RwLock<()> = RwLock::new(());
 
     #[instrument(name = "request", err, fields(rows))]
     pub(super) fn request(request_id: &str, path: &str) -> Result<(), String> {
@@ -91,7 +98,8 @@ mod shop {
 
     #[instrument(name = "db.query", skip_all)]
     fn query(path: &str) -> Result<usize, String> {
-        sleep(Duration::from_millis(500)); // the database is slow today
+        let _connection = DATABASE.read();
+        sleep(Duration::from_millis(50)); // the database is slow today
         path.strip_prefix("/hosts/").map(str::len).ok_or_else(|| format!("{path}: no such page"))
     }
 }

@@ -22,7 +22,8 @@
 //! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
 //! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
 //!
-//! `examples/` has small complete programs: threads, a pool, a job with a bar, a drain, lists of one's own, coming from Go.
+//! `examples/` has small complete programs: servers, threads, a pool, jobs on tokio, a job with a bar, a unix socket, TLS with
+//! clients' certificates, a drain, lists of one's own, coming from Go.
 //!
 //! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
 //! share the same [`global`] list.

@@ -1,0 +1,69 @@
+//! A list for who has a certificate: TLS on any address, and clients that show one of our authority need no token.
+//!
+//! `cargo run -p pm --features tls --example mtls`, then what it prints: `curl --cacert ..`. The authority and the
+//! certificates are made on the spot, in a folder that goes with the program; yours come from where yours come from.
+
+use std::error::Error;
+use std::path::Path;
+
+use pm_client::{CancelOptions, Client, Query, TaskRef};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let folder = std::env::temp_dir().join(format!("pm-mtls-{}", std::process::id()));
+    make_certificates(&folder)?;
+
+    let tls = pm::Tls::new(folder.join("server.pem"), folder.join("server.key"))
+        .clients(folder.join("authority.pem"), pm::Scope::Read); // they may look, and cancel nothing
+    let server = pm::Server::builder().listen_tls("127.0.0.1:0", tls).start()?;
+    let url = format!("https://{}", server.addr());
+    println!("cd {}", folder.display());
+    println!("curl --cacert authority.pem --cert client.pem --key client.key {url}/v1/tasks");
+
+    let task = pm::task("payroll").kind("payroll").start();
+    task.status("adding up")?;
+    if std::env::args().any(|word| word == "--smoke") {
+        let known = Client::builder(&url)?
+            .ca_file(folder.join("authority.pem"))
+            .client_certificate(folder.join("client.pem"), folder.join("client.key"))
+            .build();
+        println!("\nthe list, with a certificate:");
+        for task in known.tasks(&Query::new()).await?.tasks {
+            println!("{}  {}  {}", task.id, task.kind.unwrap_or_default(), task.status);
+        }
+        let cancel = known.cancel_task(&TaskRef::id("payroll"), &CancelOptions::new("just to try it")).await;
+        println!("\na cancel: {}", cancel.expect_err("they may only read"));
+        let unknown = Client::builder(&url)?.ca_file(folder.join("authority.pem")).build();
+        println!("\nthe list, without: {}", unknown.tasks(&Query::new()).await.expect_err("nobody knows them"));
+        // Of which the fingerprint is kept.
+        for record in known.audit(10).await?.records {
+            println!("\nthe audit log: {} {} from {}", record.result, record.action, record.identity);
+        }
+        task.checkpoint()?;
+    } else {
+        tokio::signal::ctrl_c().await?;
+    }
+    tokio::task::spawn_blocking(|| server.shutdown()).await?;
+    std::fs::remove_dir_all(&folder)?;
+    Ok(())
+}
+
+/// `authority.pem`, and `server` and `client`, which it signed, each as `.pem` and `.key`.
+fn make_certificates(folder: &Path) -> Result<(), Box<dyn Error>> {
+    std::fs::create_dir(folder)?;
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, "authority");
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+    std::fs::write(folder.join("authority.pem"), authority.pem())?;
+    for name in ["server", "client"] {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.signed_by(&key, &authority)?;
+        std::fs::write(folder.join(format!("{name}.pem")), certificate.pem())?;
+        std::fs::write(folder.join(format!("{name}.key")), key.serialize_pem())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! A list for one user of this machine: on a unix socket, which is a file with the mode 0600. No port, no token.
+//!
+//! `cargo run -p pm --example unix`, then what it prints: `curl --unix-socket ..`, or `pm -e unix:PATH ls`.
+
+#[cfg(unix)]
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use pm_client::{CancelOptions, Client, Query, TaskRef};
+
+    let folder = std::env::temp_dir().join(format!("pm-unix-{}", std::process::id()));
+    std::fs::create_dir(&folder)?;
+    let path = folder.join("pm.sock");
+    // Others on this machine may be let in with `.allow_uid(..)`, if the folder and the file let them, too.
+    let server = pm::Server::builder().listen_unix(&path).start()?;
+    println!("curl --unix-socket {} http://localhost/v1/tasks", path.display());
+    println!("mode {:o}", std::fs::metadata(&path)?.permissions().mode() & 0o777);
+
+    let task = pm::task("backup").kind("backup").attr("disk", "sda").start();
+    task.status("copying")?;
+    if std::env::args().any(|word| word == "--smoke") {
+        // Asks as any program of this user may.
+        let client = Client::new(&format!("unix:{}", path.display()))?;
+        println!("\nthe list:");
+        for task in client.tasks(&Query::new()).await?.tasks {
+            println!("{}  {}  {}  {}", task.id, task.kind.unwrap_or_default(), task.status, task.attrs["disk"]);
+        }
+        let reply = client.cancel_task(&TaskRef::id("backup"), &CancelOptions::new("disk is full")).await?;
+        println!("\na cancel: {}", reply.verdict);
+        println!("the task hears: {}", task.checkpoint().unwrap_err());
+        // The kernel tells who it was.
+        for record in client.audit(10).await?.records {
+            println!("the audit log: {} by {}: {}", record.result, record.identity, record.reason);
+        }
+    } else {
+        tokio::signal::ctrl_c().await?;
+    }
+    tokio::task::spawn_blocking(|| server.shutdown()).await?;
+    println!("the socket is gone: {}", !path.exists());
+    std::fs::remove_dir(&folder)?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn main() {
+    println!("there are no unix sockets here");
+}
