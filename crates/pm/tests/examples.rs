@@ -250,7 +250,13 @@ fn unix() {
 #[test]
 #[cfg(feature = "tls")]
 fn mtls() {
-    let lines = ["payroll  payroll  adding up", "may read, not cancel", "without: ", "wants a token", "from cert:"];
+    let lines = [
+        "payroll  payroll  adding up",
+        "this certificate may read, not cancel",
+        "without: ",
+        "wants a token",
+        "from cert:",
+    ];
     assert_shows("mtls", &lines);
 }
 

@@ -310,7 +310,8 @@ impl Requester {
         if self.caller.scope.allows(needed) {
             return Ok(());
         }
-        let words = format!("this token may {}, not {needed}", self.caller.scope);
+        let what = if matches!(self.caller.identity, Identity::Certificate(_)) { "certificate" } else { "token" };
+        let words = format!("this {what} may {}, not {needed}", self.caller.scope);
         Err(Failure::new(StatusCode::FORBIDDEN, "insufficient-scope", words)
             .hint("a token with the scope `cancel` is needed"))
     }
