@@ -121,8 +121,8 @@ fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
     assert!(text.starts_with("HTTP/1.1 503") && text.ends_with("cancelled: too slow\n"), "{text}");
     demo.rows(|rows| !rows.iter().any(|row| is(row, "GET /stuck")));
     let last = demo.end();
-    // The index is cancelled at the end.
-    assert!(last.contains("2 cancelled") && last.contains("0 live"), "{last}");
+    // The index and the three of the office are cancelled at the end.
+    assert!(last.contains("5 cancelled") && last.contains("0 live"), "{last}");
 }
 
 /// Opens a page, waits until its task says this, kills it, and gives what the killer and the caller were told.
@@ -229,7 +229,7 @@ fn it_says_where_to_look_in_lines_that_work() {
         assert!(text.starts_with("HTTP/1.1 200"), "{line}: {text}");
         tried += 1;
     }
-    assert_eq!(tried, 4);
+    assert_eq!(tried, 5);
     demo.end();
 }
 
@@ -251,5 +251,30 @@ fn without_file_descriptors_it_waits_and_recovers() {
     let idle: Vec<_> = (0..80).map(|_| TcpStream::connect(&demo.list).unwrap()).collect();
     drop(idle);
     demo.rows(|rows| rows.iter().any(|row| is(row, "index")));
+    demo.end();
+}
+
+#[test]
+fn three_jobs_that_wait_for_each_other_are_named_as_a_circle_until_one_is_stopped() {
+    let demo = demo(&["--rate", "0"]);
+    let waits = || -> serde_json::Value {
+        let mut stream = TcpStream::connect(&demo.list).unwrap();
+        write!(stream, "GET /v1/waits HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", demo.list).unwrap();
+        let text = answer(stream);
+        serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
+    };
+    let circle = loop {
+        if let Some(cycle) = waits()["cycles"].get(0) {
+            break cycle["steps"].clone();
+        }
+    };
+    let steps: std::collections::BTreeSet<(&str, &str)> = (circle.as_array().unwrap().iter())
+        .map(|step| (step["id"].as_str().unwrap(), step["resource"].as_str().unwrap()))
+        .collect();
+    let known = [("closing", "printer"), ("letters", "lock:accounts"), ("payroll", "lock:ledger")];
+    assert_eq!(steps, known.into());
+    let killed = demo.pm(&["kill", "closing", "one has to go", "--wait", "5s"]);
+    assert!(killed.status.success(), "{killed:?}");
+    while waits()["total"] != 0 {}
     demo.end();
 }

@@ -1,7 +1,7 @@
 //! The service: each request is a task from its first line to its answer.
 //!
 //! Most handlers get their task and return with `?` as soon as a status or checkpoint says that it is cancelled; the
-//! answer is then 503 with the reason. Two know nothing of tasks and are run as futures, which a kill drops where they
+//! answer is then 503 with the reason. Some know nothing of kills and are run as futures, which a kill drops where they
 //! await. One neither listens nor yields: it shows what a kill can't do. A client that goes away ends its task, too.
 
 use std::convert::Infallible;
@@ -19,9 +19,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use pm::sync::Semaphore;
 use pm::{Cancelled, Task};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
@@ -62,7 +63,13 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(tree: Tree, index: Arc<Index>, stopped: watch::Receiver<bool>) -> Arc<Self> {
-        Arc::new(Self { tree, index, report_pool: Semaphore::new(2), requests: AtomicU64::new(0), stopped })
+        Arc::new(Self {
+            tree,
+            index,
+            report_pool: Semaphore::new("report pool", 2),
+            requests: AtomicU64::new(0),
+            stopped,
+        })
     }
 
     async fn route(self: Arc<Self>, task: &Arc<Task>, path: &str, query: &str) -> Result<String, Refusal> {
@@ -70,7 +77,6 @@ impl App {
             "/" => Ok(HELP.to_owned()),
             "/search" => self.search(task, query).await,
             "/checksum" => self.checksum(task, query).await,
-            "/report" => self.report(task).await,
             "/slow" => slow(task, query).await,
             "/stuck" => stuck(task).await,
             "/deaf" => deaf(task, query, self.stopped.clone()).await,
@@ -96,17 +102,16 @@ impl App {
         blocking(task, move |task| checksum(task, &self.tree, &folder)).await
     }
 
-    async fn report(self: Arc<Self>, task: &Task) -> Result<String, Refusal> {
-        task.set("waits_for", "report pool");
-        task.status("waiting for the report pool")?;
-        let _permit = unless_cancelled(task, self.report_pool.acquire()).await?;
-        task.unset("waits_for");
+    async fn report(self: Arc<Self>) -> Result<String, Refusal> {
+        let task = pm::current();
+        let permit = self.report_pool.acquire().await;
+        let _permit = permit.map_err(|_| Refusal::Failed("the report pool is closed".to_owned()))?;
         let words = self.index.words();
         let mut report = String::new();
         for (number, page) in (1..=PAGES).zip(words.chunks(WORDS_PER_PAGE).chain(std::iter::repeat(&[][..]))) {
             pm::status!(task, "rendering page {number}")?;
             task.progress(number as u64 - 1, PAGES as u64, "pages");
-            unless_cancelled(task, sleep(PAGE_TIME)).await?;
+            sleep(PAGE_TIME).await;
             for (word, count) in page {
                 // Writing to a string can't fail.
                 let _ = writeln!(report, "{count:>8} {word}");
@@ -258,6 +263,7 @@ async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> 
     // These run as futures: whoever kills them drops them, and they need not know.
     match (&refusal, path) {
         (None, "/await") => return respond(task.run(only_awaits()).await.map_err(Refusal::from)),
+        (None, "/report") => return respond(task.try_run(app.report()).await),
         (None, "/transfer") => return respond(task.run(transfer()).await.map_err(Refusal::from)),
         _ => {}
     }

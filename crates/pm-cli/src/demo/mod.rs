@@ -8,12 +8,14 @@
 //! | `files.rs` | walking and searching a tree, on threads that may block |
 //! | `checksum.rs` | a parent task with one child for each sub-folder |
 //! | `index.rs` | a long-lived background task with named phases |
+//! | `deadlock.rs` | three jobs that wait for each other, over two locks and a semaphore |
 //! | `load.rs` | the client: fast, slow and stuck requests over real HTTP |
 //!
 //! This file starts the parts, says where to look, and ends them: the end is a cancel of all that still runs.
 
 mod app;
 mod checksum;
+mod deadlock;
 mod files;
 mod index;
 mod load;
@@ -113,6 +115,7 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
         move || index.keep(&tree, &stopped)
     });
     let serving = tokio::spawn(app::serve(listener, app, stopped.clone()));
+    let waiting = tokio::spawn(deadlock::keep(stopped.clone()));
     let loading = tokio::spawn(load::drive(address, args.rate, stopped));
     // What the banner points to is there when it is read.
     while pm::global().find(index::ID).is_empty() {
@@ -127,8 +130,8 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
 
     stop.send_replace(true);
     drop(idle);
-    let ended = async { tokio::join!(indexing, serving, loading) };
-    let (_, _, tally) = tokio::select! {
+    let ended = async { tokio::join!(indexing, serving, waiting, loading) };
+    let (_, _, _, tally) = tokio::select! {
         ended = ended => ended,
         () = cancel_all_for(END_WITHIN) => return Err(Error::StillRunning { tasks: pm::global().counters().live }),
     };
@@ -235,6 +238,7 @@ what runs now:      curl 'http://{pm}/v1/tasks?kind=GET*&minAge=1s'
 as it changes:      curl -N http://{pm}/v1/events
 one task's history: curl http://{pm}/v1/tasks/{id}/history
 stop that task:     curl -d '{{\"reason\":\"try it\",\"wait\":\"5s\"}}' http://{pm}/v1/tasks/{id}/cancel
+who blocks whom:    curl http://{pm}/v1/waits
 a request to kill:  curl http://{app}/stuck
 for the first pm:   curl http://{pm}/procs/
 
