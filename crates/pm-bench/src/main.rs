@@ -16,6 +16,7 @@ mod requests;
 mod small;
 mod spans;
 mod spawns;
+mod waits;
 mod watched;
 mod whole;
 
@@ -31,11 +32,11 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
   SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, requests, polls, spawns,
-               tracing, kill, deadlines";
+               tracing, waits, kill, deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 14] = [
+const SECTIONS: [Section; 15] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
     // Before those that leave millions of slots behind, among which the tasks of a later list lie scattered.
@@ -49,6 +50,7 @@ const SECTIONS: [Section; 14] = [
     ("polls", polls::measure),
     ("spawns", spawns::measure),
     ("tracing", spans::measure),
+    ("waits", waits::measure),
     ("kill", kill::measure),
     ("deadlines", deadlines::measure),
 ];
