@@ -604,6 +604,9 @@ fn metrics_say_the_same_in_both_formats() {
         [r#"we"ird\"#, "new\nline", "import", "import"].map(|kind| list.task("x").kind(kind).start()).into();
     list.task("y").kind("import").start().finish();
     list.request_cancel(_tasks[3].serial(), &pm::CancelRequest::new("")).unwrap();
+    let lock = pm::Resource::with_capacity("lock", 1);
+    let _held = _tasks[0].holding(&lock);
+    let _waits = (_tasks[0].waiting_on(&lock), _tasks[1].waiting_on("pool"));
     hand.advance(SECOND * 3);
     let plain = get(&server, "/metrics");
     assert_eq!(plain.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
@@ -620,6 +623,8 @@ fn metrics_say_the_same_in_both_formats() {
     for (name, value) in [
         (r#"pm_tasks{kind="import",state="running"}"#, 1.0),
         (r#"pm_tasks{kind="import",state="cancelling"}"#, 1.0),
+        ("pm_waits", 2.0),
+        ("pm_waits_stuck", 1.0),
         (r#"pm_tasks{kind="we\"ird\\",state="running"}"#, 1.0),
         (r#"pm_tasks{kind="new\nline",state="running"}"#, 1.0),
         (r#"pm_task_oldest_age_seconds{kind="import"}"#, 3.0),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use pm_core::KindStats;
+use pm_core::{KindStats, Wait};
 
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
@@ -112,6 +112,14 @@ fn write(state: &State, mut text: Text) -> String {
     text.family("pm_cancelled_still_running", "gauge", "Tasks that were asked to stop and still run.");
     for (kind, series) in &kinds {
         text.sample("pm_cancelled_still_running", &[("kind", kind)], series.cancelling as f64);
+    }
+    let waits = state.list.waits();
+    for (name, help, is_one) in [
+        ("pm_waits", "Waits that tasks tell of.", (|_| true) as fn(&Wait) -> bool),
+        ("pm_waits_stuck", "Waits that last until a circle of waiting tasks is broken.", |wait| wait.is_stuck),
+    ] {
+        text.family(name, "gauge", help);
+        text.sample(name, &[], waits.waits.iter().filter(|wait| is_one(wait)).count() as f64);
     }
     text.counter("pm_tasks_ended", "Tasks that ended.");
     for (kind, series) in &kinds {

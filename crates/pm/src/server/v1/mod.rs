@@ -84,6 +84,11 @@ pub(super) fn look(
     }
 }
 
+/// Now, as answers tell it.
+fn server_time(state: &State) -> String {
+    pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
+}
+
 /// A header that may be there, as text.
 pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()

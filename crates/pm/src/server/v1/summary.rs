@@ -7,6 +7,7 @@ use pm_core::KindStats;
 use pm_wire::duration::millis;
 use serde_json::{Value, json};
 
+use super::server_time;
 use crate::server::access::Scope;
 use crate::server::access::gate::Gate;
 use crate::server::access::tokens::Tokens;
@@ -14,10 +15,6 @@ use crate::server::failure::Failure;
 use crate::server::query;
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
-
-fn server_time(state: &State) -> String {
-    pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
-}
 
 /// All kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {

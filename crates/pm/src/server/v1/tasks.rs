@@ -7,9 +7,9 @@ use pm_core::{ProcessList, Serial, Snapshot, TaskView};
 use pm_wire::v1_rows::{self, RowWriter};
 use serde_json::json;
 
-use super::fields_of;
 use super::page::{Page, Query, Takes};
 use super::waits::OfTask;
+use super::{fields_of, server_time};
 use crate::server::failure::Failure;
 use crate::server::procs::ambiguous;
 use crate::server::query::{self, once};
@@ -85,7 +85,7 @@ pub(super) fn one(state: &State, task: &Ref, text: Option<&str>) -> Result<Respo
         }
     }
     writer.raw(br#","serverTime":""#);
-    writer.raw(pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_bytes());
+    writer.raw(server_time(state).as_bytes());
     writer.raw(br#""}"#);
     Ok(reply::json(writer.take()))
 }

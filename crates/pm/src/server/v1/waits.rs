@@ -5,6 +5,7 @@ use pm_core::{Blocked, Cycle, Holder, Serial, TaskBrief, Wait, Waits};
 use pm_wire::duration::millis;
 use serde_json::{Map, Value, json};
 
+use super::server_time;
 use crate::server::failure::Failure;
 use crate::server::query;
 use crate::server::reply::{self, Body};
@@ -32,7 +33,7 @@ pub(super) fn waits(state: &State, text: Option<&str>) -> Result<Response<Body>,
     // Sorted by their length already.
     waits.waits.sort_by_key(|wait| (!wait.in_cycle, !wait.is_stuck));
     let mut answer = json!({
-        "serverTime": pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str(),
+        "serverTime": server_time(state),
         "total": waits.waits.len(),
         "truncated": waits.waits.len() > limit || tree.len() > limit,
         "waits": waits.waits.iter().take(limit).map(wait).collect::<Vec<_>>(),
