@@ -1,35 +1,33 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
-//! `config` tells what is set and whom to ask, `verbs` holds the one-shot verbs, `ask` asks and knows the exit codes,
-//! `table` and `clean` make what is seen on the screen, `demo` a program to try it all on. This file is the command line.
+//! `config` tells what is set and whom to ask, `query` which tasks, `fleet` asks all at once, `verbs` holds the one-shot
+//! verbs, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
 
-mod ask;
-mod clean;
 mod config;
 mod demo;
-mod table;
+mod fleet;
+mod out;
+mod query;
 mod verbs;
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
-use serde_json::json;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use ask::Exit;
-use config::{ConfigError, Endpoints, Output, Where};
+use fleet::{Exit, Stop};
+use verbs::{audit, ended, endpoints, generate, history, kill, kinds, ls, run, show, tree, wait, waits, watch, why};
 
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  failure
-  2  the command line is not understood
-  3  no endpoint has a live task with this id
-  4  refused: the task may not be cancelled, or several bear the id
+  1  failure: what was printed could not be, a task that was waited for did not finish, or the answer to a question was no
+  2  the command line, a variable or the config file is not understood
+  3  nothing matched: no endpoint has such a task
+  4  refused: by a task that may not be cancelled, by a server, or because there are more tasks than --max
   5  no endpoint gave a usable answer
   6  partial: some endpoints gave no usable answer; they are named on stderr
-  7  the task was asked to stop, but was still running when the wait was over
+  7  still running when the wait was over
 
 Data goes to stdout, words to stderr.";
 
@@ -41,60 +39,40 @@ struct Cli {
     verb: Verb,
 }
 
-/// What the verbs that ask have in common.
-#[derive(Debug, Args)]
-struct Ask {
-    #[command(flatten)]
-    place: Where,
-    /// How to show the answer [env: PM_OUTPUT] [default: table]
-    #[arg(short, long, value_enum, help_heading = "Output")]
-    output: Option<Output>,
-}
-
-/// Which task is meant.
-#[derive(Debug, Args)]
-struct Which {
-    /// The id of the task
-    id: String,
-    /// Which one, if several bear the id: `pm ls` shows it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    serial: Option<u64>,
-}
-
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// List the tasks that run now, oldest first
-    Ls {
-        #[command(flatten)]
-        ask: Ask,
-    },
+    Ls(ls::Args),
+    /// Show all that is known of one task
+    Show(show::Args),
     /// Show what a task did so far
-    History {
-        #[command(flatten)]
-        task: Which,
-        #[command(flatten)]
-        ask: Ask,
-    },
-    /// Ask a task to stop, and say what came of it
-    Kill {
-        #[command(flatten)]
-        task: Which,
-        /// Why, in as many words as you like; the task and its history get to know
-        reason: Vec<String>,
-        /// How long to wait for the end of the task, at most 25s
-        #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = wait)]
-        wait: Duration,
-        /// Only ask; do not wait for what comes of it
-        #[arg(long, conflicts_with = "wait")]
-        no_wait: bool,
-        #[command(flatten)]
-        ask: Ask,
-    },
+    History(history::Args),
+    /// Show which task is part of which
+    Tree(tree::Args),
+    /// Tell what a task waits for, since when, and whether that is usual
+    Why(why::Args),
+    /// Show who waits for whom, and who waits in a circle
+    Waits(waits::Args),
+    /// Ask tasks to stop, and say what came of it
+    Kill(kill::Args),
+    /// Follow tasks, like tail -f
+    Watch(watch::Args),
+    /// Wait until tasks have ended; the exit code tells how
+    Wait(wait::Args),
+    /// Show how the tasks of each kind fared, and where their time goes
+    Kinds(kinds::Args),
+    /// List the tasks that ended of late, newest first
+    Ended(ended::Args),
+    /// Show who tried to stop what
+    Audit(audit::Args),
+    /// Show which endpoints answer
+    Endpoints(endpoints::Args),
     /// Show what is set, and who set it: flag, variable, file or default
-    Config {
-        #[command(flatten)]
-        ask: Ask,
-    },
+    Config(verbs::config::Args),
+    /// Print what a shell needs to complete pm's words
+    Completions(generate::Completions),
+    /// Print the man page
+    Man(generate::Man),
     /// Run a small program with tasks to look at
     Demo(demo::Args),
 }
@@ -102,42 +80,37 @@ enum Verb {
 fn main() -> ExitCode {
     let done = match Cli::parse().verb {
         Verb::Demo(args) => return demo::run(args),
-        Verb::Ls { ask } => asked(&ask, verbs::ls),
-        Verb::Config { ask } => ask.place.settings(ask.output).map_or_else(usage, |settings| {
-            match settings.output.value {
-                Output::Json => ask::print_value(&json!({ "items": config::items(&settings) })),
-                Output::Table => ask::print(&config::show(&settings).render(table::screen())),
-            }
-            .map(|()| Exit::Ok)
-        }),
-        Verb::History { task, ask } => asked(&ask, |endpoints, output| verbs::history(endpoints, &task, output)),
-        Verb::Kill { task, reason, wait, no_wait, ask } => asked(&ask, |endpoints, output| {
-            verbs::kill(endpoints, &task, &reason.join(" "), (!no_wait).then_some(wait), output)
-        }),
+        Verb::Ls(args) => run(ls::run(args)),
+        Verb::Show(args) => run(show::run(args)),
+        Verb::History(args) => run(history::run(args)),
+        Verb::Tree(args) => run(tree::run(args)),
+        Verb::Why(args) => run(why::run(args)),
+        Verb::Waits(args) => run(waits::run(args)),
+        Verb::Kill(args) => run(kill::run(args)),
+        Verb::Watch(args) => run(watch::run(args)),
+        Verb::Wait(args) => run(wait::run(args)),
+        Verb::Kinds(args) => run(kinds::run(args)),
+        Verb::Ended(args) => run(ended::run(args)),
+        Verb::Audit(args) => run(audit::run(args)),
+        Verb::Endpoints(args) => run(endpoints::run(args)),
+        Verb::Config(args) => verbs::config::run(&args),
+        Verb::Completions(args) => generate::completions(&args, Cli::command()),
+        Verb::Man(args) => generate::man(&args, Cli::command()),
     };
-    match done {
-        Ok(exit) => exit.into(),
-        Err(error) => {
-            ask::say(&error.to_string());
-            Exit::Failure.into()
+    let exit = match done {
+        Ok(exit) => exit,
+        Err(Stop::Usage(why)) => {
+            out::say(&why);
+            Exit::Usage
         }
-    }
-}
-
-fn wait(text: &str) -> Result<Duration, String> {
-    match pm_wire::duration::parse(text)? {
-        wait if wait > pm_wire::VerdictReply::MAX_WAIT => Err("25s is the longest; ask again after it".to_owned()),
-        wait => Ok(wait),
-    }
-}
-
-fn asked(ask: &Ask, verb: impl FnOnce(Endpoints, Output) -> io::Result<Exit>) -> io::Result<Exit> {
-    ask.place.settings(ask.output).map_or_else(usage, |settings| verb(settings.endpoints, settings.output.value))
-}
-
-fn usage(error: ConfigError) -> io::Result<Exit> {
-    ask::say(&error.to_string());
-    Ok(Exit::Usage)
+        // A reader that has gone away has seen enough.
+        Err(Stop::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+        Err(Stop::Io(error)) => {
+            out::say(&format!("could not go on: {error}"));
+            Exit::Failure
+        }
+    };
+    exit.into()
 }
 
 #[cfg(test)]
@@ -146,7 +119,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory as _;
         Cli::command().debug_assert();
     }
 }

@@ -1,9 +1,11 @@
-//! The built command against small servers: what it prints, where, and how it ends.
+//! The built command against servers that are old, broken or gone: what it prints, where, and how it ends.
 
-use std::io::{Read, Write};
+mod common;
+
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
-use std::thread;
+use std::process::Stdio;
+
+use common::{Fake, command, err, json, nobody, out, pm, reply};
 
 const LIST: &str = r#"{"procs":[
 {"id":"young","procTime":"2026-11-24T04:03:36Z","statusTime":"2026-11-24T04:03:36Z","status":"init"},
@@ -12,160 +14,188 @@ const LIST: &str = r#"{"procs":[
 const HISTORY: &str = r#"{"history":[{"ts":"2026-11-24T04:03:36Z","status":"init"},
 {"ts":"2026-11-24T04:03:38.5Z","status":"block 7"}],"serverTime":"2026-11-24T04:03:40Z","dropped":240}"#;
 
-/// A server that answers one request; joining it gives the request.
-struct Fake {
-    endpoint: String,
-    served: thread::JoinHandle<String>,
-}
-
-fn fake(status: &str, content_type: &str, body: &str) -> Fake {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = listener.local_addr().unwrap().to_string();
-    let length = body.len();
-    let reply = format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}");
-    let served = thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        let (mut request, mut part) = (Vec::new(), [0; 4096]);
-        let is_complete = |request: &[u8]| {
-            let text = String::from_utf8_lossy(request);
-            text.starts_with("GET") && text.contains("\r\n\r\n") || text.ends_with('}')
-        };
-        while !is_complete(&request) {
-            let count = socket.read(&mut part).unwrap();
-            assert_ne!(count, 0);
-            request.extend_from_slice(&part[..count]);
-        }
-        socket.write_all(reply.as_bytes()).unwrap();
-        String::from_utf8(request).unwrap()
-    });
-    Fake { endpoint, served }
-}
-
-fn good(body: &str) -> Fake {
-    fake("200 OK", "application/json", body)
-}
-
-/// An address where nobody listens.
-fn nobody() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-fn pm(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_pm")).args(args).env_remove("PM_ENDPOINTS").env("PM_CONFIG", "").output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
-
 #[test]
-fn ls_shows_the_oldest_first_and_nothing_a_terminal_obeys() {
-    let server = good(LIST);
+fn a_go_original_is_listed_oldest_first_with_nothing_a_terminal_obeys() {
+    let server = Fake::original(LIST, HISTORY);
     let output = pm(&["ls", "-e", &server.endpoint]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(
-        text(&output.stdout),
+        out(&output),
         "ID     AGE     STATUS                            IN STATUS  ATTRS\n\
          old    20.0 s  (cancelling) \\u{1b}]0;PWNED\\u{7}  10.0 s     host=h n=5\n\
          young  4.0 s   init                              4.0 s\n"
     );
-    assert_eq!(text(&output.stderr), "");
+    assert!(err(&output).starts_with(&format!("pm: {}: a Go original: no serials", server.endpoint)));
 }
 
 #[test]
-fn ls_of_several_endpoints_names_each_and_the_one_that_failed() {
-    let (one, three, down) = (good(LIST), good(LIST), nobody());
-    let output = pm(&["ls", "-e", &format!("{},{}", one.endpoint, down), "-e", &three.endpoint]);
-    assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
-    assert!(text(&output.stdout).starts_with("ENDPOINT"));
-    assert!(text(&output.stdout).contains(&one.endpoint) && text(&output.stdout).contains(&three.endpoint));
-    assert!(text(&output.stderr).starts_with(&format!("pm: {down}: could not connect to ")));
+fn filters_order_and_limit_hold_for_a_go_original_as_well() {
+    let server = Fake::original(LIST, HISTORY);
+    let ids = |words: &[&str]| {
+        let output = pm(&[&["ls", "-o", "ids", "-e", &server.endpoint], words].concat());
+        (out(&output).to_owned(), output.status.code())
+    };
+    assert_eq!(ids(&["minAge=5s"]), ("id:old\n".into(), Some(0)));
+    assert_eq!(ids(&["attr.host=h", "state=cancelling"]), ("id:old\n".into(), Some(0)));
+    assert_eq!(ids(&["sort=age", "limit=1"]), ("id:young\n".into(), Some(0)));
+    assert_eq!(ids(&["kind=import"]), (String::new(), Some(0)));
 }
 
 #[test]
-fn endpoints_come_from_the_environment_too() {
-    let server = good(LIST);
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_pm")).arg("ls").env("PM_ENDPOINTS", &server.endpoint).output().unwrap();
-    assert!(text(&output.stdout).contains("young"));
+fn several_endpoints_are_named_and_so_is_the_one_that_failed() {
+    let (one, three, down) = (Fake::original(LIST, HISTORY), Fake::original(LIST, HISTORY), nobody());
+    let output = pm(&["ls", "-e", &format!("{},{down}", one.endpoint), "-e", &three.endpoint]);
+    assert_eq!(output.status.code(), Some(6), "{}", err(&output));
+    assert!(out(&output).starts_with("ENDPOINT"));
+    assert!(out(&output).contains(&one.endpoint) && out(&output).contains(&three.endpoint));
+    assert!(err(&output).contains(&format!("pm: {down}: could not connect to ")), "{}", err(&output));
 }
 
 #[test]
 fn json_is_one_document_with_every_endpoint() {
-    let (server, down) = (good(LIST), nobody());
+    let (server, down) = (Fake::original(LIST, HISTORY), nobody());
     let output = pm(&["ls", "-o", "json", "-e", &server.endpoint, "-e", &down]);
     assert_eq!(output.status.code(), Some(6));
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let document = json(&output);
     assert_eq!(document["endpoints"][0]["endpoint"], *server.endpoint);
-    assert_eq!(document["endpoints"][0]["procs"][1]["status"], "\u{1b}]0;PWNED\u{7}");
+    assert_eq!(document["endpoints"][0]["isOriginal"], true);
+    assert_eq!(document["items"][0]["status"], "\u{1b}]0;PWNED\u{7}");
     assert_eq!(document["endpoints"][1]["error"]["code"], "unreachable");
-}
-
-#[test]
-fn nobody_there_is_exit_5_with_a_next_step() {
-    let output = pm(&["ls", "-e", &nobody()]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(text(&output.stderr).contains("name another with -e"), "{}", text(&output.stderr));
-}
-
-#[test]
-fn a_web_page_is_not_an_empty_list() {
-    let server = fake("200 OK", "text/html", "<h1>\u{1b}[2J</h1>");
-    let output = pm(&["ls", "-e", &server.endpoint]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(text(&output.stderr).contains("\\u{1b}[2J"), "{}", text(&output.stderr));
-}
-
-#[test]
-fn a_silent_server_is_given_up() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let output = pm(&["ls", "--timeout", "50ms", "-e", &listener.local_addr().unwrap().to_string()]);
-    assert_eq!(output.status.code(), Some(5));
-    assert!(text(&output.stderr).contains("within 50ms"), "{}", text(&output.stderr));
+    assert_eq!((&document["total"], &document["truncated"]), (&2.into(), &false.into()));
 }
 
 #[test]
 fn history_shows_how_long_each_status_lasted_and_what_was_dropped() {
-    let server = good(HISTORY);
+    let server = Fake::original(LIST, HISTORY);
     let output = pm(&["history", "a/b", "-e", &server.endpoint]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(
-        text(&output.stdout),
+        out(&output),
         "TIME                    FOR    STATUS\n\
          2026-11-24T04:03:36Z    2.5 s  init\n\
          2026-11-24T04:03:38.5Z  1.5 s  block 7\n"
     );
-    assert!(text(&output.stderr).contains("240 older entries dropped"));
-    assert!(server.served.join().unwrap().starts_with("GET /procs/a%2Fb/history "));
+    assert!(err(&output).contains("240 older entries dropped"));
+    assert!(server.request().starts_with("GET /v1/tasks/id:a%2Fb/history "));
+    assert!(server.request().starts_with("GET /procs/a%2Fb/history "));
 }
 
 #[test]
-fn kill_sends_every_word_and_names_where_the_task_was() {
-    let there = fake("200 OK", "text/plain", "");
-    let elsewhere = fake("404 Not Found", "text/plain", "Not Found\n");
-    let endpoints = format!("{},{}", elsewhere.endpoint, there.endpoint);
-    let output = pm(&["kill", "job-1", "too", "slow,", "quit", "please", "-e", &endpoints]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    assert_eq!(text(&output.stdout), format!("cancel requested: job-1 on {}\n", there.endpoint));
-    assert_eq!(text(&output.stderr), "");
-    assert!(there.served.join().unwrap().ends_with(r#"{"message":"too slow, quit please"}"#));
+fn a_kill_sends_every_word_to_a_go_original() {
+    let server = Fake::original(LIST, HISTORY);
+    let output = pm(&["kill", "old", "too", "slow,", "quit", "please", "--yes", "-e", &server.endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(out(&output), "cancel requested: old\n");
+    let sent = std::iter::repeat_with(|| server.request()).find(|request| request.starts_with("DELETE")).unwrap();
+    assert!(
+        sent.starts_with("DELETE /procs/old ") && sent.ends_with(r#"{"message":"too slow, quit please"}"#),
+        "{sent}"
+    );
 }
 
 #[test]
-fn a_kill_that_fails_says_so() {
-    for (status, code) in [("404 Not Found", 3), ("403 Forbidden", 4), ("409 Conflict", 4), ("500 Oh", 5)] {
-        let server = fake(status, "text/plain", "words of the server\n");
-        let output = pm(&["kill", "job-1", "-e", &server.endpoint]);
-        assert_eq!(output.status.code(), Some(code), "{status}");
-        assert_eq!(text(&output.stdout), "");
-        assert!(text(&output.stderr).contains("words of the server"), "{}", text(&output.stderr));
+fn a_kill_of_what_is_not_there_is_exit_3() {
+    let server = Fake::original(LIST, HISTORY);
+    let output = pm(&["kill", "nobody", "-y", "-e", &server.endpoint]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("no such task") && err(&output).contains("`pm ls` shows"), "{}", err(&output));
+    assert_eq!(out(&output), "");
+}
+
+#[test]
+fn without_a_terminal_a_kill_needs_a_yes_and_asks_nobody() {
+    let server = Fake::original(LIST, HISTORY);
+    let output = pm(&["kill", "old", "-e", &server.endpoint]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("add --yes"), "{}", err(&output));
+}
+
+#[test]
+fn nobody_there_is_exit_5_with_a_next_step() {
+    for verb in ["ls", "ended", "tree", "kinds", "audit", "endpoints", "waits"] {
+        let output = pm(&[verb, "-e", &nobody()]);
+        assert_eq!(output.status.code(), Some(5), "{verb} {output:?}");
+        assert!(err(&output).contains("name another with -e"), "{}", err(&output));
+    }
+    for verb in ["show", "history", "why", "wait"] {
+        assert_eq!(pm(&[verb, "7", "-e", &nobody()]).status.code(), Some(5), "{verb}");
+    }
+    assert_eq!(pm(&["kill", "7", "--yes", "-e", &nobody()]).status.code(), Some(5));
+}
+
+#[test]
+fn what_is_no_process_list_is_never_an_empty_list() {
+    let page = "<h1>\u{1b}[2J</h1>";
+    for (what, answer, expected) in [
+        ("a web page", reply("200 OK", "text/html", page), "\\u{1b}[2J"),
+        ("a page that is not found", reply("404 Not Found", "text/html", page), "check the port"),
+        ("an error", reply("500 Oh", "text/plain", "it hurts\u{1b}[2J"), "it hurts\\u{1b}[2J"),
+        ("other JSON", reply("200 OK", "application/json", "{\"hello\":1}"), "check the port"),
+        ("broken JSON", reply("200 OK", "application/json", "{\"tasks\":[{"), "is broken"),
+        ("another protocol", b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(), "check the port"),
+        ("nothing", Vec::new(), "ended early"),
+        (
+            "half of it",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{".to_vec(),
+            "ended early",
+        ),
+        (
+            "a redirect",
+            b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere/\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            "elsewhere",
+        ),
+        (
+            "two gigabytes",
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2147483648\r\n\r\n{".to_vec(),
+            "larger than 1073741824 bytes",
+        ),
+    ] {
+        let server = Fake::says(answer);
+        let output = pm(&["ls", "-e", &server.endpoint]);
+        assert_eq!(output.status.code(), Some(5), "{what}: {output:?}");
+        assert!(err(&output).contains(expected), "{what}: {}", err(&output));
+        assert!(err(&output).contains(&server.endpoint) && out(&output).is_empty(), "{what}: {output:?}");
+        assert!(!err(&output).contains('\u{1b}'), "{what}");
+    }
+}
+
+#[test]
+fn a_server_without_an_answer_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap().to_string();
+    let output = pm(&["ls", "--timeout", "50ms", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(5));
+    assert!(err(&output).contains("within 50ms") && err(&output).contains("--timeout"), "{}", err(&output));
+}
+
+#[test]
+fn a_filter_that_is_wrong_is_told_before_anybody_is_asked() {
+    for (args, expected) in [
+        (&["ls", "knd=x"][..], "unknown name `knd`; did you mean `kind`?"),
+        (&["ended", "minAge=soon"], "`soon` is no length"),
+        (&["kill", "kind=a", "mnAge=5s"], "did you mean `minAge`?"),
+        (&["kill", "id=*"], "fits every task"),
+        (&["tree", "sort=age"], "order of its own"),
+        (&["watch", "-o", "json"], "use -o ndjson"),
+    ] {
+        let output = pm(&[args, &["-e", "127.0.0.1:1"]].concat());
+        assert_eq!(output.status.code(), Some(2), "{args:?} {output:?}");
+        assert!(err(&output).contains(expected), "{args:?} {}", err(&output));
     }
 }
 
 #[test]
 fn a_command_line_that_makes_no_sense_is_exit_2() {
-    for args in [&["frobnicate"][..], &["kill"], &["ls", "-e", "ftp://x"], &["ls", "-e", ""], &["ls", "--timeout", "x"]]
-    {
+    for args in [
+        &["frobnicate"][..],
+        &["kill"],
+        &["ls", "-e", "ftp://x"],
+        &["ls", "-e", ""],
+        &["ls", "--timeout", "x"],
+        &["ls", "-o", "yaml"],
+        &["man", "frobnicate"],
+        &["kill", "a", "--wait", "26s"],
+    ] {
         assert_eq!(pm(args).status.code(), Some(2), "{args:?}");
     }
 }
@@ -174,22 +204,52 @@ fn a_command_line_that_makes_no_sense_is_exit_2() {
 fn a_reader_that_goes_away_is_no_error() {
     let row = &LIST[LIST.find("{\"id\":\"young\"").unwrap()..LIST.find(",\n{\"id\":\"old\"").unwrap()];
     let rows = vec![row; 20_000].join(",");
-    let server = good(&format!("{{\"procs\":[{rows}],\"serverTime\":\"2026-11-24T04:03:40Z\"}}"));
-    let mut child = Command::new(env!("CARGO_BIN_EXE_pm"))
-        .args(["ls", "-e", &server.endpoint])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(text(&output.stderr), "");
+    let server = Fake::original(&format!("{{\"procs\":[{rows}],\"serverTime\":\"2026-11-24T04:03:40Z\"}}"), HISTORY);
+    for format in ["table", "json", "ndjson", "ids"] {
+        let mut child = command(&["ls", "-o", format, "-e", &server.endpoint])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{format} {output:?}");
+        assert!(!err(&output).contains("panic"), "{}", err(&output));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_an_error() {
+    let server = Fake::original(LIST, HISTORY);
+    for args in [
+        &["ls", "-e", &server.endpoint][..],
+        &["ls", "-o", "json", "-e", &server.endpoint],
+        &["completions", "bash"],
+        &["man"],
+    ] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = command(args).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?} {output:?}");
+        assert!(err(&output).contains("No space left"), "{args:?} {}", err(&output));
+    }
 }
 
 #[test]
 fn help_lists_the_exit_codes() {
     let output = pm(&["--help"]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(text(&output.stdout).contains("6  partial"));
+    assert!(out(&output).contains("6  partial"));
+}
+
+#[test]
+fn shells_and_man_get_their_words() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = pm(&["completions", shell]);
+        assert!(output.status.success() && out(&output).contains("endpoints"), "{shell}");
+    }
+    assert!(out(&pm(&["man"])).starts_with(".ie") || out(&pm(&["man"])).contains(".TH pm 1"));
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
+    assert!(pm(&["man", "--to", folder.to_str().unwrap()]).status.success());
+    assert!(std::fs::read_to_string(folder.join("pm-kill.1")).unwrap().contains("dry"));
 }

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+mod common;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -59,7 +61,7 @@ fn demo(args: &[&str]) -> Demo {
 
 impl Demo {
     fn pm(&self, args: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_pm")).args(args).args(["-e", &self.list]).output().unwrap()
+        common::command(args).args(["-e", &self.list]).output().unwrap()
     }
 
     /// The rows of the list, once `enough` is content with them.
@@ -68,7 +70,7 @@ impl Demo {
             let output = self.pm(&["ls", "-o", "json"]);
             assert!(output.status.success(), "{output:?}");
             let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-            let rows = json["endpoints"][0]["procs"].as_array().unwrap().clone();
+            let rows = json["items"].as_array().unwrap().clone();
             if enough(&rows) {
                 return rows;
             }
@@ -115,7 +117,7 @@ fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
     let stuck = demo.open("/stuck");
     let rows = demo.rows(|rows| rows.iter().any(|row| row["status"] == "waiting for somebody to cancel this"));
     let id = rows.iter().find(|row| is(row, "GET /stuck")).unwrap()["id"].as_str().unwrap().to_owned();
-    let output = demo.pm(&["kill", &id, "too", "slow"]);
+    let output = demo.pm(&["kill", &id, "too", "slow", "--yes"]);
     assert!(output.status.success(), "{output:?}");
     let text = answer(stuck);
     assert!(text.starts_with("HTTP/1.1 503") && text.ends_with("cancelled: too slow\n"), "{text}");
@@ -130,7 +132,7 @@ fn killed(demo: &Demo, page: &str, kind: &str, status: &str, wait: &str) -> (Out
     let caller = demo.open(page);
     let rows = demo.rows(|rows| rows.iter().any(|row| is(row, kind) && row["status"] == status));
     let id = rows.iter().find(|row| is(row, kind)).unwrap()["id"].as_str().unwrap().to_owned();
-    let told = demo.pm(&["kill", &id, "enough", "--wait", wait]);
+    let told = demo.pm(&["kill", &id, "enough", "--yes", "--wait", wait]);
     let answer = if told.status.success() { answer(caller) } else { String::new() };
     (told, answer)
 }
@@ -154,7 +156,7 @@ fn a_kill_tells_what_came_of_it_for_tasks_that_do_not_listen() {
     let (told, _) = killed(&demo, "/deaf?seconds=300", "GET /deaf", "computing, deaf to all", "100ms");
     assert_eq!(told.status.code(), Some(7), "{told:?}");
     let rows = demo.rows(|rows| rows.iter().any(|row| is(row, "GET /deaf")));
-    assert!(rows.iter().any(|row| is(row, "GET /deaf") && row["cancelling"] == true), "{rows:?}");
+    assert!(rows.iter().any(|row| is(row, "GET /deaf") && row["state"] == "cancelling"), "{rows:?}");
     demo.end();
 }
 
@@ -273,7 +275,7 @@ fn three_jobs_that_wait_for_each_other_are_named_as_a_circle_until_one_is_stoppe
         .collect();
     let known = [("closing", "printer"), ("letters", "lock:accounts"), ("payroll", "lock:ledger")];
     assert_eq!(steps, known.into());
-    let killed = demo.pm(&["kill", "closing", "one has to go", "--wait", "5s"]);
+    let killed = demo.pm(&["kill", "closing", "one has to go", "--yes", "--wait", "5s"]);
     assert!(killed.status.success(), "{killed:?}");
     while waits()["total"] != 0 {}
     demo.end();

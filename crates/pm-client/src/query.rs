@@ -109,6 +109,16 @@ impl Query {
         self
     }
 
+    /// One more filter. Unlike with [`set`](Self::set), one of the same name stays, and both must fit.
+    ///
+    /// ```
+    /// assert_eq!(pm_client::Query::new().also("id", "a*").also("id", "ab*").to_string(), "id=a%2A&id=ab%2A");
+    /// ```
+    pub fn also(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.parameters.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// A filter's value that fits this text alone, whatever characters it has.
     ///
     /// ```

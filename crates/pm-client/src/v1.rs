@@ -1,4 +1,5 @@
-//! The JSON of `/v1` as types, to read, and the bodies of its requests.
+//! The JSON of `/v1` as types, to read, and the bodies of its requests. What is kept or shown elsewhere, such as a [`Row`],
+//! is written as it was read.
 //!
 //! Readers ignore what they do not know. States, outcomes and verdicts are plain strings, as a newer server may have more
 //! of them. What is absent is unknown.
@@ -45,18 +46,19 @@ impl Tasks {
 }
 
 /// How many tasks share a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Group {
     /// The value; absent for the tasks that have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// How many tasks have it.
     pub count: u64,
 }
 
 /// What a page should tell but cannot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Missing {
@@ -65,7 +67,7 @@ pub struct Missing {
 }
 
 /// One task. With [`Query::brief`] or [`Query::fields`], only some of the fields are known.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Row {
@@ -74,40 +76,58 @@ pub struct Row {
     /// What the program calls the task.
     pub id: String,
     /// What sort of work this is, if the program says.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// `running`, `cancelling` or `ended`.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub state: String,
     /// How it ended: `finished`, `failed`, `cancelled`, `aborted` or `dropped`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// When the task started.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// Milliseconds since the start, or, of an ended task, how long it ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<f64>,
     /// What the task is doing.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub status: String,
     /// When the status was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_at: Option<Timestamp>,
     /// Milliseconds since the status was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status_age_ms: Option<f64>,
     /// When the task ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// What the program says about the task, by name. Whole numbers beyond 2^53 - 1 travel as text.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attrs: BTreeMap<String, Value>,
     /// How far the task has come, if it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// The serial of the task that this one is part of.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// The task outlived its parent.
+    #[serde(skip_serializing_if = "is_false")]
     pub parent_ended: bool,
     /// The cancel request, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancel>,
     /// The task is in a section that must not be cut: a cancel waits for the end of it.
+    #[serde(skip_serializing_if = "is_false")]
     pub protected: bool,
     /// Whether a cancel would be heard. Absent means true; see [`is_cancellable`](Self::is_cancellable).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cancellable: Option<bool>,
     /// How many entries its history has.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub history_len: Option<u64>,
     /// How far below the root it stands; in a tree only.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<u32>,
 }
 
@@ -119,19 +139,24 @@ impl Row {
 }
 
 /// What was asked of a task that is to stop.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Cancel {
     /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// Milliseconds since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<f64>,
     /// Why; empty when no reason was given.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Who asked; empty when that is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub by: String,
     /// What brought it, such as a request, a deadline or the task's parent.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub origin: String,
 }
 
@@ -173,7 +198,7 @@ pub struct History {
 }
 
 /// One status and when it was set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Entry {
@@ -279,7 +304,7 @@ impl Expect {
 }
 
 /// What came of the cancel of one task.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Verdict {
@@ -294,16 +319,20 @@ pub struct Verdict {
     #[serde(default)]
     pub id: String,
     /// Milliseconds from the request until then.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub took_ms: Option<f64>,
     /// How many tasks below it were asked to stop with it.
     #[serde(default)]
     pub below: u64,
     /// How it ended, if it ended by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// In words, why it was refused, if many were asked at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// It had ended before anybody asked.
     #[serde(default)]
+    #[serde(skip_serializing_if = "is_false")]
     pub already_ended: bool,
 }
 
@@ -437,13 +466,15 @@ pub struct Kinds {
 }
 
 /// How the tasks of one kind fared.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Kind {
     /// The kind; absent for tasks without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// This entry is for all the kinds that found no entry of their own.
+    #[serde(skip_serializing_if = "is_false")]
     pub other: bool,
     /// How many run.
     pub running: u64,
@@ -462,51 +493,61 @@ pub struct Kind {
     /// How long they ran.
     pub latency: Latency,
     /// Where their time went.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<StatusTime>,
 }
 
 /// How long tasks ran, in milliseconds.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Latency {
     /// How many tasks this is about.
     pub count: u64,
     /// The mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_ms: Option<f64>,
     /// Half of them took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_ms: Option<f64>,
     /// 90 of 100 took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p90_ms: Option<f64>,
     /// 95 of 100 took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p95_ms: Option<f64>,
     /// 99 of 100 took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub p99_ms: Option<f64>,
     /// The longest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_ms: Option<f64>,
     /// How many took how long.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub buckets: Vec<Bucket>,
 }
 
 /// How many tasks ran for a time within these bounds.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Bucket {
     /// The lower bound, which is within.
     pub least_ms: f64,
     /// The upper bound, which is not; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub below_ms: Option<f64>,
     /// How many.
     pub count: u64,
 }
 
 /// How much time tasks of a kind spent in one status.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct StatusTime {
     /// The status; absent for all those that found no entry of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// How often it was set.
     pub entered: u64,
@@ -529,11 +570,12 @@ pub struct Audit {
 }
 
 /// One request to cancel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct AuditRecord {
     /// When.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// From where.
     pub peer: String,
@@ -544,10 +586,13 @@ pub struct AuditRecord {
     /// `cancel` or `cancelMany`.
     pub action: String,
     /// The id of the task, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<String>,
     /// The serial of the task, if it was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
     /// Which tasks, if it was many.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<String>,
     /// The reason that was given.
     pub reason: String,
@@ -646,6 +691,13 @@ mod tests {
         let row: Row = serde_json::from_str(r#"{"serial":"12"}"#).unwrap();
         assert_eq!(row, Row { serial: "12".to_owned(), ..Row::default() });
         assert!(row.is_cancellable());
+    }
+
+    #[test]
+    fn a_row_is_written_as_it_was_read() {
+        let text = r#"{"serial":"12","id":"a","state":"cancelling","ageMs":12.5,"status":"s","attrs":{"n":1},"cancel":{"ageMs":1.0,"reason":"r","origin":"o"},"protected":true,"cancellable":false}"#;
+        assert_eq!(written(&serde_json::from_str::<Row>(text).unwrap()), text);
+        assert_eq!(written(&Row::default()), r#"{"serial":"","id":""}"#);
     }
 
     #[test]

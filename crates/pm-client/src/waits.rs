@@ -1,7 +1,7 @@
 //! Who waits for what, as `/v1/waits` tells it.
 
 use pm_wire::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::TaskRef;
 
@@ -32,7 +32,7 @@ pub struct Waits {
 }
 
 /// A task that waits.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Wait {
@@ -41,12 +41,14 @@ pub struct Wait {
     /// Its id.
     pub id: String,
     /// Its kind, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// What it waits for.
     pub resource: String,
     /// What sort of thing that is: `mutex`, `rwLock`, `semaphore`, `channel`, `other`.
     pub resource_kind: String,
     /// How many units of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
     /// For how many milliseconds so far.
     pub wait_ms: f64,
@@ -57,13 +59,15 @@ pub struct Wait {
     /// Who holds it: the ten that have held it longest.
     pub holders: Vec<Holder>,
     /// Tasks that hold it besides these.
+    #[serde(skip_serializing_if = "is_zero")]
     pub more_holders: u64,
     /// Others that hold it: no tasks, or tasks that have ended or belong to another list.
+    #[serde(skip_serializing_if = "is_zero")]
     pub unknown_holders: u64,
 }
 
 /// A task that holds what others wait for.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Holder {
@@ -72,15 +76,17 @@ pub struct Holder {
     /// Its id.
     pub id: String,
     /// Its kind, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// How many units it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
     /// For how many milliseconds so far.
     pub held_ms: f64,
 }
 
 /// Tasks that wait in a circle: each for what the next one holds, the last one for what the first one does.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Cycle {
@@ -89,7 +95,7 @@ pub struct Cycle {
 }
 
 /// A task of a circle.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct CycleStep {
@@ -98,6 +104,7 @@ pub struct CycleStep {
     /// Its id.
     pub id: String,
     /// Its kind, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// What it waits for.
     pub resource: String,
@@ -106,7 +113,7 @@ pub struct CycleStep {
 }
 
 /// A row of the tree of who blocks whom. At the top are those who wait for nobody that is known, and one of each circle.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct BlockedRow {
@@ -117,12 +124,16 @@ pub struct BlockedRow {
     /// Its id.
     pub id: String,
     /// Its kind, if it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// What it waits for, if anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
     /// For how many milliseconds so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<f64>,
     /// It is further up already, with what is below it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
 }
 
@@ -130,4 +141,8 @@ impl From<&Wait> for TaskRef {
     fn from(wait: &Wait) -> Self {
         wait.serial.parse().map_or_else(|_| Self::id(&wait.id), Self::serial)
     }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -40,8 +40,14 @@ pub(crate) enum Output {
     /// For people; as wide as the terminal, uncut in a pipe
     #[default]
     Table,
-    /// For programs: one document with an entry for each endpoint
+    /// The same with all columns, as wide as it comes
+    Wide,
+    /// For programs: one document, see docs/cli.md
     Json,
+    /// For programs: an item on each line
+    Ndjson,
+    /// For other commands: only the serials, with several endpoints each behind its endpoint and a tab
+    Ids,
 }
 
 /// When colours are used. They never say what the text does not say as well.

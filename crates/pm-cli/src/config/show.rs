@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Endpoint, Settings, Theme};
-use crate::table::Table;
+use crate::out::Table;
 use clap::ValueEnum;
 
 /// One line of `pm config`.
@@ -17,7 +17,7 @@ struct Line {
 pub(crate) fn show(settings: &Settings) -> Table {
     let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
     for line in lines(settings) {
-        table.row(vec![line.key, line.value, line.from]);
+        table.row(vec![line.key.into(), line.value.into(), line.from.into()]);
     }
     table
 }

@@ -52,6 +52,7 @@ mod condition;
 mod error;
 mod matching;
 mod parse;
+mod parts;
 mod show;
 
 use std::fmt::{self, Write as _};
@@ -60,6 +61,7 @@ use pm_core::TaskView;
 
 use self::condition::{Condition, NAMES};
 pub use self::error::FilterError;
+pub use self::parts::Parts;
 
 /// Conditions in one filter: many more than there are names.
 const MAX_CONDITIONS: usize = 64;
@@ -290,6 +292,24 @@ impl Filter {
     #[must_use]
     pub fn matches(&self, task: &TaskView<'_>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(task))
+    }
+
+    /// Whether all conditions hold for a task that is known by its parts only, such as a row that came as JSON.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pm_wire::filter::{Filter, Parts};
+    ///
+    /// let old = Parts { id: "import-42", status: "reading", age: Some(Duration::from_secs(9)), ..Parts::default() };
+    /// assert!(Filter::parse("id=import* minAge=5s")?.matches_parts(&old));
+    /// assert!(!Filter::parse("kind=import")?.matches_parts(&old));
+    /// # Ok::<(), pm_wire::filter::FilterError>(())
+    /// ```
+    #[must_use]
+    pub fn matches_parts(&self, task: &Parts<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds_for(task))
     }
 }
 

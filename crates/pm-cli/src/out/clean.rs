@@ -25,8 +25,9 @@ pub(crate) fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_dangerous(c) {
-            // All of them are below U+10000, so one escape is enough.
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
         } else {
             out.push(c);
         }
@@ -41,7 +42,8 @@ fn is_dangerous(c: char) -> bool {
         // the twelve of Bidi_Control
         | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         // without width
-        | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'
+        | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2064}' | '\u{206a}'..='\u{206f}'
+        | '\u{fff9}'..='\u{fffb}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}'
         // line and paragraph separators
         | '\u{2028}' | '\u{2029}')
 }
@@ -65,7 +67,7 @@ mod tests {
 
     #[test]
     fn json_means_the_same_and_holds_no_control() {
-        let value = serde_json::json!({ "s": "\u{1b}[2J\u{9b}\u{202e}\u{7f}\u{2028}é" });
+        let value = serde_json::json!({ "s": "\u{1b}[2J\u{9b}\u{202e}\u{7f}\u{2028}é\u{e0041}" });
         let text = json(&value.to_string());
         assert!(!text.chars().any(is_dangerous), "{text}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);

@@ -1,0 +1,76 @@
+//! What went wrong at an endpoint: in words with the next step, and as JSON.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+
+use pm_client::ClientError;
+use serde_json::{Value, json};
+
+/// The endpoint, the cause, and what to do next.
+pub(crate) fn sentence(endpoint: &str, error: &ClientError) -> String {
+    format!("{endpoint}: {}; {}", with_causes(error), next_step(error))
+}
+
+/// For programs.
+pub(crate) fn json(error: &ClientError) -> Value {
+    json!({ "code": code(error), "message": with_causes(error), "hint": next_step(error) })
+}
+
+fn with_causes(error: &ClientError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        let _ = write!(text, ": {next}");
+        cause = next.source();
+    }
+    text
+}
+
+pub(crate) fn code(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Unreachable { .. } => "unreachable",
+        ClientError::TimedOut { .. } => "timedOut",
+        ClientError::NotFound { .. } => "notFound",
+        ClientError::NotCancellable { .. } => "notCancellable",
+        ClientError::Ambiguous { .. } => "ambiguous",
+        ClientError::PreconditionFailed { .. } => "preconditionFailed",
+        ClientError::Unauthorized { .. } => "unauthorized",
+        ClientError::Forbidden { .. } => "forbidden",
+        ClientError::TooMany { .. } => "tooMany",
+        ClientError::NoV1 { .. } => "noV1",
+        ClientError::Problem { .. } => "problem",
+        ClientError::Token { .. } => "token",
+        ClientError::Tls { .. } => "tls",
+        ClientError::Unsendable { .. } => "unsendable",
+        ClientError::Redirected { .. } => "redirected",
+        ClientError::Status { .. } => "status",
+        ClientError::NotPm { .. } => "notPm",
+        ClientError::BrokenJson { .. } => "brokenJson",
+        ClientError::Cut { .. } => "cut",
+        ClientError::TooLarge { .. } => "tooLarge",
+        _ => "unknown",
+    }
+}
+
+fn next_step(error: &ClientError) -> &'static str {
+    match error {
+        ClientError::Unreachable { .. } => {
+            "see that the program runs and serves its list there, or name another with -e"
+        }
+        ClientError::TimedOut { .. } => "try again, or wait longer with --timeout",
+        ClientError::NotFound { .. } => "`pm ls` shows the ids that run now",
+        ClientError::NotCancellable { .. } => "it ends by itself, or with its program",
+        ClientError::Ambiguous { .. } => "say which one with --serial; `pm ls` shows them too",
+        ClientError::PreconditionFailed { .. } => "look again with `pm ls`",
+        ClientError::Unauthorized { .. } => "set PM_TOKEN, or PM_TOKEN_FILE to a file with the token",
+        ClientError::Forbidden { .. } => "use a token with the scope `cancel`",
+        ClientError::TooMany { .. } => "wait a moment and try again",
+        ClientError::Token { .. } => "see that PM_TOKEN_FILE names a file that you can read",
+        ClientError::Tls { .. } => "see that the certificate is for this name and signed by whom you trust",
+        ClientError::Redirected { .. } => "name the place it points to with -e",
+        ClientError::Status { .. } => "look into the log of that program",
+        ClientError::NotPm { .. } => "check the port, and the path if the list is mounted below one",
+        ClientError::BrokenJson { .. } | ClientError::Cut { .. } => "try again; look into the log of that program",
+        _ => "look into the log of that program",
+    }
+}

@@ -1,0 +1,115 @@
+//! Rows of several endpoints in one order: the words of `sort` in `/v1`, and what they mean.
+
+use std::cmp::Ordering;
+
+use pm_client::Row;
+
+/// What rows can be sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    Age,
+    StatusAge,
+    EndedAt,
+    Id,
+    Kind,
+    Status,
+    Serial,
+}
+
+const MAX_KEYS: usize = 3;
+
+/// Keys, and for each whether the greatest comes first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Order(Vec<(Key, bool)>);
+
+impl Order {
+    /// Reads `-age,id`.
+    ///
+    /// # Errors
+    ///
+    /// What is nothing to sort by, in the words of `/v1`.
+    pub(crate) fn parse(text: &str, of_ended: bool) -> Result<Order, String> {
+        let mut keys = Vec::new();
+        for part in text.split(',') {
+            let (name, descending) = part.strip_prefix('-').map_or((part, false), |name| (name, true));
+            let key = match name {
+                "age" => Key::Age,
+                "statusAge" => Key::StatusAge,
+                "endedAt" if of_ended => Key::EndedAt,
+                "id" => Key::Id,
+                "kind" => Key::Kind,
+                "status" => Key::Status,
+                "serial" => Key::Serial,
+                _ => {
+                    return Err(format!(
+                        "`{}` is nothing to sort by; there are age, statusAge, id, kind, status, serial, and of ended \
+                         tasks endedAt; a - before it turns it round",
+                        name.chars().take(60).collect::<String>()
+                    ));
+                }
+            };
+            keys.push((key, descending));
+        }
+        if keys.len() > MAX_KEYS {
+            return Err(format!("sort has {MAX_KEYS} keys at most"));
+        }
+        Ok(Order(keys))
+    }
+
+    /// Which of two rows comes first.
+    pub(crate) fn compare(&self, a: &Row, b: &Row) -> Ordering {
+        for (key, descending) in &self.0 {
+            let ordering = match key {
+                Key::Age => number(a.age_ms).total_cmp(&number(b.age_ms)),
+                Key::StatusAge => number(a.status_age_ms).total_cmp(&number(b.status_age_ms)),
+                // Clocks of two endpoints need not agree, but there is nothing better.
+                Key::EndedAt => a.ended_at.cmp(&b.ended_at),
+                Key::Id => a.id.cmp(&b.id),
+                Key::Kind => a.kind.cmp(&b.kind),
+                Key::Status => a.status.cmp(&b.status),
+                Key::Serial => serial(a).cmp(&serial(b)),
+            };
+            if ordering != Ordering::Equal {
+                return if *descending { ordering.reverse() } else { ordering };
+            }
+        }
+        serial(a).cmp(&serial(b))
+    }
+}
+
+fn number(value: Option<f64>) -> f64 {
+    value.unwrap_or(0.0)
+}
+
+fn serial(row: &Row) -> u64 {
+    row.serial.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(serial: &str, age: f64, id: &str) -> Row {
+        serde_json::from_value(serde_json::json!({ "serial": serial, "id": id, "ageMs": age })).unwrap()
+    }
+
+    #[test]
+    fn keys_go_one_after_the_other_and_serials_are_numbers() {
+        let mut rows = [row("10", 5.0, "b"), row("9", 5.0, "b"), row("3", 7.0, "a"), row("4", 5.0, "a")];
+        let mut sorted = |text: &str| {
+            let order = Order::parse(text, false).unwrap();
+            rows.sort_by(|a, b| order.compare(a, b));
+            rows.iter().map(|row| row.serial.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted("-age"), ["3", "4", "9", "10"]);
+        assert_eq!(sorted("id,-serial"), ["4", "3", "10", "9"]);
+    }
+
+    #[test]
+    fn what_is_nothing_to_sort_by_is_told_as_the_server_does() {
+        let error = Order::parse("-size", false).unwrap_err();
+        assert!(error.starts_with("`size` is nothing to sort by; there are age, statusAge, id"), "{error}");
+        assert!(Order::parse("endedAt", false).is_err() && Order::parse("endedAt", true).is_ok());
+        assert!(Order::parse("age,id,kind,status", false).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! `pm audit`: who tried to stop what, and what came of it.
+
+use pm_client::{Audit, AuditRecord};
+use serde_json::{Value, json};
+
+use super::Ask;
+use crate::fleet::{self, Answer, Exit, Stop, Tally};
+use crate::out::{Style, Table, say, table::Cell, words};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// How many records of each endpoint at most; the newest count
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (endpoints, out) = args.ask.begin()?;
+    let limit = args.limit;
+    let answers = fleet::all(endpoints, |client| async move { client.audit(limit).await }).await;
+    let items = |audit: &Audit| audit.records.iter().map(|record| json!(record)).collect::<Vec<Value>>();
+    let about = |audit: &Audit| json!({ "serverTime": audit.server_time, "dropped": audit.dropped });
+    fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
+    for answer in &answers {
+        if let Ok(audit) = &answer.result
+            && audit.dropped > 0
+        {
+            say(&format!("{}: {} older records dropped", answer.endpoint.name, audit.dropped));
+        }
+    }
+    fleet::say_errors(&answers);
+    Ok(Tally::of(&answers).exit())
+}
+
+fn table(answers: &[Answer<Audit>]) -> Table {
+    let mut table = Table::new(&["ENDPOINT", "WHEN", "WHO", "FROM", "WHAT", "RESULT", "REASON"]);
+    for answer in answers {
+        let Ok(audit) = &answer.result else { continue };
+        let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
+        for record in &audit.records {
+            table.row(vec![
+                Cell::new(endpoint, Style::Dim),
+                words::ago(record.at, audit.server_time).into(),
+                record.identity.as_str().into(),
+                record.peer.as_str().into(),
+                what(record).into(),
+                record.result.as_str().into(),
+                record.reason.as_str().into(),
+            ]);
+        }
+    }
+    if table.is_empty() { Table::new(&["WHEN", "WHO", "WHAT", "RESULT"]) } else { table.without_empty_columns() }
+}
+
+/// The task, or the filter.
+fn what(record: &AuditRecord) -> String {
+    match (&record.task, &record.serial, &record.filter) {
+        (Some(task), Some(serial), _) => format!("{task} ({serial})"),
+        (Some(task), None, _) => task.clone(),
+        (None, Some(serial), _) => serial.clone(),
+        (None, None, Some(filter)) => filter.clone(),
+        (None, None, None) => record.action.clone(),
+    }
+}

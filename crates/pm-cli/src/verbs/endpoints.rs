@@ -1,0 +1,121 @@
+//! `pm endpoints`: which answer, how fast, and what they are.
+
+use pm_client::{Client, ClientError, Query};
+use serde_json::json;
+
+use super::Ask;
+use crate::fleet::{self, Answer, Exit, Stop, Tally, fault};
+use crate::out::{Style, Table, say, table::Cell, words};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    ask: Ask,
+}
+
+/// What an endpoint says about itself.
+#[derive(Debug)]
+struct Health {
+    /// Of pm; none of a Go original.
+    version: Option<String>,
+    tasks: u64,
+    uptime_ms: Option<f64>,
+    scope: Option<String>,
+    server_time: pm_wire::Timestamp,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (endpoints, out) = args.ask.begin()?;
+    let answers = fleet::all(endpoints, |client| async move { health(&client).await }).await;
+    if out.is_for_people() {
+        out.table(&table(&answers))?;
+    } else {
+        let mut document = fleet::document(&answers, |_| Vec::new(), |_| json!({}));
+        document.items = answers.iter().map(item).collect();
+        document.print(out.format)?;
+    }
+    for answer in &answers {
+        if let Err(error) = &answer.result {
+            say(&fault::sentence(&answer.endpoint.name, error));
+        }
+    }
+    Ok(Tally::of(&answers).exit())
+}
+
+async fn health(client: &Client) -> Result<Health, ClientError> {
+    match client.info().await {
+        Ok(info) => {
+            let tasks = client.tasks(&Query::new().limit(0)).await?;
+            Ok(Health {
+                version: Some(info.version),
+                tasks: tasks.total,
+                uptime_ms: info.uptime_ms,
+                scope: info.scope,
+                server_time: info.server_time,
+            })
+        }
+        Err(ClientError::NoV1 { .. }) => {
+            let list = client.list().await?;
+            let tasks = list.procs.len() as u64;
+            Ok(Health { version: None, tasks, uptime_ms: None, scope: None, server_time: list.server_time })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn item(answer: &Answer<Health>) -> serde_json::Value {
+    let mut item = json!({
+        "endpoint": answer.endpoint.name,
+        "address": answer.endpoint.client.endpoint(),
+        "ok": answer.result.is_ok(),
+        "tookMs": pm_wire::duration::millis(answer.took),
+    });
+    match &answer.result {
+        Ok(health) => {
+            item["tasks"] = health.tasks.into();
+            item["serverTime"] = json!(health.server_time);
+            item["isOriginal"] = health.version.is_none().into();
+            for (name, value) in [
+                ("version", health.version.as_ref().map(|text| json!(text))),
+                ("uptimeMs", health.uptime_ms.map(|millis| json!(millis))),
+                ("scope", health.scope.as_ref().map(|text| json!(text))),
+            ] {
+                if let Some(value) = value {
+                    item[name] = value;
+                }
+            }
+        }
+        Err(error) => item["error"] = fault::json(error),
+    }
+    item
+}
+
+fn table(answers: &[Answer<Health>]) -> Table {
+    let mut table = Table::new(&["ENDPOINT", "ADDRESS", "ANSWERS", "AFTER", "VERSION", "TASKS", "RUNS FOR", "MAY"]);
+    for Answer { endpoint, result, took } in answers {
+        let address = endpoint.client.endpoint();
+        let address = if address == endpoint.name { "" } else { address };
+        let mut cells: Vec<Cell> = vec![endpoint.name.as_str().into(), address.into()];
+        let took = words::of_millis(pm_wire::duration::millis(*took));
+        match result {
+            Ok(health) => cells.extend([
+                Cell::new("yes", Style::Good),
+                took.into(),
+                health.version.as_deref().unwrap_or("Go original").into(),
+                health.tasks.to_string().into(),
+                words::length(health.uptime_ms).into(),
+                health.scope.as_deref().unwrap_or_default().into(),
+            ]),
+            Err(error) => cells.extend([
+                Cell::new(format!("no: {}", fault::code(error)), Style::Bad),
+                took.into(),
+                "".into(),
+                "".into(),
+                "".into(),
+                "".into(),
+            ]),
+        }
+        table.row(cells);
+    }
+    table.without_empty_columns()
+}

@@ -1,0 +1,91 @@
+//! `pm kinds`: how the tasks of each kind fared, how long they take, and where the time goes.
+
+use pm_client::{Kind, Kinds};
+use serde_json::{Value, json};
+
+use super::Ask;
+use crate::fleet::{self, Answer, Exit, Stop, Tally};
+use crate::out::{Style, Table, table::Cell, words};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (endpoints, out) = args.ask.begin()?;
+    let answers = fleet::all(endpoints, |client| async move { client.kinds().await }).await;
+    let items = |kinds: &Kinds| kinds.kinds.iter().map(|kind| json!(kind)).collect::<Vec<Value>>();
+    fleet::show(
+        out,
+        || fleet::document(&answers, items, |kinds| fleet::at(kinds.server_time)),
+        || Ok(out.table(&table(&answers))?),
+    )?;
+    fleet::say_errors(&answers);
+    Ok(Tally::of(&answers).exit())
+}
+
+fn table(answers: &[Answer<Kinds>]) -> Table {
+    let mut table = Table::new(&[
+        "ENDPOINT",
+        "KIND",
+        "RUNNING",
+        "FINISHED",
+        "FAILED",
+        "CANCELLED",
+        "ABORTED",
+        "DROPPED",
+        "P50",
+        "P95",
+        "P99",
+        "MAX",
+        "WHERE TIME GOES",
+    ]);
+    let count = |number: u64, style| Cell::new(if number == 0 { String::new() } else { number.to_string() }, style);
+    for answer in answers {
+        let Ok(kinds) = &answer.result else { continue };
+        let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
+        for kind in &kinds.kinds {
+            let latency = &kind.latency;
+            // Of none that ended, nothing is known.
+            let length = |millis: Option<f64>| words::length(millis.filter(|_| latency.count > 0));
+            table.row(vec![
+                Cell::new(endpoint, Style::Dim),
+                name(kind).into(),
+                kind.running.to_string().into(),
+                kind.finished.to_string().into(),
+                count(kind.failed, Style::Bad),
+                count(kind.cancelled, Style::Odd),
+                count(kind.aborted, Style::Bad),
+                count(kind.dropped, Style::Odd),
+                length(latency.p50_ms).into(),
+                length(latency.p95_ms).into(),
+                length(latency.p99_ms).into(),
+                length(latency.max_ms).into(),
+                where_time_goes(kind).into(),
+            ]);
+        }
+    }
+    if table.is_empty() { Table::new(&["KIND", "RUNNING", "FINISHED"]) } else { table.without_empty_columns() }
+}
+
+fn name(kind: &Kind) -> &str {
+    match (&kind.kind, kind.other) {
+        (_, true) => "(all other kinds)",
+        (Some(kind), false) => kind,
+        (None, false) => "(without a kind)",
+    }
+}
+
+/// The statuses that took most, in parts of a hundred.
+fn where_time_goes(kind: &Kind) -> String {
+    let all: f64 = kind.statuses.iter().map(|status| status.time_ms).sum();
+    let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| status.time_ms > 0.0).collect();
+    statuses.sort_by(|a, b| b.time_ms.total_cmp(&a.time_ms));
+    let part = |status: &&pm_client::StatusTime| {
+        let name = status.status.as_deref().unwrap_or("(all others)");
+        format!("{name} {:.0} %", 100.0 * status.time_ms / all)
+    };
+    statuses.iter().take(3).map(part).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,209 @@
+//! `pm ls`: what runs now.
+
+use std::collections::HashSet;
+
+use pm_client::Row;
+use serde_json::{Value, json};
+
+use super::{Ask, say_original};
+use crate::fleet::{self, Answer, Exit, Source, Stop, Tally, Tasks};
+use crate::out::{Style, Table, say, table::Cell, words};
+use crate::query::Wanted;
+
+/// As many as a screen of scrolling bears.
+const ON_SCREEN: u64 = 100;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Which tasks, as kind=import,export minAge=5s attr.tenant=acme status='waiting *'; sort=-statusAge; limit=50 or
+    /// limit=all. Filters: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge
+    #[arg(value_name = "NAME=VALUE")]
+    words: Vec<String>,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let wanted = Wanted::read(&args.words, false)?;
+    list(&args.ask, wanted, Source::Live).await
+}
+
+/// Lists the tasks of all endpoints.
+pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Result<Exit, Stop> {
+    let (endpoints, out) = ask.begin()?;
+    if !wanted.limit_is_given && out.is_on_screen() {
+        wanted.limit = Some(ON_SCREEN);
+    }
+    let answers = fleet::all(endpoints, |client| {
+        let wanted = wanted.clone();
+        async move { fleet::tasks(&client, &wanted, source).await }
+    })
+    .await;
+    let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|found| found.total).sum();
+    let rows = merged(&answers, &wanted);
+    let shown = rows.len() as u64;
+    if out.is_for_people() {
+        if answers.iter().any(|answer| answer.result.is_ok()) {
+            let now = |at: usize| answers[at].result.as_ref().map(|found| found.server_time).unwrap_or_default();
+            out.table(&table(&rows, &answers, source, now, out.format == crate::config::Output::Wide))?;
+        }
+    } else {
+        let mut document = fleet::document(&answers, |_| Vec::new(), about);
+        document.items = rows
+            .iter()
+            .map(|(at, row)| fleet::with_endpoint(answers[*at].endpoint.name.as_str().into(), json!(row)))
+            .collect();
+        document.more.insert("total".to_owned(), total.into());
+        document.more.insert("truncated".to_owned(), (total > shown).into());
+        document.print(out.format)?;
+    }
+    if total > shown {
+        say(&format!("{shown} of {total} tasks are shown; limit=all shows all, filters show fewer"));
+    }
+    for answer in &answers {
+        if let Ok(found) = &answer.result {
+            if found.not_shown > 0 {
+                say(&format!("{}: {} more run but have no place in its list", answer.endpoint.name, found.not_shown));
+            }
+            if found.is_original {
+                say_original(&answer.endpoint.name);
+            }
+        }
+    }
+    fleet::say_errors(&answers);
+    Ok(Tally::of(&answers).exit())
+}
+
+fn about(found: &Tasks) -> Value {
+    let mut about = json!({ "serverTime": found.server_time, "total": found.total });
+    if found.not_shown > 0 {
+        about["notShown"] = found.not_shown.into();
+    }
+    if found.is_original {
+        about["isOriginal"] = true.into();
+    }
+    about
+}
+
+/// The rows of all endpoints in one order, each with the place of its endpoint.
+fn merged<'a>(answers: &'a [Answer<Tasks>], wanted: &Wanted) -> Vec<(usize, &'a Row)> {
+    let mut rows: Vec<(usize, &Row)> = Vec::new();
+    for (at, answer) in answers.iter().enumerate() {
+        if let Ok(found) = &answer.result {
+            rows.extend(found.rows.iter().map(|row| (at, row)));
+        }
+    }
+    if answers.len() > 1 {
+        rows.sort_by(|(_, a), (_, b)| wanted.order.compare(a, b));
+    }
+    if let Some(limit) = wanted.limit {
+        rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    }
+    rows
+}
+
+fn table(
+    rows: &[(usize, &Row)],
+    answers: &[Answer<Tasks>],
+    source: Source,
+    now: impl Fn(usize) -> pm_wire::Timestamp,
+    is_wide: bool,
+) -> Table {
+    let mut table = match source {
+        Source::Live => Table::new(&[
+            "ENDPOINT",
+            "ID",
+            "SERIAL",
+            "KIND",
+            "AGE",
+            "STATUS",
+            "IN STATUS",
+            "PROGRESS",
+            "PARENT",
+            "STARTED",
+            "ATTRS",
+        ]),
+        Source::Ended => Table::new(&[
+            "ENDPOINT", "ID", "SERIAL", "KIND", "OUTCOME", "RAN", "ENDED", "STATUS", "PARENT", "STARTED", "ATTRS",
+        ]),
+    };
+    let names_serials = is_wide || source == Source::Ended || has_twins(rows);
+    for (at, row) in rows {
+        let only = |is_shown: bool, text: String| if is_shown { text } else { String::new() };
+        let started = only(is_wide, row.started_at.map(|at| at.to_string()).unwrap_or_default());
+        let parent = only(is_wide, row.parent.clone().unwrap_or_default());
+        let mut cells: Vec<Cell> = vec![
+            Cell::new(only(answers.len() > 1, answers[*at].endpoint.name.clone()), Style::Dim),
+            row.id.as_str().into(),
+            only(names_serials, row.serial.clone()).into(),
+            row.kind.as_deref().unwrap_or_default().into(),
+        ];
+        match source {
+            Source::Live => cells.extend([
+                words::length(row.age_ms).into(),
+                words::status(row),
+                words::length(row.status_age_ms).into(),
+                row.progress.as_ref().map(words::progress).unwrap_or_default().into(),
+            ]),
+            Source::Ended => cells.extend([
+                Cell::new(row.outcome.as_deref().unwrap_or_default(), Style::of_outcome(row.outcome.as_deref())),
+                words::length(row.age_ms).into(),
+                words::ago(row.ended_at, now(*at)).into(),
+                row.status.as_str().into(),
+            ]),
+        }
+        cells.extend([parent.into(), Cell::new(started, Style::Dim), words::attrs(&row.attrs).into()]);
+        table.row(cells);
+    }
+    match rows.is_empty() {
+        // Titles say that this is an answer.
+        true => Table::new(&["ID", "AGE", "STATUS"]),
+        false => table.without_empty_columns(),
+    }
+}
+
+/// Whether two tasks of one endpoint bear the same id, so that only the serial tells them apart.
+fn has_twins(rows: &[(usize, &Row)]) -> bool {
+    let mut seen = HashSet::new();
+    !rows.iter().all(|(at, row)| seen.insert((at, &row.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(rows: &str) -> String {
+        let rows: Vec<Row> = serde_json::from_str(&format!("[{rows}]")).unwrap();
+        let rows: Vec<(usize, &Row)> = rows.iter().map(|row| (0, row)).collect();
+        let settings = crate::config::Where::default();
+        let endpoint = settings.settings(None).unwrap().endpoints.list()[0].clone();
+        let answers = [Answer { endpoint, result: Ok(Tasks::default()), took: std::time::Duration::ZERO }];
+        table(&rows, &answers, Source::Live, |_| pm_wire::Timestamp::default(), false).render(None, false).text
+    }
+
+    fn row(more: &str) -> String {
+        format!(r#"{{"serial":"7","id":"a","state":"running","ageMs":4000,"statusAgeMs":2500,"status":"x"{more}}}"#)
+    }
+
+    #[test]
+    fn a_column_that_nobody_uses_is_not_there() {
+        assert_eq!(shown(&row("")), "ID  AGE    STATUS  IN STATUS\na   4.0 s  x       2.5 s\n");
+        let more = row(r#","kind":"import","progress":{"done":3,"total":10,"unit":"files"}"#);
+        assert!(shown(&more).starts_with("ID  KIND    AGE    STATUS  IN STATUS  PROGRESS\n"));
+        assert!(shown(&more).contains("3/10 files"));
+        assert_eq!(shown(""), "ID  AGE  STATUS\n");
+    }
+
+    #[test]
+    fn tasks_that_share_an_id_show_their_serials() {
+        let two = format!("{},{}", row(""), row("").replace("\"7\"", "\"9\""));
+        let text = shown(&two);
+        assert!(text.starts_with("ID  SERIAL  AGE") && text.contains("a   7 ") && text.contains("a   9 "), "{text}");
+    }
+
+    #[test]
+    fn the_state_of_a_cancel_is_in_the_status() {
+        assert!(shown(&row("").replace("running", "cancelling")).contains("(cancelling) x"));
+        assert!(shown(&row(r#","cancellable":false"#)).contains("(not cancellable) x"));
+    }
+}

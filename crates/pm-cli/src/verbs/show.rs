@@ -1,0 +1,171 @@
+//! `pm show`: all that is known of one task.
+
+use std::fmt::Write as _;
+
+use pm_client::Row;
+use pm_wire::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Ask, Found, Target, find, say_original};
+use crate::fleet::{self, Exit, Stop, Tally};
+use crate::out::{Out, Style, clean, print, words};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The task: its serial, or its id; id:12 for an id of digits
+    task: String,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (endpoints, out) = args.ask.begin()?;
+    let target = Target::new(&args.task);
+    let answers = fleet::all(endpoints, |client| {
+        let target = target.clone();
+        async move { find(&client, &target).await }
+    })
+    .await;
+    fleet::show(
+        out,
+        || fleet::document(&answers, |found| vec![item(found)], |found| fleet::at(found.server_time)),
+        || {
+            let mut text = String::new();
+            for answer in &answers {
+                if let Ok(found) = &answer.result {
+                    let endpoint = (answers.len() > 1).then_some(answer.endpoint.name.as_str());
+                    if !text.is_empty() {
+                        text.push('\n');
+                    }
+                    text += &page(out, endpoint, found);
+                }
+            }
+            Ok(print(&text)?)
+        },
+    )?;
+    for answer in &answers {
+        if matches!(&answer.result, Ok(Found { is_original: true, .. })) {
+            say_original(&answer.endpoint.name);
+        }
+    }
+    fleet::say_errors_about_a_task(&answers);
+    Ok(Tally::of(&answers).exit())
+}
+
+/// The row, with its waits.
+fn item(found: &Found) -> Value {
+    let mut item = json!(found.row);
+    for (name, waits) in [("waits", &found.waits), ("holdsUp", &found.holds_up)] {
+        if !waits.is_empty() {
+            item[name] = json!(waits);
+        }
+    }
+    item
+}
+
+/// A line for each thing that is known.
+fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
+    let row = &found.row;
+    let now = found.server_time;
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        if !value.is_empty() {
+            // The name is ours, and padded before it is coloured.
+            let _ = writeln!(text, "{}  {}", out.styled(Style::Bold, &format!("{name:<11}")), clean::line(&value));
+        }
+    };
+    line("endpoint", endpoint.unwrap_or_default().to_owned());
+    line("id", row.id.clone());
+    line("serial", row.serial.clone());
+    line("kind", row.kind.clone().unwrap_or_default());
+    line("state", state(row, now));
+    line("status", status(row));
+    line("progress", row.progress.as_ref().map(|progress| progressed(progress, row.age_ms)).unwrap_or_default());
+    for wait in &found.waits {
+        line("waits for", super::waits::waits_for(wait));
+    }
+    for wait in &found.holds_up {
+        let since = words::of_millis(wait.wait_ms);
+        line(
+            "holds up",
+            format!("{}, which waits for {} since {since}", super::waits::name(&wait.id, &wait.serial), wait.resource),
+        );
+    }
+    line("parent", parent(row));
+    line("cancel", cancel(row));
+    line("cancellable", if row.is_cancellable() { String::new() } else { "no: a cancel is refused".to_owned() });
+    line(
+        "protected",
+        if row.protected { "a cancel waits for the end of this section".to_owned() } else { String::new() },
+    );
+    for (at, (name, value)) in row.attrs.iter().enumerate() {
+        line(if at == 0 { "attributes" } else { "" }, format!("{name}={}", words::attr(value)));
+    }
+    line("history", row.history_len.map(|len| words::count(len, "entry", "entries")).unwrap_or_default());
+    text
+}
+
+fn state(row: &Row, now: Timestamp) -> String {
+    let age = words::length(row.age_ms);
+    let started = row.started_at.map(|at| format!(", since {at}")).unwrap_or_default();
+    match (row.state.as_str(), &row.outcome) {
+        ("ended", outcome) => {
+            let outcome = outcome.as_deref().unwrap_or("how is not known");
+            format!("ended {}: {outcome}, after {age}", words::ago(row.ended_at, now))
+        }
+        (state, _) => format!("{state}, for {age}{started}"),
+    }
+}
+
+fn status(row: &Row) -> String {
+    match row.state.as_str() {
+        "ended" => row.status.clone(),
+        _ => format!("{} (for {})", row.status, words::length(row.status_age_ms)),
+    }
+}
+
+fn parent(row: &Row) -> String {
+    let ended = if row.parent_ended { " (it has ended)" } else { "" };
+    row.parent.as_ref().map(|parent| format!("{parent}{ended}")).unwrap_or_default()
+}
+
+fn cancel(row: &Row) -> String {
+    let Some(cancel) = &row.cancel else { return String::new() };
+    let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
+    let origin = if cancel.origin.is_empty() { String::new() } else { format!(" ({})", cancel.origin) };
+    let reason = if cancel.reason.is_empty() { "no reason is given" } else { &cancel.reason };
+    format!("asked to stop {} ago{by}{origin}: {reason}", words::length(cancel.age_ms))
+}
+
+/// How far, how fast, and how long it takes from here if it goes on like that.
+fn progressed(progress: &pm_wire::Progress, age_ms: Option<f64>) -> String {
+    let mut text = words::progress(progress);
+    let (done, total) = (progress.done as f64, progress.total as f64);
+    if progress.total > 0 {
+        let _ = write!(text, ", {:.0} %", (100.0 * done / total).min(100.0).floor());
+    }
+    let seconds = age_ms.unwrap_or(0.0) / 1e3;
+    if progress.done > 0 && seconds > 0.0 {
+        let rate = done / seconds;
+        let _ = if rate >= 10.0 { write!(text, ", {rate:.0}/s") } else { write!(text, ", {rate:.1}/s") };
+        if progress.total > progress.done {
+            let _ = write!(text, ", {} left at this rate", words::of_millis((total - done) / rate * 1e3));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_tells_rate_and_time_left() {
+        let progress =
+            |done, total| serde_json::from_value(json!({ "done": done, "total": total, "unit": "rows" })).unwrap();
+        assert_eq!(progressed(&progress(50, 100), Some(5_000.0)), "50/100 rows, 50 %, 10/s, 5.0 s left at this rate");
+        assert_eq!(progressed(&progress(0, 100), Some(5_000.0)), "0/100 rows, 0 %");
+        assert_eq!(progressed(&progress(7, 0), None), "7 rows");
+        assert_eq!(progressed(&progress(9, 5), Some(1_000.0)), "9/5 rows, 100 %, 9.0/s");
+    }
+}

@@ -1,0 +1,238 @@
+//! `pm watch`: what happens to tasks, as it happens, like `tail -f`.
+
+use std::time::{Duration, SystemTime};
+
+use pm_client::{Client, ClientError, Event, Query, Row};
+use pm_wire::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{Ask, Target};
+use crate::config::Output;
+use crate::fleet::{self, Exit, Stop, Tally, fault};
+use crate::out::{Document, Out, Style, clean, name_of, print, say, words};
+use crate::query::Wanted;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// One task by serial or id, which ends it all with its own end; or filters as kind=import attr.tenant=acme; or
+    /// nothing, for all tasks
+    #[arg(value_name = "TASK or NAME=VALUE")]
+    words: Vec<String>,
+    /// Ends after this long, as 30s or 5m
+    #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]
+    watch_for: Option<Duration>,
+    /// Does not tell of progress
+    #[arg(long)]
+    no_progress: bool,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (query, is_one) = read(&args.words)?;
+    let (endpoints, out) = args.ask.begin()?;
+    if out.format == Output::Json {
+        return Err(Stop::Usage("what is watched has no end, and JSON needs one; use -o ndjson".to_owned()));
+    }
+    let several = endpoints.list().len() > 1;
+    let (send, mut receive) = mpsc::channel(256);
+    for endpoint in endpoints {
+        let (send, query) = (send.clone(), query.clone());
+        tokio::spawn(async move { follow(endpoint.client, &query, &endpoint.name, &send).await });
+    }
+    drop(send);
+
+    let mut teller = Teller { out, several, progress: !args.no_progress };
+    let mut tally = Tally::default();
+    let over = async {
+        match args.watch_for {
+            Some(length) => tokio::time::sleep(length).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut over = std::pin::pin!(over);
+    let (mut live, mut seen) = (0_u64, false);
+    loop {
+        let next = tokio::select! {
+            next = receive.recv() => next,
+            () = &mut over => return Ok(tally.exit()),
+        };
+        let Some((endpoint, event)) = next else { return Ok(tally.exit()) };
+        match event {
+            Err(error) => {
+                say(&fault::sentence(&endpoint, &error));
+                tally.add::<()>(&Err(error));
+            }
+            Ok(event) => {
+                match &event {
+                    Event::Connected => tally.good += 1,
+                    Event::Started { .. } => live += 1,
+                    Event::Snapshot { tasks, .. } => live += tasks.len() as u64,
+                    Event::Ended { .. } => live = live.saturating_sub(1),
+                    _ => {}
+                }
+                seen |= live > 0;
+                let is_last = is_one && seen && live == 0 && matches!(event, Event::Ended { .. });
+                let is_nobody = is_one && !several && !seen && matches!(event, Event::Snapshot { more: false, .. });
+                teller.tell(&endpoint, event)?;
+                if is_last {
+                    return Ok(Exit::Ok);
+                }
+                if is_nobody {
+                    say("no such task runs; `pm ls` shows those that do, `pm ended` what ended");
+                    return Ok(Exit::NotFound);
+                }
+            }
+        }
+    }
+}
+
+/// Which tasks, and whether it is one.
+fn read(words: &[String]) -> Result<(Query, bool), Stop> {
+    match words {
+        [one] if !one.contains('=') || one.starts_with("id:") => Ok((Target::new(one).query(), true)),
+        words => {
+            let wanted = Wanted::read(words, false)?;
+            if words.iter().any(|word| word.starts_with("sort=") || word.starts_with("limit=")) {
+                return Err(Stop::Usage("what happens comes in its own order, and all of it".to_owned()));
+            }
+            Ok((wanted.filters(), false))
+        }
+    }
+}
+
+/// Hands on every event until nobody wants them, or there can be no more.
+pub(super) async fn follow(
+    client: Client,
+    query: &Query,
+    name: &str,
+    send: &mpsc::Sender<(String, Result<Event, ClientError>)>,
+) {
+    let mut events = client.events(query);
+    while let Some(event) = events.next().await {
+        if send.send((name.to_owned(), event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Teller {
+    out: Out,
+    several: bool,
+    progress: bool,
+}
+
+impl Teller {
+    fn tell(&mut self, endpoint: &str, event: Event) -> Result<(), Stop> {
+        match event {
+            Event::Lost { error, retry_in } => {
+                let retry = pm_wire::duration::show(retry_in);
+                say(&format!("{}; trying again in {retry}", fault::sentence(endpoint, &error)));
+            }
+            Event::Gap { why } => say(&format!("{endpoint}: some events are missing ({why}); what runs now follows")),
+            Event::Unseen { count } => {
+                let tasks = words::count(count, "task", "tasks");
+                say(&format!("{endpoint}: {tasks} started and ended between two looks"));
+            }
+            Event::Bye { why } => say(&format!("{endpoint}: says that it ends ({why})")),
+            Event::Snapshot { tasks, .. } => {
+                for row in &tasks {
+                    let running = format!("running for {}: {}", words::length(row.age_ms), row.status);
+                    self.line(endpoint, "running", row, &running, Style::Dim)?;
+                }
+            }
+            Event::Started { task } => self.line(endpoint, "started", &task, "started", Style::Bold)?,
+            Event::Status { task } => self.line(endpoint, "status", &task, &task.status, Style::Plain)?,
+            Event::Progress { task } if self.progress => {
+                let far = task.progress.as_ref().map(words::progress).unwrap_or_default();
+                self.line(endpoint, "progress", &task, &far, Style::Dim)?;
+            }
+            Event::Cancel { task } => self.line(endpoint, "cancel", &task, &cancel(&task), Style::Odd)?,
+            Event::Ended { task } => {
+                let outcome = task.outcome.as_deref();
+                self.line(endpoint, "ended", &task, &ended(&task), Style::of_outcome(outcome))?;
+            }
+            Event::Left { serial } => {
+                let mut row = Row::default();
+                row.serial = serial;
+                self.line(endpoint, "left", &row, "no longer fits", Style::Dim)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn line(&self, endpoint: &str, event: &str, row: &Row, what: &str, style: Style) -> Result<(), Stop> {
+        let at = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
+        let text = match self.out.format {
+            Output::Table | Output::Wide => {
+                let place = if self.several { format!("{endpoint}  ") } else { String::new() };
+                let head = clean::line(&format!("{place}{}", name_of(row)));
+                format!("{}  {head}: {}\n", clock(at), self.out.styled(style, &clean::line(what)))
+            }
+            Output::Ids if event != "started" && event != "running" => return Ok(()),
+            format => {
+                let item = json!({ "event": event, "at": at, "task": row });
+                let item = match format {
+                    Output::Ids => json!(row),
+                    _ => item,
+                };
+                let item = fleet::with_endpoint(endpoint.into(), item);
+                // One name alone, or one with its endpoint if there are several.
+                let endpoints = vec![Value::Null; if self.several { 2 } else { 1 }];
+                return Ok(Document { items: vec![item], endpoints, ..Document::default() }.print(format)?);
+            }
+        };
+        Ok(print(&text)?)
+    }
+}
+
+/// The time of the day, in UTC.
+fn clock(at: Timestamp) -> String {
+    let text = at.to_string();
+    let time = text.split_once('T').map_or("", |(_, time)| time).trim_end_matches('Z');
+    let (seconds, fraction) = time.split_once('.').unwrap_or((time, ""));
+    format!("{seconds}.{:0<3}Z", &fraction[..fraction.len().min(3)])
+}
+
+fn cancel(row: &Row) -> String {
+    let Some(cancel) = &row.cancel else { return "asked to stop".to_owned() };
+    let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
+    let why = if cancel.reason.is_empty() { String::new() } else { format!(": {}", cancel.reason) };
+    format!("asked to stop{by}{why}")
+}
+
+pub(super) fn ended(row: &Row) -> String {
+    let outcome = row.outcome.as_deref().unwrap_or("ended");
+    let after = row.age_ms.map(|age| format!(" after {}", words::of_millis(age))).unwrap_or_default();
+    // The last entry is the outcome itself, or says more than it: `failed: no file`.
+    match row.status.split_once(": ") {
+        Some((_, why)) if matches!(outcome, "failed" | "cancelled" | "aborted") => format!("{outcome}{after}: {why}"),
+        _ => format!("{outcome}{after}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_day_has_milliseconds() {
+        assert_eq!(clock("2026-11-24T04:03:36Z".parse().unwrap()), "04:03:36.000Z");
+        assert_eq!(clock("2026-11-24T04:03:36.2137Z".parse().unwrap()), "04:03:36.213Z");
+    }
+
+    #[test]
+    fn an_end_tells_how_and_why() {
+        let row = |outcome: &str, status: &str| {
+            ended(
+                &serde_json::from_value(json!({ "serial": "1", "outcome": outcome, "status": status, "ageMs": 2000 }))
+                    .unwrap(),
+            )
+        };
+        assert_eq!(row("failed", "failed: no file: a"), "failed after 2.0 s: no file: a");
+        assert_eq!(row("finished", "ended"), "finished after 2.0 s");
+        assert_eq!(ended(&Row::default()), "ended");
+    }
+}

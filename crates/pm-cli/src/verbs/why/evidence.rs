@@ -1,0 +1,85 @@
+//! What is asked of the server about one task. What it does not tell is not known, and no fault.
+
+use pm_client::{Client, ClientError, Entry, Kind, Query, Row, TaskRef, Wait, Waits};
+use pm_wire::Timestamp;
+
+use crate::verbs::{Target, find};
+
+/// The newest entries are enough.
+const ENTRIES: usize = 5;
+/// Children that are looked at; that there are more is told by their number.
+const CHILDREN: u32 = 100;
+
+/// All that is known of one task and what is around it.
+#[derive(Debug, Default)]
+pub(super) struct Evidence {
+    pub(super) task: Row,
+    pub(super) server_time: Timestamp,
+    pub(super) is_original: bool,
+    /// How its kind fares.
+    pub(super) kind: Option<Kind>,
+    /// Its parent, if that still runs.
+    pub(super) parent: Option<Row>,
+    /// Those that run and are part of it, oldest first.
+    pub(super) children: Vec<Row>,
+    /// How many there are.
+    pub(super) children_total: u64,
+    /// What it waits for, as it says itself.
+    pub(super) waits: Vec<Wait>,
+    /// Who waits for what it holds.
+    pub(super) holds_up: Vec<Wait>,
+    /// All who wait at its server, if it waits itself.
+    pub(super) all_waits: Option<Waits>,
+    /// Its newest entries.
+    pub(super) history: Vec<Entry>,
+}
+
+/// Asks for the task, then for all that is around it.
+pub(super) async fn gather(client: &Client, target: &Target) -> Result<Evidence, ClientError> {
+    let found = find(client, target).await?;
+    let mut evidence = Evidence {
+        task: found.row,
+        waits: found.waits,
+        holds_up: found.holds_up,
+        server_time: found.server_time,
+        is_original: found.is_original,
+        ..Evidence::default()
+    };
+    if found.is_original {
+        if let Ok(history) = client.history(&evidence.task.id).await {
+            let entry = |entry: pm_wire::HistoryEntry| {
+                let mut new = Entry::default();
+                (new.at, new.status) = (entry.ts, entry.status);
+                new
+            };
+            evidence.history = last(history.history.into_iter().map(entry).collect());
+        }
+        return Ok(evidence);
+    }
+    let task = TaskRef::from(&evidence.task);
+    let below = Query::new().filter("parent", evidence.task.serial.clone()).limit(CHILDREN);
+    let parent = async {
+        let parent = TaskRef::parse(evidence.task.parent.as_deref()?);
+        client.task(parent).await.ok().map(|reply| reply.task).filter(|parent| parent.state != "ended")
+    };
+    // An older server does not know it; then nothing of it is known.
+    let all_waits = async { if evidence.waits.is_empty() { None } else { client.waits(None).await.ok() } };
+    let (kinds, history, children, parent, all_waits) =
+        tokio::join!(client.kinds(), client.task_history(&task), client.tasks(&below), parent, all_waits);
+    evidence.all_waits = all_waits;
+    evidence.kind = kinds
+        .ok()
+        .and_then(|kinds| kinds.kinds.into_iter().find(|kind| !kind.other && kind.kind == evidence.task.kind));
+    if let Ok(children) = children {
+        evidence.children_total = children.total;
+        evidence.children = children.tasks;
+    }
+    evidence.history = history.map(|history| last(history.history)).unwrap_or_default();
+    evidence.parent = parent;
+    Ok(evidence)
+}
+
+fn last(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.drain(..entries.len().saturating_sub(ENTRIES));
+    entries
+}

@@ -1,0 +1,91 @@
+//! `pm why`: what one task waits for, since when, against what is usual for its kind; in a sentence, and its evidence.
+//!
+//! | file | what |
+//! |---|---|
+//! | `evidence.rs` | what is asked of the server |
+//! | `sentence.rs` | what it means |
+
+mod evidence;
+mod sentence;
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+
+use super::{Ask, Target, say_original};
+use crate::fleet::{self, Exit, Stop, Tally};
+use crate::out::{Style, clean, print};
+
+use evidence::Evidence;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The task: its serial, or its id; id:12 for an id of digits
+    task: String,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
+    let (endpoints, out) = args.ask.begin()?;
+    let target = Target::new(&args.task);
+    let answers = fleet::all(endpoints, |client| {
+        let target = target.clone();
+        async move { evidence::gather(&client, &target).await }
+    })
+    .await;
+    fleet::show(
+        out,
+        || fleet::document(&answers, |evidence| vec![item(evidence)], |evidence| fleet::at(evidence.server_time)),
+        || {
+            let mut text = String::new();
+            for answer in &answers {
+                let Ok(evidence) = &answer.result else { continue };
+                let place = if answers.len() > 1 { format!("{}: ", answer.endpoint.name) } else { String::new() };
+                let why = sentence::explain(evidence);
+                let sentence = clean::line(&format!("{place}{}", why.sentence));
+                let _ = writeln!(text, "{}", out.styled(Style::Bold, &sentence));
+                for fact in &why.facts {
+                    let _ = writeln!(text, "  - {}", clean::line(fact));
+                }
+            }
+            Ok(print(&text)?)
+        },
+    )?;
+    for answer in &answers {
+        if matches!(&answer.result, Ok(Evidence { is_original: true, .. })) {
+            say_original(&answer.endpoint.name);
+        }
+    }
+    fleet::say_errors_about_a_task(&answers);
+    Ok(Tally::of(&answers).exit())
+}
+
+fn item(evidence: &Evidence) -> Value {
+    let why = sentence::explain(evidence);
+    let mut item = json!({
+        "serial": evidence.task.serial,
+        "id": evidence.task.id,
+        "waitsFor": why.waits_for.word(),
+        "sentence": why.sentence,
+        "facts": why.facts,
+        "evidence": { "task": evidence.task, "children": evidence.children, "history": evidence.history },
+    });
+    if let Some(since) = why.since_ms {
+        item["sinceMs"] = since.into();
+    }
+    if let Some(unusual) = why.is_unusual {
+        item["isUnusual"] = unusual.into();
+    }
+    for (name, value) in [
+        ("waits", (!evidence.waits.is_empty()).then(|| json!(evidence.waits))),
+        ("holdsUp", (!evidence.holds_up.is_empty()).then(|| json!(evidence.holds_up))),
+        ("kind", evidence.kind.as_ref().map(|kind| json!(kind))),
+        ("parent", evidence.parent.as_ref().map(|parent| json!(parent))),
+    ] {
+        if let Some(value) = value {
+            item["evidence"][name] = value;
+        }
+    }
+    item
+}
