@@ -33,7 +33,7 @@ Data goes to stdout, words to stderr.";
 
 /// See what is running in your programs, and stop it.
 #[derive(Debug, Parser)]
-#[command(name = "pm", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "pm", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 110)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,

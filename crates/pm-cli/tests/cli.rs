@@ -38,7 +38,7 @@ fn filters_order_and_limit_hold_for_a_go_original_as_well() {
     assert_eq!(ids(&["minAge=5s"]), ("id:old\n".into(), Some(0)));
     assert_eq!(ids(&["attr.host=h", "state=cancelling"]), ("id:old\n".into(), Some(0)));
     assert_eq!(ids(&["sort=age", "limit=1"]), ("id:young\n".into(), Some(0)));
-    assert_eq!(ids(&["kind=import"]), (String::new(), Some(0)));
+    assert_eq!(ids(&["kind=import"]), (String::new(), Some(3)));
 }
 
 #[test]

@@ -71,7 +71,9 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
         }
     }
     fleet::say_errors(&answers);
-    Ok(Tally::of(&answers).exit())
+    let tally = Tally::of(&answers);
+    // A program that does nothing is fine; a filter that fits nothing is worth knowing.
+    Ok(if wanted.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
 }
 
 fn about(found: &Tasks) -> Value {

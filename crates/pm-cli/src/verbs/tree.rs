@@ -53,7 +53,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         }
     }
     fleet::say_errors_about_a_task(&answers);
-    Ok(Tally::of(&answers).exit())
+    let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|tasks| tasks.total).sum();
+    let tally = Tally::of(&answers);
+    Ok(if wanted.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
 }
 
 fn table(answers: &[Answer<Tasks>]) -> Table {

@@ -24,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// What to wait for: one task by serial or id, or filters as kind=import attr.tenant=acme; those that run now count
-    #[arg(required = true, value_name = "TASK or NAME=VALUE")]
+    #[arg(required = true, value_name = "TASK|NAME=VALUE")]
     words: Vec<String>,
     /// Gives up after this long, as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]

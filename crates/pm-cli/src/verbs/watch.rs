@@ -17,7 +17,7 @@ use crate::query::Wanted;
 pub(crate) struct Args {
     /// One task by serial or id, which ends it all with its own end; or filters as kind=import attr.tenant=acme; or
     /// nothing, for all tasks
-    #[arg(value_name = "TASK or NAME=VALUE")]
+    #[arg(value_name = "TASK|NAME=VALUE")]
     words: Vec<String>,
     /// Ends after this long, as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]

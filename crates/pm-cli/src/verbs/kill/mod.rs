@@ -25,10 +25,11 @@ use crate::out::{Document, Out, Style, Table, say, table::Cell, words};
 use aim::Aim;
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "pm kill [OPTIONS] TASK [REASON]...\n       pm kill [OPTIONS] NAME=VALUE... [REASON]...")]
 pub(crate) struct Args {
     /// What to stop: a serial, an id (id:12 for one of digits), or filters as kind=import minAge=5m; then the reason, in
     /// as many words as you like
-    #[arg(required = true, value_name = "TASK or NAME=VALUE, then the REASON")]
+    #[arg(required = true, value_name = "TASK|NAME=VALUE")]
     words: Vec<String>,
     /// The reason, whatever its words look like
     #[arg(last = true, value_name = "REASON")]

@@ -1,0 +1,150 @@
+//! What programs get is what `docs/cli.schema.json` promises: every member is described there, and of its type.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use common::{command, json, nobody, out, pm, serve};
+use serde_json::Value;
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../../docs/cli.schema.json")).unwrap()
+}
+
+/// The part of JSON Schema that ours uses. Stricter than it for readers: a member that is not described is a fault.
+fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
+    if let Some(place) = schema["$ref"].as_str() {
+        return check(
+            root,
+            root.pointer(place.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("{place}")),
+            value,
+            at,
+        );
+    }
+    let is_of_type = match schema["type"].as_str() {
+        Some("object") => value.is_object(),
+        Some("array") => value.is_array(),
+        Some("string") => value.is_string(),
+        Some("boolean") => value.is_boolean(),
+        Some("integer") => value.is_u64(),
+        Some("number") => value.is_number(),
+        other => panic!("{at}: type {other:?} in the schema"),
+    };
+    assert!(is_of_type, "{at}: {value} is no {}", schema["type"]);
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(words.contains(value), "{at}: {value} is none of {words:?}");
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        assert!(!value[name.as_str().unwrap()].is_null(), "{at}: {name} is missing in {value}");
+    }
+    if let (Some(known), Some(members)) = (schema["properties"].as_object(), value.as_object()) {
+        for (name, value) in members {
+            let schema = known.get(name).unwrap_or_else(|| panic!("{at}.{name} is not in the schema: {value}"));
+            check(root, schema, value, &format!("{at}.{name}"));
+        }
+    }
+    if schema.get("items").is_some() {
+        for (place, item) in value.as_array().unwrap().iter().enumerate() {
+            check(root, &schema["items"], item, &format!("{at}[{place}]"));
+        }
+    }
+}
+
+/// Checks the items of this verb; how many there are.
+fn check_items(verb: &str, items: &[Value]) -> usize {
+    let root = schema();
+    let schema = root["$defs"]["items"][verb].clone();
+    for item in items {
+        check(&root, &schema, item, verb);
+        if verb != "config" {
+            assert!(item["endpoint"].is_string(), "{verb}: {item}");
+        }
+    }
+    items.len()
+}
+
+/// A program in which a bit of everything has happened.
+fn busy() -> (pm::ProcessList, Vec<pm::Task>) {
+    let list = pm::ProcessList::new();
+    let parent = list.task("parent").kind("import").attr("host", "db1").attr("n", 5_u64).start();
+    let child = list.task("child").kind("import").parent(&parent.handle()).start();
+    child.status("reading").unwrap();
+    child.progress(3, 10, "files");
+    let fixed = list.task("fixed").not_cancellable().start();
+    list.task("done").kind("import").start().finish();
+    list.start("gone").fail("no file");
+    let asked = list.start("asked");
+    list.cancel("asked", "too slow").unwrap();
+    (list, vec![parent, child, fixed, asked])
+}
+
+#[test]
+fn every_document_is_as_the_schema_says() {
+    let (list, tasks) = busy();
+    let lock = pm::Resource::fair("lock:cache", pm::ResourceKind::Mutex, Some(1));
+    let _hold = tasks[0].holding(lock.clone());
+    let _wait = tasks[1].waiting_on(lock);
+    let (_server, endpoint) = serve(&list);
+    let down = nobody();
+    let serial = tasks[0].serial().to_string();
+    for (verb, words, least) in [
+        ("ls", &[][..], 4),
+        ("ended", &[], 2),
+        ("show", &[serial.as_str()], 1),
+        ("show", &["child"], 1),
+        ("history", &["child"], 2),
+        ("tree", &[], 4),
+        ("kinds", &[], 1),
+        ("waits", &[], 1),
+        ("why", &["child"], 1),
+        ("why", &["parent"], 1),
+        ("kill", &["kind=import", "--dry-run"], 0),
+        ("kill", &["asked", "--yes", "--wait", "1ms"], 1),
+        ("kill", &["fixed", "--yes"], 1),
+        ("audit", &[], 2),
+        ("endpoints", &[], 2),
+        ("config", &[], 7),
+    ] {
+        let place = ["-o", "json", "-e", &endpoint, "-e", &down];
+        let output = pm(&[&[verb], words, &place].concat());
+        let document = json(&output);
+        let root = schema();
+        check(&root, &root["$defs"]["document"], &document, verb);
+        let items = document["items"].as_array().unwrap();
+        let shape = if words.contains(&"--dry-run") { "ls" } else { verb };
+        assert!(check_items(shape, items) >= least, "{verb} {words:?} {document}");
+        // Line by line it is the same.
+        let output = pm(&[&[verb], words, &["-o", "ndjson", "-e", &endpoint, "-e", &down]].concat());
+        let lines: Vec<Value> = out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert!(check_items(shape, &lines) >= least, "{verb} {words:?} {output:?}");
+    }
+}
+
+#[test]
+fn events_and_waits_are_as_the_schema_says() {
+    let (list, mut tasks) = busy();
+    let (_server, endpoint) = serve(&list);
+    let mut watch = command(&["watch", "-o", "ndjson", "-e", &endpoint]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let running: Vec<Value> = (0..4).map(|_| next()).collect();
+    assert_eq!(check_items("watch", &running), 4);
+    tasks[1].status("writing").unwrap();
+    let event = next();
+    check_items("watch", std::slice::from_ref(&event));
+    assert_eq!((&event["event"], &event["task"]["status"]), (&"status".into(), &"writing".into()));
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    tasks.drain(..).for_each(pm::Task::finish);
+    let output = pm(&["wait", "child", "-o", "json", "-e", &endpoint]);
+    let document = json(&output);
+    check(&schema(), &schema()["$defs"]["document"], &document, "wait");
+    assert_eq!(check_items("wait", document["items"].as_array().unwrap()), 1);
+}
+
+#[test]
+#[should_panic(expected = "is not in the schema")]
+fn a_member_that_is_not_described_is_a_fault() {
+    check_items("config", &[serde_json::json!({ "key": "a", "value": "b", "from": "c", "more": 1 })]);
+}
