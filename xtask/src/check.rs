@@ -57,6 +57,7 @@ fn features() -> Outcome {
         "stream",
         "http-body",
         "indicatif",
+        "macros",
         "tower",
         "axum",
         "tracing",

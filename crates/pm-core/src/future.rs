@@ -300,7 +300,12 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: the field is pinned as long as `self` is: nothing moves it, and there is no `Drop` of ours.
         let running = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
-        let polled = running.poll_judged(context, |output| output.as_ref().err().map(ToString::to_string));
+        let handle = running.handle();
+        let polled = running.poll_judged(context, |output| {
+            let error = output.as_ref().err()?;
+            // One that was asked to stop may have heard it from a task below, as this error.
+            handle.checkpoint().is_ok().then(|| error.to_string())
+        });
         polled.map(|result| result.unwrap_or_else(|cancelled| Err(E::from(cancelled))))
     }
 }

@@ -309,8 +309,8 @@ impl TaskBuilder<'_> {
         Running::new(self.supervise(), future)
     }
 
-    /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, and a
-    /// kill gives the error that is made from [`Cancelled`].
+    /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, or as
+    /// cancelled if it was asked to stop. A kill gives the error that is made from [`Cancelled`].
     ///
     /// ```
     /// # let waker = std::task::Waker::noop();
@@ -352,6 +352,22 @@ impl TaskBuilder<'_> {
     /// A panic of `f` goes on; the task ends as aborted.
     pub fn run_sync<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
         self.start().run_sync(f)
+    }
+
+    /// Starts the task, and runs `f` as it, with errors of its own. See [`Task::try_run_sync`].
+    ///
+    /// # Errors
+    ///
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Task) -> Result<T, E>) -> Result<T, E>
+    where
+        E: fmt::Display + From<Cancelled>,
+    {
+        self.start().try_run_sync(f)
     }
 }
 
@@ -434,6 +450,52 @@ impl Task {
                 Err(cancelled)
             }
             Err(payload) => Err(self.caught(payload)),
+        }
+    }
+
+    /// The same for work with an error of its own, which ends the task as failed, with the error as its reason, or as cancelled
+    /// if it was asked to stop. The twin of [`TaskBuilder::try_run`] for code that does not await.
+    ///
+    /// ```
+    /// # fn read(file: &str) -> Result<u64, std::num::ParseIntError> { file.parse() }
+    /// let list = pm_core::ProcessList::new();
+    /// let result = list.task("import-42").try_run_sync(|task| {
+    ///     task.status("reading")?;
+    ///     Ok::<u64, Box<dyn std::error::Error>>(read("no number")?)
+    /// });
+    /// assert!(result.is_err());
+    /// assert_eq!(list.counters().failed, 1);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E>
+    where
+        E: fmt::Display + From<Cancelled>,
+    {
+        let entered = self.enter();
+        // As in `run_sync`.
+        let result = catch_unwind(AssertUnwindSafe(|| f(&self)));
+        drop(entered);
+        match result {
+            Ok(Ok(value)) => {
+                self.finish();
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                // One that was asked to stop may have heard it from a task below, as this error.
+                match self.checkpoint() {
+                    Err(_) => self.end(Count::Cancelled),
+                    Ok(()) => self.fail(&error.to_string()),
+                }
+                Err(error)
+            }
+            Err(payload) => Err(E::from(self.caught(payload))),
         }
     }
 

@@ -49,6 +49,58 @@ fn each_way_to_end_is_counted_as_what_it_is() {
 }
 
 #[test]
+fn work_with_errors_of_its_own_ends_as_its_error_tells() {
+    #[derive(Debug, PartialEq)]
+    enum Failure {
+        Disk,
+        Killed(String),
+    }
+    impl fmt::Display for Failure {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("no disk")
+        }
+    }
+    impl From<Cancelled> for Failure {
+        fn from(cancelled: Cancelled) -> Self {
+            Self::Killed(cancelled.reason().to_owned())
+        }
+    }
+    let list = ProcessList::new();
+    let killed = || Err(Failure::Killed("too slow".to_owned()));
+    let cancel = |task: &pm_core::Task| list.cancel_serial(task.serial(), "too slow").unwrap();
+
+    assert_eq!(list.task("job").try_run_sync(|_| Ok::<_, Failure>(7)), Ok(7));
+    let failed = list.task("job").try_run_sync(|task| {
+        assert_eq!(pm_core::current().serial(), task.serial());
+        Err::<(), _>(Failure::Disk)
+    });
+    assert_eq!(failed, Err(Failure::Disk));
+    assert_eq!(list.ended().iter().last().unwrap().status().to_string(), "failed: no disk");
+    let heard = list.task("job").try_run_sync(|task| {
+        cancel(task);
+        task.status("reading")?;
+        Ok(())
+    });
+    assert_eq!(heard, killed());
+    let unwound = list.task("job").try_run_sync(|task| {
+        cancel(task);
+        pm_core::current().checkpoint_or_unwind();
+        Ok(())
+    });
+    assert_eq!(unwound, killed());
+    // Only a task below has heard it, and gave it up as an error.
+    let below = list.task("job").try_run_sync(|task| {
+        cancel(task);
+        list.task("below").try_run_sync(|task| -> Result<(), Failure> { Ok(task.checkpoint()?) })
+    });
+    assert_eq!(below, killed());
+    let job = || list.task("job").try_run_sync(|_| -> Result<(), Failure> { panic!("a bug") });
+    assert!(catch_unwind(AssertUnwindSafe(job)).is_err());
+    let counters = list.counters();
+    assert_eq!((counters.finished, counters.failed, counters.cancelled, counters.aborted), (1, 1, 4, 1));
+}
+
+#[test]
 fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
     let list = ProcessList::new();
     let deep_below = || pm_core::current().checkpoint_or_unwind();

@@ -10,11 +10,12 @@
 //!
 //! | you want | look at |
 //! |---|---|
-//! | to name a piece of work, and hear that it is to stop | [`task`], [`start`], [`run`], [`Task`], [`status!`] |
+//! | to name a piece of work, and hear that it is to stop | [`task()`], [`start`], [`run`], [`Task`], [`status!`] |
 //! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
 //! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
 //! | the same inside a server that you have | [`service()`], [`Service`] |
 //! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
+//! | each call of a function as a task | `#[pm::task]` |
 //! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
 //! | to see who blocks whom, and which tasks wait in a circle | [`ProcessList::waits`], [`Task::waiting_on`], `sync` |
 //! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
@@ -64,11 +65,17 @@
 //! - `tower`: layers for servers and clients, `tower`.
 //! - `axum`: they know axum's routes and peers, and handlers are given their task.
 //! - `indicatif`: a progress bar that is also a task's progress, `Bar`.
+//! - `macros`: functions that run as tasks, `#[pm::task]`.
 //!
 //! It logs and exports nothing else, and installs no signal or panic handler.
 
 pub use pm_core::*;
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "macros.rs"]
+#[allow(missing_docs, reason = "for the code that `#[pm::task]` writes")]
+pub mod __macros;
 #[cfg(feature = "indicatif")]
 mod bar;
 #[cfg(feature = "http-body")]
@@ -95,6 +102,8 @@ pub use bar::Bar;
 #[cfg(feature = "http-body")]
 pub use body::{BodyError, RunBody, RunningBody};
 
+#[cfg(feature = "macros")]
+pub use pm_macros::task;
 #[cfg(feature = "tls")]
 pub use server::Tls;
 #[cfg(feature = "server")]

@@ -1,0 +1,251 @@
+//! The function that `#[pm::task]` makes of a function: it describes a task, and runs what was its body as that.
+//!
+//! What is written here can't be seen by the body (`mixed_site`), and what is wrong is told where it stands.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens as _, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned as _;
+use syn::{Attribute, Error, ReturnType, Signature, Token, Type, Visibility, braced};
+
+use crate::options::Options;
+
+/// A function, with its body as it stands.
+struct Function {
+    attrs: Vec<Attribute>,
+    vis: Visibility,
+    sig: Signature,
+    inner_attrs: Vec<Attribute>,
+    body: TokenStream,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let begin = input.fork();
+        let sig = input.parse::<Signature>().map_err(|error| {
+            if is_function(&begin) { error } else { Error::new(error.span(), "`#[pm::task]` goes on a function") }
+        })?;
+        if input.peek(Token![;]) {
+            return Err(Error::new(sig.ident.span(), "a function without a body can't run as a task"));
+        }
+        let content;
+        braced!(content in input);
+        let inner_attrs = content.call(Attribute::parse_inner)?;
+        Ok(Self { attrs, vis, sig, inner_attrs, body: content.parse()? })
+    }
+}
+
+pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result<TokenStream> {
+    let options: Options = syn::parse2(options)?;
+    let Function { attrs, vis, sig, inner_attrs, body } = syn::parse2(function)?;
+    check(&sig, &options)?;
+
+    let here = Span::mixed_site();
+    let builder = builder(&sig, &options);
+    // What is wrong with the type is told where it stands.
+    let (there, ty) = match &sig.output {
+        ReturnType::Default => (here, quote_spanned!(here=> ())),
+        ReturnType::Type(_, ty) => (here.located_at(ty.span()), ty.to_token_stream()),
+    };
+    let is_async = sig.asyncness.is_some();
+    let run = match (options.no_cancel, returns_result(&sig.output)) {
+        (false, _) if is_async => "run",
+        (false, _) => "run_sync",
+        (true, true) if is_async => "uncut_result",
+        (true, true) => "uncut_result_sync",
+        (true, false) if is_async => "uncut",
+        (true, false) => "uncut_sync",
+    };
+    let run = Ident::new(run, there);
+    // An async block can't say what it returns; without that, what can be coerced into it would not be.
+    let body = quote_spanned!(here=> { if false { return ::pm::__macros::type_of_output::<#ty>(); } { #body } });
+    let body = if is_async { quote_spanned!(here=> async move #body) } else { quote_spanned!(here=> move || #body) };
+    let awaited = is_async.then(|| quote_spanned!(there=> .await));
+    let body = quote_spanned!(there=> ::pm::__macros::#run(task, #body) #awaited);
+    Ok(quote_spanned! {here=>
+        #(#attrs)* #vis #sig {
+            #(#inner_attrs)*
+            let task = #builder;
+            #body
+        }
+    })
+}
+
+/// The name of a function or an attribute, without `r#`.
+pub(crate) fn plain(name: &Ident) -> String {
+    let name = name.to_string();
+    name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
+}
+
+fn builder(sig: &Signature, options: &Options) -> TokenStream {
+    let here = Span::mixed_site();
+    let begin = match &options.id {
+        Some(id) => quote_spanned!(here=> ::pm::task(&#id)),
+        None => quote_spanned!(here=> ::pm::unnamed()),
+    };
+    let kind = match &options.kind {
+        Some(kind) => kind.to_token_stream(),
+        None => plain(&sig.ident).to_token_stream(),
+    };
+    let attrs = options.attrs.iter().map(|(name, value)| quote_spanned!(value.span()=> .attr(#name, #value)));
+    quote_spanned!(here=> #begin.kind(#kind) #(#attrs)*)
+}
+
+/// Refuses what can't be a task, and says what to do instead.
+fn check(sig: &Signature, options: &Options) -> syn::Result<()> {
+    let refuse = |span, words: &str| Err(Error::new(span, words));
+    if let Some(token) = &sig.constness {
+        return refuse(token.span(), "a `const fn` can't run as a task: the compiler may call it, too");
+    }
+    if let Some(abi) = &sig.abi {
+        return refuse(abi.span(), "an `extern` function can't run as a task; call one that does");
+    }
+    match &sig.output {
+        ReturnType::Default if !options.no_cancel => refuse(
+            sig.ident.span(),
+            "a killed task needs something to return: give `-> Result<(), E>` with `E: From<pm::Cancelled>`, as \
+             `pm::Cancelled` itself, or write `#[pm::task(no_cancel)]`",
+        ),
+        ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => refuse(
+            ty.span(),
+            "a task that never returns could not be stopped: give `Result<std::convert::Infallible, pm::Cancelled>`",
+        ),
+        ReturnType::Type(_, ty) if mentions(&ty.to_token_stream(), "impl") => {
+            refuse(ty.span(), "a task can't return `impl Trait`: name the type, or put it in a `Box<dyn Trait>`")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether `fn` follows what may stand before it.
+fn is_function(begin: ParseStream<'_>) -> bool {
+    let before = ["const", "async", "unsafe", "extern"];
+    let words =
+        |input: ParseStream<'_>| input.call(Ident::parse_any).is_ok_and(|word| before.iter().any(|it| word == it));
+    while !begin.peek(Token![fn]) && words(begin) {
+        let _ = begin.parse::<Option<syn::LitStr>>();
+    }
+    begin.peek(Token![fn])
+}
+
+/// Whether what is returned is called a `Result`, as those of `std`, of `io` and of `anyhow`.
+fn returns_result(output: &ReturnType) -> bool {
+    let ReturnType::Type(_, ty) = output else { return false };
+    let Type::Path(path) = &**ty else { return false };
+    path.path.segments.last().is_some_and(|last| last.ident == "Result")
+}
+
+fn mentions(tokens: &TokenStream, word: &str) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(name) => name == word,
+        TokenTree::Group(group) => mentions(&group.stream(), word),
+        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use quote::quote;
+
+    use super::*;
+
+    #[track_caller]
+    fn refused(options: TokenStream, function: TokenStream, words: &str) {
+        let error = expand(options, function).expect_err("it was taken");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    #[test]
+    fn what_can_not_run_as_a_task_is_refused_with_what_to_do() {
+        let none = TokenStream::new;
+        refused(
+            none(),
+            quote!(
+                fn f() {}
+            ),
+            "write `#[pm::task(no_cancel)]`",
+        );
+        refused(
+            none(),
+            quote!(
+                const fn f() -> Result<(), E> {
+                    Ok(())
+                }
+            ),
+            "a `const fn` can't",
+        );
+        refused(
+            none(),
+            quote!(
+                extern "C" fn f() -> Result<(), E> {
+                    Ok(())
+                }
+            ),
+            "an `extern` function can't",
+        );
+        refused(
+            none(),
+            quote!(
+                async fn f() -> ! {
+                    loop {}
+                }
+            ),
+            "give `Result<std::convert::Infallible",
+        );
+        refused(
+            none(),
+            quote!(
+                fn f() -> Result<impl Fn(), E> {
+                    Ok(|| ())
+                }
+            ),
+            "put it in a `Box<dyn Trait>`",
+        );
+        refused(
+            none(),
+            quote!(
+                fn f(&self) -> Result<(), E>;
+            ),
+            "without a body",
+        );
+        refused(
+            none(),
+            quote!(
+                struct Fn {
+                    f: u8,
+                }
+            ),
+            "goes on a function",
+        );
+        refused(none(), quote!(impl Store { fn f() {} }), "goes on a function");
+        refused(
+            none(),
+            quote!(
+                pub static F: fn() = f;
+            ),
+            "goes on a function",
+        );
+    }
+
+    #[test]
+    fn options_that_are_wrong_are_refused_with_what_there_is() {
+        let function = || {
+            quote!(
+                fn f() -> Result<(), E> {
+                    Ok(())
+                }
+            )
+        };
+        refused(quote!(name = "x"), function(), "no option `name`: there are `id = ..`");
+        refused(quote!(id = "x", id = "y"), function(), "`id` stands here twice");
+        refused(quote!(id "x"), function(), "expected `=`");
+        refused(quote!(kind), function(), "expected `=`");
+        refused(quote!(attrs(rows.len())), function(), "expected `,`");
+        refused(quote!(attrs("http.method")), function(), "expected `=`");
+        refused(quote!(no_cancel attrs()), function(), "expected `,`");
+        refused(quote!("x"), function(), "expected identifier");
+    }
+}

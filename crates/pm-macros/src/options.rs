@@ -1,0 +1,88 @@
+//! What stands in the brackets of `#[pm::task(..)]`.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens as _, quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
+use syn::{Error, Expr, LitStr, Token, parenthesized};
+
+#[derive(Default)]
+pub(crate) struct Options {
+    /// As an expression that gives a `String`, or what `format_args!` gives.
+    pub(crate) id: Option<TokenStream>,
+    pub(crate) kind: Option<Expr>,
+    /// Names, as texts, and values.
+    pub(crate) attrs: Vec<(LitStr, TokenStream)>,
+    pub(crate) no_cancel: bool,
+}
+
+impl Parse for Options {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let mut options = Self::default();
+        let mut seen = Vec::new();
+        while !input.is_empty() {
+            let name: Ident = input.parse()?;
+            if seen.contains(&name) {
+                return Err(Error::new(name.span(), format!("`{name}` stands here twice")));
+            }
+            match name.to_string().as_str() {
+                "id" => options.id = Some(id(input)?),
+                "kind" => {
+                    input.parse::<Token![=]>()?;
+                    options.kind = Some(input.parse()?);
+                }
+                "attrs" => {
+                    let attrs;
+                    parenthesized!(attrs in input);
+                    let attrs = Punctuated::<Attr, Token![,]>::parse_terminated(&attrs)?;
+                    options.attrs = attrs.into_iter().map(|attr| (attr.name, attr.value)).collect();
+                }
+                "no_cancel" => options.no_cancel = true,
+                other => {
+                    let known = "there are `id = ..`, `kind = ..`, `attrs(name = value, ..)` and `no_cancel`";
+                    return Err(Error::new(name.span(), format!("no option `{other}`: {known}")));
+                }
+            }
+            seen.push(name);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// A text is one for `format!`, all else is shown as it is.
+fn id(input: ParseStream<'_>) -> syn::Result<TokenStream> {
+    input.parse::<Token![=]>()?;
+    let value: Expr = input.parse()?;
+    Ok(match &value {
+        Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)) => quote!(::std::format!(#value)),
+        // The parentheses are for `a + b`; the place is that of what can't be shown.
+        _ => quote_spanned!(value.span()=> ::std::string::ToString::to_string(&(#value))),
+    })
+}
+
+/// `name`, `name = value` or `"any name" = value`.
+struct Attr {
+    name: LitStr,
+    value: TokenStream,
+}
+
+impl Parse for Attr {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if input.peek(LitStr) {
+            let name = input.parse()?;
+            input.parse::<Token![=]>()?;
+            return Ok(Self { name, value: input.parse::<Expr>()?.into_token_stream() });
+        }
+        let name: Ident = input.parse()?;
+        let value = if input.parse::<Option<Token![=]>>()?.is_some() {
+            input.parse::<Expr>()?.into_token_stream()
+        } else {
+            name.to_token_stream()
+        };
+        Ok(Self { name: LitStr::new(&crate::expand::plain(&name), name.span()), value })
+    }
+}

@@ -1,0 +1,100 @@
+//! What `#[pm::task]` calls. Not for others: it changes with the macro.
+
+use std::fmt::{self, Display};
+use std::future::Future;
+
+use pm_core::{Cancelled, TaskBuilder, TryRunning};
+
+/// What a task may return that can be killed.
+#[diagnostic::on_unimplemented(
+    message = "a killed task needs something to return, and `{Self}` can't tell that it was",
+    label = "must be a `Result<_, E>` with `E: From<pm::Cancelled> + Display`",
+    note = "a task that refuses to be killed may return anything: `#[pm::task(no_cancel)]`"
+)]
+pub trait Killable: Sized {
+    type Running<F: Future<Output = Self>>: Future<Output = Self>;
+
+    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> Self::Running<F>;
+    fn run_sync(task: TaskBuilder<'_>, body: impl FnOnce() -> Self) -> Self;
+}
+
+impl<T, E: From<Cancelled> + Display> Killable for Result<T, E> {
+    type Running<F: Future<Output = Self>> = TryRunning<F>;
+
+    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> TryRunning<F> {
+        task.try_run(body)
+    }
+
+    fn run_sync(task: TaskBuilder<'_>, body: impl FnOnce() -> Self) -> Self {
+        task.try_run_sync(|_| body())
+    }
+}
+
+pub fn run<R: Killable, F: Future<Output = R>>(task: TaskBuilder<'_>, body: F) -> R::Running<F> {
+    R::run(task, body)
+}
+
+pub fn run_sync<R: Killable>(task: TaskBuilder<'_>, body: impl FnOnce() -> R) -> R {
+    R::run_sync(task, body)
+}
+
+/// Tells the compiler what a body returns. Never called.
+pub fn type_of_output<R>() -> R {
+    unreachable!("only its type counts")
+}
+
+pub fn uncut<F: Future>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = F::Output> + use<F> {
+    let running = task.not_cancellable().never_forced().run(body);
+    async { running.await.unwrap_or_else(|_| unreachable!("{WHY}")) }
+}
+
+pub fn uncut_sync<T>(task: TaskBuilder<'_>, body: impl FnOnce() -> T) -> T {
+    let task = task.not_cancellable().start();
+    let _current = task.enter();
+    body()
+}
+
+pub fn uncut_result<F, T, E>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = Result<T, E>> + use<F, T, E>
+where
+    F: Future<Output = Result<T, E>>,
+    E: Display,
+{
+    let running = task.not_cancellable().never_forced().try_run(async { body.await.map_err(Failure::Own) });
+    async { running.await.map_err(Failure::own) }
+}
+
+pub fn uncut_result_sync<T, E: Display>(task: TaskBuilder<'_>, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    task.not_cancellable().try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
+}
+
+const WHY: &str = "a task that is not cancellable is never asked to stop";
+
+/// The error of a body that need not be made from [`Cancelled`].
+enum Failure<E> {
+    Own(E),
+    Cancelled,
+}
+
+impl<E> Failure<E> {
+    fn own(self) -> E {
+        match self {
+            Self::Own(error) => error,
+            Self::Cancelled => unreachable!("{WHY}"),
+        }
+    }
+}
+
+impl<E> From<Cancelled> for Failure<E> {
+    fn from(_: Cancelled) -> Self {
+        Self::Cancelled
+    }
+}
+
+impl<E: Display> Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own(error) => error.fmt(f),
+            Self::Cancelled => f.write_str(WHY),
+        }
+    }
+}
