@@ -71,7 +71,7 @@ pub(super) async fn strike(
             }
         }
     }
-    Ok(exit(&blows, gathered))
+    Ok(exit(&blows, wait.is_some(), gathered))
 }
 
 /// A request for each task, or for many of one endpoint; each task with its place.
@@ -212,7 +212,7 @@ fn is_refused(error: &ClientError) -> bool {
 }
 
 /// The worst that a script must know.
-fn exit(blows: &[Blow], gathered: Tally) -> Exit {
+fn exit(blows: &[Blow], has_waited: bool, gathered: Tally) -> Exit {
     let mut tally = Tally { good: 0, ..gathered };
     for blow in blows {
         tally.add(&blow.result);
@@ -220,7 +220,7 @@ fn exit(blows: &[Blow], gathered: Tally) -> Exit {
     let still_runs = |blow: &Blow| matches!(&blow.result, Ok(Some(verdict)) if verdict.verdict == "cancelling");
     match tally.exit() {
         // Those that ended before they were asked have what was wanted for them.
-        Exit::Ok | Exit::NotFound if blows.iter().any(still_runs) => Exit::StillRuns,
+        Exit::Ok | Exit::NotFound if has_waited && blows.iter().any(still_runs) => Exit::StillRuns,
         Exit::NotFound => Exit::Ok,
         exit => exit,
     }

@@ -1,0 +1,395 @@
+//! The built command against real servers: what people see, what is stopped, and how it ends.
+
+mod common;
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use common::{Fake, command, err, json, nobody, out, pm, reply, serve};
+
+/// A list whose clock the test moves.
+fn timed() -> (pm::ProcessList, pm::ManualClock) {
+    let (clock, hand) = pm::Clock::manual();
+    (pm::ProcessList::with_options(pm::Options::new().clock(clock)), hand)
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn tables_tell_what_runs_what_ended_and_what_is_part_of_what() {
+    let (list, hand) = timed();
+    let (_server, endpoint) = serve(&list);
+    let parent = list.task("import-42").kind("import").attr("tenant", "acme").start();
+    hand.advance(secs(10));
+    let child = list.task("part/1").kind("part").parent(&parent.handle()).start();
+    child.status("reading 日本.csv").unwrap();
+    child.progress(3, 10, "files");
+    let gone = list.task("import-41").kind("import").start();
+    hand.advance(secs(2));
+    gone.fail("no file");
+    hand.advance(secs(2));
+
+    let shown = |args: &[&str]| {
+        let output = pm(&[args, &["-e", &endpoint]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert_eq!(err(&output), "");
+        out(&output).to_owned()
+    };
+    assert_eq!(
+        shown(&["ls"]),
+        "ID         KIND    AGE     STATUS            IN STATUS  PROGRESS    ATTRS\n\
+         import-42  import  14.0 s  init              14.0 s                 tenant=acme\n\
+         part/1     part    4.0 s   reading 日本.csv  4.0 s      3/10 files\n"
+    );
+    assert_eq!(shown(&["ls", "attr.tenant=a*", "-o", "ids"]), format!("{}\n", parent.serial()));
+    assert!(shown(&["ls", "-o", "wide"]).starts_with("ID         SERIAL  KIND"));
+    assert_eq!(
+        shown(&["ended"]),
+        format!(
+            "ID         SERIAL  KIND    OUTCOME  RAN    ENDED      STATUS\n\
+             import-41  {:<6}  import  failed   2.0 s  2.0 s ago  failed: no file\n",
+            child.serial().get() + 1
+        )
+    );
+    let serials = (parent.serial().get(), child.serial().get());
+    assert_eq!(
+        shown(&["tree"]),
+        format!(
+            "TASK       SERIAL  KIND    AGE     STATUS            IN STATUS  PROGRESS\n\
+             import-42  {:<6}  import  14.0 s  init              14.0 s\n\
+             └ part/1   {:<6}  part    4.0 s   reading 日本.csv  4.0 s      3/10 files\n",
+            serials.0, serials.1
+        )
+    );
+    let page = shown(&["show", "part/1"]);
+    assert!(page.contains("status       reading 日本.csv (for 4.0 s)\n"), "{page}");
+    assert!(page.contains("progress     3/10 files, 30 %, 0.8/s, 9.3 s left at this rate\n"), "{page}");
+    assert!(shown(&["history", "part/1"]).contains("4.0 s  reading 日本.csv\n"));
+    let kinds = shown(&["kinds"]);
+    assert!(kinds.contains("import  1        0         1       1.9 s"), "{kinds}");
+    let why = shown(&["why", "import-42"]);
+    let part = format!(
+        "import-42 ({}) waits for 1 task below it, the oldest of which, part/1 ({}), has been in",
+        serials.0, serials.1
+    );
+    assert!(why.starts_with(&part), "{why}");
+    assert!(shown(&["endpoints"]).contains("yes"));
+}
+
+#[test]
+fn what_was_left_out_is_told() {
+    let list = pm::ProcessList::new();
+    let _tasks: Vec<_> = (0..7).map(|number| list.start(&format!("t{number}"))).collect();
+    let (_server, endpoint) = serve(&list);
+    let output = pm(&["ls", "limit=3", "-e", &endpoint]);
+    assert_eq!(out(&output).lines().count(), 4);
+    assert_eq!(err(&output), "pm: 3 of 7 tasks are shown; limit=all shows all, filters show fewer\n");
+    let output = pm(&["ls", "limit=3", "-o", "json", "-e", &endpoint]);
+    assert_eq!((&json(&output)["total"], &json(&output)["truncated"]), (&7.into(), &true.into()));
+    assert_eq!(out(&pm(&["ls", "limit=0", "-o", "ids", "-e", &endpoint])), "");
+}
+
+#[test]
+fn more_than_a_page_is_listed_whole_and_in_order() {
+    let (list, hand) = timed();
+    let _tasks: Vec<_> = (0..2_300)
+        .map(|number| {
+            hand.advance(Duration::from_millis(1));
+            list.start(&format!("t{number}"))
+        })
+        .collect();
+    let (_server, endpoint) = serve(&list);
+    let output = pm(&["ls", "-o", "ndjson", "-e", &endpoint]);
+    let ids: Vec<String> = out(&output)
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, (0..2_300).map(|number| format!("t{number}")).collect::<Vec<_>>());
+}
+
+/// Text with everything that a terminal obeys, and what takes more or less room than it should.
+const HOSTILE: &str =
+    "\u{1b}[2J\u{1b}]0;PWNED\u{7}\r\n\u{9b}31m\u{202e}evil\u{2066}\u{200b}\u{ad}\u{e0041}\tx\u{301}日本\u{2028}y";
+
+fn is_obeyed(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{ad}' | '\u{200b}' | '\u{202e}' | '\u{2028}' | '\u{2066}' | '\u{e0041}')
+}
+
+#[test]
+fn no_text_of_a_task_is_obeyed_by_a_terminal() {
+    let list = pm::ProcessList::new();
+    let task = list.task(HOSTILE).kind(HOSTILE).attr(HOSTILE, HOSTILE).start();
+    task.status(HOSTILE).unwrap();
+    task.progress(1, 2, HOSTILE);
+    list.start(HOSTILE).fail(HOSTILE);
+    let lock = pm::Resource::fair(HOSTILE, pm::ResourceKind::Mutex, Some(1));
+    let _hold = task.holding(lock.clone());
+    let other = list.start("other");
+    let _wait = other.waiting_on(lock);
+    let (_server, endpoint) = serve(&list);
+    let serial = task.serial().to_string();
+    let mut kill: Vec<&str> = vec!["kill", &serial, "--yes", "--wait", "1ms", HOSTILE];
+    for args in [
+        vec!["ls"],
+        vec!["ended"],
+        vec!["tree"],
+        vec!["kinds"],
+        vec!["waits"],
+        vec!["show", &serial],
+        vec!["history", &serial],
+        vec!["why", &serial],
+        vec!["why", "other"],
+        std::mem::take(&mut kill),
+        vec!["audit"],
+        vec!["watch", "--for", "100ms"],
+    ] {
+        for format in ["table", "wide", "ndjson", "ids", "json"] {
+            if args[0] == "watch" && format == "json" {
+                continue;
+            }
+            let output = pm(&[&args[..], &["-o", format, "-e", &endpoint]].concat());
+            let both = format!("{}{}", out(&output), err(&output));
+            assert!(!both.contains(is_obeyed), "{args:?} {format} {both:?}");
+            assert!(output.status.code() != Some(1) && output.status.code() != Some(2), "{args:?} {output:?}");
+        }
+    }
+    // Each task is on one line.
+    assert_eq!(out(&pm(&["ls", "-e", &endpoint])).lines().count(), 3);
+}
+
+#[test]
+fn a_kill_by_filter_is_tried_capped_and_done() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let tasks: Vec<_> = (0..12).map(|number| list.task(&format!("job-{number}")).kind("job").start()).collect();
+    let other = list.start("other");
+
+    let output = pm(&["kill", "kind=job", "--dry-run", "--max", "20", "-e", &endpoint]);
+    assert_eq!((output.status.code(), out(&output).lines().count()), (Some(0), 13), "{output:?}");
+    assert!(err(&output).contains("12 tasks would be asked to stop; none was asked"), "{}", err(&output));
+
+    let output = pm(&["kill", "kind=job", "too", "many", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(err(&output).contains("12 tasks are meant, more than --max 10; none was asked"), "{}", err(&output));
+    assert!(tasks.iter().all(|task| !task.is_cancelled()));
+
+    let output = pm(&["kill", "kind=job", "id=job-1*", "now,", "please", "--yes", "--no-wait", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let asked: Vec<_> = tasks.iter().filter(|task| task.is_cancelled()).collect();
+    assert_eq!(asked.len(), 3);
+    assert_eq!(asked[0].checkpoint().unwrap_err().reason(), "now, please");
+
+    let output = pm(&["kill", "kind=job", "--max", "100", "--yes", "--wait", "1ms", "-o", "json", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(json(&output)["items"].as_array().unwrap().len(), 12);
+    assert!(tasks.iter().all(pm::Task::is_cancelled) && !other.is_cancelled());
+    assert_eq!(pm(&["kill", "kind=nothing", "--yes", "-e", &endpoint]).status.code(), Some(3));
+}
+
+#[test]
+fn many_are_killed_in_few_requests() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let tasks: Vec<_> = (0..600).map(|number| list.task(&format!("job-{number}")).kind("job").start()).collect();
+    let output =
+        pm(&["kill", "kind=job", "all", "--max", "1000", "--yes", "--wait", "1ms", "-o", "ids", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    assert_eq!(out(&output).lines().count(), 600);
+    assert!(tasks.iter().all(pm::Task::is_cancelled));
+    assert_eq!(json(&pm(&["audit", "-o", "json", "-e", &endpoint]))["items"].as_array().map(Vec::len), Some(100));
+}
+
+#[test]
+fn a_kill_tells_what_came_of_it() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let fixed = list.task("fixed").not_cancellable().start();
+    let output = pm(&["kill", "fixed", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(err(&output).contains("may not be cancelled") && out(&output).is_empty(), "{output:?}");
+    assert!(!fixed.is_cancelled());
+
+    let deaf = list.start("deaf");
+    let output = pm(&["kill", "deaf", "why", "--yes", "--wait", "5ms", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(7));
+    assert!(out(&output).starts_with("asked to stop, but still running after "), "{output:?}");
+    drop(deaf);
+
+    let listens = list.start("listens");
+    let hears = std::thread::spawn(move || {
+        while listens.checkpoint().is_ok() {
+            std::thread::yield_now();
+        }
+    });
+    let output = pm(&["kill", "listens", "why", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(out(&output).starts_with("stopped by itself after ") && out(&output).contains(": listens ("), "{output:?}");
+    hears.join().unwrap();
+
+    let output = pm(&["kill", "listens", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(err(&output).contains("it has ended already: cancelled"), "{}", err(&output));
+}
+
+#[test]
+fn twins_are_told_apart_by_their_serials() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let (one, two) = (list.start("twin"), list.start("twin"));
+    let output = pm(&["kill", "twin", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(err(&output).contains(&one.serial().to_string()), "{}", err(&output));
+    assert!(!one.is_cancelled() && !two.is_cancelled());
+    let serial = two.serial().to_string();
+    assert_eq!(pm(&["kill", &serial, "-y", "--no-wait", "-e", &endpoint]).status.code(), Some(0));
+    assert!(!one.is_cancelled() && two.is_cancelled());
+}
+
+#[test]
+fn a_serial_that_several_programs_have_stops_none() {
+    let list = pm::ProcessList::new();
+    let task = list.start("same");
+    let (_server, endpoint) = serve(&list);
+    let serial = task.serial().to_string();
+    let row = format!(
+        r#"{{"task":{{"serial":"{serial}","id":"other","state":"running"}},"serverTime":"2026-11-24T04:03:40Z"}}"#
+    );
+    let other = Fake::says(reply("200 OK", "application/json", &row));
+    let output = pm(&["kill", &serial, "--yes", "-e", &endpoint, "-e", &other.endpoint]);
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(err(&output).contains("name one endpoint with -e"), "{}", err(&output));
+    assert!(!task.is_cancelled());
+}
+
+#[test]
+fn an_id_is_stopped_wherever_it_is() {
+    let lists = [pm::ProcessList::new(), pm::ProcessList::new()];
+    let tasks = lists.each_ref().map(|list| list.start("same"));
+    let servers = lists.each_ref().map(serve);
+    let output = pm(&["kill", "same", "--yes", "--no-wait", "-e", &servers[0].1, "-e", &servers[1].1]);
+    assert!(tasks.iter().all(pm::Task::is_cancelled), "{output:?}");
+    assert_eq!(out(&output).lines().filter(|line| line.contains(" on 127.0.0.1:")).count(), 2);
+}
+
+#[test]
+fn watch_follows_a_task_to_its_end() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let task = list.start("job");
+    let mut watch = command(&["watch", "job", "-e", &endpoint]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().map(|line| line.unwrap().split_once("  ").unwrap().1.to_owned());
+    let name = format!("job ({})", task.serial());
+    assert!(next().unwrap().starts_with(&format!("{name}: running for ")));
+    task.status("writing").unwrap();
+    assert_eq!(next().unwrap(), format!("{name}: writing"));
+    task.fail("no disk");
+    let last = std::iter::from_fn(&mut next).last().unwrap();
+    assert!(last.starts_with(&format!("{name}: failed after ")) && last.ends_with(": no disk"), "{last}");
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+    assert_eq!(pm(&["watch", "job", "-e", &endpoint]).status.code(), Some(3));
+}
+
+#[test]
+fn wait_tells_by_its_exit_code_how_tasks_ended() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let wait = |words: &[&str]| {
+        let output = pm(&[&["wait"], words, &["-e", &endpoint]].concat());
+        (output.status.code(), out(&output).to_owned() + err(&output))
+    };
+    list.start("good").finish();
+    list.start("bad").fail("no disk");
+    assert_eq!(wait(&["good"]).0, Some(0));
+    let (code, words) = wait(&["bad"]);
+    assert!(code == Some(1) && words.contains("failed after") && words.contains("no disk"), "{words}");
+    assert_eq!(wait(&["nobody"]).0, Some(3));
+    assert_eq!(wait(&["kind=nothing"]).0, Some(3));
+    let slow: Vec<_> = (0..2).map(|_| list.task("slow").kind("slow").start()).collect();
+    let (code, words) = wait(&["kind=slow", "--for", "10ms"]);
+    assert!(code == Some(7) && words.contains("2 tasks still run"), "{words}");
+
+    // It hears of ends that come while it waits.
+    let waiting =
+        command(&["wait", "kind=slow", "-e", &endpoint]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let client = pm_client::Client::new(&endpoint).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // It follows the stream once it has seen what runs.
+    while runtime.block_on(client.info()).unwrap().own["watchers"] != 1 {}
+    slow.into_iter().for_each(pm::Task::finish);
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), out(&output).matches("finished after").count()), (Some(0), 2), "{output:?}");
+}
+
+#[test]
+fn half_of_fifty_dead_is_half_of_the_list() {
+    let lists: Vec<_> = (0..25).map(|_| pm::ProcessList::new()).collect();
+    let _tasks: Vec<_> = lists.iter().enumerate().map(|(at, list)| list.start(&format!("t{at}"))).collect();
+    let servers: Vec<_> = lists.iter().map(serve).collect();
+    let mut endpoints: Vec<String> = servers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
+    endpoints.extend((0..25).map(|_| nobody()));
+    let output = pm(&["ls", "-o", "json", "-e", &endpoints.join(",")]);
+    assert_eq!(output.status.code(), Some(6));
+    let document = json(&output);
+    assert_eq!(document["items"].as_array().unwrap().len(), 25);
+    let failed = document["endpoints"].as_array().unwrap().iter().filter(|entry| entry["ok"] == false).count();
+    assert_eq!((failed, err(&output).lines().count()), (25, 25));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_wrong_token_is_refused_with_what_to_do() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-tokens");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let tokens = folder.join("tokens");
+    let list = pm::ProcessList::new();
+    let _task = list.start("job");
+    let server =
+        pm::Server::builder().list(&list).listen("127.0.0.1:0").token_file(&tokens).require_token().start().unwrap();
+    let endpoint = server.addr().to_string();
+    let output = pm(&["ls", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(err(&output).contains("PM_TOKEN"), "{}", err(&output));
+    let output = command(&["ls", "-e", &endpoint]).env("PM_TOKEN", "x".repeat(40)).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(err(&output).contains("does not accept this token") && !err(&output).contains("xxxx"), "{}", err(&output));
+
+    // The right one, by flag, and by a name in the config file; the one for all does not go there.
+    let file = tokens.to_str().unwrap();
+    assert!(pm(&["ls", "-e", &endpoint, "--token-file", file]).status.success());
+    let config = folder.join("config.toml");
+    std::fs::write(&config, format!("[endpoints.mine]\naddress = '{endpoint}'\ntoken-file = 'tokens'\n")).unwrap();
+    let output = command(&["ls", "-e", "mine"]).env("PM_CONFIG", &config).env("PM_TOKEN", "wrong").output().unwrap();
+    assert!(output.status.success() && out(&output).contains("job"), "{output:?}");
+    std::fs::write(&tokens, "").unwrap();
+    let output = pm(&["ls", "-e", &endpoint, "--token-file", file]);
+    assert!(err(&output).contains("has no token"), "{output:?}");
+}
+
+#[test]
+fn a_clock_that_is_an_hour_off_changes_nothing() {
+    // Whatever year it is here, there it is 2026, and ages are told by that clock.
+    let row = r#"{"serial":"1","id":"a","state":"ended","outcome":"failed","ageMs":2000,"status":"failed: x","endedAt":"2026-11-24T04:03:30Z"}"#;
+    let page = format!(r#"{{"tasks":[{row}],"serverTime":"2026-11-24T04:03:40Z","total":1}}"#);
+    let server = Fake::says(reply("200 OK", "application/json", &page));
+    let output = pm(&["ended", "-e", &server.endpoint]);
+    assert!(out(&output).contains("10.0 s ago"), "{output:?}");
+    // A time that is yet to come is no negative age.
+    let server = Fake::says(reply("200 OK", "application/json", &page.replace("04:03:40", "03:03:40")));
+    let output = pm(&["ended", "-e", &server.endpoint]);
+    assert!(out(&output).contains("0 ms ago") && !out(&output).contains('-'), "{output:?}");
+}
+
+#[test]
+fn an_older_server_does_not_know_who_waits_and_that_is_said() {
+    let problem = r#"{"code":"not-found","status":404,"detail":"nothing is served at this path"}"#;
+    let server = Fake::says(reply("404 Not Found", "application/problem+json", problem));
+    let output = pm(&["waits", "-e", &server.endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(err(&output).contains("does not know yet who waits for what"), "{}", err(&output));
+}
