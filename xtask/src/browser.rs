@@ -3,6 +3,7 @@
 //! The server is `crates/pm/examples/victim.rs`. playwright-core, which drives the browser, is kept below
 //! `target/browser`. Chromium is that of the system, or Debian's package, which root gets installed.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,7 +11,12 @@ use std::time::Duration;
 use crate::step::{Done, Outcome, cargo, output, pass, pass_within, target_dir, works};
 
 /// From npm; it brings no other package and no browser.
-const DRIVER: &str = "playwright-core@1.60.0";
+pub(crate) const DRIVER: &str = "playwright-core@1.60.0";
+/// Looks for what keeps people out.
+pub(crate) const AXE: &str = "axe-core@4.14.1";
+/// Checks the types of the page's modules.
+pub(crate) const TYPES: &str = "typescript@7.0.2";
+const PACKAGES: [&str; 3] = [DRIVER, AXE, TYPES];
 const SCRIPT: &str = "tests/browser/attack.mjs";
 const CHROMIUM: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -30,7 +36,7 @@ pub(crate) fn check() -> Outcome {
 }
 
 /// The browser of this system, or the one that can be installed here.
-fn chromium() -> Result<PathBuf, String> {
+pub(crate) fn chromium() -> Result<PathBuf, String> {
     if let Some(chromium) = std::env::var_os("CHROMIUM") {
         return Ok(chromium.into());
     }
@@ -52,19 +58,28 @@ fn chromium() -> Result<PathBuf, String> {
 
 /// A folder with the driver, which is fetched if need be.
 fn driver() -> Result<PathBuf, String> {
+    packages(&[DRIVER])
+}
+
+/// A folder with packages of npm, which are fetched if need be: `name@version`, none of which brings a browser.
+pub(crate) fn packages(wanted: &[&str]) -> Result<PathBuf, String> {
     let home = std::path::absolute(target_dir("browser")).map_err(|error| format!("target/browser: {error}"))?;
-    let package = home.join("node_modules/playwright-core/package.json");
-    let version = DRIVER.rsplit('@').next().unwrap_or_default();
-    let is_there =
-        || std::fs::read_to_string(&package).is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")));
-    if is_there() {
+    let is_there = |package: &&&str| {
+        let (name, version) = package.rsplit_once('@').unwrap_or((package, ""));
+        let text = std::fs::read_to_string(home.join("node_modules").join(name).join("package.json"));
+        text.is_ok_and(|text| text.contains(&format!("\"version\": \"{version}\"")))
+    };
+    if wanted.iter().all(|package| is_there(&package)) {
         return Ok(home);
     }
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     let mut install = Command::new("npm");
-    install
-        .args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts", DRIVER, "--prefix"])
-        .arg(&home);
-    pass_within(&mut install, Duration::from_secs(120)).map_err(|why| format!("{DRIVER} is not to be had: {why}"))?;
-    if is_there() { Ok(home) } else { Err(format!("npm installed no {DRIVER}")) }
+    // All that any of us wants: npm takes away what it is not told of.
+    let all: BTreeSet<&str> = wanted.iter().copied().chain(PACKAGES).collect();
+    install.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]).args(&all).arg("--prefix");
+    let names = wanted.join(", ");
+    pass_within(install.arg(&home), Duration::from_secs(180))
+        .map_err(|why| format!("{names} is not to be had: {why}"))?;
+    let missing = wanted.iter().find(|package| !is_there(package));
+    missing.map_or(Ok(home.clone()), |package| Err(format!("npm installed no {package}")))
 }

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use crate::step::{Done, Outcome, Step, cargo, output, pass, pass_within, target_dir};
-use crate::{browser, budget, contract, deny, model};
+use crate::{browser, budget, contract, deny, model, page};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -25,6 +25,7 @@ pub(crate) fn all() -> Vec<Step> {
         ("tests", tests),
         ("contract", contract::check),
         ("browser", browser::check),
+        ("page", page::check),
     ];
     let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]));
     if metadata.is_ok_and(|metadata| metadata.contains("\"pm-bench\"")) {
@@ -51,6 +52,7 @@ fn features() -> Outcome {
     let features = [
         "",
         "server",
+        "dashboard",
         "tokio",
         "sync",
         "tokio-util",

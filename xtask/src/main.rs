@@ -11,6 +11,7 @@
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
 //! | `browser.rs` | what web pages elsewhere can do, in a real browser |
+//! | `page.rs` | the page of pm in a real browser, and its pictures |
 
 mod browser;
 mod budget;
@@ -19,6 +20,7 @@ mod contract;
 mod coverage;
 mod deny;
 mod model;
+mod page;
 mod source;
 mod step;
 
@@ -47,6 +49,12 @@ usage: cargo xtask COMMAND
             fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
   browser   what web pages elsewhere can do to a server, tried in a headless Chromium; installs Debian's if it is
             missing and may be, and playwright-core into target/browser
+  page [WORD...]
+            the page of pm in the same browser, and the types of its modules: all that it must do, its figures, what keeps
+            people out, hostile texts; pictures of it go to target/page. With words, only the tests whose names hold one
+            of them; `figures at length` watches its memory for ten minutes
+  screenshots
+            makes the README's pictures of the page from the demo, into docs/pictures
 
 Exit codes: 0 all passed, 1 something failed or could not run, 2 the command was not understood.";
 
@@ -69,6 +77,9 @@ fn main() -> ExitCode {
         ["budget"] => &[("budget", budget::check)],
         ["deny"] => &[("deny", deny::check)],
         ["browser"] => &[("browser", browser::check)],
+        ["page"] => &[("page", page::check)],
+        ["page", ref words @ ..] => return step::run_one("page", || page::run(words)),
+        ["screenshots"] => &[("screenshots", page::screenshots)],
         ["contract"] => &[("contract", contract::check)],
         ["contract", "--thorough"] => &[("contract", contract::check_thoroughly)],
         ["coverage"] => &[("coverage", coverage::measure)],
@@ -81,5 +92,6 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    step::run_one(steps[0])
+    let (name, work) = steps[0];
+    step::run_one(name, work)
 }

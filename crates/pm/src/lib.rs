@@ -54,6 +54,7 @@
 //! # Features
 //!
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
+//! - `dashboard` (default): the server shows a page to browsers.
 //! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `Tls`.
 //! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `sync`: tokio's locks and channels with names, `sync`: what a task waits for, and who holds it.

@@ -34,7 +34,7 @@ const fn act(method: &'static str, path: &'static str, body: &'static str, good:
     Operation { method, path, body, need: Need::Cancel, good }
 }
 
-const OPERATIONS: [Operation; 25] = [
+const OPERATIONS: [Operation; 26] = [
     get("/v1/tasks", Need::Read, &[200]),
     get("/v1/tasks/{ref}", Need::Read, &[200]),
     get("/v1/tasks/{ref}/history", Need::Read, &[200]),
@@ -51,6 +51,7 @@ const OPERATIONS: [Operation; 25] = [
     get("/healthz", Need::Nothing, &[200]),
     get("/openapi.json", Need::Nothing, &[200]),
     get("/", Need::Nothing, &[200]),
+    get("/page/{ref}", Need::Nothing, &[404]),
     get("/procs/", Need::Read, &[200]),
     get("/procs/{ref}/history", Need::Read, &[200]),
     act("DELETE", "/procs/{ref}", "{}", &[200]),

@@ -62,6 +62,8 @@ fn it_lives_under_a_prefix_and_says_where_the_list_is() {
             (head.status().as_u16(), &head.headers()["location"]),
             (301, &"/debug/pm/procs/?a=b".parse().unwrap())
         );
+        let (head, _) = call(&mut service, request("GET", "/debug/pm", ""));
+        assert_eq!((head.status().as_u16(), &head.headers()["location"]), (301, &"/debug/pm/".parse().unwrap()));
         let (head, body) = call(&mut service, request("GET", "/procs/", ""));
         assert_eq!(head.status(), 404);
         assert!(body.contains("/debug/pm/procs/"), "{body}");

@@ -344,6 +344,44 @@ fn every_answer_forbids_sniffing_keeping_framing_and_use_by_other_sites_and_name
 }
 
 #[test]
+#[cfg(feature = "dashboard")]
+fn the_page_may_run_its_own_files_only_and_each_file_may_be_kept() {
+    let (_list, server) = served();
+    let get = |target: &str, headers: &[&str]| {
+        let mut stream = tcp(server.addr());
+        stream.write_all(request("GET", target, headers, "").as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let safe = |answer: &str, differs: &[&str]| {
+        let head = answer.split("\r\n\r\n").next().unwrap().to_ascii_lowercase() + "\r\n";
+        for (name, value) in SAFETY.iter().filter(|(name, _)| !differs.contains(name)) {
+            assert!(head.contains(&format!("\r\n{name}: {value}\r\n")), "no {name}: {head}");
+        }
+        head
+    };
+    let page = get("/", &["Accept: text/html,*/*;q=0.8", "Connection: close"]);
+    let head = safe(&page, &["cache-control", "content-security-policy"]);
+    for line in [
+        "cache-control: no-cache",
+        "vary: accept",
+        "content-type: text/html; charset=utf-8",
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    ] {
+        assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
+    }
+    let files: Vec<&str> = page.split("\"page/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    assert!(files.len() > 20, "{page}");
+    for name in files {
+        let head = safe(&get(&format!("/page/{name}"), &["Connection: close"]), &["cache-control"]);
+        assert!(head.contains("\r\ncache-control: public, max-age=31536000, immutable\r\n"), "{name}: {head}");
+    }
+    assert_safe(&head_of(&server, "/page/main.js").replace(" 404", ""));
+}
+
+#[test]
 fn who_finds_no_place_is_told_so_with_the_same_headers() {
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").max_connections(1);
     let server = builder.start().unwrap();

@@ -6,7 +6,7 @@ mod common;
 
 use common::{ask, code_of, get, post, raw, request, served};
 
-const ROUTES: [(&str, &str); 16] = [
+const ROUTES: [(&str, &str); 17] = [
     ("GET", "/v1/tasks"),
     ("GET", "/v1/tasks/job"),
     ("GET", "/v1/tasks/job/history"),
@@ -23,6 +23,7 @@ const ROUTES: [(&str, &str); 16] = [
     ("GET", "/healthz"),
     ("GET", "/openapi.json"),
     ("GET", "/"),
+    ("GET", "/page/none.js"),
 ];
 
 #[test]

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use http::header::{HOST, HeaderName, ORIGIN};
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::failure::Failure;
 
@@ -27,8 +27,9 @@ impl Guard {
         Guard { names: self.names.iter().cloned().chain(new).collect() }
     }
 
-    /// Passes, or says why not. `local` is our end of the connection; without one, any loopback address is ours.
-    pub(super) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>) -> Result<(), Failure> {
+    /// Passes, or says why not. `local` is our end of the connection; without one, any loopback address is ours. `is_home`
+    /// tells that it is for the start page, which is the same for all and which other sites may have a link to.
+    pub(super) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>, is_home: bool) -> Result<(), Failure> {
         let refuse = |words: &str| Err(Failure::bad("invalid-host", words));
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next(), request.uri().authority()) {
@@ -43,7 +44,7 @@ impl Guard {
             return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", words)
                 .hint("use localhost, or let the program allow the name (allow_host)"));
         };
-        if is_cross_site(request.headers(), host) {
+        if is_cross_site(request.headers(), host) && !(is_home && is_visit(request)) {
             let words = "requests made by other web sites are refused";
             return Err(Failure::new(StatusCode::FORBIDDEN, "cross-site", words));
         }
@@ -98,20 +99,64 @@ fn is_cross_site(headers: &HeaderMap, host: &str) -> bool {
     })
 }
 
+/// Whether somebody goes there: a window of its own, whose content the page with the link can't see.
+fn is_visit<B>(request: &Request<B>) -> bool {
+    let headers = request.headers();
+    let says = |name: &str, value: &str| {
+        let mut all = headers.get_all(name).iter();
+        all.next().is_some_and(|first| first == value) && all.next().is_none()
+    };
+    let is_plain = headers.get(ORIGIN).is_none();
+    request.method() == Method::GET
+        && is_plain
+        && says("sec-fetch-mode", "navigate")
+        && says("sec-fetch-dest", "document")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn status(headers: &[(&str, &str)]) -> u16 {
+        status_at(headers, false)
+    }
+
+    fn status_at(headers: &[(&str, &str)], is_home: bool) -> u16 {
         let mut request = Request::new(());
         for (name, value) in headers {
             request.headers_mut().append(HeaderName::try_from(*name).unwrap(), value.parse().unwrap());
         }
         let local = Some("127.0.0.1".parse().unwrap());
-        match Guard::default().allow("PM.example.org").check(&request, local) {
+        match Guard::default().allow("PM.example.org").check(&request, local, is_home) {
             Ok(()) => 200,
             Err(failure) => failure.status().as_u16(),
         }
+    }
+
+    #[test]
+    fn a_link_elsewhere_leads_to_the_start_page_and_to_nothing_else() {
+        let visit = [
+            ("host", "localhost"),
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert_eq!((status_at(&visit, true), status_at(&visit, false)), (200, 403));
+        let with = |name: &'static str, value: &'static str| {
+            visit.map(|(known, old)| (known, if known == name { value } else { old }))
+        };
+        assert_eq!(status_at(&with("host", "evil.example"), true), 421);
+        for (name, value) in [
+            ("sec-fetch-dest", "iframe"),
+            ("sec-fetch-dest", "object"),
+            ("sec-fetch-dest", "empty"),
+            ("sec-fetch-mode", "no-cors"),
+        ] {
+            assert_eq!(status_at(&with(name, value), true), 403, "{name}: {value}");
+        }
+        assert_eq!(status_at(&visit[..2], true), 403);
+        assert_eq!(status_at(&[&visit[..], &[("origin", "null")]].concat(), true), 403, "a form");
+        assert_eq!(status_at(&[&visit[..], &[("sec-fetch-dest", "iframe")]].concat(), true), 403);
     }
 
     #[test]
@@ -180,7 +225,7 @@ mod tests {
     #[test]
     fn the_host_in_the_target_counts_more() {
         let request = Request::get("http://evil.example/procs/").header(HOST, "localhost").body(()).unwrap();
-        assert_eq!(Guard::default().check(&request, None).unwrap_err().status(), 421);
+        assert_eq!(Guard::default().check(&request, None, false).unwrap_err().status(), 421);
     }
 
     #[test]

@@ -16,6 +16,7 @@
 //! | `query.rs` | a query taken apart |
 //! | `v1/` | the answers of `/v1`, metrics, health |
 //! | `events/` | changes as they happen, for those who watch |
+//! | `dashboard.rs` | the page for browsers, whose files lie in `crates/pm/page/` |
 //! | `failure.rs` | why a request gets nothing else, as problem JSON or as plain text |
 //! | `reply.rs`, `compress.rs` | how answers look: bodies, headers; in fewer bytes |
 
@@ -26,6 +27,8 @@ mod audit;
 mod builder;
 mod compress;
 mod connection;
+#[cfg(feature = "dashboard")]
+mod dashboard;
 mod events;
 mod failure;
 #[cfg(test)]

@@ -16,6 +16,8 @@ use http::{Response, StatusCode};
 use http_body::{Frame, SizeHint};
 
 use super::compress::{self, Packer};
+#[cfg(feature = "dashboard")]
+use super::dashboard::{self, File};
 use super::events::EventStream;
 use super::procs::ListBody;
 
@@ -34,6 +36,8 @@ enum Kind {
     List(Box<ListBody>),
     Events(Box<EventStream>),
     Packed(Box<ListBody>, Box<Packer>),
+    #[cfg(feature = "dashboard")]
+    File(&'static File),
 }
 
 impl Body {
@@ -52,6 +56,12 @@ impl http_body::Body for Body {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let part = match &mut self.0 {
+            #[cfg(feature = "dashboard")]
+            Kind::File(file) => {
+                let text = file.text();
+                self.0 = Kind::Whole(Bytes::new());
+                Some(text)
+            }
             Kind::Whole(bytes) if bytes.is_empty() => None,
             Kind::Whole(bytes) => Some(std::mem::take(bytes)),
             Kind::List(list) => list.next_part(),
@@ -67,12 +77,16 @@ impl http_body::Body for Body {
             Kind::List(list) => list.is_complete(),
             // The end of a packed one is known when it was written.
             Kind::Events(_) | Kind::Packed(..) => false,
+            #[cfg(feature = "dashboard")]
+            Kind::File(_) => false,
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            #[cfg(feature = "dashboard")]
+            Kind::File(file) => SizeHint::with_exact(file.text().len() as u64),
             Kind::List(_) | Kind::Events(_) | Kind::Packed(..) => SizeHint::default(),
         }
     }
@@ -101,12 +115,14 @@ pub(super) fn packed(response: Response<Body>) -> Response<Body> {
             Some(packed) => (Kind::Whole(packed), true),
             None => (Kind::Whole(text), false),
         },
+        #[cfg(feature = "dashboard")]
+        Kind::File(file) => (Kind::Whole(file.packed()), true),
         Kind::List(list) => (Kind::Packed(list, Box::new(Packer::new())), true),
         other => (other, false),
     };
     if is_packed {
         head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        head.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     }
     Response::from_parts(head, Body(kind))
 }
@@ -161,6 +177,25 @@ pub(super) fn serialized(status: StatusCode, value: &serde_json::Value) -> Respo
 /// 200 with a list that may be too long to be held.
 pub(super) fn list(body: ListBody) -> Response<Body> {
     response(StatusCode::OK, Some(JSON), Kind::List(Box::new(body)))
+}
+
+/// 200 with a file of the page, whose name tells what is in it: browsers may keep it.
+#[cfg(feature = "dashboard")]
+pub(super) fn file(file: &'static File) -> Response<Body> {
+    let mut response = response(StatusCode::OK, Some(file.content_type()), Kind::File(file));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(dashboard::FOR_EVER));
+    response
+}
+
+/// 200 with the page itself, which is asked for anew each time. What is no browser gets something else at the same place.
+#[cfg(feature = "dashboard")]
+pub(super) fn index(file: &'static File) -> Response<Body> {
+    let mut response = response(StatusCode::OK, Some(file.content_type()), Kind::File(file));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(dashboard::POLICY));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
 /// 200 with what happens, until the reader goes away.

@@ -40,9 +40,11 @@ pub(super) enum Op {
     Health,
     OpenApi,
     Home,
+    /// A file of the page.
+    PageFile,
 }
 
-/// One way to ask; `{ref}` in the path is one segment that names a task.
+/// One way to ask; `{ref}` in the path is one segment that names a task, or a file of the page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Operation {
     pub(super) method: &'static str,
@@ -56,7 +58,7 @@ const fn operation(method: &'static str, path: &'static str, need: Need, op: Op)
 }
 
 /// All there is outside of `/procs/`. The description of the API is held against it by a test.
-pub(super) const OPERATIONS: [Operation; 16] = [
+pub(super) const OPERATIONS: [Operation; 17] = [
     operation("GET", "/v1/tasks", Need::Read, Op::Tasks),
     operation("GET", "/v1/tasks/{ref}", Need::Read, Op::Task),
     operation("GET", "/v1/tasks/{ref}/history", Need::Read, Op::History),
@@ -73,6 +75,7 @@ pub(super) const OPERATIONS: [Operation; 16] = [
     operation("GET", "/healthz", Need::Nothing, Op::Health),
     operation("GET", "/openapi.json", Need::Nothing, Op::OpenApi),
     operation("GET", "/", Need::Nothing, Op::Home),
+    operation("GET", "/page/{ref}", Need::Nothing, Op::PageFile),
 ];
 
 /// The operations at a path, all methods, and the segment that names a task.
@@ -115,6 +118,10 @@ pub(super) fn route(path: &str) -> Result<Route, DecodeIdError> {
     let Some(below) = path.strip_prefix("/procs/") else {
         let meant = path.trim_start_matches('/');
         let is_ours = meant == "procs" || meant.starts_with("procs/");
+        if path.is_empty() {
+            // The prefix alone: what is relative to it would be relative to what is above.
+            return Ok(Route::Moved("/".to_owned()));
+        }
         return Ok(match path.starts_with('/') && is_ours {
             true if meant == "procs" => Route::Moved("/procs/".to_owned()),
             true => Route::Moved(format!("/{meant}")),
@@ -258,7 +265,6 @@ mod tests {
     #[test]
     fn what_is_not_served_is_not_guessed() {
         for path in [
-            "",
             "//",
             "*",
             "procs",
@@ -283,6 +289,11 @@ mod tests {
         for (path, to) in [("/procs", "/procs/"), ("//procs", "/procs/"), ("///procs/a", "/procs/a")] {
             assert_eq!(route(path), Ok(Route::Moved(to.to_owned())));
         }
+    }
+
+    #[test]
+    fn the_prefix_without_its_slash_is_the_start_page() {
+        assert_eq!(route(""), Ok(Route::Moved("/".to_owned())));
     }
 
     #[test]

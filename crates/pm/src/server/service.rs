@@ -27,7 +27,7 @@ use super::failure::Failure;
 use super::guard::Guard;
 use super::procs;
 use super::reply::{self, Body};
-use super::route::{self, Need, Operation, Params, Ref, Route, route};
+use super::route::{self, Need, Op, Operation, Params, Ref, Route, route};
 use super::v1::{self, Idempotency};
 
 /// The longest path and query, in bytes.
@@ -186,7 +186,8 @@ impl Service {
     /// What is to be done, and who wants it, as far as that is found out.
     fn decide<B>(&self, request: &Request<B>, ends: &Ends, who: &mut Requester) -> Result<Decided, Failure> {
         let answer = |response| Ok(Decided::Answer(Box::new(response)));
-        self.guard.check(request, ends.local)?;
+        let is_home = self.below(request.uri().path()) == Some("/");
+        self.guard.check(request, ends.local, is_home)?;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
             let words = format!("the path and query have {MAX_TARGET} bytes at most");
             return Err(Failure::new(StatusCode::URI_TOO_LONG, "target-too-long", words));
@@ -197,7 +198,11 @@ impl Service {
         let list = &self.state.list;
         let route = route(path);
         // Before anything is said of what there is. Only what tells nothing of tasks is for everybody.
-        let is_open = matches!(&route, Ok(Route::Ours(operation, _)) if operation.need == Need::Nothing);
+        let is_open = match &route {
+            Ok(Route::Ours(operation, _)) => operation.need == Need::Nothing,
+            Ok(Route::Moved(to)) => to == "/",
+            _ => false,
+        };
         match self.gate.admit(request.headers(), ends.caller.as_ref(), ends.peer, Instant::now()) {
             Ok(caller) => who.caller = caller,
             Err(_) if is_open => {}
@@ -210,7 +215,10 @@ impl Service {
                 "OPTIONS" => answer(reply::methods(&allow)),
                 method if method == operation.method => {
                     who.must(operation.need)?;
-                    let task = segment.as_deref().map(Ref::read).transpose()?;
+                    let task = match operation.op {
+                        Op::PageFile => segment.map(Ref::Id),
+                        _ => segment.as_deref().map(Ref::read).transpose()?,
+                    };
                     Ok(Decided::Ours(Asked { operation, task, query: query.map(str::to_owned) }))
                 }
                 _ => Err(method_not_allowed(&allow)),

@@ -413,6 +413,8 @@ fn what_is_answered_is_as_described() {
         ("getMetrics", "/metrics", &[("accept", "application/openmetrics-text")], "", 200),
         ("getHealth", "/healthz", no, "", 200),
         ("getHome", "/", no, "", 200),
+        ("getHome", "/", &[("accept", "text/html")], "", 200),
+        ("getPageFile", "/page/none", no, "", 404),
         ("oldList", "/procs/", no, "", 200),
         ("oldHistory", "/procs/child/history", no, "", 200),
         ("oldHistory", "/procs/failed/history", no, "", 200),
@@ -429,6 +431,12 @@ fn what_is_answered_is_as_described() {
     ] {
         holder.ask(id, target, headers, body, status);
     }
+    #[cfg(feature = "dashboard")]
+    for name in crate::server::dashboard::names() {
+        holder.ask("getPageFile", &format!("/page/{name}"), no, "", 200);
+    }
+    #[cfg(not(feature = "dashboard"))]
+    holder.seen.insert(("getPageFile".to_owned(), "200".to_owned()));
     // What is refused before anybody looks at what it is.
     let all: Vec<(String, String)> = holder
         .document

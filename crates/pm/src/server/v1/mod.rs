@@ -29,11 +29,15 @@ use http::{HeaderMap, Response, StatusCode};
 use pm_wire::v1_rows::Fields;
 
 use super::access::gate::Gate;
+#[cfg(feature = "dashboard")]
+use super::dashboard;
 use super::events;
 use super::failure::Failure;
 use super::query;
 use super::reply::{self, Body};
 use super::route::Op;
+#[cfg(feature = "dashboard")]
+use super::route::Ref;
 use super::service::{Asked, Begun, Requester, State};
 
 pub(super) use idempotency::Idempotency;
@@ -42,7 +46,7 @@ pub(super) use idempotency::Idempotency;
 pub(super) const OPENAPI: &str = include_str!("openapi.json");
 
 const HOME: &str = "\
-This is the process list of a program: see what runs in it, and stop it.
+This is the process list of a program: see what runs in it, and stop it. In a browser it is a page.
 
   GET  /v1/tasks             what runs now; filters as kind=GET* minAge=5s attr.host=db1
   GET  /v1/tasks/SERIAL      one task, and /history below it
@@ -77,8 +81,15 @@ pub(super) fn look(
         (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, header(headers, "accept"))),
         (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
         (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
+        #[cfg(feature = "dashboard")]
+        (Op::Home, _) if header(headers, "accept").contains("text/html") => Ok(reply::index(dashboard::index())),
+        #[cfg(feature = "dashboard")]
+        (Op::PageFile, Some(Ref::Id(name))) => match dashboard::file(name) {
+            Some(file) => Ok(reply::file(file)),
+            None => Err(Failure::not_found("not-found", "the page has no such file").hint("load the page anew")),
+        },
         (Op::Home, _) => Ok(reply::whole(StatusCode::OK, reply::TEXT, Bytes::from_static(HOME.as_bytes()))),
-        (Op::Task | Op::History | Op::CancelTask | Op::CancelMany, _) => {
+        (Op::Task | Op::History | Op::CancelTask | Op::CancelMany | Op::PageFile, _) => {
             Err(Failure::not_found("not-found", "nothing is served at this path"))
         }
     }

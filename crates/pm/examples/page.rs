@@ -1,0 +1,149 @@
+//! A program whose list does what its input says, for who tries the page (`cargo xtask page`): a command a line, as JSON, and
+//! `ok` for each on its output. It prints its address first, and ends with its input.
+//!
+//! Words on its command line are the address to listen on and a file with tokens, which are wanted then. A task is named by
+//! `name`, which is not its id. One that `listens` ends when it is asked to stop; one that does not, never does.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io::{BufRead as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pm::{ProcessList, Server, Task};
+use serde_json::Value;
+
+/// How often tasks listen, and how often those that come and go do so.
+const TICK: Duration = Duration::from_millis(10);
+
+type Tasks = Arc<Mutex<HashMap<String, (Task, bool)>>>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args().skip(1);
+    let list = ProcessList::new();
+    let address = words.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let mut server = Server::builder().list(&list).listen(address);
+    if let Some(tokens) = words.next() {
+        server = server.token_file(tokens).require_token();
+    }
+    let server = server.start()?;
+    let tasks = Tasks::default();
+    listen(Arc::clone(&tasks));
+    println!("{}", server.addr());
+    let churning = Arc::new(AtomicBool::new(false));
+    for line in std::io::stdin().lock().lines() {
+        let command: Value = serde_json::from_str(&line?)?;
+        obey(&list, &tasks, &churning, &command)?;
+        println!("ok");
+        std::io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn obey(list: &ProcessList, tasks: &Tasks, churning: &Arc<AtomicBool>, command: &Value) -> Result<(), Box<dyn Error>> {
+    let text = |name: &str| command[name].as_str().unwrap_or_default();
+    let number = |name: &str| command[name].as_u64().unwrap_or(0);
+    let mut all = tasks.lock().map_err(|_| "a thread panicked")?;
+    match text("do") {
+        "start" => {
+            let task = start(list, &all, command, text("id"))?;
+            all.insert(text("name").to_owned(), (task, command["listens"] != false));
+        }
+        "many" => {
+            for at in number("from")..number("from") + number("count") {
+                let task = start(list, &all, command, &format!("{}{at}", text("id")))?;
+                all.insert(format!("{}{at}", text("id")), (task, command["listens"] != false));
+            }
+        }
+        "status" => drop(all.get(text("name")).ok_or("no task")?.0.status(text("status"))),
+        "progress" => all.get(text("name")).ok_or("no task")?.0.progress(number("done"), number("total"), text("unit")),
+        "end" => {
+            let (task, _) = all.remove(text("name")).ok_or("no task")?;
+            match command["why"].as_str() {
+                Some(why) => task.fail(why),
+                None => task.finish(),
+            }
+        }
+        "clear" => all.clear(),
+        "churn" => churn(list, churning, number("perSecond")),
+        "sleep" => std::thread::sleep(Duration::from_millis(number("ms"))),
+        other => return Err(format!("no command {other}").into()),
+    }
+    Ok(())
+}
+
+fn start(
+    list: &ProcessList,
+    all: &HashMap<String, (Task, bool)>,
+    command: &Value,
+    id: &str,
+) -> Result<Task, Box<dyn Error>> {
+    let mut task = list.task(id);
+    if let Some(kind) = command["kind"].as_str() {
+        task = task.kind(kind);
+    }
+    if let Some(parent) = command["parent"].as_str() {
+        task = task.parent(&all.get(parent).ok_or("no parent")?.0.handle());
+    }
+    if command["cancellable"] == false {
+        task = task.not_cancellable();
+    }
+    let task = task.start();
+    for (name, value) in command["attrs"].as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) => task.set(name, text.as_str()),
+            Value::Bool(yes) => task.set(name, *yes),
+            Value::Number(number) if number.is_u64() => task.set(name, number.as_u64().unwrap_or(0)),
+            Value::Number(number) => task.set(name, number.as_f64().unwrap_or(0.0)),
+            _ => return Err("an attribute is a text, a number, true or false".into()),
+        }
+    }
+    for status in command["statuses"].as_array().into_iter().flatten().chain([&command["status"]]) {
+        if let Some(status) = status.as_str() {
+            // It was not asked to stop yet.
+            let _ = task.status(status);
+        }
+    }
+    Ok(task)
+}
+
+/// Ends those that listen and were asked to stop.
+fn listen(tasks: Tasks) {
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(TICK);
+            let Ok(mut all) = tasks.lock() else { return };
+            all.retain(|_, (task, listens)| !*listens || task.checkpoint().is_ok());
+        }
+    });
+}
+
+/// Starts so many tasks a second, each of which lasts for a quarter of one; 0 ends that.
+fn churn(list: &ProcessList, churning: &Arc<AtomicBool>, per_second: u64) {
+    churning.store(per_second > 0, Ordering::Relaxed);
+    if per_second == 0 {
+        return;
+    }
+    let (list, churning) = (list.clone(), Arc::clone(churning));
+    std::thread::spawn(move || {
+        let each = per_second * TICK.as_millis() as u64 / 1000;
+        let mut live = std::collections::VecDeque::new();
+        let mut number = 0_u64;
+        while churning.load(Ordering::Relaxed) {
+            let begun: Vec<Task> = (0..each)
+                .map(|_| {
+                    number += 1;
+                    let task = list.task(&format!("churn-{number}")).kind("churn").start();
+                    let _ = task.status("passing by");
+                    task
+                })
+                .collect();
+            live.push_back(begun);
+            if live.len() > 25 {
+                live.pop_front();
+            }
+            std::thread::sleep(TICK);
+        }
+    });
+}

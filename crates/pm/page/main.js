@@ -1,0 +1,163 @@
+// The page begins here: it puts the rooms together, shows the view that the address names, and lets it draw twice a second.
+
+import { AboutView } from './about.js';
+import { adjust, back, follow, go, here, read } from './address.js';
+import { byId, say } from './dom.js';
+import { Detail } from './detail.js';
+import { EndedView } from './ended.js';
+import { help, listen } from './keys.js';
+import { Kill } from './kill.js';
+import { KindsView } from './kinds.js';
+import { Model } from './model.js';
+import { Banner, notice } from './notice.js';
+import { Running } from './running.js';
+import { Feed } from './tabs.js';
+import { count } from './text.js';
+import { takeToken } from './token.js';
+import { Usual } from './usual.js';
+import { Waits, WaitsView } from './waits.js';
+
+/** @typedef {import('./model.js').Task} Task */
+
+const TICK = 500;
+const VIEWS = ['running', 'kinds', 'ended', 'waits', 'about'];
+
+// Before anything else, so that nobody sees it in the address.
+takeToken();
+
+const model = new Model();
+const usual = new Usual();
+const waits = new Waits();
+let scope = '';
+const mayCancel = () => scope === 'cancel';
+
+const feed = new Feed(
+  model,
+  () => drawLink(),
+  (info) => {
+    scope = info.scope ?? 'read';
+  },
+);
+const banner = new Banner(() => feed.retryNow(), () => feed.restart());
+const kill = new Kill(model, mayCancel, notice);
+
+/** Where a task is, seen from the view that is shown. @param {Task} [task] */
+function place(task) {
+  const { task: _, run: __, ...rest } = here();
+  return task ? { ...rest, task: task.serial, run: model.boot } : { ...rest, run: model.boot };
+}
+/** @param {Task} task */
+const open = (task) => go(place(task));
+const backFromTask = () => {
+  const { task: _, run: __, ...rest } = here();
+  back(rest);
+};
+
+const running = new Running({ model, usual, waits, kill, mayCancel, adjust, open, place, notice });
+const views = /** @type {Record<string, any>} */ ({
+  running,
+  kinds: new KindsView(usual, adjust),
+  ended: new EndedView({ model, usual, adjust, open, place }),
+  waits: new WaitsView(waits, () => place()),
+  about: new AboutView(),
+});
+const detail = new Detail({ model, waits, usual, kill, mayCancel, place: () => place(), back: backFromTask });
+const main = byId('main');
+let shown = '';
+/** How each view looked when it was left. @type {Record<string, Record<string, string>>} */
+const left = {};
+/** @param {string} view */
+const goTo = (view) => go(left[view] ?? { view });
+
+model.onRestart.push(() => {
+  usual.clear();
+  waits.clear();
+  notice('The program was started anew.');
+});
+
+follow((params) => {
+  takeToken();
+  const name = VIEWS.includes(params.view) ? params.view : 'running';
+  const isTask = Boolean(params.task);
+  const element = isTask ? detail.element : views[name].element;
+  if (element.parentNode !== main) main.append(element);
+  for (const other of main.children) /** @type {HTMLElement} */ (other).hidden = other !== element;
+  for (const tab of document.querySelectorAll('nav a')) {
+    const isHere = tab.getAttribute('href') === `#view=${name}`;
+    if (isHere) tab.setAttribute('aria-current', 'page');
+    else tab.removeAttribute('aria-current');
+  }
+  if (isTask) detail.show(params.task, params.run ?? '');
+  else {
+    left[name] = { ...params, view: name };
+    views[name].show?.(params);
+  }
+  const was = shown;
+  shown = isTask ? 'task' : name;
+  if (was && was !== shown) {
+    // A new view begins where reading begins; coming back, the table has the keys.
+    if (isTask) detail.heading.focus();
+    else if (views[name].table) views[name].table.element.focus({ preventScroll: true });
+  }
+  tick();
+});
+
+listen((event) => {
+  const number = Number(event.key);
+  if (event.key.length === 1 && number >= 1 && number <= VIEWS.length) {
+    goTo(VIEWS[number - 1]);
+    return true;
+  }
+  if (shown === 'task') {
+    if (event.key === 'Escape' || event.key === 'Backspace') backFromTask();
+    else if (event.key === 'k') detail.kill();
+    else return false;
+    return true;
+  }
+  if (views[shown].key?.(event)) return true;
+  if (event.key === 'Escape' && shown !== 'running') {
+    goTo('running');
+    return true;
+  }
+  return false;
+});
+document.addEventListener('click', (event) => {
+  const a = event.target instanceof Element ? event.target.closest('a[href^="#"]') : null;
+  if (!a || event.defaultPrevented || event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  const href = /** @type {string} */ (a.getAttribute('href'));
+  if (href === '#main') main.focus();
+  else if (a.closest('nav')) goTo(read(href).view);
+  else go(read(href));
+});
+byId('help-button').addEventListener('click', help);
+
+function drawLink() {
+  const { link } = feed;
+  const words = { live: 'live', connecting: 'connecting', away: 'away', refused: 'refused' }[link.state];
+  const place = byId('link');
+  say(place, model.isWhole || link.state !== 'live' ? words : 'loading');
+  place.className = link.state;
+  banner.show(link, performance.now());
+}
+
+function tick() {
+  if (document.visibilityState === 'hidden') return;
+  const now = performance.now();
+  const view = shown === 'task' ? detail : views[shown];
+  view?.tick?.(now);
+  // Views that are not shown must not keep what has ended.
+  if (view !== running) model.purge((task) => now - task.gone < 10_000 && (task === detail.task || kill.keeps(task)));
+  drawLink();
+  const title = model.isWhole ? `${count(model.live)} running · ${location.host}` : location.host;
+  if (document.title !== title) document.title = title;
+}
+
+setInterval(tick, TICK);
+document.addEventListener('visibilitychange', tick);
+feed.start();
+document.documentElement.dataset.ready = '1';
+performance.mark('pm-usable');
+
+// For tests, and for who is curious: nothing here can do what the page can't.
+Object.assign(globalThis, { pm: { model, feed, running } });

@@ -1,0 +1,312 @@
+// What runs now: the live table with its filter, order, tree, groups and columns.
+
+import { button, h, replace, say } from './dom.js';
+import { ALL, LABELS, NARROW, USUAL, columnsOf, looks } from './columns.js';
+import { attrNames } from './complete.js';
+import { FilterBox } from './filterbox.js';
+import { Group, SORTS, arrange, isRestless, readSort, writeSort } from './order.js';
+import { Table } from './table.js';
+import { count, plural, short } from './text.js';
+
+/** @typedef {import('./model.js').Task} Task @typedef {import('./model.js').Model} Model */
+
+/** What ended stays so long in its place, if it is on the screen. */
+const LINGER = 1500;
+/** While one points or types, lines stay where they are: so long after, and no longer than. */
+const STILL = 1200;
+const STILL_AT_MOST = 8000;
+
+export class Running {
+  /**
+   * @param {{ model: Model, usual: import('./usual.js').Usual, waits: import('./waits.js').Waits, kill: import('./kill.js').Kill,
+   *   mayCancel: () => boolean, adjust: (changes: Record<string, string>) => void, open: (task: Task) => void,
+   *   place: (task?: Task) => Record<string, string>, notice: (words: string) => void }} around
+   */
+  constructor(around) {
+    this.around = around;
+    const { model } = around;
+    /** @type {Set<Task>} */
+    this.marks = new Set();
+    /** Kinds whose groups are closed. @type {Set<string>} */
+    this.closed = new Set();
+    this.sort = readSort(undefined);
+    this.isTree = false;
+    this.isGrouped = false;
+    this.isPaused = false;
+    this.total = 0;
+    this.arranged = -Infinity;
+    this.shape = -1;
+    this.stale = true;
+    this.columnNames = '';
+    this.narrow = matchMedia('(max-width: 700px)');
+    this.narrow.addEventListener('change', () => this.show(this.params));
+    /** @type {Record<string, string>} */
+    this.params = {};
+
+    this.box = new FilterBox({
+      name: 'running', label: 'Filter', tasks: () => model.tasks.values(),
+      onFilter: (filter) => {
+        this.stale = true;
+        around.adjust({ filter: filter.text });
+        this.tick(performance.now(), true);
+      },
+      onLeave: () => this.table.element.focus(),
+    });
+    this.table = new Table({
+      name: 'tasks', label: 'Running tasks', marks: this.marks,
+      columns: [],
+      onOpen: (line) => this.open(line),
+      onSort: (name) => this.sortBy(name),
+      onMark: (task) => this.mark(task),
+      looks, empty: () => this.#emptyWords(),
+    });
+    this.words = h('span', { class: 'summary', role: 'status', 'aria-live': 'off' });
+    this.pauseButton = button('Pause', () => this.pause(), { 'aria-pressed': 'false', 'aria-keyshortcuts': 'p' });
+    this.treeButton = button('Tree', () => this.tree(), { 'aria-pressed': 'false', 'aria-keyshortcuts': 't' });
+    this.groupButton = button('Group', () => this.group(), { 'aria-pressed': 'false', 'aria-keyshortcuts': 'g' });
+    this.killButton = button('Kill', () => this.kill(), { class: 'danger', 'aria-keyshortcuts': 'k', hidden: true });
+    this.killFilterButton = button('Kill all that fit', () => this.killFilter(), { class: 'danger', hidden: true });
+    this.sortSelect = h(
+      'select', { 'aria-label': 'Sort by', 'aria-keyshortcuts': 's', onchange: () => around.adjust({ sort: this.sortSelect.value }) },
+      ...Object.entries(SORTS).map(([name, down]) => h('option', { value: down ? `-${name}` : name }, LABELS[name])),
+    );
+    this.columnMenu = h('details', { class: 'menu' }, h('summary', {}, 'Columns'), h('div', { class: 'choices' }));
+    this.columnMenu.addEventListener('toggle', () => this.#drawChoices());
+    this.element = h(
+      'section', { class: 'view running', 'aria-label': 'Running now' },
+      h('h1', { class: 'unseen' }, 'Running now'),
+      h('div', { class: 'tools' }, this.box.element, this.sortSelect, this.treeButton, this.groupButton, this.columnMenu, this.pauseButton, this.killButton, this.killFilterButton, this.words),
+      this.table.wrap,
+    );
+    model.onRestart.push(() => this.marks.clear());
+    this.show({});
+  }
+
+  /** @param {Record<string, string>} params */
+  show(params) {
+    this.params = params;
+    this.sort = readSort(params.sort);
+    this.isTree = params.tree === '1';
+    this.isGrouped = params.group === 'kind';
+    this.box.set(params.filter ?? '');
+    const usual = this.narrow.matches ? NARROW : USUAL;
+    const names = params.cols ? ['mark', ...splitColumns(params.cols)] : usual;
+    if (names.join() !== this.columnNames) {
+      this.columnNames = names.join();
+      this.names = names;
+      this.table.setColumns(columnsOf(names, { marks: this.marks, usual: (kind) => this.around.usual.of(kind), place: this.around.place }));
+    }
+    this.table.setSort(writeSort(this.sort));
+    const written = writeSort(this.sort);
+    for (const option of this.sortSelect.options) {
+      if (option.value.replace('-', '') === this.sort.key) {
+        option.value = written;
+        say(option, `${LABELS[this.sort.key]} ${this.sort.down ? '↓' : '↑'}`);
+      } else say(option, LABELS[option.value.replace('-', '')]);
+    }
+    this.sortSelect.value = written;
+    this.treeButton.setAttribute('aria-pressed', String(this.isTree));
+    this.groupButton.setAttribute('aria-pressed', String(this.isGrouped));
+    this.stale = true;
+    this.tick(performance.now(), true);
+  }
+
+  /** Twice a second, and at once when somebody asked for something. @param {number} now @param {boolean} [atOnce] */
+  tick(now, atOnce = false) {
+    const { model, usual, waits } = this.around;
+    usual.look(now);
+    waits.look(now, 5000);
+    if (this.isPaused && !atOnce) return;
+    const since = now - this.table.touched;
+    const isStill = since < STILL && now - this.arranged < STILL_AT_MOST && !atOnce && !this.stale;
+    if (!isStill && (!this.isPaused || atOnce)) {
+      model.purge((task) => {
+        if (this.table.cursor === task || this.around.kill.keeps(task)) return true;
+        this.marks.delete(task);
+        return now - task.gone < LINGER && this.table.isShown(task);
+      });
+      const changes = model.shape !== this.shape || isRestless(this.sort) || this.isGrouped || this.isTree || !this.box.filter.isEmpty;
+      if (this.stale || changes) {
+        this.shape = model.shape;
+        this.stale = false;
+        this.arranged = now;
+        const { lines, total } = arrange(model.tasks.values(), { filter: this.box.filter, sort: this.sort, isTree: this.isTree, isGrouped: this.isGrouped, closed: this.closed }, now);
+        this.total = total;
+        this.table.setLines(lines);
+      } else this.table.render();
+    } else this.table.render();
+    this.#say();
+  }
+
+  #say() {
+    const { model, mayCancel } = this.around;
+    const marked = this.marks.size;
+    const filtered = !this.box.filter.isEmpty;
+    const parts = [model.isWhole ? (filtered ? `${count(this.total)} of ${plural(model.live, 'task')}` : plural(model.live, 'task')) : model.live ? `${count(model.live)} tasks so far` : ''];
+    if (marked) parts.push(`${marked} marked`);
+    if (this.isPaused) parts.push('paused');
+    say(this.words, parts.filter(Boolean).join(', '));
+    this.killButton.hidden = !mayCancel();
+    say(this.killButton, marked ? `Kill ${marked} marked` : 'Kill');
+    this.killFilterButton.hidden = !mayCancel() || !filtered || this.total === 0;
+    say(this.killFilterButton, `Kill all ${count(this.total)}`);
+  }
+
+  #emptyWords() {
+    const { model } = this.around;
+    if (!model.isWhole) return 'Looking.';
+    return this.box.filter.isEmpty ? 'Nothing is running.' : 'No task fits the filter.';
+  }
+
+  /** @param {import('./order.js').Line} line */
+  open(line) {
+    if (!(line instanceof Group)) {
+      this.around.open(line);
+      return;
+    }
+    const name = line.kind ?? '';
+    if (!this.closed.delete(name)) this.closed.add(name);
+    this.stale = true;
+    this.tick(performance.now(), true);
+  }
+
+  /** @param {Task} task */
+  mark(task) {
+    if (!this.marks.delete(task)) this.marks.add(task);
+    this.table.render();
+    this.#say();
+  }
+
+  /** @param {string} name */
+  sortBy(name) {
+    const key = /** @type {keyof typeof SORTS} */ (name);
+    const down = this.sort.key === key ? !this.sort.down : SORTS[key];
+    this.around.adjust({ sort: writeSort({ key, down }) });
+  }
+
+  /** The next thing to sort by. */
+  nextSort() {
+    const keys = /** @type {(keyof typeof SORTS)[]} */ (Object.keys(SORTS));
+    const key = keys[(keys.indexOf(this.sort.key) + 1) % keys.length];
+    this.around.adjust({ sort: writeSort({ key, down: SORTS[key] }) });
+    this.around.notice(`Sorted by ${LABELS[key].toLowerCase()}`);
+  }
+
+  tree() {
+    this.around.adjust({ tree: this.isTree ? '' : '1', group: '' });
+  }
+
+  group() {
+    this.around.adjust({ group: this.isGrouped ? '' : 'kind', tree: '' });
+  }
+
+  pause() {
+    this.isPaused = !this.isPaused;
+    this.pauseButton.setAttribute('aria-pressed', String(this.isPaused));
+    this.tick(performance.now(), !this.isPaused);
+    this.#say();
+  }
+
+  kill() {
+    const { cursor } = this.table;
+    const marked = [...this.marks].filter((task) => !task.gone);
+    if (marked.length > 0) this.around.kill.tasks(marked);
+    else if (cursor instanceof Group) this.around.kill.tasks(cursor.tasks.filter((task) => !task.gone));
+    else this.around.kill.tasks(cursor && !cursor.gone ? [cursor] : []);
+  }
+
+  killFilter() {
+    if (this.box.filter.isEmpty) this.around.notice('There is no filter: one is needed to kill all that fit.');
+    else this.around.kill.byFilter(this.box.filter.text);
+  }
+
+  #drawChoices() {
+    if (!this.columnMenu.open) return;
+    const names = this.names ?? [];
+    const attrs = attrNames(this.around.model.tasks.values()).slice(0, 20).map(([name]) => `attr.${name}`);
+    const all = [...ALL, ...attrs, ...names.filter((name) => name.startsWith('attr.') && !attrs.includes(name))];
+    const set = (/** @type {string} */ name, /** @type {boolean} */ isOn) => {
+      const now = (this.names ?? []).filter((other) => other !== 'mark');
+      const chosen = isOn ? [...now, name] : now.filter((other) => other !== name);
+      // In the order in which they are told, attributes last.
+      const sorted = [...ALL.filter((one) => chosen.includes(one)), ...chosen.filter((one) => !ALL.includes(one))];
+      this.around.adjust({ cols: sorted.map(encodeURIComponent).join() });
+    };
+    replace(/** @type {Element} */ (this.columnMenu.lastChild), ...all.map((name) => h(
+      'label', {}, h('input', { type: 'checkbox', checked: names.includes(name), onchange: (/** @type {any} */ event) => set(name, event.target.checked) }),
+      ` ${LABELS[name] ?? short(name, 40)}`,
+    )));
+  }
+
+  /** A key that the table or this view knows; whether it was one. @param {KeyboardEvent} event */
+  key(event) {
+    const { key } = event;
+    const isTable = document.activeElement === this.table.element || document.activeElement === document.body;
+    if (isTable && this.table.key(key)) return true;
+    const { cursor } = this.table;
+    switch (key) {
+      case '/':
+        this.box.focus();
+        return true;
+      case 's':
+        this.nextSort();
+        return true;
+      case 'S':
+        this.sortBy(this.sort.key);
+        return true;
+      case 't':
+        this.tree();
+        return true;
+      case 'g':
+        this.group();
+        return true;
+      case 'p':
+        this.pause();
+        return true;
+      case 'k':
+        this.kill();
+        return true;
+      case 'K':
+        this.killFilter();
+        return true;
+      case ' ':
+        if (!isTable || !cursor) return false;
+        if (cursor instanceof Group) for (const task of cursor.tasks) this.marks.add(task);
+        else {
+          this.mark(cursor);
+          this.table.key('ArrowDown');
+        }
+        this.#say();
+        return true;
+      case 'u':
+        this.marks.clear();
+        this.table.render();
+        this.#say();
+        return true;
+      case 'Enter':
+        if (!isTable || !cursor) return false;
+        this.open(cursor);
+        return true;
+      case 'Escape':
+        if (this.marks.size > 0) this.marks.clear();
+        else if (!this.box.filter.isEmpty) this.around.adjust({ filter: '' });
+        else return false;
+        this.table.render();
+        this.#say();
+        return true;
+      default:
+        return false;
+    }
+  }
+}
+
+/** @param {string} text */
+function splitColumns(text) {
+  return text.split(',').map((name) => {
+    try {
+      return decodeURIComponent(name);
+    } catch {
+      return name;
+    }
+  });
+}

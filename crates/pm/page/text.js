@@ -1,0 +1,84 @@
+// How things read: lengths of time, counts, sizes, and text from elsewhere.
+
+/* What turns the direction of writing, moves, hides or has no width: the same as in the command `pm`. */
+const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060\u2066-\u2069\ufeff]/g;
+
+/** Text from elsewhere on one line, with what would be obeyed shown as `\u{202e}`. @param {string} text */
+export function visible(text) {
+  return text.replace(DANGEROUS, (c) => `\\u{${c.charCodeAt(0).toString(16)}}`);
+}
+
+/** The same, cut: no cell or title needs more. @param {string} text @param {number} [most] */
+export function short(text, most = 200) {
+  const cut = text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, '')}…` : text;
+  return visible(cut);
+}
+
+/** A name that may be empty. @param {string} text @param {string} [what] */
+export function named(text, what = 'empty') {
+  return text === '' ? `(${what})` : visible(text);
+}
+
+/** `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`; never rounded up. @param {number} ms */
+export function duration(ms) {
+  if (!(ms >= 0)) ms = 0;
+  if (ms < 1000) return `${Math.floor(ms)} ms`;
+  const seconds = ms / 1000;
+  if (seconds < 60) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${(Math.floor(seconds / 360) / 10).toFixed(1)} h`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
+/** A length to three figures, for latencies. @param {number | undefined} ms */
+export function latency(ms) {
+  if (ms === undefined || !Number.isFinite(ms)) return '-';
+  if (ms === 0) return '0';
+  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
+  if (ms < 100) return `${ms.toPrecision(2)} ms`;
+  return ms < 1000 ? `${Math.round(ms)} ms` : duration(ms);
+}
+
+/** @param {number} number */
+export function count(number) {
+  return number.toLocaleString('en-US');
+}
+
+/** @param {number} number */
+export function bytes(number) {
+  const units = ['B', 'KiB', 'MiB', 'GiB'];
+  let at = 0;
+  while (number >= 1024 && at < 3) {
+    number /= 1024;
+    at += 1;
+  }
+  return `${at ? number.toFixed(1) : number} ${units[at]}`;
+}
+
+/** @param {number} part @param {number} whole */
+export function percent(part, whole) {
+  if (!whole) return '-';
+  const share = (100 * part) / whole;
+  return part && share < 0.1 ? '<0.1 %' : `${share.toFixed(share < 10 ? 1 : 0)} %`;
+}
+
+/** The value of an attribute as filters and people know it. @param {unknown} value */
+export function shown(value) {
+  return typeof value === 'number' ? String(value).replace('e+', 'e') : String(value);
+}
+
+/** `1 task`, `2 tasks`. @param {number} number @param {string} word */
+export function plural(number, word) {
+  return `${count(number)} ${word}${number === 1 ? '' : 's'}`;
+}
+
+/** The clock of the server, as it sent it: to the millisecond, in UTC. @param {string} [time] */
+export function clock(time) {
+  const found = /T(\d\d:\d\d:\d\d)(\.\d{1,3})?/.exec(time ?? '');
+  return found ? `${found[1]}${found[2] ?? ''}` : '';
+}
+
+/** Nanoseconds are beyond `Date`; milliseconds are what is shown. @param {string} time */
+export function unixMs(time) {
+  return Date.parse(time.replace(/(\.\d{3})\d+/, '$1'));
+}

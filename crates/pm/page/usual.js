@@ -1,0 +1,79 @@
+// What is usual: the latencies of each kind, asked for now and then, so that ages can be shown against them.
+
+import { call } from './api.js';
+
+/**
+ * @typedef {{ leastMs: number, belowMs?: number, count: number }} Bucket
+ * @typedef {{ kind?: string, other?: boolean, running: number, started: number, finished: number, failed: number,
+ *   cancelled: number, aborted: number, dropped: number,
+ *   latency: { count: number, meanMs?: number, p50Ms?: number, p90Ms?: number, p95Ms?: number, p99Ms?: number, maxMs?: number,
+ *     buckets: Bucket[] },
+ *   statuses: { status?: string, entered: number, timeMs: number }[] }} Kind
+ */
+
+const EVERY = 5000;
+/** Fewer tell nothing of what is usual. */
+const ENOUGH = 5;
+
+export class Usual {
+  constructor() {
+    /** @type {Kind[]} */
+    this.kinds = [];
+    /** The answer before, and when each was: for rates. @type {{ at: number, started: Map<string, number> }[]} */
+    this.before = [];
+    /** @type {Map<string, number>} */
+    this.p95 = new Map();
+    this.asked = -Infinity;
+    this.version = 0;
+    /** @type {string} */
+    this.trouble = '';
+  }
+
+  /** Asks again if it is time to. @param {number} now @param {number} [every] */
+  async look(now, every = EVERY) {
+    if (now - this.asked < every) return;
+    this.asked = now;
+    try {
+      const { kinds } = await call('v1/kinds');
+      this.kinds = kinds;
+      this.trouble = '';
+    } catch (error) {
+      this.trouble = error instanceof Error ? error.message : String(error);
+      return;
+    }
+    this.p95.clear();
+    for (const kind of this.kinds) {
+      const { count, p95Ms } = kind.latency;
+      if (!kind.other && count >= ENOUGH && p95Ms) this.p95.set(kind.kind ?? '', p95Ms);
+    }
+    this.before.push({ at: performance.now(), started: new Map(this.kinds.map((kind) => [nameOf(kind), kind.started])) });
+    if (this.before.length > 13) this.before.shift();
+    this.version += 1;
+  }
+
+  /** Forgets all, as of another run of the program. */
+  clear() {
+    this.before = [];
+    this.p95.clear();
+    this.asked = -Infinity;
+  }
+
+  /** Milliseconds within which 95 of 100 tasks of a kind end; 0 if that is not known. @param {string | undefined} kind */
+  of(kind) {
+    return this.p95.get(kind ?? '') ?? 0;
+  }
+
+  /** Tasks started a second, since the oldest answer that is kept. @param {Kind} kind */
+  rate(kind) {
+    const [first] = this.before;
+    const last = this.before[this.before.length - 1];
+    if (!first || last.at - first.at < 500) return undefined;
+    const started = (last.started.get(nameOf(kind)) ?? 0) - (first.started.get(nameOf(kind)) ?? 0);
+    return (Math.max(0, started) * 1000) / (last.at - first.at);
+  }
+}
+
+/** @param {Kind} kind */
+export function nameOf(kind) {
+  return kind.other ? '\0other' : (kind.kind ?? '');
+}
