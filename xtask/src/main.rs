@@ -10,12 +10,14 @@
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
+//! | `command.rs` | size and start of the command `pm`, beside curl and jq |
 //! | `browser.rs` | what web pages elsewhere can do, in a real browser |
 //! | `page.rs` | the page of pm in a real browser, and its pictures |
 
 mod browser;
 mod budget;
 mod check;
+mod command;
 mod contract;
 mod coverage;
 mod deny;
@@ -44,6 +46,7 @@ usage: cargo xtask COMMAND
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
+  command   size and start of the command pm, and pm ls beside curl and jq, in a release build
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
             fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         ["page"] => &[("page", page::check)],
         ["page", ref words @ ..] => return step::run_one("page", || page::run(words)),
         ["screenshots"] => &[("screenshots", page::screenshots)],
+        ["command"] => &[("command", command::measure)],
         ["contract"] => &[("contract", contract::check)],
         ["contract", "--thorough"] => &[("contract", contract::check_thoroughly)],
         ["coverage"] => &[("coverage", coverage::measure)],

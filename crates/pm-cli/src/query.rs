@@ -16,6 +16,8 @@ pub(crate) struct Wanted {
     pub(crate) limit: Option<u64>,
     /// How many were asked for in words.
     pub(crate) limit_is_given: bool,
+    /// Only how many there are of each kind, state, status, outcome or value of an attribute.
+    pub(crate) group_by: Option<String>,
     parameters: Vec<(String, String)>,
     sort: String,
 }
@@ -29,6 +31,7 @@ impl Wanted {
             order: Order::parse(usual, of_ended).expect("it is one of the orders"),
             limit: None,
             limit_is_given: false,
+            group_by: None,
             parameters: Vec::new(),
             sort: usual.to_owned(),
         };
@@ -42,6 +45,7 @@ impl Wanted {
                     wanted.limit = read_limit(number)?;
                     wanted.limit_is_given = true;
                 }
+                Some(("groupBy", what)) => wanted.group_by = Some(read_group(what)?),
                 _ => wanted.filter(word)?,
             }
         }
@@ -55,7 +59,7 @@ impl Wanted {
             let why = Filter::parse(word).err().map_or_else(|| format!("{word:?} says nothing"), |why| why.to_string());
             return Err(Stop::Usage(why));
         };
-        let known = ["sort", "limit"];
+        let known = ["sort", "limit", "groupBy"];
         self.filter.add(name, value).map_err(|error| match pm_wire::nearest(name, known) {
             Some(near) if !Filter::is_name(name) => {
                 Stop::Usage(format!("unknown name `{name}`; did you mean `{near}`?"))
@@ -71,9 +75,26 @@ impl Wanted {
         self.filters().sort(&self.sort)
     }
 
+    /// Refuses words that say how a list is written, where there is none.
+    pub(crate) fn only_filters(words: &[String], why: &str) -> Result<(), Stop> {
+        let is_other = |word: &&String| ["sort=", "limit=", "groupBy="].iter().any(|name| word.starts_with(name));
+        match words.iter().find(is_other) {
+            Some(word) => Err(Stop::Usage(format!("{word}: {why}"))),
+            None => Ok(()),
+        }
+    }
+
     /// The filters alone.
     pub(crate) fn filters(&self) -> Query {
         self.parameters.iter().fold(Query::new(), |query, (name, value)| query.also(name, value))
+    }
+}
+
+fn read_group(text: &str) -> Result<String, Stop> {
+    let is_attr = text.strip_prefix("attr.").is_some_and(|name| !name.is_empty());
+    match is_attr || matches!(text, "kind" | "state" | "status" | "outcome") {
+        true => Ok(text.to_owned()),
+        false => Err(Stop::Usage("groupBy is kind, state, status, outcome or attr.NAME".to_owned())),
     }
 }
 
@@ -118,6 +139,7 @@ mod tests {
             ("state=runing", "\"state=runing\": unknown state `runing` at 1; did you mean `running`?"),
             ("minAge=soon", "\"minAge=soon\": `soon` is no length at 1; write it as 500ms"),
             ("sort=size", "`size` is nothing to sort by; there are age"),
+            ("groupBy=size", "groupBy is kind, state"),
             ("limit=-1", "limit=-1: it is a number"),
             ("", "\"\" says nothing"),
         ] {

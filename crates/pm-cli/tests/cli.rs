@@ -38,6 +38,8 @@ fn filters_order_and_limit_hold_for_a_go_original_as_well() {
     assert_eq!(ids(&["minAge=5s"]), ("id:old\n".into(), Some(0)));
     assert_eq!(ids(&["attr.host=h", "state=cancelling"]), ("id:old\n".into(), Some(0)));
     assert_eq!(ids(&["sort=age", "limit=1"]), ("id:young\n".into(), Some(0)));
+    let output = pm(&["ls", "groupBy=state", "-e", &server.endpoint]);
+    assert_eq!(out(&output), "TASKS  VALUE\n1      cancelling\n1      running\n");
     assert_eq!(ids(&["kind=import"]), (String::new(), Some(3)));
 }
 
@@ -175,6 +177,7 @@ fn a_filter_that_is_wrong_is_told_before_anybody_is_asked() {
         (&["ended", "minAge=soon"], "`soon` is no length"),
         (&["kill", "kind=a", "mnAge=5s"], "did you mean `minAge`?"),
         (&["kill", "id=*"], "fits every task"),
+        (&["wait", "kind=a", "limit=5"], "only filters say which"),
         (&["tree", "sort=age"], "order of its own"),
         (&["watch", "-o", "json"], "use -o ndjson"),
     ] {

@@ -186,6 +186,7 @@ fn a_kill_by_filter_is_tried_capped_and_done() {
     let output = pm(&["kill", "kind=job", "--max", "100", "--yes", "--wait", "1ms", "-o", "json", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(json(&output)["items"].as_array().unwrap().len(), 12);
+    assert_eq!(json(&output)["endpoints"][0]["endpoint"], *endpoint);
     assert!(tasks.iter().all(pm::Task::is_cancelled) && !other.is_cancelled());
     assert_eq!(pm(&["kill", "kind=nothing", "--yes", "-e", &endpoint]).status.code(), Some(3));
 }

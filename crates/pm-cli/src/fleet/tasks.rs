@@ -1,5 +1,7 @@
 //! Rows of one endpoint: all pages that are wanted, and those of a Go original, which has no `/v1`.
 
+use std::collections::BTreeMap;
+
 use pm_client::{Client, ClientError, Row};
 use pm_wire::filter::{Filter, Parts};
 use pm_wire::{TaskList, TaskRow, Timestamp};
@@ -21,6 +23,8 @@ pub(crate) enum Source {
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     pub(crate) rows: Vec<Row>,
+    /// How many there are of each, if only that is wanted; the value is absent for tasks that have none.
+    pub(crate) groups: Vec<(Option<String>, u64)>,
     /// How many fit.
     pub(crate) total: u64,
     pub(crate) server_time: Timestamp,
@@ -32,6 +36,9 @@ pub(crate) struct Tasks {
 
 /// The rows that are wanted, in the order that is wanted.
 pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> Result<Tasks, ClientError> {
+    if let Some(what) = &wanted.group_by {
+        return groups(client, wanted, what, source).await;
+    }
     let mut found = Tasks::default();
     let mut cursor: Option<String> = None;
     loop {
@@ -65,6 +72,47 @@ pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> R
     Ok(found)
 }
 
+async fn groups(client: &Client, wanted: &Wanted, what: &str, source: Source) -> Result<Tasks, ClientError> {
+    let query = wanted.query().limit(0).group_by(what);
+    let page = match source {
+        Source::Live => client.tasks(&query).await,
+        Source::Ended => client.ended(&query).await,
+    };
+    let page = match page {
+        Err(ClientError::NoV1 { .. }) if source == Source::Live => {
+            let mut found = original(client, wanted).await?;
+            let mut counts: BTreeMap<Option<String>, u64> = BTreeMap::new();
+            for row in std::mem::take(&mut found.rows) {
+                *counts.entry(value(&row, what)).or_default() += 1;
+            }
+            found.groups = counts.into_iter().collect();
+            return Ok(found);
+        }
+        page => page?,
+    };
+    Ok(Tasks {
+        groups: page.groups.into_iter().map(|group| (group.value, group.count)).collect(),
+        total: page.total,
+        server_time: page.server_time,
+        not_shown: page.missing.map_or(0, |missing| missing.tasks_not_shown),
+        ..Tasks::default()
+    })
+}
+
+/// What the row is counted by.
+fn value(row: &Row, what: &str) -> Option<String> {
+    match what {
+        "kind" => row.kind.clone(),
+        "state" => Some(row.state.clone()),
+        "status" => Some(row.status.clone()),
+        "outcome" => row.outcome.clone(),
+        what => match row.attrs.get(what.strip_prefix("attr.")?)? {
+            serde_json::Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        },
+    }
+}
+
 async fn original(client: &Client, wanted: &Wanted) -> Result<Tasks, ClientError> {
     let TaskList { procs, server_time, .. } = client.list().await?;
     let mut rows: Vec<Row> = procs.iter().map(|task| original_row(task, server_time)).collect();
@@ -74,7 +122,7 @@ async fn original(client: &Client, wanted: &Wanted) -> Result<Tasks, ClientError
     if let Some(limit) = wanted.limit {
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     }
-    Ok(Tasks { rows, total, server_time, not_shown: 0, is_original: true })
+    Ok(Tasks { rows, total, server_time, is_original: true, ..Tasks::default() })
 }
 
 /// A row of `/procs/` as one of `/v1`.

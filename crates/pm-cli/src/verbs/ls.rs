@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Ask, say_original};
 use crate::fleet::{self, Answer, Exit, Source, Stop, Tally, Tasks};
-use crate::out::{Style, Table, say, table::Cell, words};
+use crate::out::{Out, Style, Table, say, table::Cell, words};
 use crate::query::Wanted;
 
 /// As many as a screen of scrolling bears.
@@ -16,7 +16,7 @@ const ON_SCREEN: u64 = 100;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Which tasks, as kind=import,export minAge=5s attr.tenant=acme status='waiting *'; sort=-statusAge; limit=50 or
-    /// limit=all. Filters: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge
+    /// limit=all; groupBy=kind to count only. Filters: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge
     #[arg(value_name = "NAME=VALUE")]
     words: Vec<String>,
     #[command(flatten)]
@@ -39,6 +39,9 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
         async move { fleet::tasks(&client, &wanted, source).await }
     })
     .await;
+    if wanted.group_by.is_some() {
+        return groups(out, &answers);
+    }
     let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|found| found.total).sum();
     let rows = merged(&answers, &wanted);
     let shown = rows.len() as u64;
@@ -74,6 +77,37 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
     let tally = Tally::of(&answers);
     // A program that does nothing is fine; a filter that fits nothing is worth knowing.
     Ok(if wanted.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
+}
+
+/// How many there are of each, the most first.
+fn groups(out: Out, answers: &[Answer<Tasks>]) -> Result<Exit, Stop> {
+    let several = answers.len() > 1;
+    let items = |found: &Tasks| found.groups.iter().map(group).collect();
+    fleet::show(
+        out,
+        || fleet::document(answers, items, about),
+        || {
+            let mut table = Table::new(&["ENDPOINT", "TASKS", "VALUE"]);
+            for answer in answers {
+                for (value, count) in answer.result.iter().flat_map(|found| &found.groups) {
+                    let name = if several { answer.endpoint.name.as_str() } else { "" };
+                    let value = value.as_deref().unwrap_or("(none)");
+                    table.row(vec![Cell::new(name, Style::Dim), count.to_string().into(), value.into()]);
+                }
+            }
+            let is_empty = table.is_empty();
+            Ok(out.table(&if is_empty { Table::new(&["TASKS", "VALUE"]) } else { table.without_empty_columns() })?)
+        },
+    )?;
+    fleet::say_errors(answers);
+    Ok(Tally::of(answers).exit())
+}
+
+fn group((value, count): &(Option<String>, u64)) -> Value {
+    match value {
+        Some(value) => json!({ "value": value, "count": count }),
+        None => json!({ "count": count }),
+    }
 }
 
 fn about(found: &Tasks) -> Value {

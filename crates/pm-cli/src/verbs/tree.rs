@@ -24,9 +24,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    if args.words.iter().any(|word| word.starts_with("sort=")) {
-        return Err(Stop::Usage("a tree has an order of its own: each task behind its parent".to_owned()));
-    }
+    let others: Vec<String> = args.words.iter().filter(|word| !word.starts_with("limit=")).cloned().collect();
+    Wanted::only_filters(&others, "a tree has an order of its own: each task behind its parent")?;
     let wanted = Wanted::read(&args.words, false)?;
     let (endpoints, out) = args.ask.begin()?;
     let limit = wanted.limit.map_or(MOST, |limit| u32::try_from(limit).unwrap_or(MOST).min(MOST));

@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         [one] if !one.contains('=') || one.starts_with("id:") => Some(Target::new(one)),
         _ => None,
     };
+    Wanted::only_filters(&args.words, "all that fit are waited for; only filters say which")?;
     let wanted = if target.is_some() { Wanted::read(&[], false)? } else { Wanted::read(&args.words, false)? };
     let (endpoints, out) = args.ask.begin()?;
     let answers = fleet::all(endpoints, |client| {
@@ -51,8 +52,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
                     rows: vec![found.row],
                     total: 1,
                     server_time: found.server_time,
-                    not_shown: 0,
                     is_original: found.is_original,
+                    ..Tasks::default()
                 }),
                 None => fleet::tasks(&client, &wanted, Source::Live).await,
             }
@@ -65,6 +66,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
     let mut tally = Tally::of(&answers);
     let several = answers.len() > 1;
+    let asked = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
     let (send, mut receive) = mpsc::channel(256);
     let (mut all, mut ends) = (0, Vec::new());
     for answer in answers {
@@ -133,7 +135,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     bar.finish_and_clear();
     if !out.is_for_people() {
         let item = |(endpoint, row): &End| fleet::with_endpoint(endpoint.name.as_str().into(), json!(row));
-        let mut document = Document { items: ends.iter().map(item).collect(), ..Document::default() };
+        let mut document = Document { items: ends.iter().map(item).collect(), endpoints: asked, ..Document::default() };
         document.more.insert("stillRunning".to_owned(), (all - ends.len()).into());
         document.print(out.format)?;
     }

@@ -93,11 +93,8 @@ fn read(words: &[String]) -> Result<(Query, bool), Stop> {
     match words {
         [one] if !one.contains('=') || one.starts_with("id:") => Ok((Target::new(one).query(), true)),
         words => {
-            let wanted = Wanted::read(words, false)?;
-            if words.iter().any(|word| word.starts_with("sort=") || word.starts_with("limit=")) {
-                return Err(Stop::Usage("what happens comes in its own order, and all of it".to_owned()));
-            }
-            Ok((wanted.filters(), false))
+            Wanted::only_filters(words, "what happens comes in its own order, and all of it")?;
+            Ok((Wanted::read(words, false)?.filters(), false))
         }
     }
 }

@@ -75,8 +75,8 @@ impl Aim {
                     rows: vec![found.row],
                     total: 1,
                     server_time: found.server_time,
-                    not_shown: 0,
                     is_original: found.is_original,
+                    ..Tasks::default()
                 })
             }
         }

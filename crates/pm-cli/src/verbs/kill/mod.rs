@@ -15,7 +15,7 @@ mod strike;
 use std::time::Duration;
 
 use pm_client::Row;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Ask, say_original};
 use crate::config::Endpoint;
@@ -86,6 +86,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         Aim::All(_) => fleet::say_errors(&answers),
     }
     let several = answers.len() > 1;
+    let asked = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
     let mut victims = Vec::new();
     for answer in answers {
         let Ok(found) = answer.result else { continue };
@@ -107,7 +108,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let table = table(&victims, several);
     let refusal = refusal(&aim, &victims, total, args.max);
     if args.dry_run {
-        show(out, &victims, &table)?;
+        show(out, &victims, &table, asked)?;
         refusal.iter().for_each(|why| say(why));
         say(&format!("{} would be asked to stop; none was asked", words::count(total, "task", "tasks")));
         return Ok(if refusal.is_some() { Exit::Refused } else { tally.exit() });
@@ -130,7 +131,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         }
     };
     let wait = (!args.no_wait).then_some(args.wait);
-    strike::strike(out, victims, several, &reason, wait, tally).await
+    strike::strike(out, victims, asked, &reason, wait, tally).await
 }
 
 /// Why it is not done.
@@ -147,12 +148,12 @@ fn refusal(aim: &Aim, victims: &[Victim], total: u64, max: u64) -> Option<String
 }
 
 /// The tasks, as data.
-fn show(out: Out, victims: &[Victim], table: &Table) -> Result<(), Stop> {
+fn show(out: Out, victims: &[Victim], table: &Table, endpoints: Vec<Value>) -> Result<(), Stop> {
     if out.is_for_people() {
         return Ok(out.table(table)?);
     }
     let item = |victim: &Victim| fleet::with_endpoint(victim.endpoint.name.as_str().into(), json!(victim.row));
-    let mut document = Document { items: victims.iter().map(item).collect(), ..Document::default() };
+    let mut document = Document { items: victims.iter().map(item).collect(), endpoints, ..Document::default() };
     document.more.insert("dryRun".to_owned(), true.into());
     Ok(document.print(out.format)?)
 }

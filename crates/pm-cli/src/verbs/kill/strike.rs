@@ -31,11 +31,12 @@ struct Blow {
 pub(super) async fn strike(
     out: Out,
     victims: Vec<Victim>,
-    several: bool,
+    endpoints: Vec<Value>,
     reason: &str,
     wait: Option<Duration>,
     gathered: Tally,
 ) -> Result<Exit, Stop> {
+    let several = endpoints.len() > 1;
     let bar = bar(victims.len(), wait);
     let slots = Arc::new(Semaphore::new(AT_ONCE));
     let mut blows = JoinSet::new();
@@ -60,9 +61,6 @@ pub(super) async fn strike(
     done.sort_by_key(|(at, _)| *at);
     let blows: Vec<Blow> = done.into_iter().map(|(_, blow)| blow).collect();
     if !out.is_for_people() {
-        let endpoints: std::collections::BTreeSet<&str> =
-            blows.iter().map(|blow| blow.victim.endpoint.name.as_str()).collect();
-        let endpoints = endpoints.into_iter().map(|name| json!({ "endpoint": name, "ok": true })).collect();
         let document = Document { items: blows.iter().map(item).collect(), endpoints, ..Document::default() };
         document.print(out.format)?;
         for blow in &blows {
