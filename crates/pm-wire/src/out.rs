@@ -5,8 +5,20 @@
 
 /// Room that is there after each text, for the literals that follow it.
 const SLACK: usize = 256;
-/// The size of a buffer at first, and after its content was taken.
+/// The size of a buffer at first, and after its content was taken: a page of some ten tasks fits.
+const FIRST: usize = 8 << 10;
+/// And when that is not enough: a part of a long list.
 const SIZE: usize = 72 << 10;
+/// All numbers of two digits.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
 
 /// A buffer that grows at its end.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +59,7 @@ impl Out {
     #[inline(never)]
     fn grow(&mut self, more: usize) {
         // Small answers stay small, and long lists get their whole buffer at the second step.
-        let size = if self.bytes.is_empty() { 4 << 10 } else { SIZE.max(2 * self.bytes.len()) };
+        let size = if self.bytes.is_empty() { FIRST } else { SIZE.max(2 * self.bytes.len()) };
         self.bytes.resize(size.max(self.used + more + SLACK), 0);
     }
 
@@ -132,13 +144,15 @@ impl Out {
     pub(crate) fn number(&mut self, mut number: u64) {
         let mut digits = [0; 20];
         let mut at = digits.len();
-        loop {
+        while number >= 10 {
+            at -= 2;
+            digits[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
+            number /= 100;
+        }
+        // What is left is one digit; none if the last pair was all.
+        if number > 0 || at == digits.len() {
             at -= 1;
-            digits[at] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
+            digits[at] = b'0' + number as u8;
         }
         self.short(&digits[at..]);
     }
@@ -222,7 +236,10 @@ mod tests {
 
     #[test]
     fn numbers_are_written_in_full() {
-        for number in [0, 9, 10, 12_345, u64::MAX] {
+        for number in (0..1_100)
+            .chain((1..20).flat_map(|power| [10_u64.pow(power) - 1, 10_u64.pow(power)]))
+            .chain([12_345, u64::MAX])
+        {
             let mut out = Out::default();
             out.number(number);
             assert_eq!(out.take(), number.to_string().as_bytes());
