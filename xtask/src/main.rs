@@ -46,7 +46,7 @@ usage: cargo xtask COMMAND
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
-  command   size and start of the command pm, and pm ls beside curl and jq, in a release build
+  command   size and start of the command pm, and pm ls beside curl and jq, as it is handed out
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
             fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50

@@ -52,6 +52,11 @@ impl Client {
         &self.endpoint.name
     }
 
+    /// How long a whole call may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The tasks that run now.
     ///
     /// # Errors

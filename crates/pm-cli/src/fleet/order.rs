@@ -60,7 +60,8 @@ impl Order {
     pub(crate) fn compare(&self, a: &Row, b: &Row) -> Ordering {
         for (key, descending) in &self.0 {
             let ordering = match key {
-                Key::Age => number(a.age_ms).total_cmp(&number(b.age_ms)),
+                // Ages are whole milliseconds; within one, who started first is older.
+                Key::Age => number(a.age_ms).total_cmp(&number(b.age_ms)).then(b.started_at.cmp(&a.started_at)),
                 Key::StatusAge => number(a.status_age_ms).total_cmp(&number(b.status_age_ms)),
                 // Clocks of two endpoints need not agree, but there is nothing better.
                 Key::EndedAt => a.ended_at.cmp(&b.ended_at),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pm_client::{Client, ClientError, Row};
+use pm_client::{Client, ClientError, Event, Row};
 use pm_wire::filter::{Filter, Parts};
 use pm_wire::{TaskList, TaskRow, Timestamp};
 
@@ -61,6 +61,18 @@ pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> R
         let is_empty = page.tasks.is_empty();
         found.rows.extend(page.tasks);
         let enough = wanted.limit.is_some_and(|limit| found.rows.len() as u64 >= limit);
+        if source == Source::Live
+            && wanted.limit.is_none()
+            && page.next_cursor.is_some()
+            && found.rows.len() <= PAGE as usize
+        {
+            // Each page is a pass over the whole list; all of it at once is one.
+            if let Some(mut rows) = everything(client, wanted).await {
+                rows.sort_by(|a, b| wanted.order.compare(a, b));
+                (found.total, found.rows) = (rows.len() as u64, rows);
+                break;
+            }
+        }
         match page.next_cursor {
             // A server that goes on without giving anything is not believed for ever.
             Some(next) if !enough && !is_empty => cursor = Some(next),
@@ -70,6 +82,27 @@ pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> R
     // Tasks start between two pages; what is here was there.
     found.total = found.total.max(found.rows.len() as u64);
     Ok(found)
+}
+
+/// All rows by the snapshot with which a stream begins; `None` if there is no stream to be had, for whatever reason.
+async fn everything(client: &Client, wanted: &Wanted) -> Option<Vec<Row>> {
+    let mut events = client.events(&wanted.filters());
+    let mut rows = Vec::new();
+    let snapshot = async {
+        loop {
+            match events.next().await?.ok()? {
+                Event::Connected => {}
+                Event::Snapshot { tasks, more, .. } => {
+                    rows.extend(tasks);
+                    if !more {
+                        return Some(rows);
+                    }
+                }
+                _ => return None,
+            }
+        }
+    };
+    tokio::time::timeout(client.timeout(), snapshot).await.ok()?
 }
 
 async fn groups(client: &Client, wanted: &Wanted, what: &str, source: Source) -> Result<Tasks, ClientError> {
