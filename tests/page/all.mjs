@@ -6,5 +6,9 @@ import { run } from './harness.mjs';
 import './table.mjs';
 import './detail.mjs';
 import './killing.mjs';
+import './views.mjs';
+import './connection.mjs';
+import './hostile.mjs';
+import './access.mjs';
 
 process.exit((await run(process.argv.slice(2))) ? 1 : 0);

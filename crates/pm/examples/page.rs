@@ -1,7 +1,8 @@
 //! A program whose list does what its input says, for who tries the page (`cargo xtask page`): a command a line, as JSON, and
 //! `ok` for each on its output. It prints its address first, and ends with its input.
 //!
-//! Words on its command line are the address to listen on and a file with tokens, which are wanted then. A task is named by
+//! Words on its command line are the address to listen on, the path before its own, and a file with tokens, which are wanted
+//! then; `-` stands for none. A task is named by
 //! `name`, which is not its id. One that `listens` ends when it is asked to stop; one that does not, never does.
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pm::{ProcessList, Server, Task};
+use pm::{Holding, ProcessList, Resource, Server, Task, Waiting};
 use serde_json::Value;
 
 /// How often tasks listen, and how often those that come and go do so.
@@ -20,11 +21,14 @@ const TICK: Duration = Duration::from_millis(10);
 type Tasks = Arc<Mutex<HashMap<String, (Task, bool)>>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut words = std::env::args().skip(1);
+    let mut words = std::env::args().skip(1).map(|word| (word != "-").then_some(word));
     let list = ProcessList::new();
-    let address = words.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let address = words.next().flatten().unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let mut server = Server::builder().list(&list).listen(address);
-    if let Some(tokens) = words.next() {
+    if let Some(prefix) = words.next().flatten() {
+        server = server.prefix(&prefix);
+    }
+    if let Some(tokens) = words.next().flatten() {
         server = server.token_file(tokens).require_token();
     }
     let server = server.start()?;
@@ -32,16 +36,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     listen(Arc::clone(&tasks));
     println!("{}", server.addr());
     let churning = Arc::new(AtomicBool::new(false));
+    let mut waits = Waits::default();
     for line in std::io::stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
-        obey(&list, &tasks, &churning, &command)?;
+        obey(&list, &tasks, &churning, &mut waits, &command)?;
         println!("ok");
         std::io::stdout().flush()?;
     }
     Ok(())
 }
 
-fn obey(list: &ProcessList, tasks: &Tasks, churning: &Arc<AtomicBool>, command: &Value) -> Result<(), Box<dyn Error>> {
+/// What is held and waited for, by the name of the resource.
+#[derive(Default)]
+struct Waits {
+    resources: HashMap<String, Resource>,
+    holdings: Vec<Holding>,
+    waits: Vec<Waiting>,
+}
+
+fn obey(
+    list: &ProcessList,
+    tasks: &Tasks,
+    churning: &Arc<AtomicBool>,
+    waits: &mut Waits,
+    command: &Value,
+) -> Result<(), Box<dyn Error>> {
     let text = |name: &str| command[name].as_str().unwrap_or_default();
     let number = |name: &str| command[name].as_u64().unwrap_or(0);
     let mut all = tasks.lock().map_err(|_| "a thread panicked")?;
@@ -63,6 +82,15 @@ fn obey(list: &ProcessList, tasks: &Tasks, churning: &Arc<AtomicBool>, command: 
             match command["why"].as_str() {
                 Some(why) => task.fail(why),
                 None => task.finish(),
+            }
+        }
+        "hold" | "wait" => {
+            let (task, _) = all.get(text("name")).ok_or("no task")?;
+            let name = text("resource");
+            let resource = waits.resources.entry(name.to_owned()).or_insert_with(|| Resource::with_capacity(name, 1));
+            match text("do") {
+                "hold" => waits.holdings.push(task.holding(&*resource)),
+                _ => waits.waits.push(task.waiting_on(&*resource)),
             }
         }
         "clear" => all.clear(),

@@ -30,6 +30,7 @@ export function stateWords(task, now) {
     const since = task.cancel ? ` ${duration(now - task.cancel.at)}` : '';
     return isStuck(task, now) ? `does not stop${since}` : `cancelling${since}`;
   }
+  if (task.isBlocked) return 'stuck';
   return '';
 }
 
@@ -37,7 +38,7 @@ export function stateWords(task, now) {
 export function looks(task, now) {
   if (task.gone) return `ended ${task.outcome ?? ''}`;
   if (task.isCancelling) return isStuck(task, now) ? 'cancelling stuck' : 'cancelling';
-  return '';
+  return task.isBlocked ? 'stuck' : '';
 }
 
 /** Units a second, as of late if that is known. @param {Task} task @param {number} now */

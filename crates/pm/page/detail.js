@@ -157,8 +157,9 @@ export class Detail {
     this.badge.className = `badge ${looks(task, now)}`;
     say(this.badge, words);
     this.killButton.hidden = task.gone > 0 || !mayCancel() || !task.cancellable;
-    const own = waits.of(task.serial);
-    const others = waits.on(task.serial);
+    // The list of all waits may be cut short; what came with the task is whole, and may be older.
+    const own = waits.of(task.serial).length ? waits.of(task.serial) : ((waits.isTruncated && this.row?.waits) || []);
+    const others = waits.on(task.serial).length ? waits.on(task.serial) : ((waits.isTruncated && this.row?.holdsUp) || []);
     say(this.why, why(task, now, usual.of(task.kind), own, others));
     this.#drawProgress(task, now);
 

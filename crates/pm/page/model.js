@@ -10,7 +10,7 @@
  * @typedef {{ serial: string, id: string, kind?: string, state: string, outcome?: string, ageMs: number, status: string,
  *   statusAgeMs: number, attrs?: Record<string, string | number | boolean>, progress?: Progress, parent?: string,
  *   cancel?: CancelRow, protected?: boolean, cancellable?: boolean, startedAt?: string, statusAt?: string, endedAt?: string,
- *   historyLen?: number, parentEnded?: boolean }} Row
+ *   historyLen?: number, parentEnded?: boolean, waits?: import('./waits.js').Wait[], holdsUp?: import('./waits.js').Wait[] }} Row
  */
 
 /** Members of a row that the page needs; the rest is asked for when a task is looked at. */
@@ -54,6 +54,8 @@ export class Task {
     /** @type {{ at: number, reason: string, by: string, origin: string } | undefined} */
     this.cancel = undefined;
     this.isProtected = false;
+    /** It waits for what never comes, as far as is known. */
+    this.isBlocked = false;
     this.cancellable = true;
     this.update(row, now);
   }

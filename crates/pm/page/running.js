@@ -29,6 +29,9 @@ export class Running {
     this.marks = new Set();
     /** Kinds whose groups are closed. @type {Set<string>} */
     this.closed = new Set();
+    /** @type {Set<Task>} */
+    this.blocked = new Set();
+    this.waitsSeen = -1;
     this.sort = readSort(undefined);
     this.isTree = false;
     this.isGrouped = false;
@@ -115,7 +118,8 @@ export class Running {
   tick(now, atOnce = false) {
     const { model, usual, waits } = this.around;
     usual.look(now);
-    waits.look(now, 5000);
+    waits.look(now, 3000);
+    if (waits.version !== this.waitsSeen) this.#markBlocked();
     if (this.isPaused && !atOnce) return;
     const since = now - this.table.touched;
     const isStill = since < STILL && now - this.arranged < STILL_AT_MOST && !atOnce && !this.stale;
@@ -150,6 +154,20 @@ export class Running {
     say(this.killButton, marked ? `Kill ${marked} marked` : 'Kill');
     this.killFilterButton.hidden = !mayCancel() || !filtered || this.total === 0;
     say(this.killFilterButton, `Kill all ${count(this.total)}`);
+  }
+
+  /** Those that can't go on are marked in the table. */
+  #markBlocked() {
+    const { model, waits } = this.around;
+    this.waitsSeen = waits.version;
+    for (const task of this.blocked) task.isBlocked = false;
+    this.blocked.clear();
+    for (const serial of waits.stuck) {
+      const task = model.tasks.get(serial);
+      if (!task || task.gone) continue;
+      task.isBlocked = true;
+      this.blocked.add(task);
+    }
   }
 
   #emptyWords() {

@@ -243,6 +243,15 @@ export class Table {
     }
     for (const row of this.free) row.element.remove();
     this.free.length = 0;
+    // In their order also for who reads the page without seeing it.
+    /** @type {Element | null} */
+    let next = this.body.firstElementChild;
+    for (let at = first; at < last; at += 1) {
+      const element = this.rows.get(keyOf(lines[at]))?.element;
+      if (!element) continue;
+      if (element === next) next = next.nextElementSibling;
+      else this.body.insertBefore(element, next);
+    }
     const cursorRow = this.cursor && this.rows.get(keyOf(this.cursor));
     if (cursorRow) element.setAttribute('aria-activedescendant', cursorRow.element.id);
     else element.removeAttribute('aria-activedescendant');

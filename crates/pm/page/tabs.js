@@ -105,7 +105,8 @@ export class Feed {
     }
     const name = `pm ${new URL('.', location.href).pathname} ${tokenMark()}`;
     this.role = 'follow';
-    this.heard = performance.now();
+    const woken = performance.now();
+    this.heard = woken;
     this.channel = new BroadcastChannel(name);
     this.channel.onmessage = ({ data }) => this.#hear(data);
     const waiting = new AbortController();
@@ -125,7 +126,7 @@ export class Feed {
     this.#hello();
     setTimeout(() => {
       // Somebody has the lock and does not speak.
-      if (this.waiting === waiting && this.role === 'follow' && this.heard < performance.now() - ANSWER_WITHIN + 50) this.#alone();
+      if (this.waiting === waiting && this.role === 'follow' && this.heard === woken) this.#alone();
     }, ANSWER_WITHIN);
   }
 

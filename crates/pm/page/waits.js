@@ -8,7 +8,8 @@ import { link } from './address.js';
 /**
  * @typedef {{ serial: string, id: string, kind?: string, heldMs: number }} Holder
  * @typedef {{ serial: string, id: string, kind?: string, resource: string, resourceKind?: string, waitMs: number,
- *   holders: Holder[], unknownHolders?: number, inCycle?: boolean, isStuck?: boolean }} Wait
+ *   holders: Holder[], moreHolders?: number, unknownHolders?: number, inCycle?: boolean, isStuck?: boolean }} Wait
+ * @typedef {{ serial: string, id: string, kind?: string, depth: number, resource?: string, waitMs?: number, repeated?: boolean }} Blocked
  * @typedef {{ steps: { serial: string, id: string, resource: string, heldBy: string }[] }} Cycle
  */
 
@@ -22,6 +23,10 @@ export class Waits {
     this.waits = [];
     /** @type {Cycle[]} */
     this.cycles = [];
+    /** Who blocks whom. @type {Blocked[]} */
+    this.tree = [];
+    /** Serials of those that can't go on. @type {Set<string>} */
+    this.stuck = new Set();
     this.total = 0;
     this.notShown = 0;
     this.isTruncated = false;
@@ -40,6 +45,8 @@ export class Waits {
       const answer = await call('v1/waits');
       this.waits = answer.waits ?? [];
       this.cycles = answer.cycles ?? [];
+      this.tree = answer.tree ?? [];
+      this.stuck = new Set(this.waits.filter((wait) => wait.isStuck).map((wait) => wait.serial));
       this.total = answer.total ?? this.waits.length;
       this.notShown = answer.notShown ?? 0;
       this.isTruncated = answer.truncated === true;
@@ -55,6 +62,8 @@ export class Waits {
   clear() {
     this.waits = [];
     this.cycles = [];
+    this.tree = [];
+    this.stuck.clear();
     this.total = 0;
     this.isKnown = true;
     this.asked = -Infinity;
@@ -87,7 +96,8 @@ export class WaitsView {
     this.words = h('p', { class: 'summary', role: 'status' });
     this.cycles = h('div', {});
     this.list = h('div', {});
-    this.element = h('section', { class: 'view waits', 'aria-label': 'Waits' }, h('h1', {}, 'Waits'), this.words, this.cycles, this.list);
+    this.tree = h('div', {});
+    this.element = h('section', { class: 'view waits', 'aria-label': 'Waits' }, h('h1', {}, 'Waits'), this.words, this.cycles, this.list, this.tree);
   }
 
   /** @param {number} now */
@@ -99,6 +109,7 @@ export class WaitsView {
     say(this.words, this.#summary());
     this.#drawCycles();
     this.#drawList();
+    this.#drawTree();
   }
 
   #summary() {
@@ -109,7 +120,7 @@ export class WaitsView {
     if (waits.waits.length === 0) return 'No task is waiting for a lock, a semaphore or a channel that the program names.';
     const left = waits.isTruncated || waits.total > waits.waits.length ? `; ${waits.waits.length} are shown` : '';
     const hidden = waits.notShown ? `; ${plural(waits.notShown, 'wait')} could not be recorded` : '';
-    return `${plural(waits.total, 'wait')}, the longest first${left}${hidden}.`;
+    return `${plural(waits.total, 'wait')}, those that can't go on first, then the longest${left}${hidden}.`;
   }
 
   #drawCycles() {
@@ -132,7 +143,7 @@ export class WaitsView {
       replace(this.list);
       return;
     }
-    const rows = [...waits].sort((a, b) => b.waitMs - a.waitMs).slice(0, SHOWN).map((wait) => h(
+    const rows = waits.slice(0, SHOWN).map((wait) => h(
       'tr',
       { class: `${wait.inCycle ? 'in-cycle' : ''} ${wait.isStuck ? 'stuck' : ''}` },
       h('td', {}, taskLink(wait, place), wait.kind ? h('span', { class: 'note' }, ` ${short(wait.kind, 60)}`) : ''),
@@ -144,6 +155,17 @@ export class WaitsView {
     const head = ['Task', 'For', 'Waits for', 'Held by', ''].map((words, at) => h('th', { scope: 'col', class: at === 1 ? 'number' : '' }, words || h('span', { class: 'unseen' }, 'Marks')));
     replace(this.list, h('table', { class: 'plain' }, h('thead', {}, h('tr', {}, ...head)), h('tbody', {}, ...rows)));
   }
+
+  #drawTree() {
+    const { tree } = this.waits;
+    const place = this.place();
+    replace(this.tree, tree.length > 0 && h('h2', {}, 'Who blocks whom'), tree.length > 0 && h('ul', { class: 'blocks' }, ...tree.slice(0, SHOWN).map((row) => {
+      const item = h('li', {}, row.depth > 0 ? '└ ' : '', taskLink(row, place),
+        row.resource === undefined ? ' waits for nobody' : ` waits for ${short(row.resource, 100)} for ${duration(row.waitMs ?? 0)}`, row.repeated ? ' (see above)' : '');
+      item.style.paddingInlineStart = `${Math.min(row.depth, 30) * 1.2}rem`;
+      return item;
+    })));
+  }
 }
 
 /** @param {Wait} wait @param {Record<string, string>} place @returns {(Node | string)[]} */
@@ -154,8 +176,8 @@ function holderList(wait, place) {
     if (parts.length > 0) parts.push(', ');
     parts.push(taskLink(holder, place), ` for ${duration(holder.heldMs)}`);
   }
-  const more = wait.holders.length - 5 + (wait.unknownHolders ?? 0);
-  if (wait.holders.length > 5) parts.push(` and ${more} more`);
-  else if (wait.unknownHolders) parts.push(`${parts.length ? ' and ' : ''}${plural(wait.unknownHolders, 'holder')} not in the list`);
+  const more = Math.max(0, wait.holders.length - 5) + (wait.moreHolders ?? 0);
+  if (more) parts.push(` and ${more} more`);
+  if (wait.unknownHolders) parts.push(`${parts.length ? ' and ' : ''}${plural(wait.unknownHolders, 'holder')} not in the list`);
   return parts;
 }

@@ -34,7 +34,8 @@ export function why(task, now, usual, waits, others) {
 /** @param {Wait} wait */
 export function waitWords(wait) {
   const holders = wait.holders.slice(0, 3).map((holder) => `${named(short(holder.id, 60), 'empty id')} (for ${duration(holder.heldMs)})`);
-  if (wait.holders.length > 3) holders.push(`${wait.holders.length - 3} others`);
+  const more = Math.max(0, wait.holders.length - 3) + (wait.moreHolders ?? 0);
+  if (more) holders.push(`${more} others`);
   if (wait.unknownHolders) holders.push(wait.unknownHolders === 1 ? 'one that is not in the list' : `${wait.unknownHolders} that are not in the list`);
   const held = holders.length ? `, held by ${holders.join(', ')}` : '';
   const cycle = wait.inCycle ? ' It is part of a cycle: none of these can go on.' : '';

@@ -160,6 +160,13 @@ impl Builder {
         self
     }
 
+    /// The path before ours, where something in front hands requests on with it: with `/tools/pm`, the list is at
+    /// `/tools/pm/v1/tasks`, and the page at `/tools/pm/`. Where it takes the path off, nothing need be said.
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        self.service = self.service.prefix(prefix);
+        self
+    }
+
     /// How many connections there may be at a time. Default 512; at least 1. One more is told so (503) and closed.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.connections = count.max(1);
