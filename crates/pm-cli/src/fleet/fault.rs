@@ -57,6 +57,9 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::Unreachable { .. } => {
             "see that the program runs and serves its list there, or name another with -e"
         }
+        ClientError::TimedOut { stage: pm_client::Stage::Connect, .. } => {
+            "see that its machine is up, or wait longer with --connect-timeout"
+        }
         ClientError::TimedOut { .. } => "try again, or wait longer with --timeout",
         ClientError::NotFound { .. } => "`pm ls` shows the ids that run now",
         ClientError::NotCancellable { .. } => "it ends by itself, or with its program",

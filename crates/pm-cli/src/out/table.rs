@@ -94,7 +94,7 @@ impl Table {
         Shown { text: out, left_out }
     }
 
-    /// Takes from the widest columns, then the last ones, until a line fits.
+    /// Takes from the last column, then from the widest, until a line fits; leaves out the last ones if it can't.
     fn fit(&self, widths: &mut Vec<usize>, screen: usize) -> Vec<&'static str> {
         let mut left_out = Vec::new();
         while widths.len() > 1 {
@@ -106,13 +106,18 @@ impl Table {
             left_out.insert(0, self.titles[widths.len()]);
         }
         let room = screen.saturating_sub(2 * (widths.len() - 1));
-        let fits = |cap: usize| widths.iter().map(|&width| width.min(cap)).sum::<usize>() <= room;
-        let widest = widths.iter().copied().max().unwrap_or(0);
+        // The last column has what matters least, such as attributes, and gives first.
+        let (last, others) = widths.split_last_mut().expect("a table has a column");
+        let taken: usize = others.iter().sum();
+        *last = (*last).min(room.saturating_sub(taken).max(LEAST.min(*last)).min(room));
+        let room = room - *last;
+        let fits = |cap: usize| others.iter().map(|&width| width.min(cap)).sum::<usize>() <= room;
+        let widest = others.iter().copied().max().unwrap_or(0);
         if !fits(widest) {
             let cap = (1..widest).rev().find(|&cap| fits(cap)).unwrap_or(1);
             // What is left over goes to the last of those that are cut.
-            let mut spare = room - widths.iter().map(|&width| width.min(cap)).sum::<usize>().min(room);
-            for width in widths.iter_mut().rev() {
+            let mut spare = room - others.iter().map(|&width| width.min(cap)).sum::<usize>().min(room);
+            for width in others.iter_mut().rev() {
                 if *width > cap {
                     let more = spare.min(*width - cap);
                     *width = cap + more;
