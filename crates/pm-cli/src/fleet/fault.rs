@@ -8,7 +8,22 @@ use serde_json::{Value, json};
 
 /// The endpoint, the cause, and what to do next.
 pub(crate) fn sentence(endpoint: &str, error: &ClientError) -> String {
-    format!("{endpoint}: {}; {}", with_causes(error), next_step(error))
+    let what = format!("{endpoint}: {}", with_causes(error));
+    if says_it_itself(error) { what } else { format!("{what}; {}", next_step(error)) }
+}
+
+/// Whether the error's own text says what to do.
+fn says_it_itself(error: &ClientError) -> bool {
+    match error {
+        ClientError::Problem { problem, .. } => problem.hint.is_some(),
+        ClientError::PreconditionFailed { .. }
+        | ClientError::Unauthorized { .. }
+        | ClientError::Forbidden { .. }
+        | ClientError::TooMany { .. }
+        | ClientError::Token { .. }
+        | ClientError::Tls { .. } => true,
+        _ => false,
+    }
 }
 
 /// For programs.
@@ -34,6 +49,11 @@ pub(crate) fn code(error: &ClientError) -> &'static str {
         ClientError::NotCancellable { .. } => "notCancellable",
         ClientError::Ambiguous { .. } => "ambiguous",
         ClientError::PreconditionFailed { .. } => "preconditionFailed",
+        ClientError::Problem { problem, .. } => match &problem.hint {
+            Some(_) => "do as its message says",
+            None => "look into the log of that program",
+        },
+        ClientError::NoV1 { .. } => "ask it for what it has: ls, show, history, kill and wait",
         ClientError::Unauthorized { .. } => "unauthorized",
         ClientError::Forbidden { .. } => "forbidden",
         ClientError::TooMany { .. } => "tooMany",
