@@ -49,11 +49,6 @@ pub(crate) fn code(error: &ClientError) -> &'static str {
         ClientError::NotCancellable { .. } => "notCancellable",
         ClientError::Ambiguous { .. } => "ambiguous",
         ClientError::PreconditionFailed { .. } => "preconditionFailed",
-        ClientError::Problem { problem, .. } => match &problem.hint {
-            Some(_) => "do as its message says",
-            None => "look into the log of that program",
-        },
-        ClientError::NoV1 { .. } => "ask it for what it has: ls, show, history, kill and wait",
         ClientError::Unauthorized { .. } => "unauthorized",
         ClientError::Forbidden { .. } => "forbidden",
         ClientError::TooMany { .. } => "tooMany",
@@ -85,6 +80,11 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::NotCancellable { .. } => "it ends by itself, or with its program",
         ClientError::Ambiguous { .. } => "say which one with --serial; `pm ls` shows them too",
         ClientError::PreconditionFailed { .. } => "look again with `pm ls`",
+        ClientError::Problem { problem, .. } => match &problem.hint {
+            Some(_) => "do as its message says",
+            None => "look into the log of that program",
+        },
+        ClientError::NoV1 { .. } => "ask it for what it has: ls, show, history, kill and wait",
         ClientError::Unauthorized { .. } => "set PM_TOKEN, or PM_TOKEN_FILE to a file with the token",
         ClientError::Forbidden { .. } => "use a token with the scope `cancel`",
         ClientError::TooMany { .. } => "wait a moment and try again",
@@ -95,5 +95,25 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::NotPm { .. } => "check the port, and the path if the list is mounted below one",
         ClientError::BrokenJson { .. } | ClientError::Cut { .. } => "try again; look into the log of that program",
         _ => "look into the log of that program",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_a_word_and_the_next_step_is_told_once() {
+        let problem = r#"{"code":"bad-filter","status":400,"detail":"no value","hint":"write minAge=5s"}"#;
+        let problem = Box::new(serde_json::from_str(problem).unwrap());
+        let error = ClientError::Problem { url: "u".to_owned(), problem };
+        assert_eq!(json(&error)["code"], "problem");
+        assert_eq!(sentence("db1", &error), "db1: u refuses: no value (400 bad-filter); write minAge=5s");
+        let error = ClientError::NoV1 { url: "u".to_owned() };
+        assert_eq!(json(&error)["code"], "noV1");
+        assert!(sentence("db1", &error).ends_with("; ask it for what it has: ls, show, history, kill and wait"));
+        let error = ClientError::Unauthorized { url: "u".to_owned(), text: String::new(), with_token: false };
+        assert_eq!(json(&error)["code"], "unauthorized");
+        assert_eq!(sentence("db1", &error).matches("PM_TOKEN_FILE").count(), 1);
     }
 }
