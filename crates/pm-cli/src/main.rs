@@ -1,13 +1,15 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
 //! `config` tells what is set and whom to ask, `query` which tasks, `fleet` asks all at once, `verbs` holds the one-shot
-//! verbs, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
+//! verbs, `top` the screen, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
 
 mod config;
 mod demo;
 mod fleet;
 mod out;
 mod query;
+mod record;
+mod top;
 mod verbs;
 
 use std::io;
@@ -73,6 +75,8 @@ enum Verb {
     Completions(generate::Completions),
     /// Print the man page
     Man(generate::Man),
+    /// Show the live list on the whole screen: filter, sort, look into tasks, stop them
+    Top(top::Args),
     /// Run a small program with tasks to look at
     Demo(demo::Args),
 }
@@ -93,6 +97,7 @@ fn main() -> ExitCode {
         Verb::Ended(args) => run(ended::run(args)),
         Verb::Audit(args) => run(audit::run(args)),
         Verb::Endpoints(args) => run(endpoints::run(args)),
+        Verb::Top(args) => top::run(args),
         Verb::Config(args) => verbs::config::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),

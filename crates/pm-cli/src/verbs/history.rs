@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
 }
 
 /// The history, also of a Go original.
-async fn history(client: &Client, target: &Target) -> Result<History, ClientError> {
+pub(crate) async fn history(client: &Client, target: &Target) -> Result<History, ClientError> {
     match client.task_history(target.task_ref()).await {
         Err(ClientError::NoV1 { .. }) => {
             let old = client.history(target.id()).await?;
@@ -58,7 +58,7 @@ async fn history(client: &Client, target: &Target) -> Result<History, ClientErro
 }
 
 /// For how long each status lasted; the last one of a task that runs until now, that of one that ended not at all.
-fn lengths(history: &History) -> impl Iterator<Item = std::time::Duration> {
+pub(crate) fn lengths(history: &History) -> impl Iterator<Item = std::time::Duration> {
     let now = if history.outcome.is_some() { None } else { Some(history.server_time) };
     history.history.iter().enumerate().map(move |(at, entry)| {
         let until = history.history.get(at + 1).map(|next| next.at).or(now);

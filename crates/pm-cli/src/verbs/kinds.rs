@@ -70,7 +70,7 @@ fn table(answers: &[Answer<Kinds>]) -> Table {
     if table.is_empty() { Table::new(&["KIND", "RUNNING", "FINISHED"]) } else { table.without_empty_columns() }
 }
 
-fn name(kind: &Kind) -> &str {
+pub(crate) fn name(kind: &Kind) -> &str {
     match (&kind.kind, kind.other) {
         (_, true) => "(all other kinds)",
         (Some(kind), false) => kind,
@@ -79,7 +79,7 @@ fn name(kind: &Kind) -> &str {
 }
 
 /// The statuses that took most, in parts of a hundred.
-fn where_time_goes(kind: &Kind) -> String {
+pub(crate) fn where_time_goes(kind: &Kind) -> String {
     let all: f64 = kind.statuses.iter().map(|status| status.time_ms).sum();
     let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| status.time_ms > 0.0).collect();
     statuses.sort_by(|a, b| b.time_ms.total_cmp(&a.time_ms));

@@ -59,7 +59,7 @@ fn say_circles(answers: &[Answer<Option<Waits>>]) {
 }
 
 /// `None`: the server is older than this.
-async fn waits(client: &Client, limit: u32) -> Result<Option<Waits>, ClientError> {
+pub(crate) async fn waits(client: &Client, limit: u32) -> Result<Option<Waits>, ClientError> {
     match client.waits(Some(limit)).await {
         Err(ClientError::Problem { problem, .. }) if problem.status == 404 => Ok(None),
         // An original, or nothing of the kind: its list tells.
@@ -107,12 +107,12 @@ fn table(answers: &[Answer<Option<Waits>>]) -> Table {
 }
 
 /// How a task is called.
-pub(super) fn name(id: &str, serial: &str) -> String {
+pub(crate) fn name(id: &str, serial: &str) -> String {
     if id.is_empty() { format!("task {serial}") } else { format!("{id} ({serial})") }
 }
 
 /// What is waited for, since when, and who holds it.
-pub(super) fn waits_for(wait: &Wait) -> String {
+pub(crate) fn waits_for(wait: &Wait) -> String {
     let mut holders: Vec<String> = wait
         .holders
         .iter()
@@ -139,7 +139,7 @@ pub(super) fn waits_for(wait: &Wait) -> String {
 }
 
 /// A circle in words, each task with what it waits for and who holds it.
-pub(super) fn circle(cycle: &Cycle) -> String {
+pub(crate) fn circle(cycle: &Cycle) -> String {
     let called = |serial: &str| {
         let step = cycle.steps.iter().find(|step| step.serial == serial);
         step.map_or_else(|| format!("task {serial}"), |step| name(&step.id, &step.serial))

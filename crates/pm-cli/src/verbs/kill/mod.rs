@@ -23,6 +23,7 @@ use crate::fleet::{self, Exit, Stop, Tally};
 use crate::out::{Document, Out, Style, Table, say, table::Cell, words};
 
 use aim::Aim;
+pub(crate) use strike::outcome;
 
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "pm kill [OPTIONS] TASK [REASON]...\n       pm kill [OPTIONS] NAME=VALUE... [REASON]...")]

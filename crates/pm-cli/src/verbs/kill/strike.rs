@@ -225,7 +225,7 @@ fn exit(blows: &[Blow], has_waited: bool, gathered: Tally) -> Exit {
 }
 
 /// What came of a kill, in words.
-fn outcome(verdict: Option<&Verdict>) -> (String, Style) {
+pub(crate) fn outcome(verdict: Option<&Verdict>) -> (String, Style) {
     let Some(verdict) = verdict else { return ("cancel requested".to_owned(), Style::Plain) };
     let took = verdict.took_ms.map(words::of_millis).unwrap_or_default();
     let below = match verdict.below {

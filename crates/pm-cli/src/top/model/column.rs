@@ -1,0 +1,228 @@
+//! What can be shown of a task, and the order of tasks by it.
+
+use std::cmp::Ordering;
+
+use super::{Store, Task};
+use crate::out::words;
+
+/// What can be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Column {
+    Endpoint,
+    Serial,
+    Id,
+    Kind,
+    State,
+    Age,
+    InStatus,
+    Progress,
+    Status,
+    Parent,
+    History,
+    Attrs,
+}
+
+impl Column {
+    /// In the order in which they stand.
+    pub(crate) const ALL: [Column; 12] = [
+        Column::Endpoint,
+        Column::Serial,
+        Column::Id,
+        Column::Kind,
+        Column::State,
+        Column::Age,
+        Column::InStatus,
+        Column::Progress,
+        Column::Status,
+        Column::Parent,
+        Column::History,
+        Column::Attrs,
+    ];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Column::Endpoint => "ENDPOINT",
+            Column::Serial => "SERIAL",
+            Column::Id => "ID",
+            Column::Kind => "KIND",
+            Column::State => "STATE",
+            Column::Age => "AGE",
+            Column::InStatus => "IN STATUS",
+            Column::Progress => "PROGRESS",
+            Column::Status => "STATUS",
+            Column::Parent => "PARENT",
+            Column::History => "ENTRIES",
+            Column::Attrs => "ATTRS",
+        }
+    }
+
+    /// The word in `--sort` and `--columns`: those of `/v1` where it has one.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Column::Endpoint => "endpoint",
+            Column::Serial => "serial",
+            Column::Id => "id",
+            Column::Kind => "kind",
+            Column::State => "state",
+            Column::Age => "age",
+            Column::InStatus => "statusAge",
+            Column::Progress => "progress",
+            Column::Status => "status",
+            Column::Parent => "parent",
+            Column::History => "history",
+            Column::Attrs => "attrs",
+        }
+    }
+
+    pub(crate) fn of_word(word: &str) -> Result<Column, String> {
+        Column::ALL.into_iter().find(|column| column.word() == word).ok_or_else(|| {
+            let words = || Column::ALL.into_iter().map(Column::word);
+            let hint = match pm_wire::nearest(word, words()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", words().collect::<Vec<_>>().join(", ")),
+            };
+            format!("`{}` is no column; {hint}", word.chars().take(60).collect::<String>())
+        })
+    }
+
+    /// Whether people want to see the greatest first.
+    pub(crate) fn is_descending(self) -> bool {
+        matches!(self, Column::Age | Column::InStatus | Column::Progress | Column::History)
+    }
+
+    /// Whether a task may change its place in this order while it runs.
+    pub(crate) fn changes(self) -> bool {
+        matches!(
+            self,
+            Column::State
+                | Column::InStatus
+                | Column::Progress
+                | Column::Status
+                | Column::Parent
+                | Column::History
+                | Column::Attrs
+        )
+    }
+
+    /// Sorts slots. The keys are taken once each; equals stay in the order of endpoint and serial.
+    pub(super) fn sort(self, descending: bool, store: &Store, slots: &mut [u32]) {
+        match self {
+            Column::Id => by_text(descending, store, slots, |task| &task.row.id),
+            Column::Kind => by_text(descending, store, slots, |task| task.row.kind.as_deref().unwrap_or_default()),
+            Column::Status => by_text(descending, store, slots, |task| &task.row.status),
+            Column::State => by_text(descending, store, slots, |task| &task.row.state),
+            Column::Attrs => {
+                let mut keyed: Vec<(String, u32)> =
+                    slots.iter().map(|&slot| (words::attrs(&store.task(slot).row.attrs), slot)).collect();
+                keyed.sort_unstable_by(|a, b| turned(a.0.cmp(&b.0), descending).then_with(|| tie(store, a.1, b.1)));
+                fill(slots, keyed.into_iter().map(|(_, slot)| slot));
+            }
+            Column::Endpoint => by_number(descending, store, slots, |task| f64::from(task.key.endpoint)),
+            // Numbers of tasks are below 2^53 for as long as it matters; the tie tells the rest.
+            Column::Serial => by_number(descending, store, slots, |task| task.key.number as f64),
+            Column::Parent => by_number(descending, store, slots, |task| task.parent as f64),
+            Column::Age => by_number(descending, store, slots, |task| -task.born.unwrap_or(f64::INFINITY)),
+            Column::InStatus => by_number(descending, store, slots, |task| -task.since.unwrap_or(f64::INFINITY)),
+            Column::History => {
+                by_number(descending, store, slots, |task| task.row.history_len.unwrap_or_default() as f64);
+            }
+            Column::Progress => by_number(descending, store, slots, |task| match &task.row.progress {
+                None => -1.0,
+                Some(far) if far.total == 0 => 0.0,
+                Some(far) => far.done as f64 / far.total as f64,
+            }),
+        }
+    }
+}
+
+fn by_number(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Task) -> f64) {
+    let mut keyed: Vec<(i64, u32, u64, u32)> = slots
+        .iter()
+        .map(|&slot| {
+            let task = store.task(slot);
+            let key = ordered(key(task));
+            (if descending { !key } else { key }, task.key.endpoint, task.key.number, slot)
+        })
+        .collect();
+    keyed.sort_unstable();
+    fill(slots, keyed.into_iter().map(|(.., slot)| slot));
+}
+
+/// A whole number with the same order.
+fn ordered(key: f64) -> i64 {
+    let bits = (key + 0.0).to_bits() as i64;
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
+fn by_text(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Task) -> &str) {
+    // Most comparisons end at the first eight bytes, which lie side by side.
+    let head = |text: &str| {
+        let mut head = [0; 8];
+        let len = text.len().min(8);
+        head[..len].copy_from_slice(&text.as_bytes()[..len]);
+        u64::from_be_bytes(head)
+    };
+    let mut keyed: Vec<(u64, u32)> = slots.iter().map(|&slot| (head(key(store.task(slot))), slot)).collect();
+    keyed.sort_unstable_by(|a, b| {
+        let texts = || key(store.task(a.1)).cmp(key(store.task(b.1)));
+        turned(a.0.cmp(&b.0).then_with(texts), descending).then_with(|| tie(store, a.1, b.1))
+    });
+    fill(slots, keyed.into_iter().map(|(_, slot)| slot));
+}
+
+fn turned(ordering: Ordering, descending: bool) -> Ordering {
+    if descending { ordering.reverse() } else { ordering }
+}
+
+fn tie(store: &Store, a: u32, b: u32) -> Ordering {
+    store.task(a).key.cmp(&store.task(b).key)
+}
+
+fn fill(slots: &mut [u32], sorted: impl Iterator<Item = u32>) {
+    for (slot, next) in slots.iter_mut().zip(sorted) {
+        *slot = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::News;
+    use super::*;
+
+    #[test]
+    fn every_column_sorts_both_ways_and_equals_keep_the_order_of_serials() {
+        let row = |serial: u64, id: &str, age: f64| {
+            let json = serde_json::json!({ "serial": serial.to_string(), "id": id, "ageMs": age, "status": "same" });
+            serde_json::from_value(json).unwrap()
+        };
+        let rows = vec![row(3, "import-10", 5.0), row(1, "import-9", 7.0), row(2, "a", 1.0)];
+        let mut store = Store::new(["x".to_owned()]);
+        store.apply(0, 10.0, News::Snapshot { rows, begins: true, ends: true });
+        let sorted = |column: Column, descending| {
+            let mut slots: Vec<u32> = store.iter().map(|(slot, _)| slot).collect();
+            column.sort(descending, &store, &mut slots);
+            slots.iter().map(|&slot| store.task(slot).key.number).collect::<Vec<_>>()
+        };
+        assert_eq!(sorted(Column::Age, true), [1, 3, 2]);
+        assert_eq!(sorted(Column::Age, false), [2, 3, 1]);
+        assert_eq!(sorted(Column::Id, false), [2, 3, 1]);
+        assert_eq!(sorted(Column::Serial, true), [3, 2, 1]);
+        for column in Column::ALL.into_iter().filter(|column| column.changes()) {
+            assert_eq!(sorted(column, true), [1, 2, 3], "{column:?}");
+            assert_eq!(sorted(column, false), [1, 2, 3], "{column:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_keep_their_order_as_whole_numbers() {
+        let numbers = [f64::NEG_INFINITY, -1e9, -1.5, 0.0, 1e-9, 2.0, f64::INFINITY];
+        assert!(numbers.windows(2).all(|two| ordered(two[0]) < ordered(two[1])));
+        assert_eq!(ordered(-0.0), ordered(0.0));
+    }
+
+    #[test]
+    fn a_word_that_is_no_column_is_told_with_what_was_meant() {
+        assert_eq!(Column::of_word("statusAge"), Ok(Column::InStatus));
+        assert!(Column::of_word("statsAge").unwrap_err().ends_with("did you mean `statusAge`?"));
+    }
+}

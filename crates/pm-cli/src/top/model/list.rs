@@ -1,0 +1,447 @@
+//! The rows: filter, order, tree, groups, marks, and the one that is chosen.
+//!
+//! Rows name slots of the store and are made anew at most once a refresh. The chosen row stays on its task wherever that
+//! goes; if the task goes away, it stays at its place.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use pm_wire::filter::{Filter, Parts};
+
+use super::{Changed, Column, Key, Store, Task};
+use crate::out::words::duration;
+
+/// How rows stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    #[default]
+    Flat,
+    Tree,
+    /// By kind.
+    Groups,
+}
+
+/// A row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Task {
+        slot: u32,
+        /// How many of its ancestors are above it.
+        depth: u16,
+        /// It does not fit the filter, but something below it does.
+        is_context: bool,
+    },
+    /// The title of a group: its place in [`List::groups`].
+    Group(u32),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) kind: String,
+    pub(crate) count: usize,
+    pub(crate) is_folded: bool,
+}
+
+/// What is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    Task(Key),
+    Group(String),
+}
+
+#[derive(Debug)]
+pub(crate) struct List {
+    filter: Filter,
+    sort: (Column, bool),
+    shape: Shape,
+    folded: HashSet<String>,
+    pub(crate) marks: HashSet<Key>,
+    lines: Vec<Line>,
+    groups: Vec<Group>,
+    /// Tasks that fit the filter.
+    fit: usize,
+    pick: Option<Pick>,
+    cursor: usize,
+    /// The line that is shown first.
+    top: usize,
+    is_stale: bool,
+}
+
+impl List {
+    pub(crate) fn new(filter: Filter, sort: (Column, bool), shape: Shape) -> List {
+        List {
+            filter,
+            sort,
+            shape,
+            folded: HashSet::new(),
+            marks: HashSet::new(),
+            lines: Vec::new(),
+            groups: Vec::new(),
+            fit: 0,
+            pick: None,
+            cursor: 0,
+            top: 0,
+            is_stale: true,
+        }
+    }
+
+    pub(crate) fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    pub(crate) fn group(&self, at: u32) -> &Group {
+        &self.groups[at as usize]
+    }
+
+    pub(crate) fn fit(&self) -> usize {
+        self.fit
+    }
+
+    pub(crate) fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    pub(crate) fn sort(&self) -> (Column, bool) {
+        self.sort
+    }
+
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    pub(crate) fn cursor(&self) -> usize {
+        self.cursor
+    }
+
+    pub(crate) fn set_filter(&mut self, filter: Filter) {
+        self.is_stale |= filter != self.filter;
+        self.filter = filter;
+    }
+
+    pub(crate) fn set_sort(&mut self, sort: (Column, bool)) {
+        self.is_stale |= sort != self.sort;
+        self.sort = sort;
+    }
+
+    pub(crate) fn set_shape(&mut self, shape: Shape) {
+        self.is_stale |= shape != self.shape;
+        self.shape = shape;
+    }
+
+    /// Takes note of what changed in the store.
+    pub(crate) fn note(&mut self, changed: Changed) {
+        let may_move = self.sort.0.changes() || !self.filter.is_empty() || self.shape == Shape::Groups;
+        self.is_stale |= changed.tasks || (changed.text && may_move);
+    }
+
+    /// The task that is chosen, if one is.
+    pub(crate) fn chosen<'s>(&self, store: &'s Store) -> Option<&'s Task> {
+        match self.lines.get(self.cursor)? {
+            Line::Task { slot, .. } => Some(store.task(*slot)).filter(|task| !task.gone),
+            Line::Group(_) => None,
+        }
+    }
+
+    /// The tasks of the chosen group.
+    pub(crate) fn chosen_group(&self, store: &Store) -> Vec<Key> {
+        let Some(Line::Group(at)) = self.lines.get(self.cursor) else { return Vec::new() };
+        let kind = &self.group(*at).kind;
+        let fits = |task: &Task| task.row.kind.as_deref().unwrap_or_default() == kind && !task.gone;
+        store.iter().filter(|(_, task)| fits(task)).map(|(_, task)| task.key).collect()
+    }
+
+    /// Makes the rows anew if need be.
+    pub(crate) fn refresh(&mut self, store: &mut Store, now: f64) {
+        if !self.is_stale && !self.filter.depends_on_time() {
+            return;
+        }
+        self.is_stale = false;
+        self.marks.retain(|key| store.slot(*key).is_some());
+        let mut slots: Vec<u32> = match self.filter.is_empty() {
+            true => store.iter().map(|(slot, _)| slot).collect(),
+            false => store.iter().filter(|(_, task)| fits(&self.filter, task, now)).map(|(slot, _)| slot).collect(),
+        };
+        self.fit = slots.len();
+        if self.shape == Shape::Tree && !self.filter.is_empty() {
+            self.with_ancestors(store, &mut slots);
+        }
+        self.sort.0.sort(self.sort.1, store, &mut slots);
+        self.groups.clear();
+        self.lines = match self.shape {
+            Shape::Flat => slots.into_iter().map(|slot| Line::Task { slot, depth: 0, is_context: false }).collect(),
+            Shape::Tree => self.tree(store, &slots, now),
+            Shape::Groups => self.grouped(store, &slots),
+        };
+        store.sweep();
+        self.find_pick(store);
+    }
+
+    fn with_ancestors(&self, store: &Store, slots: &mut Vec<u32>) {
+        let mut seen: HashSet<u32> = slots.iter().copied().collect();
+        for at in 0..slots.len() {
+            let mut task = store.task(slots[at]);
+            while task.parent != 0 {
+                let Some(slot) = store.slot(Key { number: task.parent, ..task.key }) else { break };
+                if !seen.insert(slot) {
+                    break;
+                }
+                slots.push(slot);
+                task = store.task(slot);
+            }
+        }
+    }
+
+    /// Depth first; children in the same order as all.
+    fn tree(&self, store: &Store, slots: &[u32], now: f64) -> Vec<Line> {
+        let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+        let mut roots = Vec::new();
+        let here: HashSet<u32> = slots.iter().copied().collect();
+        for &slot in slots {
+            let task = store.task(slot);
+            let parent = (task.parent != 0).then(|| store.slot(Key { number: task.parent, ..task.key })).flatten();
+            match parent.filter(|parent| here.contains(parent) && *parent != slot) {
+                Some(parent) => children.entry(parent).or_default().push(slot),
+                None => roots.push(slot),
+            }
+        }
+        let mut lines = Vec::with_capacity(slots.len());
+        let mut seen = HashSet::with_capacity(slots.len());
+        let all_fit = self.filter.is_empty();
+        // What stands in a circle has no root above it; a server may say so, and no task is to be lost for it.
+        for &root in roots.iter().chain(slots) {
+            let mut open = vec![(root, 0_u16)];
+            while let Some((slot, depth)) = open.pop() {
+                if !seen.insert(slot) {
+                    continue;
+                }
+                let is_context = !all_fit && !fits(&self.filter, store.task(slot), now);
+                lines.push(Line::Task { slot, depth, is_context });
+                if let Some(below) = children.get(&slot) {
+                    open.extend(below.iter().rev().map(|&slot| (slot, depth.saturating_add(1))));
+                }
+            }
+        }
+        lines
+    }
+
+    fn grouped(&mut self, store: &Store, slots: &[u32]) -> Vec<Line> {
+        let mut by_kind: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+        for &slot in slots {
+            by_kind.entry(store.task(slot).row.kind.as_deref().unwrap_or_default()).or_default().push(slot);
+        }
+        let mut lines = Vec::with_capacity(slots.len() + by_kind.len());
+        for (kind, slots) in by_kind {
+            let is_folded = self.folded.contains(kind);
+            lines.push(Line::Group(u32::try_from(self.groups.len()).unwrap_or(u32::MAX)));
+            self.groups.push(Group { kind: kind.to_owned(), count: slots.len(), is_folded });
+            if !is_folded {
+                lines.extend(slots.into_iter().map(|slot| Line::Task { slot, depth: 1, is_context: false }));
+            }
+        }
+        lines
+    }
+
+    /// Follows the chosen row to its new place; the screen around it moves along.
+    fn find_pick(&mut self, store: &Store) {
+        let on_screen = self.cursor.saturating_sub(self.top);
+        if let Some(pick) = &self.pick {
+            let found = self.lines.iter().position(|line| match (line, pick) {
+                (Line::Task { slot, .. }, Pick::Task(key)) => store.task(*slot).key == *key,
+                (Line::Group(at), Pick::Group(kind)) => self.groups[*at as usize].kind == *kind,
+                _ => false,
+            });
+            match found {
+                Some(at) => self.cursor = at,
+                None => self.pick = None,
+            }
+        }
+        self.cursor = self.cursor.min(self.lines.len().saturating_sub(1));
+        self.top = self.cursor.saturating_sub(on_screen);
+        // Whoever has moved means a task, also if it is another one now.
+        if self.pick.is_none() && self.cursor > 0 {
+            self.choose(store, self.cursor);
+        }
+    }
+
+    /// Chooses a line; beyond the last one, that.
+    pub(crate) fn choose(&mut self, store: &Store, line: usize) {
+        self.cursor = line.min(self.lines.len().saturating_sub(1));
+        self.pick = self.lines.get(self.cursor).map(|line| match line {
+            Line::Task { slot, .. } => Pick::Task(store.task(*slot).key),
+            Line::Group(at) => Pick::Group(self.groups[*at as usize].kind.clone()),
+        });
+    }
+
+    pub(crate) fn step(&mut self, store: &Store, lines: isize) {
+        self.choose(store, self.cursor.saturating_add_signed(lines));
+    }
+
+    /// The first line to show on a screen with room for so many, so that the chosen one is on it.
+    pub(crate) fn scroll(&mut self, room: usize) -> usize {
+        let last_top = self.lines.len().saturating_sub(room);
+        let least = (self.cursor + 1).saturating_sub(room);
+        self.top = self.top.clamp(least.min(self.cursor), self.cursor).min(last_top);
+        self.top
+    }
+
+    /// Marks the chosen task or lets it go; of a group, all.
+    pub(crate) fn mark(&mut self, store: &Store) {
+        let keys = match self.chosen(store) {
+            Some(task) => vec![task.key],
+            None => self.chosen_group(store),
+        };
+        let all = keys.iter().all(|key| self.marks.contains(key));
+        for key in keys {
+            if all {
+                self.marks.remove(&key);
+            } else {
+                self.marks.insert(key);
+            }
+        }
+    }
+
+    /// Marks all that fit the filter, folded or not; if they are marked already, none.
+    pub(crate) fn mark_all(&mut self, store: &Store, now: f64) {
+        let all = || store.iter().filter(|(_, task)| fits(&self.filter, task, now)).map(|(_, task)| task.key);
+        self.marks = if all().all(|key| self.marks.contains(&key)) { HashSet::new() } else { all().collect() };
+    }
+
+    /// Folds or unfolds the group that is chosen, or in which the chosen task is.
+    pub(crate) fn fold(&mut self, store: &Store, fold: Option<bool>) {
+        if self.shape != Shape::Groups {
+            return;
+        }
+        let kind = match self.lines.get(self.cursor) {
+            Some(Line::Group(at)) => self.group(*at).kind.clone(),
+            Some(Line::Task { slot, .. }) => store.task(*slot).row.kind.clone().unwrap_or_default(),
+            None => return,
+        };
+        if fold.unwrap_or(!self.folded.contains(&kind)) {
+            self.pick = Some(Pick::Group(kind.clone()));
+            self.folded.insert(kind);
+        } else {
+            self.folded.remove(&kind);
+        }
+        self.is_stale = true;
+    }
+}
+
+/// Whether the task fits.
+fn fits(filter: &Filter, task: &Task, now: f64) -> bool {
+    let row = &task.row;
+    filter.matches_parts(&Parts {
+        serial: task.key.number,
+        id: &row.id,
+        kind: row.kind.as_deref().unwrap_or_default(),
+        state: &row.state,
+        outcome: row.outcome.as_deref().unwrap_or_default(),
+        status: &row.status,
+        parent: task.parent,
+        age: task.age(now).map(duration),
+        status_age: task.status_age(now).map(duration),
+        attrs: Some(&row.attrs),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{News, What};
+    use super::*;
+    use pm_client::Row;
+
+    fn row(serial: u64, kind: &str, parent: u64) -> Row {
+        let mut json = serde_json::json!({
+            "serial": serial.to_string(), "id": format!("t{serial}"), "kind": kind, "ageMs": 1000.0 - serial as f64,
+        });
+        if parent != 0 {
+            json["parent"] = parent.to_string().into();
+        }
+        serde_json::from_value(json).unwrap()
+    }
+
+    fn model(rows: Vec<Row>, filter: &str, shape: Shape) -> (Store, List) {
+        let mut store = Store::new(["a".to_owned()]);
+        store.apply(0, 0.0, News::Snapshot { rows, begins: true, ends: true });
+        let mut list = List::new(Filter::parse(filter).unwrap(), (Column::Age, true), shape);
+        list.refresh(&mut store, 0.0);
+        (store, list)
+    }
+
+    fn shown(store: &Store, list: &List) -> Vec<String> {
+        list.lines()
+            .iter()
+            .map(|line| match line {
+                Line::Task { slot, depth, is_context } => format!(
+                    "{}{}{}",
+                    " ".repeat(usize::from(*depth)),
+                    store.task(*slot).row.id,
+                    if *is_context { "?" } else { "" }
+                ),
+                Line::Group(at) => format!("{}:{}", list.group(*at).kind, list.group(*at).count),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_chosen_row_stays_on_its_task_and_at_its_place_when_the_task_goes() {
+        let (mut store, mut list) = model((1..=5).map(|serial| row(serial, "k", 0)).collect(), "", Shape::Flat);
+        list.choose(&store, 2);
+        for serial in [1, 2] {
+            list.note(store.apply(0, 1.0, News::Ended { row: row(serial, "k", 0) }));
+        }
+        list.refresh(&mut store, 1.0);
+        assert_eq!((list.cursor(), list.chosen(&store).unwrap().key.number), (0, 3));
+        list.note(store.apply(0, 1.0, News::Ended { row: row(3, "k", 0) }));
+        list.refresh(&mut store, 1.0);
+        assert_eq!(list.chosen(&store).unwrap().key.number, 4);
+    }
+
+    #[test]
+    fn the_first_row_is_chosen_until_somebody_moves() {
+        let (mut store, mut list) = model(vec![row(5, "k", 0)], "", Shape::Flat);
+        list.note(store.apply(0, 1.0, News::Task { what: What::Started, row: row(1, "k", 0) }));
+        list.refresh(&mut store, 1.0);
+        assert_eq!(list.chosen(&store).unwrap().key.number, 1);
+    }
+
+    #[test]
+    fn a_tree_shows_the_ancestors_of_what_fits_and_loses_nothing_in_a_circle() {
+        let rows = vec![row(1, "a", 0), row(2, "b", 1), row(3, "c", 2), row(4, "d", 1), row(5, "x", 6), row(6, "x", 5)];
+        let (store, list) = model(rows.clone(), "", Shape::Tree);
+        assert_eq!(shown(&store, &list), ["t1", " t2", "  t3", " t4", "t5", " t6"]);
+        let (store, list) = model(rows, "kind=c", Shape::Tree);
+        assert_eq!((shown(&store, &list), list.fit()), (vec!["t1?".into(), " t2?".into(), "  t3".into()], 1));
+    }
+
+    #[test]
+    fn groups_fold_and_the_fold_is_chosen() {
+        let (mut store, mut list) = model(vec![row(1, "b", 0), row(2, "a", 0), row(3, "b", 0)], "", Shape::Groups);
+        assert_eq!(shown(&store, &list), ["a:1", " t2", "b:2", " t1", " t3"]);
+        list.choose(&store, 4);
+        list.fold(&store, Some(true));
+        list.refresh(&mut store, 0.0);
+        assert_eq!(shown(&store, &list), ["a:1", " t2", "b:2"]);
+        assert_eq!(list.chosen_group(&store).len(), 2);
+        list.mark(&store);
+        assert_eq!(list.marks.len(), 2);
+    }
+
+    #[test]
+    fn a_mark_goes_with_its_task() {
+        let (mut store, mut list) = model(vec![row(1, "b", 0), row(2, "a", 0)], "kind=a", Shape::Flat);
+        list.mark_all(&store, 0.0);
+        assert_eq!(list.marks.len(), 1);
+        list.note(store.apply(0, 0.0, News::Ended { row: row(2, "a", 0) }));
+        list.refresh(&mut store, 0.0);
+        assert!(list.marks.is_empty());
+    }
+
+    #[test]
+    fn whatever_the_room_the_chosen_row_is_on_the_screen() {
+        let (store, mut list) = model((1..=50).map(|serial| row(serial, "k", 0)).collect(), "", Shape::Flat);
+        for (step, room) in [(30, 10), (-5, 3), (100, 0), (-100, 1), (49, 50), (-20, 200)] {
+            list.step(&store, step);
+            let top = list.scroll(room);
+            assert!(room == 0 || (top..top + room).contains(&list.cursor()), "{top} {room} {}", list.cursor());
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What lies over the rest: menus, offers, the question before a cancel, help.
+
+use ratatui_core::layout::{Position, Rect};
+use unicode_width::UnicodeWidthStr as _;
+
+use crate::out::{clean, words};
+use crate::top::app::{App, KEYS, Kill, Mode, REPLAY_KEYS, Stage};
+use crate::top::canvas::Canvas;
+use crate::top::edit::Edit;
+use crate::top::model::Column;
+use crate::top::theme::Role;
+
+pub(super) fn draw(app: &mut App, canvas: &mut Canvas<'_>, body: Rect, cursor: &mut Option<Position>) {
+    match &mut app.mode {
+        Mode::Normal | Mode::Goto(_) => {}
+        Mode::Filter { offers, chosen, error, .. } => {
+            let mut lines: Vec<(String, Role)> = Vec::new();
+            let width = offers.iter().map(|offer| offer.word.width()).max().unwrap_or(0);
+            for (at, offer) in offers.iter().enumerate() {
+                let role = if *chosen == Some(at) { Role::Pick } else { Role::Plain };
+                let mark = if *chosen == Some(at) { ">" } else { " " };
+                lines.push((format!("{mark} {:<width$}  {}", offer.word, offer.note), role));
+            }
+            if let Some(error) = error {
+                lines.push((error.clone(), Role::Bad));
+            }
+            let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).min(body.height);
+            let area = Rect { y: body.bottom() - height, height, ..body };
+            canvas.clear(area);
+            for (y, (text, role)) in (area.top()..area.bottom()).zip(&lines) {
+                canvas.put(area.x, y, area.width, text, *role);
+            }
+        }
+        Mode::Sort(at) => {
+            let (sorted, descending) = app.list.sort();
+            let line = |column: Column| match (column == sorted, descending) {
+                (true, true) => format!("{} {}", column.title(), canvas.glyphs.down),
+                (true, false) => format!("{} {}", column.title(), canvas.glyphs.up),
+                (false, _) => column.title().to_owned(),
+            };
+            let lines: Vec<String> = Column::ALL.into_iter().map(line).collect();
+            menu(canvas, body, "sort by", &lines, *at);
+        }
+        Mode::Columns(at) => {
+            let line = |column: Column| {
+                let mark = if app.columns.contains(&column) { "[x]" } else { "[ ]" };
+                format!("{mark} {}", column.title())
+            };
+            let lines: Vec<String> = Column::ALL.into_iter().map(line).collect();
+            menu(canvas, body, "columns", &lines, *at);
+        }
+        Mode::Help(top) => {
+            let keys = KEYS.iter().chain(if app.replayed.is_some() { REPLAY_KEYS } else { &[] });
+            let lines: Vec<String> = keys.map(|(key, what)| format!("{key:<9} {what}")).collect();
+            let area = framed(canvas, body, "keys", 78, lines.len());
+            *top = (*top).min(lines.len().saturating_sub(usize::from(area.height)));
+            for (y, line) in (area.top()..area.bottom()).zip(lines.iter().skip(*top)) {
+                canvas.put(area.x, y, area.width, line, Role::Plain);
+                canvas.look(Rect { y, width: area.width.min(9), height: 1, ..area }, Role::Key);
+            }
+        }
+        Mode::Kill(kill) => question(canvas, kill, body, app.now, cursor),
+    }
+}
+
+/// A box with a title in the middle of its room; what is inside of it.
+fn framed(canvas: &mut Canvas<'_>, body: Rect, title: &str, width: u16, lines: usize) -> Rect {
+    let width = width.min(body.width);
+    let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).min(body.height);
+    let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
+    canvas.clear(area);
+    let line = canvas.glyphs.line.repeat(usize::from(width));
+    if height > 0 {
+        canvas.put(area.x, area.y, width, &line, Role::Dim);
+        canvas.put(area.x + 2, area.y, width.saturating_sub(2), &format!(" {title} "), Role::Title);
+    }
+    if height > 1 {
+        canvas.put(area.x, area.bottom() - 1, width, &line, Role::Dim);
+    }
+    Rect {
+        x: area.x + 1.min(width),
+        y: area.y + 1.min(height),
+        width: width.saturating_sub(2),
+        height: height.saturating_sub(2),
+    }
+}
+
+fn menu(canvas: &mut Canvas<'_>, body: Rect, title: &str, lines: &[String], chosen: usize) {
+    let area = framed(canvas, body, title, 24, lines.len());
+    let top = (chosen + 1).saturating_sub(usize::from(area.height));
+    for (y, (at, line)) in (area.top()..area.bottom()).zip(lines.iter().enumerate().skip(top)) {
+        let mark = if at == chosen { ">" } else { " " };
+        canvas.put(area.x, y, area.width, &format!("{mark} {line}"), Role::Plain);
+        if at == chosen {
+            canvas.look(Rect { y, height: 1, ..area }, Role::Pick);
+        }
+    }
+}
+
+fn question(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: &mut Option<Position>) {
+    let count = words::count(kill.victims.len() as u64, "task", "tasks");
+    let title = match kill.stage {
+        Stage::Asked => format!("kill: {count} asked {} ago", words::of_millis(now - kill.asked_at)),
+        _ => format!("kill {count}"),
+    };
+    let area = framed(canvas, body, &title, body.width.saturating_sub(4).clamp(30, 120), 2 * kill.victims.len() + 3);
+    // The line that is written on, and the one that says how, are at the bottom whatever the room.
+    let foot = 2.min(area.height);
+    let list = Rect { height: area.height - foot, ..area };
+    let several = kill.victims.iter().any(|victim| victim.endpoint != kill.victims[0].endpoint);
+    let mut y = list.y;
+    let mut shown = 0;
+    for victim in kill.victims.iter().skip(kill.top) {
+        if y >= list.bottom() {
+            break;
+        }
+        let place = if several { format!(" on {}", victim.endpoint) } else { String::new() };
+        canvas.put(list.x, y, list.width, &format!("{}{place}", victim.name), Role::Title);
+        y += 1;
+        shown += 1;
+        let (text, role) = match (&victim.verdict, kill.stage, victim.is_cancellable) {
+            (Some((text, role)), ..) => (text.clone(), *role),
+            (None, Stage::Asked, _) => ("asking".to_owned(), Role::Dim),
+            (None, _, false) => (format!("will refuse: {}", victim.about), Role::Odd),
+            (None, _, true) => (victim.about.clone(), Role::Plain),
+        };
+        if y < list.bottom() {
+            canvas.put(list.x + 2, y, list.width.saturating_sub(2), &text, role);
+            y += 1;
+        }
+    }
+    let hidden = kill.victims.len() - shown - kill.top.min(kill.victims.len() - shown);
+    if hidden > 0 && list.height > 0 {
+        canvas.put_right(list.x, list.bottom() - 1, list.width, &format!(" and {hidden} more below "), Role::Key);
+    }
+    let line = |y: u16| Rect { y, height: 1, ..area };
+    if foot == 0 {
+        return;
+    }
+    let last = area.bottom() - 1;
+    let (prompt, hint) = match kill.stage {
+        Stage::Reason => (Some(("reason: ", &kill.reason)), "Enter asks them to stop, Esc does nothing".to_owned()),
+        Stage::Sure => {
+            let number = kill.victims.len();
+            (Some(("how many: ", &kill.number)), format!("these are many; type {number} and Enter, or Esc"))
+        }
+        Stage::Asked => {
+            let (done, bad, open) = kill.count();
+            let bad = if bad == 0 { String::new() } else { format!(", {bad} refused or failed") };
+            let open = if open == 0 { String::new() } else { format!(", {open} still run") };
+            (None, format!("{done} of {} stopped{bad}{open}; Esc goes back", kill.victims.len()))
+        }
+    };
+    canvas.put(area.x, last, area.width, &hint, Role::Key);
+    if let (Some((name, text)), true) = (prompt, foot > 1) {
+        let used = canvas.put(area.x, last - 1, area.width, name, Role::Title);
+        let room = line(last - 1);
+        let room = Rect { x: room.x + used, width: room.width.saturating_sub(used), ..room };
+        *cursor = Some(Position::new(edit(canvas, text, room), room.y));
+    }
+}
+
+/// Draws what is being written, so that the place of writing is in sight; the column of that.
+pub(super) fn edit(canvas: &mut Canvas<'_>, edit: &Edit, area: Rect) -> u16 {
+    let (before, behind) = edit.parts();
+    let room = usize::from(area.width.saturating_sub(1));
+    // From the left, leave out what has no room before the place of writing.
+    let mut from = before.as_str();
+    while clean::line(from).width() > room {
+        let mut chars = from.chars();
+        chars.next();
+        from = chars.as_str();
+    }
+    canvas.look(area, Role::Input);
+    let used = canvas.put(area.x, area.y, area.width, from, Role::Input);
+    canvas.put(area.x + used, area.y, area.width.saturating_sub(used), &behind, Role::Input);
+    area.x.saturating_add(used)
+}
