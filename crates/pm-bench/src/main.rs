@@ -2,6 +2,7 @@
 //!
 //! `cargo xtask bench` runs it. Machines are shared and noisy: compare ratios, not nanoseconds.
 
+mod calls;
 mod deadlines;
 mod harness;
 mod kill;

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::cancel::Cancelled;
-use crate::current::current;
+use crate::current::{Entered, current};
 use crate::slab::Count;
 use crate::slot::{Slot, acquire, cancel};
 use crate::task::{Task, TaskHandle};
@@ -107,6 +107,30 @@ impl Supervisor {
         if self.register(slot, handle.raw_serial(), context.waker()) { Supervised::Kill } else { Supervised::Pending }
     }
 
+    /// Makes the task current until the guard is told to [`leave`](Underway::leave), unless the task is to be killed: for what
+    /// runs as the task and is no poll, as the call that gives the future.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let mut supervisor = list.task("import-42").supervise();
+    /// let task = supervisor.handle();
+    /// let within = supervisor.enter().expect("it was not killed");
+    /// assert_eq!(pm_core::current().serial(), task.serial());
+    /// within.leave();
+    /// ```
+    #[inline]
+    pub fn enter(&mut self) -> Option<Underway<'_>> {
+        let handle = self.handle();
+        if let Some(slot) = handle.slot()
+            // Acquire: pairs with the request's.
+            && cancel::is_asked(acquire(slot.cancel()))
+            && self.is_due(slot, handle.raw_serial())
+        {
+            return None;
+        }
+        Some(Underway { panics: EndIfPanics(&mut self.task), entered: handle.enter() })
+    }
+
     /// Lets a request wake the future. True if it is to be killed already.
     #[inline(never)]
     fn register(&mut self, slot: Slot, serial: u64, waker: &Waker) -> bool {
@@ -181,6 +205,31 @@ impl Supervisor {
         drop_it();
         std::mem::forget(panics);
         drop(entered);
+    }
+}
+
+/// Keeps a task current; made by [`Supervisor::enter`]. Dropped without [`leave`](Self::leave), as by a panic, it ends the
+/// task as aborted.
+#[must_use = "dropped, it ends the task as aborted"]
+pub struct Underway<'s> {
+    // First: the task ends while it is current.
+    panics: EndIfPanics<'s>,
+    entered: Entered,
+}
+
+impl Underway<'_> {
+    /// Makes the task current before this one current again.
+    #[inline]
+    pub fn leave(self) {
+        let Self { panics, entered } = self;
+        std::mem::forget(panics);
+        drop(entered);
+    }
+}
+
+impl fmt::Debug for Underway<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Underway").finish_non_exhaustive()
     }
 }
 

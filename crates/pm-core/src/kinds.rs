@@ -296,14 +296,20 @@ impl Counts {
         let path = self.path.load(Ordering::Relaxed);
         let mut walk = Walk { time: &self.init, since: 0, path, step: 0, walked: 0, taken };
         let (mut at, log_end) = (slot.entries_from(), slot.log_end());
-        while at < log_end
-            && let Some(status) = self.statuses.get(walk.guess()).and_then(OnceLock::get)
-            && let head = slot.chunk.peek(at)
-            && head & record::STATUS_HEAD == status.head
-            && status.words().iter().enumerate().all(|(word, &text)| slot.chunk.peek(at + 1 + word) == text)
-        {
-            walk.enter(walk.guess(), &status.time, Head(head).delta());
-            at += 1 + status.words().len();
+        while at < log_end {
+            let head = slot.chunk.peek(at);
+            if let Some(status) = self.statuses.get(walk.guess()).and_then(OnceLock::get)
+                && head & record::STATUS_HEAD == status.head
+                && status.words().iter().enumerate().all(|(word, &text)| slot.chunk.peek(at + 1 + word) == text)
+            {
+                walk.enter(walk.guess(), &status.time, Head(head).delta());
+                at += 1 + status.words().len();
+            } else if Head(head).is_attr() {
+                // Set meanwhile.
+                at += Head(head).words();
+            } else {
+                break;
+            }
         }
         if at < log_end || end.chained > 0 {
             self.walk_on(&mut walk, slot, at);

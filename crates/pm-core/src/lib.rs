@@ -78,7 +78,7 @@ pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
 pub use current::{Entered, current};
 pub use drain::{Drain, DrainProgress, DrainReport, Drained, Draining, TaskBrief};
-pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, protect};
+pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, Underway, protect};
 pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;
 pub use kinds::{KindStats, StatusTime};

@@ -134,7 +134,7 @@ fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
     match id {
         Some(id) if text::is_plain(id, inner.limits.id) => slot.set_id(id),
         Some(id) => text::with_changed(inner, id, inner.limits.id, |id| slot.set_id(id)),
-        None => text::format(format_args!("task-{serial}"), |id| slot.set_id(id)),
+        None => text::numbered(serial, |id| slot.set_id(id)),
     }
     Some(slot.chunk)
 }

@@ -797,8 +797,11 @@ fn kinds_tell_outcomes_latency_and_where_the_time_went() {
         let task = list.task("x").kind("GET /hosts/{id}").start();
         hand.advance(Duration::from_millis(1));
         task.status("reading").unwrap();
+        // Stands between the statuses, and is none.
+        task.set("block", number);
         hand.advance(Duration::from_millis(number));
         pm_core::status!(task, "block {number} of 100").unwrap();
+        task.set("host", "db1");
         hand.advance(Duration::from_millis(2));
         if number < 10 {
             task.fail("why");

@@ -922,7 +922,8 @@ fn upgraded_by_hand(bench: &Bench) -> CurrentTask {
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         std::future::ready(Ok::<_, Infallible>(response))
     }));
-    let answer = futures_util::FutureExt::now_or_never(service.oneshot(Request::new(()))).unwrap();
+    let request = Request::builder().header("connection", "upgrade").header("upgrade", "echo").body(()).unwrap();
+    let answer = futures_util::FutureExt::now_or_never(service.oneshot(request)).unwrap();
     assert_eq!(answer.unwrap().status(), 101);
     receiver.recv().unwrap()
 }

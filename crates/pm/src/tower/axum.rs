@@ -6,17 +6,18 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath};
 use axum::response::{IntoResponse, Response};
+use http::Extensions;
 use http::request::Parts;
 
 use super::current::CurrentTask;
 use super::reply::Killed;
 
-pub(super) fn matched_route(request: &Parts) -> Option<&str> {
-    request.extensions.get::<MatchedPath>().map(MatchedPath::as_str)
+pub(super) fn matched_route(extensions: &Extensions) -> Option<&str> {
+    extensions.get::<MatchedPath>().map(MatchedPath::as_str)
 }
 
-pub(super) fn connected(request: &Parts) -> Option<SocketAddr> {
-    request.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
+pub(super) fn connected(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
 /// The task of the request; where there is no layer, the one that is current, if any.

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf as _;
-use http::header::CONTENT_LENGTH;
-use http::{Method, StatusCode, response};
+use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use pm_core::{Supervised, Supervisor};
+use pm_core::Supervised;
 
 use super::reply::{self, Side};
+use super::run::Run;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -28,12 +28,12 @@ pin_project! {
     /// them.
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct TaskBody<B> {
-        run: Option<Run>,
+        run: Option<Box<Run>>,
         // Gone when it has ended.
         #[pin]
         body: Option<B>,
-        // Comes instead.
-        reply: Option<Vec<u8>>,
+        // Comes instead. In a box, as there seldom is one.
+        reply: Option<Box<Vec<u8>>>,
     }
 
     impl<B> PinnedDrop for TaskBody<B> {
@@ -52,23 +52,6 @@ pin_project! {
     }
 }
 
-struct Run {
-    supervisor: Supervisor,
-    /// Why the task has failed, though its body may go on.
-    failed: Option<String>,
-    /// Bytes that are still to be sent; the highest number when that is not known. After them nobody asks for an end.
-    left: u64,
-    grpc: Option<Side>,
-}
-
-/// How many bytes of a body will be asked for.
-fn promised(method: &Method, head: &response::Parts) -> u64 {
-    let is_bare = method == Method::HEAD
-        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-    let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-    if is_bare { 0 } else { length().unwrap_or(u64::MAX) }
-}
-
 impl<B> TaskBody<B> {
     /// One that is no task's.
     pub(super) fn plain(body: B) -> Self {
@@ -77,35 +60,24 @@ impl<B> TaskBody<B> {
 
     /// An answer of our own, which belongs to no task any more.
     pub(super) fn reply(reply: Option<Vec<u8>>) -> Self {
-        Self { run: None, body: None, reply }
+        Self { run: None, body: None, reply: reply.map(Box::new) }
     }
 }
 
 impl<B: Body<Error: Into<BoxError>>> TaskBody<B> {
-    /// Goes on with the task of an answer.
-    pub(super) fn new(
-        mut supervisor: Supervisor,
-        method: &Method,
-        grpc: Option<Side>,
-        head: &response::Parts,
-        body: B,
-    ) -> Self {
-        let failed = match grpc {
-            _ if head.status.is_server_error() => Some(head.status.to_string()),
-            Some(side) => reply::grpc_failure(&head.headers, side),
-            None => None,
-        };
-        if body.is_end_stream() {
-            // Nobody may poll it.
-            let mut body = Some(body);
-            supervisor.finish(failed.as_deref(), || drop(body.take()));
-            return Self::reply(None);
-        }
-        Self {
-            run: Some(Run { supervisor, failed, left: promised(method, head), grpc }),
-            body: Some(body),
-            reply: None,
-        }
+    /// An answer whose body goes on with its task.
+    #[inline]
+    pub(super) fn of(response: Response<B>, mut run: Box<Run>) -> Response<Self> {
+        run.read_head(&response);
+        response.map(|body| {
+            if body.is_end_stream() {
+                // Nobody may poll it.
+                let mut body = Some(body);
+                run.supervisor.finish(run.failed.as_deref(), || drop(body.take()));
+                return Self::reply(None);
+            }
+            Self { run: Some(run), body: Some(body), reply: None }
+        })
     }
 }
 
@@ -123,7 +95,7 @@ where
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
         let mut this = self.project();
         let Some(mut body) = this.body.as_mut().as_pin_mut() else {
-            return Poll::Ready(this.reply.take().map(|reply| Ok(Frame::data(reply.into()))));
+            return Poll::Ready(this.reply.take().map(|reply| Ok(Frame::data((*reply).into()))));
         };
         let Some(run) = this.run else {
             return Poll::Ready(ready!(body.poll_frame(context)).map(|frame| frame.map_err(Into::into)));
@@ -137,9 +109,10 @@ where
             Supervised::Ready((frame, is_end)) => (frame.map(|frame| frame.map_err(Into::into)), is_end),
             Supervised::Kill => {
                 let cancelled = run.supervisor.kill(|| this.body.set(None));
-                return Poll::Ready(Some(match run.grpc {
-                    Some(Side::Server) => Ok(Frame::trailers(reply::trailers(&cancelled))),
-                    _ => Err(cancelled.into()),
+                return Poll::Ready(Some(if run.speaks_grpc() && run.side == Side::Server {
+                    Ok(Frame::trailers(reply::trailers(&cancelled)))
+                } else {
+                    Err(cancelled.into())
                 }));
             }
             _ => return Poll::Pending,
@@ -155,11 +128,11 @@ where
                 {
                     run.left = run.left.saturating_sub(data.remaining() as u64);
                 }
-                if let Some(side) = run.grpc
+                if run.speaks_grpc()
                     && let Some(fields) = frame.trailers_ref()
                     && run.failed.is_none()
                 {
-                    run.failed = reply::grpc_failure(fields, side);
+                    run.failed = reply::grpc_failure(fields, run.side);
                 }
             }
             None => {}

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::header::{HOST, HeaderValue};
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use pm_core::{ProcessList, Serial, Supervised, Supervisor, TaskHandle, ValueView, current, global};
@@ -15,10 +15,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BoxError, TaskBody};
-use super::id::{self, TRACEPARENT, TraceParent, X_REQUEST_ID};
+use super::id::{self, Fields, TRACEPARENT, TraceParent, X_REQUEST_ID};
 use super::layer::{known_method, with_kind};
 use super::reply::{Grpc, Side};
-use super::service::{call, poll_within, say};
+use super::run::Run;
+use super::service::poll_within;
 
 /// Makes each call to another service a task, below the one that calls: feature `tower`.
 ///
@@ -114,12 +115,13 @@ where
 
     fn call(&mut self, request: Request<A>) -> CallFuture<S::Future> {
         let (mut head, body) = request.into_parts();
-        let mut supervisor = start(&self.list, &mut head);
-        let method = head.method.clone();
-        let grpc = matches!(Grpc::of(&head.headers), Grpc::Native(_)).then_some(Side::Client);
+        let supervisor = start(&self.list, &mut head);
+        let mut run = Run::new(supervisor, Side::Client, &head.method, Grpc::of(head.headers.get(CONTENT_TYPE)));
         let request = Request::from_parts(head, body);
-        let future = call(&mut supervisor, || self.inner.call(request));
-        CallFuture { future, run: Some(Run { supervisor, method, grpc }) }
+        let Some(underway) = run.supervisor.enter() else { return CallFuture { future: None, run: Some(run) } };
+        let future = Some(self.inner.call(request));
+        underway.leave();
+        CallFuture { future, run: Some(run) }
     }
 }
 
@@ -127,7 +129,7 @@ where
 fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     let parent = current();
     let inherited = Inherited::of(list, parent);
-    let trace = TraceParent::of(&head.headers).unwrap_or_else(|| {
+    let trace = Fields::of(&head.headers).trace.unwrap_or_else(|| {
         let trace = inherited.trace.unwrap_or_else(|| {
             let made = TraceParent::fresh();
             if parent.is_live() {
@@ -148,7 +150,7 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
 
     let authority = match head.uri.authority() {
         Some(authority) => authority.as_str(),
-        None => id::text(&head.headers, HOST).unwrap_or_default(),
+        None => id::text(head.headers.get(HOST)).unwrap_or_default(),
     };
     // Neither a password nor a port.
     let host = authority.rsplit('@').next().unwrap_or_default();
@@ -162,7 +164,7 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     let method = known_method(&head.method);
     let task = if host.is_empty() { task.kind(method) } else { with_kind(task, method, host) };
     let supervisor = task.supervise();
-    say(supervisor.handle(), &format!("waiting for {url}"));
+    supervisor.handle().note(&format!("waiting for {url}"));
     supervisor
 }
 
@@ -211,32 +213,18 @@ fn is_given(id: &str, serial: Serial, trace: Option<&TraceParent>) -> bool {
     !is_made && !id.ends_with('…') && !id.contains("***")
 }
 
-struct Run {
-    supervisor: Supervisor,
-    method: Method,
-    grpc: Option<Side>,
-}
-
-impl Run {
-    fn receive<B>(self, response: Response<B>) -> Response<TaskBody<B>>
-    where
-        B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
-    {
-        let (head, body) = response.into_parts();
-        let handle = self.supervisor.handle();
-        handle.set("code", head.status.as_u16());
-        say(handle, "receiving");
-        let is_upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS
-            || self.method == Method::CONNECT && head.status.is_success();
-        let Self { mut supervisor, method, grpc } = self;
-        let body = if is_upgrade {
-            supervisor.finish(None, || ());
-            TaskBody::plain(body)
-        } else {
-            TaskBody::new(supervisor, &method, grpc, &head, body)
-        };
-        Response::from_parts(head, body)
+fn receive<B>(mut run: Box<Run>, response: Response<B>) -> Response<TaskBody<B>>
+where
+    B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+{
+    let (handle, status) = (run.handle(), response.status());
+    handle.set("code", status.as_u16());
+    handle.note("receiving");
+    if run.is_upgraded_by(status) {
+        run.supervisor.finish(None, || ());
+        return response.map(TaskBody::plain);
     }
+    TaskBody::of(response, run)
 }
 
 pin_project! {
@@ -247,7 +235,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         // Gone when it is ready.
-        run: Option<Run>,
+        run: Option<Box<Run>>,
     }
 
     impl<F> PinnedDrop for CallFuture<F> {
@@ -277,7 +265,7 @@ where
         }
         let Some(mut run) = this.run.take() else { return Poll::Pending };
         Poll::Ready(match polled {
-            Supervised::Ready(Ok(response)) => Ok(run.receive(response)),
+            Supervised::Ready(Ok(response)) => Ok(receive(run, response)),
             Supervised::Ready(Err(error)) => {
                 let error = error.into();
                 run.supervisor.finish(Some(&error.to_string()), || ());

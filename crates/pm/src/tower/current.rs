@@ -26,7 +26,8 @@ use pm_core::{Cancelled, Supervised, Supervisor, TaskHandle};
 ///
 /// # Upgrades
 ///
-/// When the answer is `101 Switching Protocols`, or says yes to `CONNECT`, the connection is no longer seen by a layer. The
+/// When a request asks for an upgrade and the answer is `101 Switching Protocols`, or says yes to `CONNECT`, the connection
+/// is no longer seen by a layer. The
 /// task goes on, in the status `upgraded`, until the last clone of this is dropped: what serves the upgraded connection
 /// holds one. Better, it runs as the task, by [`upgraded`](Self::upgraded): then a kill cuts the connection. If nobody holds
 /// one, the task ends with the answer. After any other answer, a clone keeps nothing.
@@ -47,15 +48,18 @@ use pm_core::{Cancelled, Supervised, Supervisor, TaskHandle};
 #[derive(Clone)]
 pub struct CurrentTask {
     handle: TaskHandle,
-    shared: Option<Arc<Shared>>,
+    handover: Handover,
 }
 
-/// What is between the future of a response and who goes on with its connection.
-#[derive(Default)]
-struct Shared(Mutex<Handover>);
+/// What is between the future of a response and who goes on with its connection; nothing where nobody can.
+#[derive(Clone)]
+pub(super) struct Handover(Option<Arc<Shared>>);
 
 #[derive(Default)]
-struct Handover {
+struct Shared(Mutex<Between>);
+
+#[derive(Default)]
+struct Between {
     /// There between the answer and the first poll of what goes on.
     supervisor: Option<Supervisor>,
     /// Of what goes on, and was polled before the answer.
@@ -64,7 +68,7 @@ struct Handover {
 
 impl Shared {
     /// Nothing but moves happens under the lock.
-    fn with<T>(&self, f: impl FnOnce(&mut Handover) -> T) -> T {
+    fn with<T>(&self, f: impl FnOnce(&mut Between) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -72,33 +76,60 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // Nobody ran the rest as the task, and nobody holds it any more.
-        if let Some(mut supervisor) = self.with(|handover| handover.supervisor.take()) {
+        if let Some(mut supervisor) = self.with(|between| between.supervisor.take()) {
             supervisor.finish(None, || ());
         }
     }
 }
 
+impl Handover {
+    /// For a request whose answer may be an upgrade.
+    pub(super) fn possible() -> Self {
+        Self(Some(Arc::default()))
+    }
+
+    pub(super) fn none() -> Self {
+        Self(None)
+    }
+
+    /// Hands the task over to who holds a clone of this. If nobody does, it ends.
+    pub(super) fn give(self, mut supervisor: Supervisor) {
+        let Some(shared) = &self.0 else { return supervisor.finish(None, || ()) };
+        let waker = shared.with(|between| {
+            between.supervisor = Some(supervisor);
+            between.waker.take()
+        });
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn take(&self) -> Option<Supervisor> {
+        self.0.as_ref()?.with(|between| between.supervisor.take())
+    }
+
+    /// The same; if it is not there yet, the waker is woken when it comes.
+    fn take_or_wake(&self, waker: &Waker) -> Option<Supervisor> {
+        let waker = waker.clone();
+        let (supervisor, old) = self.0.as_ref()?.with(|between| match between.supervisor.take() {
+            Some(supervisor) => (Some(supervisor), Some(waker)),
+            None => (None, between.waker.replace(waker)),
+        });
+        // Not under the lock.
+        drop(old);
+        supervisor
+    }
+}
+
 impl CurrentTask {
-    pub(super) fn new(handle: TaskHandle) -> Self {
-        Self { handle, shared: Some(Arc::default()) }
+    pub(super) fn new(handle: TaskHandle, handover: Handover) -> Self {
+        Self { handle, handover }
     }
 
     /// For where there is no layer.
     #[cfg(feature = "axum")]
     pub(super) fn of_thread() -> Self {
-        Self { handle: crate::current(), shared: None }
-    }
-
-    /// Hands the task over to who holds a clone of this.
-    pub(super) fn hand_over(self, supervisor: Supervisor) {
-        let Some(shared) = &self.shared else { return };
-        let waker = shared.with(|handover| {
-            handover.supervisor = Some(supervisor);
-            handover.waker.take()
-        });
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        Self { handle: crate::current(), handover: Handover::none() }
     }
 
     /// A handle of the task, which keeps nothing.
@@ -154,9 +185,7 @@ pin_project! {
             if this.future.is_none() {
                 return;
             }
-            let shared = this.task.shared.as_ref();
-            let waiting = || shared.and_then(|shared| shared.with(|handover| handover.supervisor.take()));
-            if let Some(mut supervisor) = this.supervisor.take().or_else(waiting) {
+            if let Some(mut supervisor) = this.supervisor.take().or_else(|| this.task.handover.take()) {
                 supervisor.abandon(|| this.future.set(None));
             }
         }
@@ -169,16 +198,8 @@ impl<F: Future> Future for Upgraded<F> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
-        if this.supervisor.is_none()
-            && let Some(shared) = &this.task.shared
-        {
-            let waker = context.waker().clone();
-            let (supervisor, old) = shared.with(|handover| match handover.supervisor.take() {
-                Some(supervisor) => (Some(supervisor), Some(waker)),
-                None => (None, handover.waker.replace(waker)),
-            });
-            drop(old);
-            *this.supervisor = supervisor;
+        if this.supervisor.is_none() {
+            *this.supervisor = this.task.handover.take_or_wake(context.waker());
         }
         let Some(supervisor) = this.supervisor else {
             let entered = this.task.handle.enter();

@@ -6,14 +6,51 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The first value of a field as a text; `None` when there is none, or it is empty or no UTF-8.
-pub(super) fn text(headers: &HeaderMap, name: impl http::header::AsHeaderName) -> Option<&str> {
-    let value = std::str::from_utf8(headers.get(name)?.as_bytes()).ok()?;
+/// The fields of a request that tell something of it, found in one walk: requests have few, and each look-up would hash a
+/// name.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Fields<'h> {
+    pub(super) request_id: Option<&'h HeaderValue>,
+    pub(super) user_agent: Option<&'h HeaderValue>,
+    pub(super) content_type: Option<&'h HeaderValue>,
+    pub(super) trace: Option<TraceParent>,
+    pub(super) asks_upgrade: bool,
+}
+
+impl<'h> Fields<'h> {
+    pub(super) fn of(headers: &'h HeaderMap) -> Self {
+        // Where they are compared with, without being made and dropped each time.
+        static NAMES: [HeaderName; 5] = [X_REQUEST_ID, TRACEPARENT, USER_AGENT, CONTENT_TYPE, UPGRADE];
+        let [request_id, traceparent, user_agent, content_type, upgrade] = &NAMES;
+        let (mut fields, mut trace, mut traces) = (Self::default(), None, 0);
+        // Of several, the first counts.
+        for (name, value) in headers {
+            if name == user_agent {
+                fields.user_agent = fields.user_agent.or(Some(value));
+            } else if name == content_type {
+                fields.content_type = fields.content_type.or(Some(value));
+            } else if name == upgrade {
+                fields.asks_upgrade = true;
+            } else if name == request_id {
+                fields.request_id = fields.request_id.or(Some(value));
+            } else if name == traceparent {
+                (trace, traces) = (Some(value), traces + 1);
+            }
+        }
+        // But of these, several are as good as none.
+        fields.trace = trace.filter(|_| traces == 1).and_then(|trace| TraceParent::parse(trace.as_bytes()));
+        fields
+    }
+}
+
+/// The value of a field as a text; `None` when there is none, or it is empty or no UTF-8.
+pub(super) fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    let value = std::str::from_utf8(value?.as_bytes()).ok()?;
     (!value.is_empty()).then_some(value)
 }
 
@@ -22,13 +59,6 @@ pub(super) fn text(headers: &HeaderMap, name: impl http::header::AsHeaderName) -
 pub(super) struct TraceParent([u8; 55]);
 
 impl TraceParent {
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
-        let mut values = headers.get_all(TRACEPARENT).iter();
-        // Several are as good as none.
-        let (Some(value), None) = (values.next(), values.next()) else { return None };
-        Self::parse(value.as_bytes())
-    }
-
     pub(super) fn parse(value: &[u8]) -> Option<Self> {
         let (text, rest) = value.split_first_chunk::<55>()?;
         let is_hex =
@@ -126,7 +156,9 @@ mod tests {
         for _ in 0..2 {
             twice.append(TRACEPARENT, GOOD.parse().unwrap());
         }
-        assert_eq!(TraceParent::of(&twice), None);
+        assert_eq!(Fields::of(&twice).trace, None);
+        twice.insert(TRACEPARENT, GOOD.parse().unwrap());
+        assert_eq!(Fields::of(&twice).trace, TraceParent::parse(GOOD.as_bytes()));
     }
 
     #[test]

@@ -39,6 +39,7 @@ mod current;
 mod id;
 mod layer;
 mod reply;
+mod run;
 mod service;
 
 pub use body::TaskBody;

@@ -13,8 +13,18 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// Says which task it is, if it is shown.
 pub(super) fn name_task(headers: &mut HeaderMap, task: TaskHandle) {
     let serial = task.serial().get();
-    if serial != u64::MAX {
-        headers.insert(PM_TASK_ID, HeaderValue::from(serial));
+    if serial == u64::MAX {
+        return;
+    }
+    // The digits first: then the value is as long as they are, and in one piece of memory.
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, serial);
+    while at == 20 || rest > 0 {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&digits[at..]) {
+        headers.insert(PM_TASK_ID, value);
     }
 }
 
@@ -105,19 +115,19 @@ fn push_json(to: &mut String, text: &str) {
 pub(super) enum Grpc {
     No,
     /// Its status comes in trailers.
-    Native(HeaderValue),
+    Native(Box<HeaderValue>),
     /// For browsers: its trailers are part of the body, where only who encodes it can write them.
-    Web(HeaderValue),
+    Web(Box<HeaderValue>),
 }
 
 impl Grpc {
     #[inline]
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let Some(value) = headers.get(CONTENT_TYPE) else { return Self::No };
+    pub(super) fn of(content_type: Option<&HeaderValue>) -> Self {
+        let Some(value) = content_type else { return Self::No };
         let Some(rest) = value.as_bytes().strip_prefix(b"application/grpc") else { return Self::No };
         match rest.first() {
-            None | Some(b'+' | b';') => Self::Native(value.clone()),
-            Some(b'-') => Self::Web(value.clone()),
+            None | Some(b'+' | b';') => Self::Native(Box::new(value.clone())),
+            Some(b'-') => Self::Web(Box::new(value.clone())),
             Some(_) => Self::No,
         }
     }
@@ -135,7 +145,7 @@ pub(super) fn killed(cancelled: Cancelled, grpc: &Grpc) -> (Response<()>, Option
     // What gRPC calls trailers-only: one block of fields.
     let mut response = Response::new(());
     *response.headers_mut() = trailers(&cancelled);
-    response.headers_mut().insert(CONTENT_TYPE, content_type.clone());
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::clone(content_type));
     (response, None)
 }
 
@@ -218,10 +228,9 @@ mod tests {
 
     #[test]
     fn only_the_content_types_of_grpc_are_grpc() {
-        let of =
-            |value: &'static str| Grpc::of(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(value))]));
+        let of = |value: &'static str| Grpc::of(Some(&HeaderValue::from_static(value)));
         for native in ["application/grpc", "application/grpc+proto", "application/grpc;x=1"] {
-            assert!(matches!(of(native), Grpc::Native(value) if value == native));
+            assert!(matches!(of(native), Grpc::Native(value) if *value == native));
         }
         assert!(matches!(of("application/grpc-web+proto"), Grpc::Web(_)));
         for other in ["application/json", "application/grpcx", ""] {

@@ -3,18 +3,19 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{Supervised, Supervisor, TaskHandle};
+use pm_core::{Supervised, Supervisor, Underway};
 use tower_service::Service;
 
 use super::body::{BoxError, TaskBody};
 use super::current::CurrentTask;
-use super::layer::Config;
-use super::reply::{self, Grpc, Side};
+use super::layer::{Config, Head};
+use super::reply;
+use super::run::Run;
 
 /// A service whose requests are tasks; made by [`TasksLayer`](super::TasksLayer). Clone it for each connection, if you like.
 #[derive(Clone)]
@@ -49,36 +50,43 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<A>) -> ResponseFuture<S::Future> {
+    // Straight on, and in one function: requests and futures are large, and are moved as little as can be.
+    #[inline]
+    fn call(&mut self, mut request: Request<A>) -> ResponseFuture<S::Future> {
         // What an outer layer tracks is one task already.
         if request.extensions().get::<CurrentTask>().is_some_and(|task| task.is_live()) {
             return ResponseFuture { future: Some(self.inner.call(request)), run: None };
         }
-        let (mut head, body) = request.into_parts();
-        let mut supervisor = self.config.start(&head);
-        let handle = supervisor.handle();
-        say(handle, "handling");
-        let task = CurrentTask::new(handle);
-        let method = head.method.clone();
-        let grpc = Grpc::of(&head.headers);
-        head.extensions.insert(task.clone());
-        let request = Request::from_parts(head, body);
-        let future = call(&mut supervisor, || self.inner.call(request));
-        let names_task = self.config.names_task;
-        ResponseFuture { future, run: Some(Run { supervisor, task, method, grpc, names_task }) }
+        let mut run = if self.config.wants_parts() {
+            let run;
+            (request, run) = self.start_by_parts(request);
+            run
+        } else {
+            self.config.start(&Head::of(&request))
+        };
+        let handle = run.handle();
+        handle.note("handling");
+        request.extensions_mut().insert(CurrentTask::new(handle, run.handover.clone()));
+        // What starts in the call is below the task, and its panic ends it.
+        let Some(underway) = run.supervisor.enter() else { return ResponseFuture { future: None, run: Some(run) } };
+        let mut answer = ResponseFuture { future: Some(self.inner.call(request)), run: None };
+        underway.leave();
+        answer.run = Some(run);
+        answer
     }
 }
 
-/// Calls a service as the task: what it starts is below it, and its panic ends it. Not if it is killed already.
-pub(super) fn call<F>(supervisor: &mut Supervisor, call: impl FnOnce() -> F) -> Option<F> {
-    let mut context = Context::from_waker(Waker::noop());
-    match supervisor.poll(&mut context, |_| Poll::Ready(call())) {
-        Supervised::Ready(future) => Some(future),
-        _ => None,
+impl<S> Tasks<S> {
+    #[inline(never)]
+    fn start_by_parts<A>(&self, request: Request<A>) -> (Request<A>, Box<Run>) {
+        let (parts, body) = request.into_parts();
+        let run = self.config.start(&Head::of_parts(&parts));
+        (Request::from_parts(parts, body), run)
     }
 }
 
 /// Polls a future as the task. When it is ready, it is dropped as the task, too, to which a panic belongs.
+#[inline]
 pub(super) fn poll_within<F: Future>(
     supervisor: &mut Supervisor,
     mut future: Pin<&mut Option<F>>,
@@ -95,65 +103,45 @@ pub(super) fn poll_within<F: Future>(
     })
 }
 
-/// A status of ours: as the handler does not hear a kill by it, it must not count as heard.
-pub(super) fn say(task: TaskHandle, status: &str) {
-    if !task.is_cancelled() {
-        let _ = task.status(status);
+/// The answer of a killed request.
+#[cold]
+fn kill<B>(run: &mut Run, drop_it: impl FnOnce()) -> Response<TaskBody<B>> {
+    let handle = run.handle();
+    let cancelled = run.supervisor.kill(drop_it);
+    let (mut response, body) = reply::killed(cancelled, &run.grpc);
+    if run.names_task {
+        reply::name_task(response.headers_mut(), handle);
     }
+    response.map(|()| TaskBody::reply(body))
 }
 
-struct Run {
-    supervisor: Supervisor,
-    task: CurrentTask,
-    method: Method,
-    grpc: Grpc,
-    names_task: bool,
-}
-
-impl Run {
-    /// The answer of a killed request.
-    fn kill<B>(mut self, drop_it: impl FnOnce()) -> Response<TaskBody<B>> {
-        let cancelled = self.supervisor.kill(drop_it);
-        let (mut response, body) = reply::killed(cancelled, &self.grpc);
-        self.name_task(response.headers_mut());
-        response.map(|()| TaskBody::reply(body))
-    }
-
-    fn name_task(&self, headers: &mut http::HeaderMap) {
-        if self.names_task {
-            reply::name_task(headers, self.task.handle());
-        }
-    }
-
-    /// Goes on with the task in the body, or with the connection.
-    fn respond<B>(mut self, response: Response<B>) -> Response<TaskBody<B>>
-    where
-        B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+/// Goes on with the task in the body, or with the connection.
+#[inline]
+fn respond<B>(mut run: Box<Run>, mut response: Response<B>) -> Response<TaskBody<B>>
+where
+    B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
+{
+    let handle = run.handle();
+    // A kill that came with the head: an answer that is not whole would be cut, so it had better not begin.
+    if handle.is_cancelled()
+        && !response.body().is_end_stream()
+        && run.supervisor.enter().map(Underway::leave).is_none()
     {
-        let handle = self.supervisor.handle();
-        // A kill that came with the head: an answer that is not whole would be cut, so it had better not begin.
-        if handle.is_cancelled() && !response.body().is_end_stream() {
-            let mut context = Context::from_waker(Waker::noop());
-            if matches!(self.supervisor.poll(&mut context, |_| Poll::Ready(())), Supervised::Kill) {
-                return self.kill(|| drop(response));
-            }
-        }
-        let (mut head, body) = response.into_parts();
-        self.name_task(&mut head.headers);
-        handle.set("code", head.status.as_u16());
-        let is_upgrade = head.status == StatusCode::SWITCHING_PROTOCOLS
-            || self.method == Method::CONNECT && head.status.is_success();
-        let body = if is_upgrade {
-            say(handle, "upgraded");
-            self.task.hand_over(self.supervisor);
-            TaskBody::plain(body)
-        } else {
-            say(handle, "responding");
-            let grpc = matches!(self.grpc, Grpc::Native(_)).then_some(Side::Server);
-            TaskBody::new(self.supervisor, &self.method, grpc, &head, body)
-        };
-        Response::from_parts(head, body)
+        return kill(&mut run, || drop(response));
     }
+    if run.names_task {
+        reply::name_task(response.headers_mut(), handle);
+    }
+    let status = response.status();
+    handle.set("code", status.as_u16());
+    if run.is_upgraded_by(status) {
+        handle.note("upgraded");
+        let run = *run;
+        run.handover.give(run.supervisor);
+        return response.map(TaskBody::plain);
+    }
+    handle.note("responding");
+    TaskBody::of(response, run)
 }
 
 pin_project! {
@@ -166,7 +154,7 @@ pin_project! {
         #[pin]
         future: Option<F>,
         // Gone when it is ready, and never there if the task is that of an outer layer.
-        run: Option<Run>,
+        run: Option<Box<Run>>,
     }
 
     impl<F> PinnedDrop for ResponseFuture<F> {
@@ -199,12 +187,12 @@ where
         }
         let Some(mut run) = this.run.take() else { return Poll::Pending };
         Poll::Ready(match polled {
-            Supervised::Ready(Ok(response)) => Ok(run.respond(response)),
+            Supervised::Ready(Ok(response)) => Ok(respond(run, response)),
             Supervised::Ready(Err(error)) => {
                 run.supervisor.finish(Some(&error.to_string()), || ());
                 Err(error)
             }
-            _ => Ok(run.kill(|| this.future.set(None))),
+            _ => Ok(kill(&mut run, || this.future.set(None))),
         })
     }
 }

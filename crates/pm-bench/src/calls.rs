@@ -1,0 +1,157 @@
+//! What a layer adds to a request, without a network: an axum service that is called in this thread, as hyper calls it.
+//!
+//! Here are nanoseconds that can be compared, and where ours go: what axum takes for any layer that has a body of its own,
+//! the header that names the task, and the task itself.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::get;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use pm::{Options, ProcessList};
+use tower_http::trace::TraceLayer;
+use tower_layer::layer_fn;
+use tower_service::Service;
+
+use crate::harness::{Effort, compare};
+use crate::report::{Goal, Report};
+
+const PATH: &str = "/hosts/db1";
+
+pub(crate) fn measure(effort: Effort, report: &mut Report) {
+    let list = ProcessList::with_options(Options::new());
+    let off = ProcessList::with_options(Options::new());
+    off.set_enabled(false);
+    let router = || Router::new().route("/hosts/{host}", get(async || "hello"));
+    let ours = || pm::tower::TasksLayer::new().list(&list);
+    let mut cases = [
+        router(),
+        router().layer(layer_fn(Empty)),
+        router().layer(ours()),
+        router().layer(ours().reply_header(false)),
+        router().layer(ours().list(&off)),
+        router().layer(TraceLayer::new_for_http()),
+    ];
+    let [bare, empty, whole, unnamed, off, trace] = &mut cases;
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::sink).finish();
+    let _subscribed = tracing::subscriber::set_default(lines);
+    let calls = |router: &mut Router, count| (0..count).for_each(|_| call(router));
+    let medians = compare(
+        effort,
+        &mut [
+            &mut |count| calls(bare, count),
+            &mut |count| calls(empty, count),
+            &mut |count| calls(whole, count),
+            &mut |count| calls(unnamed, count),
+            &mut |count| calls(off, count),
+            &mut |count| calls(trace, count),
+            &mut |count| (0..count).for_each(|_| task(&list)),
+        ],
+    );
+    let [bare, empty, whole, unnamed, off, trace, task] = medians[..] else { return };
+    report.plain("without a network, bare", bare, "ns", Goal::None);
+    report.beside(
+        "without a network, our layer adds",
+        whole - bare,
+        "ns",
+        ("TraceLayer", trace - bare),
+        Goal::MostTimes(1.0),
+    );
+    report.plain("of ours, axum for any layer with a body of its own", empty - bare, "ns", Goal::None);
+    report.plain("of ours, the header that names the task", whole - unnamed, "ns", Goal::None);
+    report.plain("of ours, the task (the same one alone)", task, "ns", Goal::None);
+    report.plain("of ours, with a list that is off", off - bare, "ns", Goal::None);
+}
+
+/// One request, to the last byte of its answer.
+fn call(router: &mut Router) {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = http::Uri::from_static(PATH);
+    request.headers_mut().insert(http::header::HOST, http::HeaderValue::from_static("localhost:8080"));
+    let answer = pin!(Service::<Request<Body>>::call(router, black_box(request)));
+    let Poll::Ready(Ok(answer)) = answer.poll(&mut context) else { unreachable!("the service never waits") };
+    let mut body = black_box(answer).into_body();
+    while let Poll::Ready(Some(frame)) = http_body::Body::poll_frame(Pin::new(&mut body), &mut context) {
+        drop(black_box(frame));
+        if http_body::Body::is_end_stream(&body) {
+            break;
+        }
+    }
+}
+
+/// The task of such a request, by hand.
+fn task(list: &ProcessList) {
+    let task = list.unnamed().kind("GET /hosts/{host}").attr("method", "GET").attr("path", black_box(PATH)).start();
+    let _ = task.status("handling");
+    task.set("code", 200_u16);
+    let _ = task.status("responding");
+}
+
+/// A layer that does nothing, with a body of its own.
+#[derive(Clone)]
+struct Empty<S>(S);
+
+impl<S, A> Service<Request<A>> for Empty<S>
+where
+    S: Service<Request<A>, Response = Response<Body>, Error = Infallible>,
+{
+    type Response = Response<EmptyBody>;
+    type Error = Infallible;
+    type Future = EmptyFuture<S::Future>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<A>) -> EmptyFuture<S::Future> {
+        EmptyFuture { future: self.0.call(request) }
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct EmptyFuture<F> {
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for EmptyFuture<F> {
+    type Output = Result<Response<EmptyBody>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().future.poll(context).map_ok(|response| response.map(|body| EmptyBody { body }))
+    }
+}
+
+pin_project_lite::pin_project! {
+    struct EmptyBody {
+        #[pin]
+        body: Body,
+    }
+}
+
+impl http_body::Body for EmptyBody {
+    type Data = bytes::Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<bytes::Bytes>, axum::Error>>> {
+        self.project().body.poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,68 @@
+//! What is known of a request or call while it runs: handed from the future of the answer to its body.
+//!
+//! In a box of its own: futures, answers and bodies are moved many times by whatever is around them, and each of them would
+//! be twice as large.
+
+use http::header::CONTENT_LENGTH;
+use http::{Method, Response, StatusCode};
+use pm_core::{Supervisor, TaskHandle};
+
+use super::current::Handover;
+use super::reply::{self, Grpc, Side};
+
+pub(super) struct Run {
+    pub(super) supervisor: Supervisor,
+    pub(super) grpc: Grpc,
+    pub(super) side: Side,
+    pub(super) names_task: bool,
+    is_head: bool,
+    is_connect: bool,
+    pub(super) handover: Handover,
+    /// Why the task has failed, though its body may go on.
+    pub(super) failed: Option<String>,
+    /// Bytes that are still to be sent; the highest number when that is not known. After them nobody asks for an end.
+    pub(super) left: u64,
+}
+
+impl Run {
+    pub(super) fn new(supervisor: Supervisor, side: Side, method: &Method, grpc: Grpc) -> Box<Self> {
+        Box::new(Self {
+            supervisor,
+            grpc,
+            side,
+            names_task: false,
+            is_head: *method == Method::HEAD,
+            is_connect: *method == Method::CONNECT,
+            handover: Handover::none(),
+            failed: None,
+            left: u64::MAX,
+        })
+    }
+
+    pub(super) fn handle(&self) -> TaskHandle {
+        self.supervisor.handle()
+    }
+
+    pub(super) fn speaks_grpc(&self) -> bool {
+        matches!(self.grpc, Grpc::Native(_))
+    }
+
+    /// Whether an answer hands the connection over.
+    pub(super) fn is_upgraded_by(&self, status: StatusCode) -> bool {
+        status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success()
+    }
+
+    /// Takes down what the head of an answer tells about its body and the end of the task.
+    pub(super) fn read_head<B>(&mut self, response: &Response<B>) {
+        let (status, headers) = (response.status(), response.headers());
+        if status.is_server_error() {
+            self.failed = Some(status.to_string());
+        } else if self.speaks_grpc() {
+            self.failed = reply::grpc_failure(headers, self.side);
+        }
+        let is_bare = self.is_head
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+        let length = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        self.left = if is_bare { 0 } else { length().unwrap_or(u64::MAX) };
+    }
+}
