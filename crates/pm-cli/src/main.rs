@@ -1,7 +1,7 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
 //! `config` tells what is set and whom to ask, `query` which tasks, `fleet` asks all at once, `verbs` holds the one-shot
-//! verbs, `top` the screen, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
+//! verbs, `top` the screen, `record` recordings, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
 
 mod config;
 mod demo;
@@ -77,6 +77,10 @@ enum Verb {
     Man(generate::Man),
     /// Show the live list on the whole screen: filter, sort, look into tasks, stop them
     Top(top::Args),
+    /// Record what happens, to look at it later
+    Record(record::Args),
+    /// Show a recording on the whole screen, or what the list looked like at one moment
+    Replay(record::ReplayArgs),
     /// Run a small program with tasks to look at
     Demo(demo::Args),
 }
@@ -98,6 +102,8 @@ fn main() -> ExitCode {
         Verb::Audit(args) => run(audit::run(args)),
         Verb::Endpoints(args) => run(endpoints::run(args)),
         Verb::Top(args) => top::run(args),
+        Verb::Record(args) => run(record::record(args)),
+        Verb::Replay(args) => record::replay(args),
         Verb::Config(args) => verbs::config::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),

@@ -27,7 +27,7 @@ use crate::out::{Document, Out, say};
 pub(crate) use exit::{Exit, Stop, Tally};
 pub(crate) use order::Order;
 pub(crate) use patience::Patience;
-pub(crate) use tasks::{Source, Tasks, original_row, tasks};
+pub(crate) use tasks::{Source, Tasks, fits, original_row, tasks};
 
 /// What one endpoint said.
 #[derive(Debug)]

@@ -180,7 +180,7 @@ pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
     row
 }
 
-fn fits(filter: &Filter, row: &Row) -> bool {
+pub(crate) fn fits(filter: &Filter, row: &Row) -> bool {
     filter.matches_parts(&Parts {
         serial: row.serial.parse().unwrap_or(0),
         id: &row.id,

@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use pm_client::{ClientError, Event, Query};
+use pm_wire::filter::Filter;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{sleep, timeout};
 
 use super::model::{News, What};
 use crate::config::Endpoint;
-use crate::fleet::{fault, original_row};
+use crate::fleet::{fault, fits, original_row};
 
 /// The longest from one try to the next.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -23,9 +24,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// News of an endpoint, by its place among all.
 pub(crate) type Told = (u32, News);
 
-/// Tells until nobody listens.
-pub(crate) async fn follow(at: u32, endpoint: Endpoint, query: Query, send: Sender<Told>) {
-    let feed = Feed { at, endpoint, query, send };
+/// Tells of the tasks that the query and the filter fit, which are the same, until nobody listens.
+pub(crate) async fn follow(at: u32, endpoint: Endpoint, query: Query, filter: Filter, send: Sender<Told>) {
+    let feed = Feed { at, endpoint, query, filter, send };
     while feed.stream().await.is_ok() {}
 }
 
@@ -36,6 +37,8 @@ struct Feed {
     at: u32,
     endpoint: Endpoint,
     query: Query,
+    /// What the query asks for, where nobody else sees to it.
+    filter: Filter,
     send: Sender<Told>,
 }
 
@@ -109,7 +112,8 @@ impl Feed {
                     if std::mem::take(&mut is_first) {
                         self.tell(News::Polled).await?;
                     }
-                    let rows = list.procs.iter().map(|task| original_row(task, list.server_time)).collect();
+                    let rows = list.procs.iter().map(|task| original_row(task, list.server_time));
+                    let rows = rows.filter(|row| fits(&self.filter, row)).collect();
                     self.tell(News::Snapshot { rows, begins: true, ends: true }).await?;
                     sleep(POLL).await;
                 }

@@ -120,7 +120,7 @@ pub(crate) fn run(args: Args) -> Result<Exit, Stop> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (send, news) = channel(WAITING);
     for (at, endpoint) in (0..).zip(endpoints.clone()) {
-        runtime.spawn(feed::follow(at, endpoint, feed::query(args.interval), send.clone()));
+        runtime.spawn(feed::follow(at, endpoint, feed::query(args.interval), Filter::default(), send.clone()));
     }
     let (reply, replies) = channel(WAITING);
     let asker = Asker { runtime: runtime.handle().clone(), endpoints: Arc::new(endpoints), send: reply };

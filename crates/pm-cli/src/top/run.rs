@@ -75,7 +75,9 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
                     Some(event) => event?,
                     None => return Ok(End::Quit),
                 };
-                app.now = clock();
+                if drive.player.is_none() {
+                    app.now = clock();
+                }
                 let effects = match event {
                     Event::Key(key) if key.kind != KeyEventKind::Release => app.key(key),
                     Event::Mouse(mouse) => app.mouse(mouse),
@@ -131,9 +133,10 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
 }
 
 fn draw(app: &mut App, guard: &mut Guard, drive: &mut Drive, now: f64) -> io::Result<()> {
-    if let Some(player) = &mut drive.player {
-        player.play(app, now)?;
-    }
+    let now = match &mut drive.player {
+        Some(player) => player.play(app, now)?,
+        None => now,
+    };
     let effects = app.refresh(now);
     run_effects(app, guard, drive, effects)?;
     guard.screen.draw(|frame| view::draw(app, frame)).map(drop)
@@ -145,7 +148,7 @@ fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec
         match effect {
             Effect::Quit => return Ok(true),
             Effect::Suspend => guard.suspend()?,
-            Effect::Redraw => guard.screen.clear()?,
+            Effect::Redraw => guard.clear()?,
             Effect::Mouse(mouse) => guard.set_mouse(mouse)?,
             Effect::Copy(text) => guard.copy(&text)?,
             Effect::Ask(request) => {

@@ -23,7 +23,7 @@ use super::view::Widths;
 
 pub(crate) use boards::Boards;
 pub(crate) use details::Details;
-pub(crate) use keys::{KEYS, REPLAY_KEYS};
+pub(crate) use keys::{KEYS, REPLAY_KEYS, clock};
 pub(crate) use kill::{Kill, Stage};
 
 /// How long a word at the bottom stays.
@@ -182,7 +182,11 @@ impl App {
 
     /// The moment that is shown: while nothing moves, that at which it stopped.
     pub(crate) fn shown_at(&self) -> f64 {
-        self.paused.as_ref().map_or(self.now, |(at, _)| *at)
+        match &self.paused {
+            // Whoever goes through a recording that stands still wants to see where he is.
+            Some((at, _)) if self.replayed.is_none() => *at,
+            _ => self.now,
+        }
     }
 
     /// Takes news of an endpoint.
@@ -235,8 +239,19 @@ impl App {
         effects
     }
 
+    /// Another recording of the same endpoints, or another moment of it.
+    pub(crate) fn set_store(&mut self, store: Store) {
+        self.store = store;
+        self.moved();
+    }
+
+    /// The store was changed by somebody else.
+    pub(crate) fn moved(&mut self) {
+        self.list.note(Changed { tasks: true, text: true, place: true });
+    }
+
     /// Makes the rows anew now, as somebody waits for it.
-    fn rows(&mut self) {
+    pub(crate) fn rows(&mut self) {
         let shown_at = self.shown_at();
         self.list.refresh(&mut self.store, shown_at);
     }

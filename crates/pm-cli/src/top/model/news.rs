@@ -39,3 +39,19 @@ pub(crate) enum What {
     Progress,
     Cancel,
 }
+
+impl What {
+    /// The word on the wire and in recordings.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            What::Started => "started",
+            What::Status => "status",
+            What::Progress => "progress",
+            What::Cancel => "cancel",
+        }
+    }
+
+    pub(crate) fn of_word(word: &str) -> Option<What> {
+        [What::Started, What::Status, What::Progress, What::Cancel].into_iter().find(|what| what.word() == word)
+    }
+}

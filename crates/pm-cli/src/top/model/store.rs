@@ -63,6 +63,18 @@ impl Task {
         self.born.map(|born| (now - born).max(0.0))
     }
 
+    /// The row with its lengths as they are at `now`.
+    pub(crate) fn row_at(&self, now: f64) -> Row {
+        let mut row = self.row.clone();
+        let round = |length: f64| (length * 1e3).round() / 1e3;
+        row.age_ms = self.age(now).map(round);
+        row.status_age_ms = self.status_age(now).map(round);
+        if let (Some(cancel), Some(at)) = (&mut row.cancel, self.cancelled) {
+            cancel.age_ms = Some(round((now - at).max(0.0)));
+        }
+        row
+    }
+
     pub(crate) fn status_age(&self, now: f64) -> Option<f64> {
         self.since.map(|since| (now - since).max(0.0))
     }
