@@ -18,9 +18,14 @@ pub(crate) struct Wanted {
     pub(crate) limit_is_given: bool,
     /// Only how many there are of each kind, state, status, outcome or value of an attribute.
     pub(crate) group_by: Option<String>,
+    /// Only what a name and an order take, and not all that is known of each task.
+    pub(crate) names_only: bool,
     parameters: Vec<(String, String)>,
     sort: String,
 }
+
+/// What the names and the orders of tasks take.
+const NAME_FIELDS: &[&str] = &["id", "kind", "state", "startedAt", "ageMs", "statusAgeMs", "status", "endedAt"];
 
 impl Wanted {
     /// Reads the words. Of ended tasks, the newest come first, of those that run the oldest.
@@ -32,6 +37,7 @@ impl Wanted {
             limit: None,
             limit_is_given: false,
             group_by: None,
+            names_only: false,
             parameters: Vec::new(),
             sort: usual.to_owned(),
         };
@@ -72,7 +78,12 @@ impl Wanted {
 
     /// The same as a query, without a limit.
     pub(crate) fn query(&self) -> Query {
-        self.filters().sort(&self.sort)
+        self.unsorted().sort(&self.sort)
+    }
+
+    /// The same without an order, for streams.
+    pub(crate) fn unsorted(&self) -> Query {
+        if self.names_only { self.filters().fields(NAME_FIELDS) } else { self.filters() }
     }
 
     /// Refuses words that say how a list is written, where there is none.

@@ -95,7 +95,7 @@ fn what_was_left_out_is_told() {
 #[test]
 fn more_than_a_page_is_listed_whole_and_in_order() {
     let (list, hand) = timed();
-    let _tasks: Vec<_> = (0..2_300)
+    let tasks: Vec<_> = (0..2_300)
         .map(|number| {
             hand.advance(Duration::from_millis(1));
             list.start(&format!("t{number}"))
@@ -108,6 +108,9 @@ fn more_than_a_page_is_listed_whole_and_in_order() {
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(ids, (0..2_300).map(|number| format!("t{number}")).collect::<Vec<_>>());
+    let output = pm(&["ls", "-o", "ids", "-e", &endpoint]);
+    let serials: Vec<String> = tasks.iter().map(|task| task.serial().to_string()).collect();
+    assert_eq!(out(&output).lines().collect::<Vec<_>>(), serials);
 }
 
 /// Text with everything that a terminal obeys, and what takes more or less room than it should.

@@ -86,7 +86,7 @@ pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> R
 
 /// All rows by the snapshot with which a stream begins; `None` if there is no stream to be had, for whatever reason.
 async fn everything(client: &Client, wanted: &Wanted) -> Option<Vec<Row>> {
-    let mut events = client.events(&wanted.filters());
+    let mut events = client.events(&wanted.unsorted());
     let mut rows = Vec::new();
     let snapshot = async {
         loop {

@@ -6,6 +6,7 @@ use pm_client::Row;
 use serde_json::{Value, json};
 
 use super::{Ask, say_original};
+use crate::config::Output;
 use crate::fleet::{self, Answer, Exit, Source, Stop, Tally, Tasks};
 use crate::out::{Out, Style, Table, say, table::Cell, words};
 use crate::query::Wanted;
@@ -34,6 +35,7 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
     if !wanted.limit_is_given && out.is_on_screen() {
         wanted.limit = Some(ON_SCREEN);
     }
+    wanted.names_only = out.format == Output::Ids && wanted.group_by.is_none();
     let answers = fleet::all(endpoints, |client| {
         let wanted = wanted.clone();
         async move { fleet::tasks(&client, &wanted, source).await }
@@ -48,7 +50,7 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
     if out.is_for_people() {
         if answers.iter().any(|answer| answer.result.is_ok()) {
             let now = |at: usize| answers[at].result.as_ref().map(|found| found.server_time).unwrap_or_default();
-            out.table(&table(&rows, &answers, source, now, out.format == crate::config::Output::Wide))?;
+            out.table(&table(&rows, &answers, source, now, out.format == Output::Wide))?;
         }
     } else {
         let mut document = fleet::document(&answers, |_| Vec::new(), about);
