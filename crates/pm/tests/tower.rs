@@ -1046,7 +1046,8 @@ async fn a_call_is_a_task_below_the_one_that_calls_and_hands_on_trace_and_reques
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut chain = Chain::new().await;
     let head = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\nx-request-id: req-1\r\ntraceparent: {TRACE}\r\nconnection: close\r\n\r\n"
+        "GET / HTTP/1.1\r\nhost: x\r\nx-request-id: req-1\r\ntraceparent: {TRACE}\r\ntracestate: rojo=00f067aa0ba902b7\r\n\
+         tracestate: congo=t61rcWkgMzE\r\nconnection: close\r\n\r\n"
     );
     let answer = exchange(chain.front_addr, &head).await;
     assert!(answer.ends_with("from the backfrom the back"), "{answer}");
@@ -1056,6 +1057,7 @@ async fn a_call_is_a_task_below_the_one_that_calls_and_hands_on_trace_and_reques
         assert_eq!(head["x-request-id"], "req-1");
         let span = head["traceparent"].to_str().unwrap().to_owned();
         assert_eq!((&span[..36], &span[52..]), (&TRACE[..36], "-01"), "the trace and its flags stay");
+        assert_eq!(head["tracestate"], "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
         assert_eq!(chain.back.ended().await.id, "req-1");
         let call = chain.front.ended().await;
         assert_eq!((call.id.as_str(), call.kind.as_str()), (&span[3..52], "GET 127.0.0.1"));
@@ -1074,7 +1076,7 @@ async fn without_a_trace_the_calls_of_a_task_share_one_that_is_made_and_a_made_i
     exchange(chain.front_addr, &get_request("/")).await;
     let (first, second) = (chain.heads.recv().await.unwrap(), chain.heads.recv().await.unwrap());
     assert_eq!(first["traceparent"].as_bytes()[..36], second["traceparent"].as_bytes()[..36]);
-    assert!(!first.contains_key("x-request-id"));
+    assert!(!first.contains_key("x-request-id") && !first.contains_key("tracestate"));
     assert_eq!(chain.back.ended().await.id.as_bytes(), &first["traceparent"].as_bytes()[3..52], "both sides agree");
 }
 
@@ -1082,13 +1084,21 @@ async fn without_a_trace_the_calls_of_a_task_share_one_that_is_made_and_a_made_i
 async fn a_request_that_has_its_own_trace_and_id_keeps_them() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let list = ProcessList::new();
+    let above = list.task("above").attr("traceparent", &*TRACE.replace('7', "8")).attr("tracestate", "above=1").start();
+    let _entered = above.enter();
     let service = CallsLayer::new().list(&list).layer(service_fn(async |request: Request<()>| {
         assert_eq!(request.headers()["traceparent"], TRACE);
         assert_eq!(request.headers()["x-request-id"], "own");
+        assert_eq!(request.headers()["tracestate"], "own=1");
         Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
     }));
     let request = Request::get("https://user:pass@api.example.com:8443/hosts?token=abc");
-    let request = request.header("traceparent", TRACE).header("x-request-id", "own").body(()).unwrap();
+    let request = request
+        .header("traceparent", TRACE)
+        .header("tracestate", "own=1")
+        .header("x-request-id", "own")
+        .body(())
+        .unwrap();
     assert_eq!(service.oneshot(request).await.unwrap().status(), 200);
     let ended = list.ended();
     let task = ended.iter().next().unwrap();

@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BoxError, TaskBody};
-use super::id::{self, Fields, TRACEPARENT, TraceParent, X_REQUEST_ID};
+use super::id::{self, Fields, TRACEPARENT, TRACESTATE, TraceParent, X_REQUEST_ID};
 use super::layer::{known_method, with_kind};
 use super::reply::{Grpc, Side};
 use super::run::Run;
@@ -45,7 +45,7 @@ use super::service::poll_within;
 /// [`Cancelled`](crate::Cancelled) as its error (`error.downcast_ref::<pm::Cancelled>()`). It may be killed by itself, too.
 ///
 /// A request that has no `traceparent` gets one: a new span of the trace that came with the request for which the call is
-/// made, as [`TasksLayer`](super::TasksLayer) recorded it; else of a trace that is made, and recorded in the calling task, so
+/// made, as [`TasksLayer`](super::TasksLayer) recorded it, with its `tracestate`; else of a trace that is made, and recorded in the calling task, so
 /// that its next call is in it, too. A request without `X-Request-Id` gets that which the request came with.
 ///
 /// A layer that tries again belongs within this one when all its attempts are to be one task, else around it.
@@ -129,7 +129,11 @@ where
 fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     let parent = current();
     let inherited = Inherited::of(list, parent);
-    let trace = Fields::of(&head.headers).trace.unwrap_or_else(|| {
+    let own = Fields::of(&head.headers).trace;
+    if let (None, Some(state)) = (own, inherited.trace_state) {
+        head.headers.insert(TRACESTATE, state);
+    }
+    let trace = own.unwrap_or_else(|| {
         let trace = inherited.trace.unwrap_or_else(|| {
             let made = TraceParent::fresh();
             if parent.is_live() {
@@ -172,6 +176,8 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
 #[derive(Default)]
 struct Inherited {
     trace: Option<TraceParent>,
+    /// Of that trace.
+    trace_state: Option<HeaderValue>,
     request_id: Option<HeaderValue>,
 }
 
@@ -185,10 +191,14 @@ impl Inherited {
         for _ in 0..Self::MAX_DEPTH {
             let Some(serial) = next else { break };
             let above = list.view(serial, |task| {
-                let (mut trace, mut is_request) = (None, false);
+                let (mut trace, mut state, mut is_request) = (None, None, false);
                 for (name, value) in task.attrs() {
                     match (name.as_str(), value) {
                         ("traceparent", ValueView::Text(text)) => trace = TraceParent::parse(text.as_bytes()),
+                        // Not if some of it is missing.
+                        ("tracestate", ValueView::Text(text)) if !text.as_str().contains("***") => {
+                            state = HeaderValue::from_str(text.as_str()).ok();
+                        }
                         ("path", _) => is_request = true,
                         _ => {}
                     }
@@ -197,7 +207,9 @@ impl Inherited {
                 if is_request && inherited.request_id.is_none() && is_given(id.as_str(), serial, trace.as_ref()) {
                     inherited.request_id = HeaderValue::from_str(id.as_str()).ok();
                 }
-                inherited.trace = inherited.trace.or(trace);
+                if inherited.trace.is_none() && trace.is_some() {
+                    (inherited.trace, inherited.trace_state) = (trace, state);
+                }
                 // Above a request there is nothing of it.
                 task.parent().filter(|_| !is_request)
             });

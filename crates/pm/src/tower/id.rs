@@ -10,6 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, UPGRADE, USER_AGENT};
 
 pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The fields of a request that tell something of it, found in one walk: requests have few, and each look-up would hash a
 /// name.
@@ -19,14 +20,15 @@ pub(super) struct Fields<'h> {
     pub(super) user_agent: Option<&'h HeaderValue>,
     pub(super) content_type: Option<&'h HeaderValue>,
     pub(super) trace: Option<TraceParent>,
+    pub(super) has_trace_state: bool,
     pub(super) asks_upgrade: bool,
 }
 
 impl<'h> Fields<'h> {
     pub(super) fn of(headers: &'h HeaderMap) -> Self {
         // Where they are compared with, without being made and dropped each time.
-        static NAMES: [HeaderName; 5] = [X_REQUEST_ID, TRACEPARENT, USER_AGENT, CONTENT_TYPE, UPGRADE];
-        let [request_id, traceparent, user_agent, content_type, upgrade] = &NAMES;
+        static NAMES: [HeaderName; 6] = [X_REQUEST_ID, TRACEPARENT, TRACESTATE, USER_AGENT, CONTENT_TYPE, UPGRADE];
+        let [request_id, traceparent, tracestate, user_agent, content_type, upgrade] = &NAMES;
         let (mut fields, mut trace, mut traces) = (Self::default(), None, 0);
         // Of several, the first counts.
         for (name, value) in headers {
@@ -40,12 +42,21 @@ impl<'h> Fields<'h> {
                 fields.request_id = fields.request_id.or(Some(value));
             } else if name == traceparent {
                 (trace, traces) = (Some(value), traces + 1);
+            } else if name == tracestate {
+                fields.has_trace_state = true;
             }
         }
         // But of these, several are as good as none.
         fields.trace = trace.filter(|_| traces == 1).and_then(|trace| TraceParent::parse(trace.as_bytes()));
         fields
     }
+}
+
+/// What the systems that a trace went through say of it: all `tracestate` fields as one, as the standard has it. Worth
+/// nothing without a valid `traceparent`.
+pub(super) fn trace_state(headers: &HeaderMap) -> String {
+    let states = headers.get_all(TRACESTATE).iter().filter_map(|state| text(Some(state)));
+    states.collect::<Vec<_>>().join(",")
 }
 
 /// The value of a field as a text; `None` when there is none, or it is empty or no UTF-8.

@@ -34,7 +34,7 @@ type Describe = dyn for<'l> Fn(TaskBuilder<'l>, &Parts) -> TaskBuilder<'l> + Sen
 /// |---|---|
 /// | id | the request's `X-Request-Id`, else the ids of trace and span in its `traceparent`, else made from the serial |
 /// | kind | method and [route](Self::route), as `GET /hosts/{id}`; the method alone when there is no route. Never the path, of which there are as many as a client likes |
-/// | attributes | `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen headers](Self::header), `traceparent` (if there is a valid one), `code` (the answer's) |
+/// | attributes | `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (the answer's) |
 /// | status | `handling`, then what the handler says; `responding` from the head of the answer on; `upgraded` |
 /// | end | finished with the last byte of the body; failed when the answer is 5xx, the body or the service fails, or a gRPC status tells a fault of the server; dropped when the client goes away before; aborted by a panic, which goes on |
 ///
@@ -268,6 +268,9 @@ impl Config {
         }
         if let Some(trace) = &trace {
             task = task.attr("traceparent", trace.as_str());
+            if head.fields.has_trace_state {
+                task = task.attr("tracestate", &*id::trace_state(head.headers));
+            }
         }
         if let Some(describe) = &self.describe
             && let Some(parts) = parts
