@@ -20,7 +20,7 @@ const WAIT: &str = "/demo.Waiter/Wait";
 
 /// Messages as they are.
 #[derive(Default)]
-struct Plain;
+pub(crate) struct Plain;
 
 impl Codec for Plain {
     type Encode = Bytes;

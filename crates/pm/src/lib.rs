@@ -81,6 +81,8 @@ pub mod __macros;
 mod bar;
 #[cfg(feature = "http-body")]
 mod body;
+#[cfg(any(feature = "server", feature = "tower"))]
+mod problem;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "tokio")]

@@ -1,11 +1,11 @@
 //! Why a request gets nothing else: said as problem JSON (RFC 9457), or as plain text on the routes of the first pm.
 
-use bytes::Bytes;
 use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde_json::{Map, Value};
 
 use super::reply::{self, Body};
+use crate::problem::{PROBLEM_JSON, Problem};
 
 /// A refusal, in words for people and with a code for programs.
 #[derive(Clone, Debug)]
@@ -111,18 +111,13 @@ impl Failure {
     }
 
     fn problem(&self) -> Response<Body> {
-        let mut members = Map::new();
-        let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
-        put("type", format!("urn:pm:problem:{}", self.0.code).into());
-        put("title", self.0.status.canonical_reason().unwrap_or_default().into());
-        put("status", self.0.status.as_u16().into());
-        put("detail", self.0.detail.clone().into());
-        put("code", self.0.code.into());
+        let mut problem = Problem::new(self.0.status, self.0.code, &self.0.detail);
         if let Some(hint) = &self.0.hint {
-            put("hint", hint.clone().into());
+            problem = problem.text("hint", hint);
         }
-        members.extend(self.0.more.clone());
-        let text = Bytes::from(Value::Object(members).to_string());
-        reply::whole(self.0.status, "application/problem+json", text)
+        for (name, value) in &self.0.more {
+            problem = problem.json(name, value);
+        }
+        reply::whole(self.0.status, PROBLEM_JSON, problem.finish().into())
     }
 }

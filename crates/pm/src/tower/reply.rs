@@ -6,6 +6,8 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use pm_core::{Cancelled, TaskHandle};
 
+use crate::problem::{PROBLEM_JSON, Problem};
+
 pub(super) const PM_TASK_ID: HeaderName = HeaderName::from_static("pm-task-id");
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -65,19 +67,14 @@ impl Killed {
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.problem()));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         response
     }
 
     fn problem(&self) -> String {
-        let mut text =
-            String::from(r#"{"type":"urn:pm:problem:cancelled","title":"Service Unavailable","status":503,"detail":"#);
         let detail = if self.0.reason().is_empty() { "the request was cancelled" } else { self.0.reason() };
-        push_json(&mut text, detail);
-        text.push_str(r#","code":"cancelled","serial":""#);
-        text.push_str(&self.0.serial().to_string());
-        text.push_str("\"}");
-        text
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cancelled", detail);
+        problem.text("serial", &self.0.serial().to_string()).finish()
     }
 }
 
@@ -94,21 +91,6 @@ impl fmt::Display for Killed {
 }
 
 impl std::error::Error for Killed {}
-
-fn push_json(to: &mut String, text: &str) {
-    to.push('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => to.extend(['\\', letter]),
-            '\n' => to.push_str("\\n"),
-            '\r' => to.push_str("\\r"),
-            '\t' => to.push_str("\\t"),
-            control if control < ' ' => to.push_str(&format!("\\u{:04x}", u32::from(control))),
-            other => to.push(other),
-        }
-    }
-    to.push('"');
-}
 
 /// How a request speaks gRPC, by its content type.
 #[derive(Clone, Debug)]
