@@ -21,6 +21,8 @@ pub(crate) mod feed;
 pub(crate) mod model;
 pub(crate) mod run;
 mod screen;
+#[cfg(test)]
+mod screens;
 pub(crate) mod theme;
 mod view;
 

@@ -66,7 +66,7 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
             biased;
             signal = signals.next() => match signal {
                 Signal::End(number) => return Ok(End::Signal(number)),
-                Signal::Stop => guard.suspend()?,
+                Signal::Stop => signals.suspend(&mut guard).await?,
                 // Continued after a stop that we could not see; whoever had the terminal may have changed it.
                 Signal::Continue => guard.take()?,
             },
@@ -88,8 +88,10 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
                     Event::Resize(..) => Vec::new(),
                     _ => continue,
                 };
-                if run_effects(&mut app, &mut guard, &mut drive, effects)? {
-                    return Ok(End::Quit);
+                match run_effects(&mut app, &mut guard, &mut drive, effects)? {
+                    Next::Quit => return Ok(End::Quit),
+                    Next::Suspend => signals.suspend(&mut guard).await?,
+                    Next::Go => {}
                 }
                 // What a key opens is asked for at once.
                 if next > Moment::now() {
@@ -142,12 +144,20 @@ fn draw(app: &mut App, guard: &mut Guard, drive: &mut Drive, now: f64) -> io::Re
     guard.screen.draw(|frame| view::draw(app, frame)).map(drop)
 }
 
-/// Does what is to be done outside; whether that is to end.
-fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec<Effect>) -> io::Result<bool> {
+/// How it goes on after a key.
+enum Next {
+    Go,
+    Suspend,
+    Quit,
+}
+
+/// Does what is to be done outside.
+fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec<Effect>) -> io::Result<Next> {
+    let mut next = Next::Go;
     for effect in effects {
         match effect {
-            Effect::Quit => return Ok(true),
-            Effect::Suspend => guard.suspend()?,
+            Effect::Quit => return Ok(Next::Quit),
+            Effect::Suspend => next = Next::Suspend,
             Effect::Redraw => guard.clear()?,
             Effect::Mouse(mouse) => guard.set_mouse(mouse)?,
             Effect::Copy(text) => guard.copy(&text)?,
@@ -163,7 +173,7 @@ fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec
             }
         }
     }
-    Ok(false)
+    Ok(next)
 }
 
 /// Hands on what is typed until nobody wants it or the terminal has gone.
@@ -206,6 +216,13 @@ impl Signals {
         })
     }
 
+    /// Stops the process until it is told to go on.
+    async fn suspend(&mut self, guard: &mut Guard) -> io::Result<()> {
+        guard.suspend()?;
+        self.resume.recv().await;
+        guard.take()
+    }
+
     async fn next(&mut self) -> Signal {
         use rustix::process::Signal as Number;
         tokio::select! {
@@ -225,6 +242,10 @@ struct Signals;
 impl Signals {
     fn new() -> io::Result<Signals> {
         Ok(Signals)
+    }
+
+    async fn suspend(&mut self, _guard: &mut Guard) -> io::Result<()> {
+        Ok(())
     }
 
     async fn next(&mut self) -> Signal {

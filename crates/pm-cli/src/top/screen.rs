@@ -74,16 +74,13 @@ impl Guard {
         out.flush()
     }
 
-    /// Gives it back until the process is continued. Does nothing where processes cannot be stopped.
-    pub(crate) fn suspend(&mut self) -> io::Result<()> {
-        #[cfg(unix)]
-        {
-            restore();
-            // The whole process group, as the terminal would do it: who waits for us in a pipeline stops as well.
-            rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
-            self.take()?;
-        }
-        Ok(())
+    /// Gives it back and stops the process. It is to be taken again once the process was told to go on, and no sooner:
+    /// another thread may stop first, and this one run a little further.
+    #[cfg(unix)]
+    pub(crate) fn suspend(&self) -> io::Result<()> {
+        restore();
+        // The whole process group, as the terminal would do it: who waits for us in a pipeline stops as well.
+        Ok(rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?)
     }
 }
 
@@ -139,13 +136,4 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_is_as_everybody_writes_it() {
-        for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob\u{ff}", "Zm9vYsO/")] {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
-    }
-}
+mod tests;

@@ -191,6 +191,9 @@ impl App {
 
     /// Takes news of an endpoint.
     pub(crate) fn take(&mut self, endpoint: u32, now: f64, news: News) -> Changed {
+        if endpoint as usize >= self.store.places().len() {
+            return Changed::default();
+        }
         let changed = match &mut self.paused {
             Some((_, held)) => held.take(&mut self.store, endpoint, now, news),
             None => self.store.apply(endpoint, now, news),

@@ -65,7 +65,8 @@ pub(super) fn draw(app: &mut App, canvas: &mut Canvas<'_>, body: Rect, cursor: &
 
 /// A box with a title in the middle of its room; what is inside of it.
 fn framed(canvas: &mut Canvas<'_>, body: Rect, title: &str, width: u16, lines: usize) -> Rect {
-    let width = width.min(body.width);
+    // A strip of the list beside it would only confuse.
+    let width = if width.saturating_add(8) >= body.width { body.width } else { width };
     let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).min(body.height);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
     canvas.clear(area);
@@ -147,7 +148,7 @@ fn question(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: 
         Stage::Asked => {
             let (done, bad, open) = kill.count();
             let bad = if bad == 0 { String::new() } else { format!(", {bad} refused or failed") };
-            let open = if open == 0 { String::new() } else { format!(", {open} still run") };
+            let open = if open == 0 { String::new() } else { format!(", {open} still running") };
             (None, format!("{done} of {} stopped{bad}{open}; Esc goes back", kill.victims.len()))
         }
     };
