@@ -10,5 +10,6 @@ import './views.mjs';
 import './connection.mjs';
 import './hostile.mjs';
 import './access.mjs';
+import './figures.mjs';
 
 process.exit((await run(process.argv.slice(2))) ? 1 : 0);

@@ -203,7 +203,7 @@ class Bench {
   }
 }
 
-/** Waits until `look` gives something, in the page. */
+/** Waits until `look` gives something in the page. */
 export function until(page, look, arg) {
   return page.waitForFunction(look, arg, { timeout: PATIENCE, polling: 50 });
 }

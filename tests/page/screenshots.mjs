@@ -21,7 +21,7 @@ try {
     if (url) break;
   }
   const open = async (colorScheme, view) => {
-    const context = await browser.newContext({ viewport: { width: 1200, height: 640 }, colorScheme, reducedMotion: 'reduce' });
+    const context = await browser.newContext({ viewport: { width: 1100, height: 560 }, colorScheme, reducedMotion: 'reduce' });
     const page = await context.newPage();
     await page.goto(`${url}${view}`);
     await until(page, () => globalThis.pm?.model.isWhole);
@@ -33,7 +33,8 @@ try {
   };
   const running = await open('light', '');
   // Long enough, so that there is something usual to compare with.
-  await until(running, () => document.querySelectorAll('#tasks .over').length > 0 && document.querySelectorAll('#tasks .row').length > 18);
+  await running.waitForFunction(() => [...document.querySelectorAll('#tasks .c-age i')].filter((bar) => Number(bar.dataset.share) > 0).length > 9
+    && document.querySelectorAll('#tasks .over').length > 0 && document.querySelectorAll('#tasks .row.ended').length < 4, undefined, { timeout: 60_000, polling: 100 });
   await shoot(running, 'running');
   const task = await open('dark', '');
   const id = await task.evaluate(() => [...pm.model.tasks.values()].find((task) => task.kind === 'GET /transfer' && !task.gone && task.age(performance.now()) < 2500)?.serial

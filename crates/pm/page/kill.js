@@ -156,6 +156,8 @@ export class Kill {
       say(about, `#${victim.serial} ${what}`);
       say(became, victim.words);
       became.className = `became ${victim.look}`;
+      // Those that need a look come first.
+      victim.line.className = victim.look === 'bad' ? 'refused' : victim.look === 'asked' ? 'waited' : '';
     }
     if (this.phase === 'choosing' && left === 0) this.#say(this.victims.length === 1 ? 'It has ended by itself. Nothing is left to kill.' : 'All have ended by themselves. Nothing is left to kill.', '');
     if (document.activeElement === document.body || (this.confirm.hidden && document.activeElement === this.confirm)) this.leave.focus();

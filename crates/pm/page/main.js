@@ -5,12 +5,14 @@ import { adjust, back, follow, go, here, read } from './address.js';
 import { byId, say } from './dom.js';
 import { Detail } from './detail.js';
 import { EndedView } from './ended.js';
+import { Filter } from './filter.js';
 import { help, listen } from './keys.js';
 import { Kill } from './kill.js';
 import { KindsView } from './kinds.js';
 import { Model } from './model.js';
 import { Banner, notice } from './notice.js';
 import { Running } from './running.js';
+import { EventDecoder } from './sse.js';
 import { Feed } from './tabs.js';
 import { count } from './text.js';
 import { takeToken } from './token.js';
@@ -132,6 +134,12 @@ document.addEventListener('click', (event) => {
 });
 byId('help-button').addEventListener('click', help);
 
+// The first rows are not kept waiting.
+model.onFirst.push(() => {
+  if (shown === 'running') running.tick(performance.now(), true);
+  tick();
+});
+
 function drawLink() {
   const { link } = feed;
   const words = { live: 'live', connecting: 'connecting', away: 'away', refused: 'refused' }[link.state];
@@ -160,4 +168,4 @@ document.documentElement.dataset.ready = '1';
 performance.mark('pm-usable');
 
 // For tests, and for who is curious: nothing here can do what the page can't.
-Object.assign(globalThis, { pm: { model, feed, running } });
+Object.assign(globalThis, { pm: { model, feed, running, Model, Filter, EventDecoder } });

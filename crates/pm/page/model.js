@@ -135,6 +135,8 @@ export class Model {
     this.onEnd = [];
     /** @type {(() => void)[]} */
     this.onRestart = [];
+    /** When there is something to see at last: the first tasks, then all of them. @type {(() => void)[]} */
+    this.onFirst = [];
     this.generation = 0;
     this.inSnapshot = false;
     /** @type {Map<string, string>} */
@@ -178,6 +180,10 @@ export class Model {
           this.generation += 1;
         }
         for (const row of event.tasks) this.#put(row, now, true);
+        if (!this.isWhole && (!event.more || this.tasks.size === event.tasks.length)) {
+          this.isWhole = !event.more;
+          for (const tell of this.onFirst) tell();
+        }
         if (!event.more) this.#finishSnapshot(now);
         break;
       case 'started':
@@ -191,10 +197,10 @@ export class Model {
         break;
       case 'ended': {
         this.counts.ended += 1;
-        const serial = event.task?.serial ?? event.serial;
-        const task = this.tasks.get(serial);
+        const task = this.tasks.get(event.task.serial);
         if (task && !task.gone) {
-          if (event.task) task.update(event.task, now);
+          // Of one that left no trace, nothing but its end is told.
+          if (event.task?.id !== undefined) task.update(event.task, now);
           this.#end(task, now);
         }
         break;

@@ -75,6 +75,15 @@ export class Running {
     );
     this.columnMenu = h('details', { class: 'menu' }, h('summary', {}, 'Columns'), h('div', { class: 'choices' }));
     this.columnMenu.addEventListener('toggle', () => this.#drawChoices());
+    this.columnMenu.addEventListener('keydown', (event) => {
+      if (event.key !== 'Escape' || !this.columnMenu.open) return;
+      this.columnMenu.open = false;
+      /** @type {HTMLElement} */ (this.columnMenu.firstChild).focus();
+      event.preventDefault();
+    });
+    document.addEventListener('pointerdown', (event) => {
+      if (event.target instanceof Node && !this.columnMenu.contains(event.target)) this.columnMenu.open = false;
+    });
     this.element = h(
       'section', { class: 'view running', 'aria-label': 'Running now' },
       h('h1', { class: 'unseen' }, 'Running now'),

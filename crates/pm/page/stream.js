@@ -59,10 +59,8 @@ export class Stream {
     while (!signal.aborted) {
       let began = performance.now();
       try {
-        const info = await call('v1/info', { signal });
-        this.options.onInfo(info);
         began = performance.now();
-        await this.#follow(info, () => {
+        await this.#follow(() => {
           wait = FIRST_WAIT;
         });
       } catch (error) {
@@ -88,8 +86,8 @@ export class Stream {
     }
   }
 
-  /** @param {any} info @param {() => void} whenLive */
-  async #follow(info, whenLive) {
+  /** @param {() => void} whenLive */
+  async #follow(whenLive) {
     const own = new AbortController();
     const stop = () => own.abort();
     this.control.signal.addEventListener('abort', stop);
@@ -102,8 +100,11 @@ export class Stream {
       /** @type {Record<string, string>} */
       const more = { Accept: 'text/event-stream' };
       if (lastId) more['Last-Event-ID'] = lastId;
-      const response = await fetch(`v1/events?fields=${FIELDS}`, { headers: headers(more), cache: 'no-store', signal: own.signal });
+      const opening = fetch(`v1/events?fields=${FIELDS}`, { headers: headers(more), cache: 'no-store', signal: own.signal });
+      // Which run of the program it is, must be known before anything of it is taken.
+      const [info, response] = await Promise.all([call('v1/info', { signal: own.signal }), opening]);
       if (!response.ok || !response.body) throw await problemOf(response);
+      this.options.onInfo(info);
       const reader = response.body.getReader();
       const decoder = new EventDecoder();
       let turn = performance.now();

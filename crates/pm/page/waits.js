@@ -161,7 +161,7 @@ export class WaitsView {
     const place = this.place();
     replace(this.tree, tree.length > 0 && h('h2', {}, 'Who blocks whom'), tree.length > 0 && h('ul', { class: 'blocks' }, ...tree.slice(0, SHOWN).map((row) => {
       const item = h('li', {}, row.depth > 0 ? '└ ' : '', taskLink(row, place),
-        row.resource === undefined ? ' waits for nobody' : ` waits for ${short(row.resource, 100)} for ${duration(row.waitMs ?? 0)}`, row.repeated ? ' (see above)' : '');
+        row.resource === undefined ? '' : ` waits for ${short(row.resource, 100)} for ${duration(row.waitMs ?? 0)}`, row.repeated ? ' (see above)' : '');
       item.style.paddingInlineStart = `${Math.min(row.depth, 30) * 1.2}rem`;
       return item;
     })));

@@ -2,9 +2,9 @@
 //! may keep each for ever and never shows an old one. Only the first, `index.html`, is asked for anew each time.
 //!
 //! The files lie in `crates/pm/page/` as they were written, one room for each behaviour; nothing builds them. When the page is
-//! wanted first, lines of comment and indents are left out, and each name gets a hash of the file's own bytes: a module's
-//! imports are named so before it is hashed itself, so its name also tells what it imports. All paths are relative, so the
-//! page works wherever it is mounted.
+//! wanted first, its modules are put into one file, each in a function of its own, without lines of comment and indents: a
+//! browser that asks for thirty small files is there half a second later than one that asks for one. Then each file's name
+//! gets a hash of its own bytes. All paths are relative, so the page works wherever it is mounted.
 
 use std::io::Write as _;
 use std::sync::OnceLock;
@@ -20,13 +20,10 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 pub(super) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 const INDEX: &str = include_str!("../../page/index.html");
-/// Where `index.html` lists all modules, so that they are fetched at once, and not one when another was read.
-const MODULES: &str = "<!-- modules -->\n";
-
 macro_rules! files {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../page/", $name)))),*] };
 }
-const FILES: [(&str, &str); 31] = files!(
+const MODULES: [(&str, &str); 29] = files!(
     "about.js",
     "address.js",
     "api.js",
@@ -56,9 +53,8 @@ const FILES: [(&str, &str); 31] = files!(
     "usual.js",
     "waits.js",
     "why.js",
-    "icon.svg",
-    "page.css",
 );
+const OTHERS: [(&str, &str); 2] = files!("icon.svg", "page.css");
 
 /// A file as it is handed out.
 #[derive(Debug)]
@@ -128,34 +124,53 @@ pub(super) fn names() -> impl Iterator<Item = &'static str> {
 
 impl Page {
     fn new() -> Self {
-        let mut named: Vec<(&str, String)> = Vec::new();
-        let mut files = Vec::new();
-        let mut left = FILES.to_vec();
-        // A module comes after all that it imports. One that could not be (a circle) keeps the plain names, which a test sees.
-        while !left.is_empty() {
-            let waits = |text: &str, left: &[(&str, &str)]| left.iter().any(|(other, _)| text.contains(&import(other)));
-            let at = (0..left.len()).find(|&at| !waits(left[at].1, &left)).unwrap_or(0);
-            let (name, text) = left.remove(at);
-            let text = named.iter().fold(essence(text), |text, (own, full)| text.replace(&import(own), &import(full)));
-            let full = name_of(name, text.as_bytes());
-            named.push((name, full.clone()));
-            files.push(File::new(full, text));
-        }
-        let mut modules = String::new();
         let mut index = INDEX.to_owned();
-        for (own, full) in &named {
-            index = index.replace(&format!("\"page/{own}\""), &format!("\"page/{full}\""));
-            if own.ends_with(".js") && *own != "main.js" {
-                modules += &format!("<link rel=\"modulepreload\" href=\"page/{full}\">\n");
-            }
-        }
-        Self { index: File::new("index.html".to_owned(), index.replace(MODULES, &modules)), files }
+        let others = OTHERS.iter().map(|(name, text)| (*name, essence(text)));
+        let files = others.chain([("main.js", join(&MODULES))]).map(|(name, text)| {
+            let full = name_of(name, text.as_bytes());
+            index = index.replace(&format!("\"page/{name}\""), &format!("\"page/{full}\""));
+            File::new(full, text)
+        });
+        let files = files.collect();
+        Self { index: File::new("index.html".to_owned(), index), files }
     }
 }
 
-/// How a module names another.
-fn import(name: &str) -> String {
-    format!(" from './{name}'")
+/// All modules in one: each behind those that it imports, in a function that gives what it exports. One that is in a circle
+/// would come too early; a test sees that there is none.
+fn join(modules: &[(&str, &str)]) -> String {
+    let mut all = String::new();
+    let mut left = modules.to_vec();
+    while !left.is_empty() {
+        let waits = |text: &str| left.iter().any(|(other, _)| text.contains(&format!(" from './{other}'")));
+        let at = left.iter().position(|(_, text)| !waits(text)).unwrap_or(0);
+        let (name, text) = left.remove(at);
+        let (essence, mut exports) = (essence(text), Vec::new());
+        all += &format!("// {name}\nconst m_{} = (() => {{\n", name.trim_end_matches(".js"));
+        for line in essence.lines() {
+            if let Some((names, from)) = import(line) {
+                all += &format!("const {names} = m_{from};\n");
+                continue;
+            }
+            let inner = line.strip_prefix("export ");
+            exports.extend(inner.and_then(declared));
+            all += inner.unwrap_or(line);
+            all.push('\n');
+        }
+        all += &format!("return {{ {} }};\n}})();\n", exports.join(", "));
+    }
+    all
+}
+
+/// The names in `import { names } from './module.js';`, in their braces, and the module.
+fn import(line: &str) -> Option<(&str, &str)> {
+    line.strip_prefix("import ")?.strip_suffix(".js';")?.split_once(" from './")
+}
+
+/// The name in `function name(`, `class name ` and the like.
+fn declared(code: &str) -> Option<&str> {
+    let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty());
+    words.find(|word| !matches!(*word, "async" | "function" | "class" | "const"))
 }
 
 /// What a browser needs of a file: no lines that are comments, no indents. No text in our files goes over a line's end.
@@ -204,15 +219,51 @@ mod tests {
     fn all_files_of_the_folder_are_there_and_no_others() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("page").read_dir().unwrap();
         let found: BTreeSet<String> = folder.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-        let listed = FILES.iter().map(|(name, _)| (*name).to_owned()).chain(["index.html".to_owned()]);
-        assert_eq!(found, listed.collect());
+        let listed = MODULES.iter().chain(&OTHERS).map(|(name, _)| (*name).to_owned());
+        assert_eq!(found, listed.chain(["index.html".to_owned()]).collect());
+    }
+
+    #[test]
+    fn modules_are_joined_behind_what_they_import() {
+        let modules = [
+            ("b.js", "import { a, c } from './a.js';\nexport class B {\n  x() {}\n}\na(c);\n"),
+            ("a.js", "// A.\nexport async function a() {}\nexport const c = 1;\nconst hidden = 2;\n"),
+        ];
+        let joined = "// a.js\nconst m_a = (() => {\nasync function a() {}\nconst c = 1;\nconst hidden = 2;\nreturn { a, c };\n})();\n\
+                      // b.js\nconst m_b = (() => {\nconst { a, c } = m_a;\nclass B {\nx() {}\n}\na(c);\nreturn { B };\n})();\n";
+        assert_eq!(join(&modules), joined);
+    }
+
+    #[test]
+    fn what_is_imported_is_there_before_and_nothing_else_is_imported_or_exported() {
+        let all = join(&MODULES);
+        let mut known: Vec<(String, Vec<String>)> = Vec::new();
+        for part in all.split("\nconst m_").skip(1) {
+            let name = part.split(' ').next().unwrap().to_owned();
+            for line in part.lines().filter(|line| line.contains("} = m_")) {
+                let (names, from) = line.strip_prefix("const { ").unwrap().split_once(" } = m_").unwrap();
+                let from = from.trim_end_matches(';');
+                let exports = known.iter().find(|(other, _)| other == from);
+                let (_, exports) = exports.unwrap_or_else(|| panic!("{name} needs {from}: a circle?"));
+                for wanted in names.split(", ") {
+                    assert!(exports.iter().any(|export| export == wanted), "{from} exports no {wanted}");
+                }
+            }
+            let exports = part.lines().rfind(|line| line.starts_with("return {")).unwrap();
+            let exports = exports.trim_start_matches("return {").trim_end_matches("};").split(", ");
+            known.push((name, exports.map(|name| name.trim().to_owned()).collect()));
+        }
+        assert_eq!(known.len(), MODULES.len());
+        for line in all.lines() {
+            assert!(!line.starts_with("import ") && !line.starts_with("export "), "another form than is known: {line}");
+        }
     }
 
     #[test]
     fn comments_and_indents_are_left_out_and_nothing_else() {
         let text = "// one\n/* two\n * three */\nlet a = 1; // stays\n  /** @type {any} */ (b).c();\n\n  /** four */\n\td('//');\n";
         assert_eq!(essence(text), "let a = 1; // stays\n/** @type {any} */ (b).c();\nd('//');\n");
-        for (name, text) in FILES.iter().filter(|(name, _)| name.ends_with(".js")) {
+        for (name, text) in &MODULES {
             for line in text.lines().map(|line| line.replace("\\`", "")).filter(|line| !line.trim().starts_with("//")) {
                 assert_eq!(line.matches('`').count() % 2, 0, "{name}: a text over the end of a line: {line}");
             }
@@ -229,19 +280,11 @@ mod tests {
     }
 
     #[test]
-    fn every_import_and_every_link_leads_to_a_file_that_is_there() {
-        let page = page();
-        for file in &page.files {
-            let text = String::from_utf8(file.text().to_vec()).unwrap();
-            for rest in text.split(" from './").skip(1) {
-                let name = rest.split('\'').next().unwrap();
-                assert!(self::file(name).is_some(), "{} imports {name}", file.name);
-            }
-        }
-        let index = String::from_utf8(page.index.text().to_vec()).unwrap();
+    fn every_link_leads_to_a_file_that_is_there() {
+        let index = String::from_utf8(page().index.text().to_vec()).unwrap();
         let links: Vec<&str> = index.split("\"page/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         assert!(links.iter().all(|name| file(name).is_some()), "{index}");
-        assert_eq!(links.len(), page.files.len(), "each is named once");
+        assert_eq!(links.len(), page().files.len(), "each is named once");
     }
 
     #[test]

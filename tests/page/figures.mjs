@@ -1,0 +1,206 @@
+// What the page costs whoever looks: how soon it is there, how large it is, and how it does with 100,000 tasks. The figures are
+// printed; what is beyond its bound fails. Bounds are of a machine that has nothing else to do. How much else this one has to do
+// is measured beside them, by work that has nothing to do with the page, and bounds of time are so much wider. `figures at
+// length` watches its memory for ten minutes instead of for half a one.
+
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { says, test, until } from './harness.mjs';
+
+const MANY = 100_000;
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+/** How many times as long work takes as it would alone here: wall time of work that needs only the processor, by processor time. */
+function load() {
+  const [begin, used] = [performance.now(), process.cpuUsage()];
+  while (performance.now() - begin < 400);
+  const { user, system } = process.cpuUsage(used);
+  return Math.max(1, ((performance.now() - begin) * 1000) / (user + system));
+}
+let loads = [];
+const measureLoad = () => {
+  loads = [...loads.slice(-2), load()];
+};
+/** The bound of a time. */
+const slow = (bound) => Math.round(bound * Math.max(...loads));
+
+function figure(words, value, unit, most) {
+  console.log(`       ${words}: ${value} ${unit}${most === undefined ? '' : ` (bound ${most})`}`);
+  if (most !== undefined) assert(value <= most, `${words}: ${value} ${unit}, more than ${most}`);
+}
+
+test('figures of the first look: painted, usable, size', async (t) => {
+  const program = await t.program();
+  await program.many('task-', 100, { kind: 'GET /hosts', attrs: { host: 'db1' }, status: 'reading' });
+  const painted = [];
+  const usable = [];
+  let sizes = [];
+  // Beside it, a page with one style and one line: what the browser takes for itself.
+  const plain = http.createServer((request, response) => {
+    const isStyle = request.url.endsWith('.css');
+    response.writeHead(200, { 'content-type': isStyle ? 'text/css' : 'text/html' });
+    response.end(isStyle ? 'p { color: green }' : '<!doctype html><link rel=stylesheet href=x.css><link rel=icon href="data:,"><p>hello</p>');
+  });
+  await new Promise((resolve) => plain.listen(0, '127.0.0.1', resolve));
+  t.closing.push(() => plain.close());
+  const empty = [];
+  const paint = (page) => page.evaluate(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+  loads = [];
+  for (let round = 0; round < 7; round += 1) {
+    measureLoad();
+    const beside = await (await t.context()).newPage();
+    await beside.goto(`http://127.0.0.1:${plain.address().port}/`);
+    await until(beside, () => performance.getEntriesByName('first-contentful-paint')[0]);
+    empty.push(await paint(beside));
+    await beside.context().close();
+    // Each time a browser that has never seen it.
+    const context = await t.context();
+    await context.addInitScript(() => {
+      const look = () => {
+        if (globalThis.pm?.model.isWhole && document.querySelectorAll('#tasks .body .row').length > 20) globalThis.rowsAt = performance.now();
+        else requestAnimationFrame(look);
+      };
+      look();
+    });
+    const page = await context.newPage();
+    const bodies = [];
+    page.on('response', (response) => {
+      if (!response.url().includes('/v1/')) bodies.push(response.body());
+    });
+    await page.goto(program.url);
+    await until(page, () => globalThis.rowsAt);
+    const times = await page.evaluate(() => ({
+      painted: performance.getEntriesByName('first-contentful-paint')[0]?.startTime, usable: performance.getEntriesByName('pm-usable')[0].startTime, rows: globalThis.rowsAt,
+    }));
+    if (times.painted) painted.push(times.painted);
+    usable.push(Math.max(times.usable, times.rows));
+    sizes = await Promise.all(bodies);
+    await context.close();
+  }
+  figure('work takes so many times as long as alone', Math.max(...loads).toFixed(1), '');
+  const least = Math.round(median(empty));
+  figure('first contentful paint of an empty page, median of 7', least, 'ms');
+  figure('first contentful paint, median of 7', Math.round(median(painted)), 'ms', Math.max(slow(100), 2 * least));
+  figure('usable with all rows there, median of 7', Math.round(median(usable)), 'ms', Math.max(slow(200), 5 * least));
+  figure('files', sizes.length, '');
+  figure('all files', sizes.reduce((sum, body) => sum + body.length, 0), 'bytes', 200 << 10);
+  figure('all files, each packed', sizes.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0), 'bytes', 60 << 10);
+  // The second time, nothing but the page itself is asked for.
+  const context = await t.context();
+  const page = await context.newPage();
+  await page.goto(program.url);
+  await until(page, () => globalThis.pm?.model.isWhole);
+  await page.goto('about:blank');
+  await page.goto(program.url);
+  await until(page, () => globalThis.pm?.model.isWhole);
+  const asked = await page.evaluate(() => performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/page/') && entry.transferSize > 0).length);
+  figure('files that are fetched again', asked, '', 0);
+});
+
+test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
+  const program = await t.program();
+  await program.many('task-', MANY, { kind: 'GET /hosts', attrs: { host: 'db1', number: 7 }, status: 'reading a file', listens: false });
+  const page = await t.open(program.url);
+  const begin = Date.now();
+  await until(page, (many) => pm.model.isWhole && pm.model.live === many, MANY);
+  figure('all of them are there after', Date.now() - begin, 'ms');
+  await until(page, (many) => document.querySelector('#tasks').ariaRowCount === String(many + 1), MANY);
+  await says(page, '.running .summary', '100,000 tasks');
+  loads = [];
+  measureLoad();
+  // Through all of the list, and in steps of a hand.
+  const scrolled = await page.evaluate(async () => {
+    const grid = document.querySelector('#tasks');
+    const frames = [];
+    let most = 0;
+    let last = performance.now();
+    for (let at = 0; at < 240; at += 1) {
+      grid.scrollTop = at < 120 ? at * 120 : (at - 120) * 23_000;
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      const now = performance.now();
+      frames.push(now - last);
+      last = now;
+      most = Math.max(most, grid.querySelectorAll('.body .row').length);
+    }
+    const { table } = pm.running;
+    const works = [];
+    for (let at = 0; at < 50; at += 1) {
+      grid.scrollTop = at * 900;
+      const begin = performance.now();
+      table.render();
+      works.push(performance.now() - begin);
+    }
+    const sorted = [...frames].sort((a, b) => a - b);
+    return { rate: 1000 / (frames.reduce((sum, frame) => sum + frame, 0) / frames.length), p95: sorted[Math.floor(sorted.length * 0.95)], most, work: works.sort((a, b) => a - b)[25] };
+  });
+  figure('row elements while scrolling, at most', scrolled.most, '', 150);
+  figure('work for a whole screen of new rows, median', scrolled.work.toFixed(1), 'ms');
+  figure('a frame while scrolling, p95', Math.round(scrolled.p95), 'ms');
+  figure('frames a second while scrolling', Math.round(scrolled.rate), '');
+  measureLoad();
+  assert(scrolled.rate >= 50 / Math.max(...loads), `${scrolled.rate} frames a second`);
+  // From the key to the new rows, without the pause that waits for the next key.
+  const filters = await page.evaluate(async () => {
+    const input = document.querySelector('#running-filter');
+    const times = [];
+    for (const text of ['id=task-9*', 'status="reading *" attr.number=7', 'minAge=1ms kind=GET*', 'id=*', 'attr.host=db1 id=task-5*', '']) {
+      const begin = performance.now();
+      input.value = text;
+      input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', bubbles: true }));
+      await new Promise((resolve) => requestAnimationFrame(resolve));
+      times.push({ text, ms: performance.now() - begin, total: pm.running.total });
+    }
+    return times;
+  });
+  assert.deepEqual(filters.map(({ total }) => total), [11_111, MANY, MANY, MANY, 11_111, MANY]);
+  measureLoad();
+  figure('work takes so many times as long as alone', Math.max(...loads).toFixed(1), '');
+  for (const { text, ms } of filters) figure(`filter ${text || 'taken away'}`, Math.round(ms), 'ms', slow(150));
+  // A list of this length that goes on changing.
+  await program.do({ do: 'churn', perSecond: 1000 });
+  const ticks = await page.evaluate(async () => {
+    const times = [];
+    for (let at = 0; at < 8; at += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const begin = performance.now();
+      pm.running.tick(begin, true);
+      times.push(performance.now() - begin);
+    }
+    return times;
+  });
+  measureLoad();
+  figure('a turn with 1,000 starts a second, median', Math.round(median(ticks)), 'ms', slow(150));
+  await t.shot(page, 'many');
+});
+
+/** The memory of the page while tasks come and go, after the browser has cleaned up. */
+async function churn(t, seconds) {
+  const program = await t.program();
+  await program.many('task-', 2000);
+  await program.do({ do: 'churn', perSecond: 1000 });
+  const page = await t.open(program.url);
+  const came = () => pm.model.counts.started + pm.model.counts.ended + pm.model.counts.unseen;
+  await until(page, () => pm.model.counts.started + pm.model.counts.ended + pm.model.counts.unseen > 2000);
+  const session = await page.context().newCDPSession(page);
+  const memory = async () => {
+    await session.send('HeapProfiler.collectGarbage');
+    const { usedSize } = await session.send('Runtime.getHeapUsage');
+    const { nodes } = await session.send('Memory.getDOMCounters');
+    return { megabytes: usedSize / 2 ** 20, nodes };
+  };
+  await page.waitForTimeout(5000);
+  const samples = [await memory()];
+  for (let at = 0; at < 5; at += 1) {
+    await page.waitForTimeout((seconds * 1000) / 5);
+    samples.push(await memory());
+  }
+  const [first] = samples;
+  const last = samples[samples.length - 1];
+  figure('tasks that came meanwhile', await page.evaluate(came), '');
+  figure('memory', samples.map(({ megabytes }) => megabytes.toFixed(1)).join(', '), 'MiB');
+  figure('growth of it', Number((last.megabytes - first.megabytes).toFixed(2)), 'MiB', 2);
+  figure('growth of nodes', last.nodes - first.nodes, '', 1500);
+}
+
+test('figures of memory under churn', (t) => churn(t, 25));
+test('figures at length: memory under churn for ten minutes', (t) => churn(t, 600), { onlyWhenNamed: true });
