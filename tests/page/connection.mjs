@@ -304,7 +304,7 @@ test('who may only look finds nothing to kill with, and is refused by the server
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('k');
   await says(page, '#notice', 'You may look, but not kill');
-  await page.keyboard.press('K');
+  await page.keyboard.press('Delete');
   assert(!(await page.evaluate(() => document.querySelector('#kill').open)));
   await page.keyboard.press('Enter');
   await says(page, '.detail h1', 'job');

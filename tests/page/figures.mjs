@@ -65,7 +65,7 @@ test('figures of the first look: painted, usable, size', async (t) => {
     const page = await context.newPage();
     const bodies = [];
     page.on('response', (response) => {
-      if (!response.url().includes('/v1/')) bodies.push(response.body());
+      if (!response.url().includes('/v1/')) bodies.push(response.body().catch(() => undefined));
     });
     await page.goto(program.url);
     await until(page, () => globalThis.rowsAt);
@@ -74,7 +74,9 @@ test('figures of the first look: painted, usable, size', async (t) => {
     }));
     if (times.painted) painted.push(times.painted);
     usable.push(Math.max(times.usable, times.rows));
-    sizes = await Promise.all(bodies);
+    // The icon may still be on its way.
+    const all = await Promise.all(bodies);
+    if (all.every(Boolean)) sizes = all;
     await context.close();
   }
   figure('work takes so many times as long as alone', Math.max(...loads).toFixed(1), '');

@@ -110,8 +110,10 @@ test('sort, tree, groups and columns are in the address, and keys change them', 
   assert.equal(await fields(page), '#sort=id');
   assert.equal(await page.getAttribute('#tasks [data-name=id]', 'aria-sort'), 'ascending');
   await page.focus('#tasks');
-  await page.keyboard.press('S');
+  await page.keyboard.press('r');
   await untilIds(page, ['d', 'c', 'b', 'a']);
+  await page.keyboard.press('s');
+  assert(await page.evaluate(() => document.activeElement.matches('.running select')));
   await page.selectOption('.running select', '-age');
   await untilIds(page, ['b', 'c', 'a', 'd']);
   await page.focus('#tasks');
@@ -125,8 +127,10 @@ test('sort, tree, groups and columns are in the address, and keys change them', 
   await page.keyboard.press('Enter');
   await untilIds(page, ['▸ one: 2 tasks', '▾ two: 2 tasks', 'b', 'a']);
   await t.shot(page, 'groups');
+  await page.keyboard.press('ArrowRight');
+  await untilIds(page, ['▾ one: 2 tasks', 'c', 'd', '▾ two: 2 tasks', 'b', 'a']);
   await page.keyboard.press('g');
-  await page.click('text=Columns');
+  await page.keyboard.press('c');
   await page.check('.choices label:has-text("attr.host") input');
   await page.uncheck('.choices label:has-text("Attributes") input');
   const heads = await page.locator('#tasks [role=columnheader]').allInnerTexts();
@@ -219,6 +223,12 @@ test('everything can be done by keys', async (t) => {
   await page.keyboard.press(' ');
   await says(page, '.running .summary', '2 marked');
   assert.equal(await page.locator('#tasks .row[aria-selected=true]').count(), 2);
+  await page.keyboard.press('u');
+  await says(page, '.running .summary', /^3 tasks$/);
+  await page.keyboard.press('*');
+  await says(page, '.running .summary', '3 marked');
+  await page.keyboard.press(' ');
+  await says(page, '.running .summary', '2 marked');
   await page.keyboard.press('Enter');
   await says(page, '.detail h1', 'c');
   await page.keyboard.press('Escape');

@@ -7,9 +7,9 @@ const OFF = 'pm-keys-off';
 
 /** What the help tells. */
 const HELP = /** @type {[string, string][]} */ ([
-  ['1 to 5', 'the views: running, kinds, ended, waits, about'], ['↑ ↓ PgUp PgDn Home End', 'move the cursor'], ['Enter', 'look at the task; open or close a group'],
-  ['Esc', 'back; take away marks, then the filter'], ['/', 'filter'], ['s, S', 'sort by the next column; turn the order round'], ['Space', 'mark, and go on'], ['u', 'take away all marks'],
-  ['k', 'kill what is marked, or the task of the cursor'], ['K', 'kill all that fit the filter'], ['t', 'tree'], ['g', 'group by kind'], ['p', 'pause'], ['?', 'this help'],
+  ['1 to 5', 'the views: running, kinds, ended, waits, about'], ['↑ ↓ PgUp PgDn Home End', 'move the cursor'], ['Enter', 'look at the task; open or close a group'], ['← →', 'close, open a group'],
+  ['Esc', 'back; take away marks, then the filter'], ['/', 'filter'], ['s', 'choose what to sort by'], ['r', 'turn the order round'], ['c', 'choose columns'], ['Space', 'mark, and go on'], ['*', 'mark all that fit the filter'], ['u', 'take away all marks'],
+  ['k, Del', 'kill what is marked, or the task of the cursor'], ['y', 'copy the id'], ['t', 'tree'], ['g', 'group by kind'], ['p', 'pause'], ['?', 'this help'],
 ]);
 
 export function areOff() {

@@ -14,7 +14,7 @@ import { Banner, notice } from './notice.js';
 import { Running } from './running.js';
 import { EventDecoder } from './sse.js';
 import { Feed } from './tabs.js';
-import { count } from './text.js';
+import { count, named } from './text.js';
 import { takeToken } from './token.js';
 import { Usual } from './usual.js';
 import { Waits, WaitsView } from './waits.js';
@@ -55,7 +55,16 @@ const backFromTask = () => {
   back(rest);
 };
 
-const running = new Running({ model, usual, waits, kill, mayCancel, adjust, open, place, notice });
+/** @param {string} text */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    notice(`Copied ${named(text, 'an empty id')}`);
+  } catch {
+    notice('This browser does not let the page copy.');
+  }
+}
+const running = new Running({ model, usual, waits, kill, mayCancel, adjust, open, place, notice, copy });
 const views = /** @type {Record<string, any>} */ ({
   running,
   kinds: new KindsView(usual, adjust),
@@ -112,7 +121,8 @@ listen((event) => {
   }
   if (shown === 'task') {
     if (event.key === 'Escape' || event.key === 'Backspace') backFromTask();
-    else if (event.key === 'k') detail.kill();
+    else if (event.key === 'k' || event.key === 'Delete') detail.kill();
+    else if (event.key === 'y' && detail.task) copy(detail.task.id);
     else return false;
     return true;
   }

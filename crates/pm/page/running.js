@@ -20,7 +20,7 @@ export class Running {
   /**
    * @param {{ model: Model, usual: import('./usual.js').Usual, waits: import('./waits.js').Waits, kill: import('./kill.js').Kill,
    *   mayCancel: () => boolean, adjust: (changes: Record<string, string>) => void, open: (task: Task) => void,
-   *   place: (task?: Task) => Record<string, string>, notice: (words: string) => void }} around
+   *   place: (task?: Task) => Record<string, string>, notice: (words: string) => void, copy: (text: string) => void }} around
    */
   constructor(around) {
     this.around = around;
@@ -70,10 +70,15 @@ export class Running {
     this.killButton = button('Kill', () => this.kill(), { class: 'danger', 'aria-keyshortcuts': 'k', hidden: true });
     this.killFilterButton = button('Kill all that fit', () => this.killFilter(), { class: 'danger', hidden: true });
     this.sortSelect = h(
-      'select', { 'aria-label': 'Sort by', 'aria-keyshortcuts': 's', onchange: () => around.adjust({ sort: this.sortSelect.value }) },
+      'select',
+      { 'aria-label': 'Sort by', 'aria-keyshortcuts': 's', onchange: () => around.adjust({ sort: this.sortSelect.value }), onkeydown: (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== 'Escape' && event.key !== 'Enter') return;
+        this.table.element.focus();
+        event.preventDefault();
+      } },
       ...Object.entries(SORTS).map(([name, down]) => h('option', { value: down ? `-${name}` : name }, LABELS[name])),
     );
-    this.columnMenu = h('details', { class: 'menu' }, h('summary', {}, 'Columns'), h('div', { class: 'choices' }));
+    this.columnMenu = h('details', { class: 'menu' }, h('summary', { 'aria-keyshortcuts': 'c' }, 'Columns'), h('div', { class: 'choices' }));
     this.columnMenu.addEventListener('toggle', () => this.#drawChoices());
     this.columnMenu.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || !this.columnMenu.open) return;
@@ -211,14 +216,6 @@ export class Running {
     this.around.adjust({ sort: writeSort({ key, down }) });
   }
 
-  /** The next thing to sort by. */
-  nextSort() {
-    const keys = /** @type {(keyof typeof SORTS)[]} */ (Object.keys(SORTS));
-    const key = keys[(keys.indexOf(this.sort.key) + 1) % keys.length];
-    this.around.adjust({ sort: writeSort({ key, down: SORTS[key] }) });
-    this.around.notice(`Sorted by ${LABELS[key].toLowerCase()}`);
-  }
-
   tree() {
     this.around.adjust({ tree: this.isTree ? '' : '1', group: '' });
   }
@@ -276,10 +273,24 @@ export class Running {
         this.box.focus();
         return true;
       case 's':
-        this.nextSort();
+        this.sortSelect.focus();
+        this.sortSelect.showPicker?.();
         return true;
-      case 'S':
+      case 'r':
         this.sortBy(this.sort.key);
+        return true;
+      case 'c':
+        this.columnMenu.open = true;
+        this.columnMenu.querySelector('input')?.focus();
+        return true;
+      case 'y':
+        if (!cursor || cursor instanceof Group) return false;
+        this.around.copy(cursor.id);
+        return true;
+      case 'ArrowLeft':
+      case 'ArrowRight':
+        if (!isTable || !(cursor instanceof Group) || cursor.isOpen === (key === 'ArrowRight')) return false;
+        this.open(cursor);
         return true;
       case 't':
         this.tree();
@@ -291,10 +302,13 @@ export class Running {
         this.pause();
         return true;
       case 'k':
+      case 'Delete':
         this.kill();
         return true;
-      case 'K':
-        this.killFilter();
+      case '*':
+        for (const line of this.table.lines) for (const task of line instanceof Group ? line.tasks : [line]) if (!task.gone) this.marks.add(task);
+        this.table.render();
+        this.#say();
         return true;
       case ' ':
         if (!isTable || !cursor) return false;
