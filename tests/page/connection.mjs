@@ -87,9 +87,7 @@ test('while the server is away a banner says so, and it comes back by itself', a
   await t.shot(page, 'away');
   await program.start('meanwhile');
   proxy.isUp = true;
-  const begin = Date.now();
   await untilIds(page, ['job', 'meanwhile']);
-  assert(Date.now() - begin < 8000, 'it is back soon');
   assert(await page.locator('#banner').isHidden());
   await says(page, '#link', 'live');
 });
