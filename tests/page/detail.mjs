@@ -23,7 +23,7 @@ test('a task is told in full: why, attributes, progress, family, history, comman
   await until(page, () => document.querySelectorAll('.timeline tbody tr').length === 3);
   assert.deepEqual((await statuses()).slice(-3), ['init', 'opening', 'reading']);
   const commands = await page.locator('.detail code').allInnerTexts();
-  assert.deepEqual(commands.slice(-2), [`pm history -e ${program.address} --serial 2 'job 7'`, `pm kill -e ${program.address} --serial 2 'job 7' why`]);
+  assert.deepEqual(commands.slice(-3), [`pm why -e ${program.address} 2`, `pm history -e ${program.address} 2`, `pm kill -e ${program.address} 2 why`]);
   assert.equal(commands[0], `curl '${program.url}v1/tasks/2'`);
   await t.shot(page, 'detail');
   // It goes on while one looks.

@@ -265,23 +265,16 @@ export class Detail {
     const base = new URL('.', location.href).href;
     const auth = token() ? ' -H "Authorization: Bearer $PM_TOKEN"' : '';
     const endpoint = location.protocol === 'https:' || base.endsWith(`${location.host}/`) === false ? base : location.host;
-    const id = quote(task.id);
     const live = !task.gone;
+    // By serials, which are digits: no id of a task gets into anybody's shell.
     const lines = [
       `curl${auth} '${base}v1/tasks/${task.serial}'`,
       `curl${auth} '${base}v1/tasks/${task.serial}/history'`,
       live && `curl${auth} -d '{"reason":"why","wait":"5s"}' '${base}v1/tasks/${task.serial}/cancel'`,
-      id && `pm history -e ${endpoint} --serial ${task.serial} ${id}`,
-      id && live && `pm kill -e ${endpoint} --serial ${task.serial} ${id} why`,
+      `pm why -e ${endpoint} ${task.serial}`,
+      `pm history -e ${endpoint} ${task.serial}`,
+      live && `pm kill -e ${endpoint} ${task.serial} why`,
     ];
     replace(this.commands, ...lines.filter(Boolean).map((line) => h('p', {}, copyable(String(line), 'Copy the command'))));
   }
-}
-
-/** A text as one word of a shell; none if it holds what should not be pasted into one. @param {string} text */
-function quote(text) {
-  if (visible(text) !== text || text.length > 300) return '';
-  if (/^[\w./:@%+=,][\w./:@%+=,-]*$/.test(text)) return text;
-  const quoted = `'${text.replace(/'/g, "'\\''")}'`;
-  return text.startsWith('-') ? `-- ${quoted}` : quoted;
 }
