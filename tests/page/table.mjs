@@ -197,8 +197,12 @@ test('a table that is pointed at stands still, and one that is paused until it i
   await program.start('d');
   await until(page, () => pm.model.tasks.size === 3);
   assert.deepEqual(await ids(page), ['b', 'c']);
+  // What ends meanwhile and is not on the screen is let go of.
+  await program.end('d');
+  await until(page, () => pm.model.tasks.size === 2);
+  await program.start('e');
   await page.keyboard.press('p');
-  await untilIds(page, ['b', 'c', 'd']);
+  await untilIds(page, ['b', 'c', 'e']);
 });
 
 test('the table is drawn at most twice a second', async (t) => {

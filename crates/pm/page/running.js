@@ -134,10 +134,14 @@ export class Running {
     usual.look(now);
     waits.look(now, 3000);
     if (waits.version !== this.waitsSeen) this.#markBlocked();
-    if (this.isPaused && !atOnce) return;
+    if (this.isPaused && !atOnce) {
+      // What is not on the screen is let go of all the same: a pause may be long.
+      model.purge((task) => this.table.isShown(task) || this.around.kill.keeps(task));
+      return;
+    }
     const since = now - this.table.touched;
     const isStill = since < STILL && now - this.arranged < STILL_AT_MOST && !atOnce && !this.stale;
-    if (!isStill && (!this.isPaused || atOnce)) {
+    if (!isStill) {
       model.purge((task) => {
         if (this.table.cursor === task || this.around.kill.keeps(task)) return true;
         this.marks.delete(task);
@@ -274,7 +278,11 @@ export class Running {
         return true;
       case 's':
         this.sortSelect.focus();
-        this.sortSelect.showPicker?.();
+        try {
+          this.sortSelect.showPicker();
+        } catch {
+          // Not every browser opens it for us; arrows choose all the same.
+        }
         return true;
       case 'r':
         this.sortBy(this.sort.key);

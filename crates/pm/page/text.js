@@ -59,6 +59,8 @@ export function bytes(number) {
 export function percent(part, whole) {
   if (!whole) return '-';
   const share = (100 * part) / whole;
+  // Nearly all is not all.
+  if (share >= 99.5 && part < whole) return `${(Math.floor(share * 10) / 10).toFixed(1)} %`;
   return part && share < 0.1 ? '<0.1 %' : `${share.toFixed(share < 10 ? 1 : 0)} %`;
 }
 

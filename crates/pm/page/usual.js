@@ -12,6 +12,8 @@ import { call } from './api.js';
  */
 
 const EVERY = 5000;
+/** So many times as long as an answer takes nobody asks again: of hundreds of kinds, it is long. */
+const REST = 50;
 /** Fewer tell nothing of what is usual. */
 const ENOUGH = 5;
 
@@ -24,6 +26,7 @@ export class Usual {
     /** @type {Map<string, number>} */
     this.p95 = new Map();
     this.asked = -Infinity;
+    this.took = 0;
     this.version = 0;
     /** @type {string} */
     this.trouble = '';
@@ -31,10 +34,11 @@ export class Usual {
 
   /** Asks again if it is time to. @param {number} now @param {number} [every] */
   async look(now, every = EVERY) {
-    if (now - this.asked < every) return;
+    if (now - this.asked < Math.max(every, this.took * REST)) return;
     this.asked = now;
     try {
       const { kinds } = await call('v1/kinds');
+      this.took = performance.now() - now;
       this.kinds = kinds;
       this.trouble = '';
     } catch (error) {

@@ -14,6 +14,8 @@ import { link } from './address.js';
  */
 
 const EVERY = 2000;
+/** So many times as long as an answer takes nobody asks again. */
+const REST = 20;
 const SHOWN = 300;
 
 /** The newest answer, for all who want to know. */
@@ -34,15 +36,17 @@ export class Waits {
     this.isKnown = true;
     this.trouble = '';
     this.asked = -Infinity;
+    this.took = 0;
     this.version = 0;
   }
 
   /** @param {number} now @param {number} [every] */
   async look(now, every = EVERY) {
-    if (!this.isKnown || now - this.asked < every) return;
+    if (!this.isKnown || now - this.asked < Math.max(every, this.took * REST)) return;
     this.asked = now;
     try {
       const answer = await call('v1/waits');
+      this.took = performance.now() - now;
       this.waits = answer.waits ?? [];
       this.cycles = answer.cycles ?? [];
       this.tree = answer.tree ?? [];

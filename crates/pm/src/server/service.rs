@@ -52,8 +52,8 @@ pub fn service(list: &ProcessList) -> Service {
 /// Answers requests about a list: a `tower::Service` for `http` requests with any body, which never fails and is always
 /// ready.
 ///
-/// With axum: `router.nest_service("/debug", pm::service(pm::global()))` serves `/debug/procs/`. Where the router
-/// leaves the path whole, say so with [`prefix`](Self::prefix). Needs no runtime; how long a request and an answer may
+/// With axum: `router.nest_service("/debug", pm::service(pm::global()))` serves `/debug/procs/`, and the page at `/debug/`,
+/// with the slash. Where the router leaves the path whole, say so with [`prefix`](Self::prefix). Needs no runtime; how long a request and an answer may
 /// take is up to the server around it.
 ///
 /// **Everyone whom the server around it lets pass can cancel tasks.** Put it behind your own check. As a second line,
