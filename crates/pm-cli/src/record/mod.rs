@@ -12,6 +12,8 @@ mod line;
 mod player;
 mod reader;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::fs::{File, OpenOptions};

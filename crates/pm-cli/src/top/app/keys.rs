@@ -217,7 +217,7 @@ impl App {
         match self.view {
             View::Running => match self.list.chosen(&self.store) {
                 Some(task) => {
-                    let (key, row, at) = (task.key, task.row.clone(), self.now);
+                    let (key, row, at) = (task.key, pm_client::Row::clone(&task.row), self.now);
                     self.details = Some(Details::new(key, row, at, self.store.place(key).is_original()));
                 }
                 None => self.list.fold(&self.store, None),

@@ -245,7 +245,7 @@ impl App {
     /// Another recording of the same endpoints, or another moment of it.
     pub(crate) fn set_store(&mut self, store: Store) {
         self.store = store;
-        self.moved();
+        self.list.forget();
     }
 
     /// The store was changed by somebody else.

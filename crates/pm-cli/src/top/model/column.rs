@@ -1,6 +1,9 @@
 //! What can be shown of a task, and the order of tasks by it.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 
 use super::{Store, Task};
 use crate::out::words;
@@ -104,19 +107,18 @@ impl Column {
         )
     }
 
-    /// Sorts slots. The keys are taken once each; equals stay in the order of endpoint and serial.
+    /// Sorts slots. The keys are taken once each; equals stay in the order of endpoint and serial. What is nearly in order
+    /// takes little more than a look at each, as these sorts find what is in order already.
     pub(super) fn sort(self, descending: bool, store: &Store, slots: &mut [u32]) {
         match self {
             Column::Id => by_text(descending, store, slots, |task| &task.row.id),
             Column::Kind => by_text(descending, store, slots, |task| task.row.kind.as_deref().unwrap_or_default()),
             Column::Status => by_text(descending, store, slots, |task| &task.row.status),
             Column::State => by_text(descending, store, slots, |task| &task.row.state),
-            Column::Attrs => {
-                let mut keyed: Vec<(String, u32)> =
-                    slots.iter().map(|&slot| (words::attrs(&store.task(slot).row.attrs), slot)).collect();
-                keyed.sort_unstable_by(|a, b| turned(a.0.cmp(&b.0), descending).then_with(|| tie(store, a.1, b.1)));
-                fill(slots, keyed.into_iter().map(|(_, slot)| slot));
-            }
+            Column::Attrs => slots.sort_by(|&a, &b| {
+                let attrs = |slot: u32| &store.task(slot).row.attrs;
+                turned(by_attrs(attrs(a), attrs(b)), descending).then_with(|| tie(store, a, b))
+            }),
             Column::Endpoint => by_number(descending, store, slots, |task| f64::from(task.key.endpoint)),
             // Numbers of tasks are below 2^53 for as long as it matters; the tie tells the rest.
             Column::Serial => by_number(descending, store, slots, |task| task.key.number as f64),
@@ -144,7 +146,7 @@ fn by_number(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&T
             (if descending { !key } else { key }, task.key.endpoint, task.key.number, slot)
         })
         .collect();
-    keyed.sort_unstable();
+    keyed.sort();
     fill(slots, keyed.into_iter().map(|(.., slot)| slot));
 }
 
@@ -163,11 +165,23 @@ fn by_text(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Tas
         u64::from_be_bytes(head)
     };
     let mut keyed: Vec<(u64, u32)> = slots.iter().map(|&slot| (head(key(store.task(slot))), slot)).collect();
-    keyed.sort_unstable_by(|a, b| {
+    keyed.sort_by(|a, b| {
         let texts = || key(store.task(a.1)).cmp(key(store.task(b.1)));
         turned(a.0.cmp(&b.0).then_with(texts), descending).then_with(|| tie(store, a.1, b.1))
     });
     fill(slots, keyed.into_iter().map(|(_, slot)| slot));
+}
+
+/// By the first name or value that differs.
+fn by_attrs(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Ordering {
+    let value = |a: &Value, b: &Value| match (a, b) {
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Number(a), Value::Number(b)) => a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0)),
+        (a, b) => words::attr(a).cmp(&words::attr(b)),
+    };
+    let pairs = |((a, x), (b, y)): ((&String, &Value), (&String, &Value))| a.cmp(b).then_with(|| value(x, y));
+    let differs = a.iter().zip(b).map(pairs).find(|ordering| ordering.is_ne());
+    differs.unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
 fn turned(ordering: Ordering, descending: bool) -> Ordering {

@@ -3,7 +3,7 @@
 //! Rows name slots of the store and are made anew at most once a refresh. The chosen row stays on its task wherever that
 //! goes; if the task goes away, it stays at its place.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use pm_wire::filter::{Filter, Parts};
 
@@ -56,6 +56,9 @@ pub(crate) struct List {
     folded: HashSet<String>,
     pub(crate) marks: HashSet<Key>,
     lines: Vec<Line>,
+    /// All tasks in order, and which order that is: what is nearly sorted is soon sorted again.
+    order: Vec<u32>,
+    ordered_by: Option<(Column, bool)>,
     groups: Vec<Group>,
     /// Tasks that fit the filter.
     fit: usize,
@@ -75,6 +78,8 @@ impl List {
             folded: HashSet::new(),
             marks: HashSet::new(),
             lines: Vec::new(),
+            order: Vec::new(),
+            ordered_by: None,
             groups: Vec::new(),
             fit: 0,
             pick: None,
@@ -156,15 +161,16 @@ impl List {
         }
         self.is_stale = false;
         self.marks.retain(|key| store.slot(*key).is_some());
-        let mut slots: Vec<u32> = match self.filter.is_empty() {
-            true => store.iter().map(|(slot, _)| slot).collect(),
-            false => store.iter().filter(|(_, task)| fits(&self.filter, task, now)).map(|(slot, _)| slot).collect(),
+        self.sort_all(store);
+        let mut slots = match self.filter.is_empty() {
+            true => self.order.clone(),
+            false => self.order.iter().copied().filter(|&slot| fits(&self.filter, store.task(slot), now)).collect(),
         };
         self.fit = slots.len();
         if self.shape == Shape::Tree && !self.filter.is_empty() {
             self.with_ancestors(store, &mut slots);
+            self.sort.0.sort(self.sort.1, store, &mut slots);
         }
-        self.sort.0.sort(self.sort.1, store, &mut slots);
         self.groups.clear();
         self.lines = match self.shape {
             Shape::Flat => slots.into_iter().map(|slot| Line::Task { slot, depth: 0, is_context: false }).collect(),
@@ -173,6 +179,28 @@ impl List {
         };
         store.sweep();
         self.find_pick(store);
+    }
+
+    /// Brings all tasks into order: those that were there from where they stood, the new ones behind them.
+    fn sort_all(&mut self, store: &Store) {
+        let mut is_there = vec![false; store.slots()];
+        let is_same = self.ordered_by == Some(self.sort);
+        self.order.retain(|&slot| {
+            let stays = is_same && (slot as usize) < is_there.len() && !store.task(slot).gone;
+            if stays {
+                is_there[slot as usize] = true;
+            }
+            stays
+        });
+        self.order.extend(store.iter().map(|(slot, _)| slot).filter(|&slot| !is_there[slot as usize]));
+        self.sort.0.sort(self.sort.1, store, &mut self.order);
+        self.ordered_by = Some(self.sort);
+    }
+
+    /// The store is another one: what was known of slots holds no more.
+    pub(crate) fn forget(&mut self) {
+        self.order.clear();
+        self.is_stale = true;
     }
 
     fn with_ancestors(&self, store: &Store, slots: &mut Vec<u32>) {
@@ -192,31 +220,36 @@ impl List {
 
     /// Depth first; children in the same order as all.
     fn tree(&self, store: &Store, slots: &[u32], now: f64) -> Vec<Line> {
-        let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+        const NONE: u32 = u32::MAX;
         let mut roots = Vec::new();
-        let here: HashSet<u32> = slots.iter().copied().collect();
+        let mut here = vec![false; store.slots()];
+        slots.iter().for_each(|&slot| here[slot as usize] = true);
+        // Of each its last child, and of each child the one before it: so they come off a stack in their order.
+        let (mut last_child, mut before) = (vec![NONE; store.slots()], vec![NONE; store.slots()]);
         for &slot in slots {
             let task = store.task(slot);
             let parent = (task.parent != 0).then(|| store.slot(Key { number: task.parent, ..task.key })).flatten();
-            match parent.filter(|parent| here.contains(parent) && *parent != slot) {
-                Some(parent) => children.entry(parent).or_default().push(slot),
+            match parent.filter(|&parent| here[parent as usize] && parent != slot) {
+                Some(parent) => before[slot as usize] = std::mem::replace(&mut last_child[parent as usize], slot),
                 None => roots.push(slot),
             }
         }
         let mut lines = Vec::with_capacity(slots.len());
-        let mut seen = HashSet::with_capacity(slots.len());
+        let mut seen = vec![false; store.slots()];
         let all_fit = self.filter.is_empty();
         // What stands in a circle has no root above it; a server may say so, and no task is to be lost for it.
         for &root in roots.iter().chain(slots) {
             let mut open = vec![(root, 0_u16)];
             while let Some((slot, depth)) = open.pop() {
-                if !seen.insert(slot) {
+                if std::mem::replace(&mut seen[slot as usize], true) {
                     continue;
                 }
                 let is_context = !all_fit && !fits(&self.filter, store.task(slot), now);
                 lines.push(Line::Task { slot, depth, is_context });
-                if let Some(below) = children.get(&slot) {
-                    open.extend(below.iter().rev().map(|&slot| (slot, depth.saturating_add(1))));
+                let mut child = last_child[slot as usize];
+                while child != NONE {
+                    open.push((child, depth.saturating_add(1)));
+                    child = before[child as usize];
                 }
             }
         }

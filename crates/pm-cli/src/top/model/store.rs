@@ -8,7 +8,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{Hash as _, Hasher as _};
+use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 
 use pm_client::Row;
 
@@ -41,11 +41,36 @@ fn made_up(row: &Row) -> u64 {
     hasher.finish() | 1 << 63
 }
 
+/// Spreads numbers that a server chose, which is all that keys are made of. Whoever could make many of them collide could
+/// as well send many tasks.
+#[derive(Default)]
+struct Numbers(u64);
+
+impl Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.write_u64(byte.into()));
+    }
+
+    fn write_u32(&mut self, number: u32) {
+        self.write_u64(number.into());
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0.rotate_left(26) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ mixed >> 32;
+    }
+}
+
 /// A task, and when what happened by our clock.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) key: Key,
-    pub(crate) row: Row,
+    /// Apart, so that what the order is made of lies close together.
+    pub(crate) row: Box<Row>,
     /// The number of its parent at the same endpoint; 0 for none.
     pub(crate) parent: u64,
     pub(crate) born: Option<f64>,
@@ -65,7 +90,7 @@ impl Task {
 
     /// The row with its lengths as they are at `now`.
     pub(crate) fn row_at(&self, now: f64) -> Row {
-        let mut row = self.row.clone();
+        let mut row = Row::clone(&self.row);
         let round = |length: f64| (length * 1e3).round() / 1e3;
         row.age_ms = self.age(now).map(round);
         row.status_age_ms = self.status_age(now).map(round);
@@ -146,7 +171,7 @@ impl Changed {
 pub(crate) struct Store {
     places: Vec<Place>,
     tasks: Vec<Task>,
-    index: HashMap<Key, u32>,
+    index: HashMap<Key, u32, BuildHasherDefault<Numbers>>,
     gone: Vec<u32>,
     free: Vec<u32>,
     /// The newest last, each with when it was told.
@@ -160,7 +185,7 @@ impl Store {
         Store {
             places: names.into_iter().map(place).collect(),
             tasks: Vec::new(),
-            index: HashMap::new(),
+            index: HashMap::default(),
             gone: Vec::new(),
             free: Vec::new(),
             ended: VecDeque::new(),
@@ -191,6 +216,11 @@ impl Store {
 
     pub(crate) fn slot(&self, key: Key) -> Option<u32> {
         self.index.get(&key).copied()
+    }
+
+    /// How many slots there are; each is below this.
+    pub(super) fn slots(&self) -> usize {
+        self.tasks.len()
     }
 
     /// All tasks with their slots, in no order.
@@ -276,7 +306,7 @@ impl Store {
             first_far: row.progress.as_ref().map(|far| (now, far.done)),
             gone: false,
             epoch,
-            row,
+            row: Box::new(row),
         };
         if let Some(&slot) = self.index.get(&key) {
             let old = &mut self.tasks[slot as usize];
@@ -326,7 +356,7 @@ impl Store {
     /// Frees the slots of what has gone. Slots that were given before may now be of other tasks.
     pub(crate) fn sweep(&mut self) {
         for slot in &self.gone {
-            self.tasks[*slot as usize].row = empty();
+            *self.tasks[*slot as usize].row = empty();
         }
         self.free.append(&mut self.gone);
     }

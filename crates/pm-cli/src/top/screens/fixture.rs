@@ -211,7 +211,7 @@ fn known(app: &App, key: Key) -> Known {
     ] });
     Known {
         found: Found {
-            row: task.row.clone(),
+            row: Row::clone(&task.row),
             waits: vec![serde_json::from_value(wait).unwrap()],
             holds_up: vec![
                 serde_json::from_value(json!({ "serial": "6", "id": "backup", "resource": "lock:orders",
