@@ -157,19 +157,29 @@ fn ordered(key: f64) -> i64 {
 }
 
 fn by_text(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Task) -> &str) {
-    // Most comparisons end at the first eight bytes, which lie side by side.
+    const HEAD: usize = 16;
+    // Most comparisons end at the first bytes, which lie side by side; only of long texts the rest is looked at.
     let head = |text: &str| {
-        let mut head = [0; 8];
-        let len = text.len().min(8);
+        let mut head = [0; HEAD];
+        let len = text.len().min(HEAD);
         head[..len].copy_from_slice(&text.as_bytes()[..len]);
-        u64::from_be_bytes(head)
+        (u128::from_be_bytes(head), text.len() > HEAD)
     };
-    let mut keyed: Vec<(u64, u32)> = slots.iter().map(|&slot| (head(key(store.task(slot))), slot)).collect();
-    keyed.sort_by(|a, b| {
-        let texts = || key(store.task(a.1)).cmp(key(store.task(b.1)));
-        turned(a.0.cmp(&b.0).then_with(texts), descending).then_with(|| tie(store, a.1, b.1))
+    let mut keyed: Vec<_> = slots
+        .iter()
+        .map(|&slot| {
+            let task = store.task(slot);
+            (head(key(task)), task.key, slot)
+        })
+        .collect();
+    keyed.sort_by(|(a, a_key, a_slot), (b, b_key, b_slot)| {
+        let rest = || match a.1 || b.1 {
+            true => key(store.task(*a_slot)).cmp(key(store.task(*b_slot))),
+            false => Ordering::Equal,
+        };
+        turned(a.0.cmp(&b.0).then_with(rest), descending).then_with(|| a_key.cmp(b_key))
     });
-    fill(slots, keyed.into_iter().map(|(_, slot)| slot));
+    fill(slots, keyed.into_iter().map(|(.., slot)| slot));
 }
 
 /// By the first name or value that differs.
