@@ -3,6 +3,7 @@
 //! Whatever is written here is the same in every case, so it may be done twice.
 
 use std::io::{self, BufWriter, Stdout, Write as _, stdout};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ratatui_core::layout::Rect;
@@ -27,7 +28,9 @@ static OURS: AtomicBool = AtomicBool::new(false);
 
 /// Keeps the terminal ours; gives it back when dropped.
 pub(crate) struct Guard {
-    pub(crate) screen: Screen,
+    /// Never dropped: it would show the cursor, which we do, and panic where the terminal has gone and nobody reads what
+    /// it says about that.
+    pub(crate) screen: ManuallyDrop<Screen>,
     mouse: bool,
 }
 
@@ -40,7 +43,7 @@ impl Guard {
     pub(crate) fn new(mouse: bool) -> io::Result<Guard> {
         on_panic();
         let screen = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, stdout())))?;
-        let mut guard = Guard { screen, mouse };
+        let mut guard = Guard { screen: ManuallyDrop::new(screen), mouse };
         guard.take()?;
         Ok(guard)
     }
