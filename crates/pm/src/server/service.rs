@@ -196,7 +196,8 @@ impl Service {
         let path = self.below(request.uri().path()).ok_or_else(nothing)?;
         let (method, query) = (request.method(), request.uri().query());
         let list = &self.state.list;
-        let route = route(path);
+        // A host alone, as CONNECT has, is no path, and not the prefix without its slash.
+        let route = if request.uri().path().is_empty() { Ok(Route::Nothing) } else { route(path) };
         // Before anything is said of what there is. Only what tells nothing of tasks is for everybody.
         let is_open = match &route {
             Ok(Route::Ours(operation, _)) => operation.need == Need::Nothing,
