@@ -41,6 +41,8 @@ const feed = new Feed(
   },
 );
 const banner = new Banner(() => feed.retryNow(), () => feed.restart());
+// The server is asked while the rest is made.
+feed.start();
 const kill = new Kill(model, mayCancel, notice);
 
 /** Where a task is, seen from the view that is shown. @param {Task} [task] */
@@ -173,7 +175,6 @@ function tick() {
 
 setInterval(tick, TICK);
 document.addEventListener('visibilitychange', tick);
-feed.start();
 document.documentElement.dataset.ready = '1';
 performance.mark('pm-usable');
 

@@ -12,8 +12,9 @@ import { call } from './api.js';
  */
 
 const EVERY = 5000;
-/** So many times as long as an answer takes nobody asks again: of hundreds of kinds, it is long. */
-const REST = 50;
+/** So many times as long as an answer takes nobody asks again, as of hundreds of kinds it is long; but not longer than that. */
+const REST = 20;
+const LONGEST_REST = 10_000;
 /** Fewer tell nothing of what is usual. */
 const ENOUGH = 5;
 
@@ -34,7 +35,7 @@ export class Usual {
 
   /** Asks again if it is time to. @param {number} now @param {number} [every] */
   async look(now, every = EVERY) {
-    if (now - this.asked < Math.max(every, this.took * REST)) return;
+    if (now - this.asked < Math.max(every, Math.min(this.took * REST, LONGEST_REST))) return;
     this.asked = now;
     try {
       const { kinds } = await call('v1/kinds');

@@ -16,6 +16,7 @@ import { link } from './address.js';
 const EVERY = 2000;
 /** So many times as long as an answer takes nobody asks again. */
 const REST = 20;
+const LONGEST_REST = 10_000;
 const SHOWN = 300;
 
 /** The newest answer, for all who want to know. */
@@ -42,7 +43,7 @@ export class Waits {
 
   /** @param {number} now @param {number} [every] */
   async look(now, every = EVERY) {
-    if (!this.isKnown || now - this.asked < Math.max(every, this.took * REST)) return;
+    if (!this.isKnown || now - this.asked < Math.max(every, Math.min(this.took * REST, LONGEST_REST))) return;
     this.asked = now;
     try {
       const answer = await call('v1/waits');
