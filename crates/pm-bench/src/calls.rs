@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use http_body::{Frame, SizeHint};
 use pm::{Options, ProcessList};
 use tower_http::trace::TraceLayer;
@@ -51,9 +51,11 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             &mut |count| calls(off, count),
             &mut |count| calls(trace, count),
             &mut |count| (0..count).for_each(|_| task(&list)),
+            &mut |count| (0..count).for_each(|_| drop(black_box(extensions()))),
+            &mut |count| (0..count).for_each(|_| drop(black_box(one_more(extensions())))),
         ],
     );
-    let [bare, empty, whole, unnamed, off, trace, task] = medians[..] else { return };
+    let [bare, empty, whole, unnamed, off, trace, task, two, three] = medians[..] else { return };
     report.plain("without a network, bare", bare, "ns", Goal::None);
     report.beside(
         "without a network, our layer adds",
@@ -62,10 +64,17 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         ("TraceLayer", trace - bare),
         Goal::MostTimes(1.0),
     );
-    report.plain("of ours, axum for any layer with a body of its own", empty - bare, "ns", Goal::None);
-    report.plain("of ours, the header that names the task", whole - unnamed, "ns", Goal::None);
-    report.plain("of ours, the task (the same one alone)", task, "ns", Goal::None);
-    report.plain("of ours, with a list that is off", off - bare, "ns", Goal::None);
+    let parts = [
+        ("axum, for any layer with a body of its own", empty - bare),
+        ("the task, which is measured alone", task),
+        ("the header that names the task", whole - unnamed),
+        ("the task among the request's extensions", three - two),
+    ];
+    let rest = whole - bare - parts.iter().map(|(_, part)| part).sum::<f64>();
+    for (name, part) in parts.into_iter().chain([("the rest: fields, a box, what is moved, caches", rest)]) {
+        report.plain(format!("of that, {name}"), part, "ns", Goal::None);
+    }
+    report.plain("our layer adds, with a list that is off", off - bare, "ns", Goal::None);
 }
 
 /// One request, to the last byte of its answer.
@@ -93,9 +102,23 @@ fn task(list: &ProcessList) {
     let _ = task.status("responding");
 }
 
+/// What axum puts into a request for a route: two values.
+fn extensions() -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(black_box([1_u64; 2]));
+    extensions.insert(black_box([1_u64; 3]));
+    extensions
+}
+
+/// And another as large as ours.
+fn one_more(mut extensions: Extensions) -> Extensions {
+    extensions.insert(black_box([1_u64; 4]));
+    extensions
+}
+
 /// A layer that does nothing, with a body of its own.
 #[derive(Clone)]
-struct Empty<S>(S);
+pub(crate) struct Empty<S>(pub(crate) S);
 
 impl<S, A> Service<Request<A>> for Empty<S>
 where
@@ -115,7 +138,7 @@ where
 }
 
 pin_project_lite::pin_project! {
-    struct EmptyFuture<F> {
+    pub(crate) struct EmptyFuture<F> {
         #[pin]
         future: F,
     }
@@ -130,7 +153,7 @@ impl<F: Future<Output = Result<Response<Body>, Infallible>>> Future for EmptyFut
 }
 
 pin_project_lite::pin_project! {
-    struct EmptyBody {
+    pub(crate) struct EmptyBody {
         #[pin]
         body: Body,
     }

@@ -107,28 +107,32 @@ impl Supervisor {
         if self.register(slot, handle.raw_serial(), context.waker()) { Supervised::Kill } else { Supervised::Pending }
     }
 
-    /// Makes the task current until the guard is told to [`leave`](Underway::leave), unless the task is to be killed: for what
-    /// runs as the task and is no poll, as the call that gives the future.
+    /// Whether the task is to be killed: then call [`kill`](Self::kill).
+    #[inline]
+    pub fn is_to_be_killed(&mut self) -> bool {
+        let handle = self.handle();
+        // Acquire: pairs with the request's.
+        handle
+            .slot()
+            .is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()))
+    }
+
+    /// Makes the task current until the guard is told to [`leave`](Underway::leave): for what runs as the task and is no
+    /// poll, as the call that gives the future.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
     /// let mut supervisor = list.task("import-42").supervise();
     /// let task = supervisor.handle();
-    /// let within = supervisor.enter().expect("it was not killed");
+    /// let underway = supervisor.enter();
     /// assert_eq!(pm_core::current().serial(), task.serial());
-    /// within.leave();
+    /// underway.leave();
+    /// assert_ne!(pm_core::current().serial(), task.serial());
     /// ```
     #[inline]
-    pub fn enter(&mut self) -> Option<Underway<'_>> {
-        let handle = self.handle();
-        if let Some(slot) = handle.slot()
-            // Acquire: pairs with the request's.
-            && cancel::is_asked(acquire(slot.cancel()))
-            && self.is_due(slot, handle.raw_serial())
-        {
-            return None;
-        }
-        Some(Underway { panics: EndIfPanics(&mut self.task), entered: handle.enter() })
+    pub fn enter(&mut self) -> Underway<'_> {
+        let entered = self.handle().enter();
+        Underway { panics: EndIfPanics(&mut self.task), entered }
     }
 
     /// Lets a request wake the future. True if it is to be killed already.

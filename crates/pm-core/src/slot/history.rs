@@ -84,6 +84,23 @@ impl Slot {
 }
 
 impl Writer {
+    /// The status of a task that starts now, which needs no look at the clock.
+    #[inline]
+    pub(crate) fn first_status(&self, text: &str) -> Result<(), NoRoom> {
+        let cursor = self.cursor();
+        let words = 1 + record::words_for(text.len());
+        let at = LOG + cursor.used();
+        if cursor.entries() < self.slot.inner.limits.first_entries
+            && !cursor.has(Cursor::SPILLED)
+            && at + words <= WORDS
+        {
+            write_status(self.slot.chunk, at, text, 0);
+            self.set_cursor(cursor.add_words(words).add_entry());
+            return Ok(());
+        }
+        self.entry(&Record::status(text, 0))
+    }
+
     #[inline(always)]
     pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
         let delta = self.stamp();

@@ -47,6 +47,7 @@ mod request;
 mod words;
 
 use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::chunk::{Chunk, mark, tag};
 use crate::list::Inner;
@@ -123,9 +124,10 @@ impl Slot {
         self.chunk.put(RING, u64::from(kind) << 40);
     }
 
-    /// Shows the task to readers, and returns its serial and whether it has a parent in this list.
+    /// Shows the task to readers, in a status unless that is empty, and returns its serial and whether it has a parent in
+    /// this list.
     #[inline]
-    pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32)) -> (u64, bool) {
+    pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32), status: &str) -> (u64, bool) {
         let serial = self.unpublished_serial();
         if self.chunk.get(PARENT) == NOT_NAMED {
             let (parent, slot) = current();
@@ -142,6 +144,9 @@ impl Slot {
         let now = self.inner.timer.ticks();
         self.chunk.put(STARTED, now);
         self.chunk.put(NEWEST, now);
+        if !status.is_empty() && self.unpublished().first_status(status).is_err() {
+            self.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+        }
         // Release: pairs with the Acquire of readers and of handles that lock.
         self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
         self.inner.slab.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);

@@ -118,7 +118,10 @@ where
         let supervisor = start(&self.list, &mut head);
         let mut run = Run::new(supervisor, Side::Client, &head.method, Grpc::of(head.headers.get(CONTENT_TYPE)));
         let request = Request::from_parts(head, body);
-        let Some(underway) = run.supervisor.enter() else { return CallFuture { future: None, run: Some(run) } };
+        if run.supervisor.is_to_be_killed() {
+            return CallFuture { future: None, run: Some(run) };
+        }
+        let underway = run.supervisor.enter();
         let future = Some(self.inner.call(request));
         underway.leave();
         CallFuture { future, run: Some(run) }

@@ -277,7 +277,8 @@ impl Config {
         {
             task = describe(task, parts);
         }
-        let mut run = Run::new(task.supervise(), Side::Server, head.method, Grpc::of(head.fields.content_type));
+        let mut run =
+            Run::new(task.supervise_in("handling"), Side::Server, head.method, Grpc::of(head.fields.content_type));
         run.names_task = self.names_task;
         if *head.method == Method::CONNECT || head.fields.asks_upgrade {
             run.handover = Handover::possible();
@@ -302,7 +303,8 @@ pub(super) fn known_method(method: &Method) -> &str {
 }
 
 pub(super) fn with_kind<'l>(task: TaskBuilder<'l>, method: &str, of: &str) -> TaskBuilder<'l> {
-    let mut kind = Short::<160>::default();
+    // Longer ones are rare, and an array that is never read must be zeroed, too.
+    let mut kind = Short::<64>::default();
     let whole = [method, " ", of].into_iter().try_for_each(|part| kind.write_str(part));
     if whole.is_ok() { task.kind(kind.as_str()) } else { task.kind(&[method, " ", of].concat()) }
 }

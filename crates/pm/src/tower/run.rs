@@ -5,6 +5,7 @@
 
 use http::header::CONTENT_LENGTH;
 use http::{Method, Response, StatusCode};
+use http_body::Body;
 use pm_core::{Supervisor, TaskHandle};
 
 use super::current::Handover;
@@ -53,16 +54,18 @@ impl Run {
     }
 
     /// Takes down what the head of an answer tells about its body and the end of the task.
-    pub(super) fn read_head<B>(&mut self, response: &Response<B>) {
-        let (status, headers) = (response.status(), response.headers());
+    #[inline]
+    pub(super) fn read_head<B: Body>(&mut self, response: &Response<B>) {
+        let status = response.status();
         if status.is_server_error() {
             self.failed = Some(status.to_string());
         } else if self.speaks_grpc() {
-            self.failed = reply::grpc_failure(headers, self.side);
+            self.failed = reply::grpc_failure(response.headers(), self.side);
         }
         let is_bare = self.is_head
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-        let length = || headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        self.left = if is_bare { 0 } else { length().unwrap_or(u64::MAX) };
+        // The body knows best, and is asked sooner than a header is found.
+        let said = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        self.left = if is_bare { 0 } else { response.body().size_hint().exact().or_else(said).unwrap_or(u64::MAX) };
     }
 }

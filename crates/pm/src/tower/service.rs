@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{Supervised, Supervisor, Underway};
+use pm_core::{Supervised, Supervisor};
 use tower_service::Service;
 
 use super::body::{BoxError, TaskBody};
@@ -64,11 +64,12 @@ where
         } else {
             self.config.start(&Head::of(&request))
         };
-        let handle = run.handle();
-        handle.note("handling");
-        request.extensions_mut().insert(CurrentTask::new(handle, run.handover.clone()));
+        request.extensions_mut().insert(CurrentTask::new(run.handle(), run.handover.clone()));
+        if run.supervisor.is_to_be_killed() {
+            return ResponseFuture { future: None, run: Some(run) };
+        }
         // What starts in the call is below the task, and its panic ends it.
-        let Some(underway) = run.supervisor.enter() else { return ResponseFuture { future: None, run: Some(run) } };
+        let underway = run.supervisor.enter();
         let mut answer = ResponseFuture { future: Some(self.inner.call(request)), run: None };
         underway.leave();
         answer.run = Some(run);
@@ -123,10 +124,7 @@ where
 {
     let handle = run.handle();
     // A kill that came with the head: an answer that is not whole would be cut, so it had better not begin.
-    if handle.is_cancelled()
-        && !response.body().is_end_stream()
-        && run.supervisor.enter().map(Underway::leave).is_none()
-    {
+    if handle.is_cancelled() && !response.body().is_end_stream() && run.supervisor.is_to_be_killed() {
         return kill(&mut run, || drop(response));
     }
     if run.names_task {
