@@ -92,7 +92,12 @@ test('figures of the first look: painted, usable, size', async (t) => {
   figure('all files, each packed', sizes.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0), 'bytes', 60 << 10);
   // What is its own doing, however busy the machine is: processor time of the page's main thread.
   const traced = [];
-  for (let round = 0; round < 3; round += 1) traced.push(await processorTime(t, program.url));
+  for (let round = 0; round < 8 && traced.length < 3; round += 1) {
+    // A trace may lack its beginning; then it tells nothing.
+    const times = await processorTime(t, program.url);
+    if (times) traced.push(times);
+  }
+  assert(traced.length > 0, 'no trace was whole');
   figure('processor time before the first paint, best of 3', Math.round(Math.min(...traced.map(({ painted }) => painted))), 'ms', 100);
   figure('processor time before it is usable, best of 3', Math.round(Math.min(...traced.map(({ usable }) => usable))), 'ms', 150);
   // The second time, nothing but the page itself is asked for.
@@ -115,9 +120,12 @@ async function processorTime(t, url) {
   await until(page, () => globalThis.pm?.model.isWhole);
   await page.waitForTimeout(200);
   const { traceEvents: events } = JSON.parse(await t.browser.stopTracing());
-  const { pid, ts: begin } = events.findLast((event) => event.name === 'navigationStart' && event.args?.data?.documentLoaderURL === url);
-  const own = events.filter((event) => event.pid === pid);
-  const { tid } = own.find((event) => event.name === 'thread_name' && event.args.name === 'CrRendererMain');
+  await page.context().close();
+  const start = events.findLast((event) => event.name === 'navigationStart' && event.args?.data?.documentLoaderURL === url);
+  const own = events.filter((event) => event.pid === start?.pid);
+  const tid = own.find((event) => event.name === 'thread_name' && event.args.name === 'CrRendererMain')?.tid;
+  if (!tid || !['firstContentfulPaint', 'pm-usable'].every((name) => own.some((event) => event.name === name))) return undefined;
+  const begin = start.ts;
   const turns = own.filter((event) => event.tid === tid && event.ph === 'X' && event.name.endsWith('RunTask') && event.ts >= begin);
   const before = (name) => {
     const { ts } = own.find((event) => event.name === name && event.ts >= begin);
