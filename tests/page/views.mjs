@@ -118,6 +118,7 @@ test('on a phone everything fits, and can be done by touch', async (t) => {
   const fits = async (what) => assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), what);
   await fits('the table');
   assert.deepEqual((await page.locator('#tasks [role=columnheader]').allInnerTexts()).slice(1), ['ID', 'Age', 'Status']);
+  assert(await page.evaluate(() => document.querySelector('#tasks').scrollWidth <= innerWidth), 'no column is beyond the screen');
   await t.shot(page, 'phone');
   await page.tap('#tasks .c-id a');
   await says(page, '.detail h1', 'job');

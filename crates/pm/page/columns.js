@@ -106,7 +106,7 @@ export function columnsOf(names, { marks, usual, place }) {
   const known = {
     mark: () => ({ name: 'mark', label: '', width: '1.6rem', fill: text((task) => (marks.has(task) ? '✓' : '')) }),
     id: () => ({
-      name: 'id', label: LABELS.id, sort: 'id', width: 'minmax(9rem, 1.3fr)',
+      name: 'id', label: LABELS.id, sort: 'id', width: 'minmax(min(9rem, 25vw), 1.3fr)',
       make: (cell) => cell.append(h('a', { tabindex: -1 })),
       fill: (cell, task) => {
         const a = /** @type {HTMLAnchorElement} */ (cell.firstChild);
@@ -120,7 +120,7 @@ export function columnsOf(names, { marks, usual, place }) {
     kind: () => ({ name: 'kind', label: LABELS.kind, sort: 'kind', width: 'minmax(7rem, 1fr)', fill: text((task) => short(task.kind ?? '')) }),
     age: () => ({ name: 'age', label: LABELS.age, sort: 'age', isNumber: true, width: '5.6rem', ...bar((task, now) => task.age(now), usual) }),
     status: () => ({
-      name: 'status', label: LABELS.status, sort: 'status', width: 'minmax(11rem, 2.2fr)',
+      name: 'status', label: LABELS.status, sort: 'status', width: 'minmax(min(11rem, 34vw), 2.2fr)',
       make: (cell) => cell.append(h('b', { class: 'badge' }), h('span')),
       fill: (cell, task, now) => {
         const badge = /** @type {HTMLElement} */ (cell.firstChild);
