@@ -46,13 +46,13 @@ enum Verb {
     /// List the tasks that run now, oldest first
     Ls(ls::Args),
     /// Show all that is known of one task
-    Show(show::Args),
+    Show(verbs::OneTask),
     /// Show what a task did so far
-    History(history::Args),
+    History(verbs::OneTask),
     /// Show which task is part of which
     Tree(tree::Args),
     /// Tell what a task waits for, since when, and whether that is usual
-    Why(why::Args),
+    Why(verbs::OneTask),
     /// Show who waits for whom, and who waits in a circle
     Waits(waits::Args),
     /// Ask tasks to stop, and say what came of it

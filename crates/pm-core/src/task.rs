@@ -456,12 +456,7 @@ impl Task {
     ///
     /// A panic of `f` goes on; the task ends as aborted.
     pub fn run_sync<T>(self, f: impl FnOnce(&Self) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
-        let entered = self.enter();
-        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
-        // a cancel, for which `f` asked.
-        let result = catch_unwind(AssertUnwindSafe(|| f(&self)));
-        drop(entered);
-        match result {
+        match self.unwound(f) {
             Ok(Ok(value)) => {
                 self.finish();
                 Ok(value)
@@ -472,6 +467,15 @@ impl Task {
             }
             Err(payload) => Err(self.caught(payload)),
         }
+    }
+
+    /// Runs work with the task as the current one; `Err` is what it was unwound with.
+    #[inline]
+    fn unwound<T>(&self, f: impl FnOnce(&Self) -> T) -> std::thread::Result<T> {
+        let _current = self.enter();
+        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
+        // a cancel, for which `f` asked.
+        catch_unwind(AssertUnwindSafe(|| f(self)))
     }
 
     /// The same for work with an error of its own, which ends the task as failed, with the error as its reason, or as cancelled
@@ -499,11 +503,7 @@ impl Task {
     where
         E: fmt::Display + From<Cancelled>,
     {
-        let entered = self.enter();
-        // As in `run_sync`.
-        let result = catch_unwind(AssertUnwindSafe(|| f(&self)));
-        drop(entered);
-        match result {
+        match self.unwound(f) {
             Ok(Ok(value)) => {
                 self.finish();
                 Ok(value)

@@ -10,7 +10,7 @@ const FIRST: usize = 8 << 10;
 /// And when that is not enough: a part of a long list.
 const SIZE: usize = 72 << 10;
 /// All numbers of two digits.
-const PAIRS: [[u8; 2]; 100] = {
+pub(crate) const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut number = 0;
     while number < 100 {

@@ -3,6 +3,8 @@
 //! Written by hand because a list of 100,000 tasks has 200,000 of them. The calendar is the proleptic Gregorian one, the
 //! range is that of nanoseconds since 1970 in 64 bits: until the year 2554.
 
+use crate::out::PAIRS;
+
 /// The length of `2026-11-24T04:03:36`.
 const SECONDS_LEN: usize = 19;
 /// The length of `2026-11-24T04:03:36.213750173Z`.
@@ -105,16 +107,6 @@ impl Rfc3339 {
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
-
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut n = 0;
-    while n < 100 {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
 
 fn pair(number: u32) -> [u8; 2] {
     PAIRS[(number % 100) as usize]

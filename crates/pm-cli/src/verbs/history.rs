@@ -3,26 +3,12 @@
 use pm_client::{Client, ClientError, History};
 use serde_json::{Value, json};
 
-use super::{Ask, Target};
+use super::{OneTask, Target};
 use crate::fleet::{self, Answer, Exit, Stop, Tally};
 use crate::out::{Style, Table, say, table::Cell};
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The task: its serial, or its id; id:12 for an id of digits
-    task: String,
-    #[command(flatten)]
-    ask: Ask,
-}
-
-pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
-    let target = Target::new(&args.task);
-    let answers = fleet::all(endpoints, |client| {
-        let target = target.clone();
-        async move { history(&client, &target).await }
-    })
-    .await;
+pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
+    let (out, answers) = task.look(|client, target| async move { history(&client, &target).await }).await?;
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
         if let Ok(history) = &answer.result

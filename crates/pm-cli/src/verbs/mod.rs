@@ -21,7 +21,7 @@ use pm_client::{Client, ClientError, Query, Row, TaskRef, Wait};
 use pm_wire::Timestamp;
 
 use crate::config::{Endpoints, Output, Where};
-use crate::fleet::{Stop, original_row};
+use crate::fleet::{self, Answer, Exit, Stop, Tally, original_row};
 use crate::out::{Out, say};
 
 /// What the verbs that ask have in common.
@@ -78,6 +78,39 @@ impl Target {
             false => Query::new().filter("id", Query::literal(self.id())),
         }
     }
+}
+
+// What a verb about one task takes. No doc comment: it would be the verb's help.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OneTask {
+    /// The task: its serial, or its id; id:12 for an id of digits
+    task: String,
+    #[command(flatten)]
+    ask: Ask,
+}
+
+impl OneTask {
+    /// What each endpoint knows of the task, and how to show it.
+    async fn look<T, Looking>(self, look: impl Fn(Client, Target) -> Looking) -> Result<(Out, Vec<Answer<T>>), Stop>
+    where
+        T: Send + 'static,
+        Looking: Future<Output = Result<T, ClientError>> + Send + 'static,
+    {
+        let (endpoints, out) = self.ask.begin()?;
+        let target = Target::new(&self.task);
+        Ok((out, fleet::all(endpoints, |client| look(client, target.clone())).await))
+    }
+}
+
+/// Says which endpoints are Go originals and which gave nothing, when a task was shown.
+fn say_the_rest<T>(answers: &[Answer<T>], is_original: impl Fn(&T) -> bool) -> Exit {
+    for answer in answers {
+        if answer.result.as_ref().is_ok_and(&is_original) {
+            say_original(&answer.endpoint.name);
+        }
+    }
+    fleet::say_errors_about_a_task(answers);
+    Tally::of(answers).exit()
 }
 
 /// One task and the clock of its server.

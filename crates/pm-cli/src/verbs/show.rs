@@ -6,26 +6,12 @@ use pm_client::Row;
 use pm_wire::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ask, Found, Target, find, say_original};
-use crate::fleet::{self, Exit, Stop, Tally};
+use super::{Found, OneTask, find, say_the_rest};
+use crate::fleet::{self, Exit, Stop};
 use crate::out::{Out, Style, clean, print, words};
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The task: its serial, or its id; id:12 for an id of digits
-    task: String,
-    #[command(flatten)]
-    ask: Ask,
-}
-
-pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
-    let target = Target::new(&args.task);
-    let answers = fleet::all(endpoints, |client| {
-        let target = target.clone();
-        async move { find(&client, &target).await }
-    })
-    .await;
+pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
+    let (out, answers) = task.look(|client, target| async move { find(&client, &target).await }).await?;
     fleet::show(
         out,
         || fleet::document(&answers, |found| vec![item(found)], |found| fleet::at(found.server_time)),
@@ -43,13 +29,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             Ok(print(&text)?)
         },
     )?;
-    for answer in &answers {
-        if matches!(&answer.result, Ok(Found { is_original: true, .. })) {
-            say_original(&answer.endpoint.name);
-        }
-    }
-    fleet::say_errors_about_a_task(&answers);
-    Ok(Tally::of(&answers).exit())
+    Ok(say_the_rest(&answers, |found| found.is_original))
 }
 
 /// The row, with its waits.

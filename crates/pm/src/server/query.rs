@@ -65,6 +65,18 @@ pub(super) fn none(query: Option<&str>) -> Result<(), Failure> {
     }
 }
 
+/// The `limit` of a query that may have nothing else.
+pub(super) fn only_limit(query: Option<&str>, most: u64) -> Result<Option<u64>, Failure> {
+    let mut limit = None;
+    for (name, value) in pairs(query)? {
+        match name.as_str() {
+            "limit" => once("limit", &mut limit, number("limit", &value, most)?)?,
+            name => return Err(unknown(name, &["limit"], false)),
+        }
+    }
+    Ok(limit)
+}
+
 /// A number within bounds.
 pub(super) fn number(name: &str, value: &str, most: u64) -> Result<u64, Failure> {
     let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());

@@ -26,6 +26,15 @@ fn opened<P>(guard: Guard<Result<P, AcquireError>>) -> Result<Guard<P>, AcquireE
     Ok(Guard { held, inner: inner? })
 }
 
+/// Lets there be fewer permits, after nobody holds these any more.
+fn forgotten<P>(guard: Guard<P>, permits: usize, forget: impl FnOnce(P)) {
+    let Guard { held, inner } = guard;
+    let resource = held.resource().clone();
+    drop(held);
+    forget(inner);
+    resource.shrink(permits as u64);
+}
+
 impl Semaphore {
     /// One with so many permits.
     ///
@@ -134,22 +143,16 @@ impl Semaphore {
 impl SemaphorePermit<'_> {
     /// Gives the permits up for ever, so that the semaphore has fewer.
     pub fn forget(self) {
-        let Guard { held, inner } = self;
-        let (resource, permits) = (held.resource().clone(), inner.num_permits());
-        drop(held);
-        inner.forget();
-        resource.shrink(permits as u64);
+        let permits = self.inner.num_permits();
+        forgotten(self, permits, sync::SemaphorePermit::forget);
     }
 }
 
 impl OwnedSemaphorePermit {
     /// Gives the permits up for ever, so that the semaphore has fewer.
     pub fn forget(self) {
-        let Guard { held, inner } = self;
-        let (resource, permits) = (held.resource().clone(), inner.num_permits());
-        drop(held);
-        inner.forget();
-        resource.shrink(permits as u64);
+        let permits = self.inner.num_permits();
+        forgotten(self, permits, sync::OwnedSemaphorePermit::forget);
     }
 }
 

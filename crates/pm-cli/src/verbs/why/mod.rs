@@ -12,28 +12,14 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{Ask, Target, say_original};
-use crate::fleet::{self, Exit, Stop, Tally};
+use super::{OneTask, say_the_rest};
+use crate::fleet::{self, Exit, Stop};
 use crate::out::{Style, clean, print};
 
 use evidence::Evidence;
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// The task: its serial, or its id; id:12 for an id of digits
-    task: String,
-    #[command(flatten)]
-    ask: Ask,
-}
-
-pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
-    let target = Target::new(&args.task);
-    let answers = fleet::all(endpoints, |client| {
-        let target = target.clone();
-        async move { evidence::gather(&client, &target).await }
-    })
-    .await;
+pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
+    let (out, answers) = task.look(|client, target| async move { evidence::gather(&client, &target).await }).await?;
     fleet::show(
         out,
         || fleet::document(&answers, |evidence| vec![item(evidence)], |evidence| fleet::at(evidence.server_time)),
@@ -52,13 +38,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             Ok(print(&text)?)
         },
     )?;
-    for answer in &answers {
-        if matches!(&answer.result, Ok(Evidence { is_original: true, .. })) {
-            say_original(&answer.endpoint.name);
-        }
-    }
-    fleet::say_errors_about_a_task(&answers);
-    Ok(Tally::of(&answers).exit())
+    Ok(say_the_rest(&answers, |evidence| evidence.is_original))
 }
 
 fn item(evidence: &Evidence) -> Value {

@@ -74,13 +74,7 @@ fn kind(stats: &KindStats) -> Value {
 /// Who tried to cancel what, newest first.
 pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     const MOST: u64 = 1000;
-    let mut limit = None;
-    for (name, value) in query::pairs(text)? {
-        match name.as_str() {
-            "limit" => query::once("limit", &mut limit, query::number("limit", &value, MOST)?)?,
-            name => return Err(query::unknown(name, &["limit"], false)),
-        }
-    }
+    let limit = query::only_limit(text, MOST)?;
     let (records, dropped) = state.audit().newest(limit.unwrap_or(100) as usize);
     let records: Vec<String> = records.iter().map(|record| record.json()).collect();
     let mut text = format!(r#"{{"records":[{}],"serverTime":"{}""#, records.join(","), server_time(state));

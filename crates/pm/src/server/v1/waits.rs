@@ -20,14 +20,7 @@ const MAX_HOLDERS: usize = 10;
 
 /// All waits, those in a circle first, then those behind one, then the longest.
 pub(super) fn waits(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
-    let mut limit = None;
-    for (name, value) in query::pairs(text)? {
-        match name.as_str() {
-            "limit" => query::once("limit", &mut limit, query::number("limit", &value, MAX_LIMIT)?)?,
-            name => return Err(query::unknown(name, &["limit"], false)),
-        }
-    }
-    let limit = limit.map_or(LIMIT, |limit| limit as usize);
+    let limit = query::only_limit(text, MAX_LIMIT)?.map_or(LIMIT, |limit| limit as usize);
     let mut waits = state.list.waits();
     let tree: Vec<Value> = waits.tree().iter().take(limit).map(row).collect();
     // Sorted by their length already.
