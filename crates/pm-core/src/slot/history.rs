@@ -87,23 +87,17 @@ impl Writer {
     /// The status of a task that starts now, which needs no look at the clock.
     #[inline]
     pub(crate) fn first_status(&self, text: &str) -> Result<(), NoRoom> {
-        let cursor = self.cursor();
-        let words = 1 + record::words_for(text.len());
-        let at = LOG + cursor.used();
-        if cursor.entries() < self.slot.inner.limits.first_entries
-            && !cursor.has(Cursor::SPILLED)
-            && at + words <= WORDS
-        {
-            write_status(self.slot.chunk, at, text, 0);
-            self.set_cursor(cursor.add_words(words).add_entry());
-            return Ok(());
-        }
-        self.entry(&Record::status(text, 0))
+        self.status_after(0, text)
     }
 
     #[inline(always)]
     pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
-        let delta = self.stamp();
+        self.status_after(self.stamp(), text)
+    }
+
+    /// A status so many ticks after the entry before.
+    #[inline(always)]
+    fn status_after(&self, delta: u64, text: &str) -> Result<(), NoRoom> {
         let cursor = self.cursor();
         let words = 1 + record::words_for(text.len());
         let at = LOG + cursor.used();
