@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// The processor's counter where there is one, as `pm_core::Clock::Counter` reads it.
+/// The processor's counter where there is one, as `pm_core::Clock::Tsc` reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(quanta::Clock);
 

@@ -122,7 +122,7 @@ impl From<Serial> for Target<'_> {
 pub struct CancelRequest<'a> {
     pub(crate) reason: &'a str,
     pub(crate) by: &'a str,
-    pub(crate) least_age: Option<Duration>,
+    pub(crate) min_age: Option<Duration>,
     pub(crate) status: Option<&'a str>,
 }
 
@@ -139,8 +139,8 @@ impl<'a> CancelRequest<'a> {
     }
 
     /// Expects that the task has been running at least so long.
-    pub fn least_age(mut self, age: Duration) -> Self {
-        self.least_age = Some(age);
+    pub fn min_age(mut self, age: Duration) -> Self {
+        self.min_age = Some(age);
         self
     }
 
@@ -177,7 +177,7 @@ pub enum CancelError {
         /// How long it has been running.
         age: Duration,
         /// How long it was expected to have been running.
-        least: Duration,
+        min_age: Duration,
     },
     /// The task is in another status than was expected.
     #[non_exhaustive]
@@ -204,8 +204,8 @@ impl fmt::Display for CancelError {
                 }
                 Ok(())
             }
-            Self::TooYoung { serial, age, least } => {
-                write!(f, "task {serial} is {age:.3?} old, not yet {least:?}")
+            Self::TooYoung { serial, age, min_age } => {
+                write!(f, "task {serial} is {age:.3?} old, not yet {min_age:?}")
             }
             Self::OtherStatus { serial, status, expected } => {
                 write!(f, "task {serial} is in status `{status}`, not in `{expected}`")
@@ -251,7 +251,7 @@ pub enum Verdict {
 impl Verdict {
     /// One word: `finished`, `dropped`, `cancelling`, `refused` or `notFound`.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn as_str(&self) -> &'static str {
         match self {
             Self::Finished { .. } => "finished",
             Self::Dropped { .. } => "dropped",

@@ -31,7 +31,7 @@ use crate::timer::{self, Agenda, Event};
 pub enum Clock {
     /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`].
     #[default]
-    Counter,
+    Tsc,
     /// The system's monotonic clock (about 30 ns a read).
     System,
     /// A clock that stands still until it is moved: for tests.
@@ -87,7 +87,7 @@ const MAX_DRIFT: u64 = 100_000_000;
 
 enum Source {
     #[cfg(target_arch = "x86_64")]
-    Counter,
+    Tsc,
     System,
     Manual(ManualClock),
 }
@@ -103,8 +103,8 @@ impl Timer {
     pub(crate) fn new(clock: &Clock) -> Self {
         let source = match clock {
             #[cfg(target_arch = "x86_64")]
-            Clock::Counter if counter_is_invariant() => Source::Counter,
-            Clock::Counter | Clock::System => Source::System,
+            Clock::Tsc if counter_is_invariant() => Source::Tsc,
+            Clock::Tsc | Clock::System => Source::System,
             Clock::Manual(hand) => Source::Manual(hand.clone()),
         };
         base();
@@ -117,7 +117,7 @@ impl Timer {
     pub(crate) fn ticks(&self) -> u64 {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
-            Source::Counter => counter(),
+            Source::Tsc => counter(),
             Source::System => system_nanos(),
             Source::Manual(hand) => hand.now(),
         }
@@ -146,7 +146,7 @@ impl Timer {
     fn rate(&self) -> (u64, Rate) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
-            Source::Counter => Rate::of_the_counter(),
+            Source::Tsc => Rate::of_the_counter(),
             _ => (self.ticks(), Rate::NANOSECONDS),
         }
     }
@@ -237,7 +237,7 @@ impl Moment {
 
     /// The date and time of this moment.
     #[must_use]
-    pub fn wall(&self) -> SystemTime {
+    pub fn system_time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.unix_nanos())
     }
 
@@ -338,7 +338,7 @@ mod tests {
 
     #[test]
     fn a_moment_turns_ticks_into_ages_that_grow_and_never_go_negative() {
-        for clock in [Clock::Counter, Clock::System] {
+        for clock in [Clock::Tsc, Clock::System] {
             let timer = Timer::new(&clock);
             let first = timer.ticks();
             let second = timer.ticks();
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn the_counter_agrees_with_the_system_clock() {
-        let timer = Timer::new(&Clock::Counter);
+        let timer = Timer::new(&Clock::Tsc);
         let start = Instant::now();
         let ticks = timer.ticks();
         while start.elapsed() < Duration::from_millis(20) {

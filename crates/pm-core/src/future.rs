@@ -19,7 +19,7 @@ use crate::timer::Event;
 /// What a poll under a [`Supervisor`] came to.
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Supervised<T> {
+pub enum SupervisedPoll<T> {
     /// What the poll gave. The task runs on until [`Supervisor::finish`].
     Ready(T),
     /// Not ready yet. The task will be polled again, also when it is killed.
@@ -77,17 +77,17 @@ impl Supervisor {
         &mut self,
         context: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
-    ) -> Supervised<T> {
+    ) -> SupervisedPoll<T> {
         let handle = self.handle();
         let Some(slot) = handle.slot() else {
             return match poll(context) {
-                Poll::Ready(value) => Supervised::Ready(value),
-                Poll::Pending => Supervised::Pending,
+                Poll::Ready(value) => SupervisedPoll::Ready(value),
+                Poll::Pending => SupervisedPoll::Pending,
             };
         };
         // Acquire: pairs with the request's.
         if cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()) {
-            return Supervised::Kill;
+            return SupervisedPoll::Kill;
         }
         let polled = {
             let entered = handle.enter();
@@ -98,18 +98,22 @@ impl Supervisor {
             polled
         };
         if let Poll::Ready(value) = polled {
-            return Supervised::Ready(value);
+            return SupervisedPoll::Ready(value);
         }
         // A waker that is registered stays so until a request takes it out, and wakes it: then there is another poll.
         if self.waker == identity(context.waker()) {
-            return Supervised::Pending;
+            return SupervisedPoll::Pending;
         }
-        if self.register(slot, handle.raw_serial(), context.waker()) { Supervised::Kill } else { Supervised::Pending }
+        if self.register(slot, handle.raw_serial(), context.waker()) {
+            SupervisedPoll::Kill
+        } else {
+            SupervisedPoll::Pending
+        }
     }
 
     /// Whether the task is to be killed: then call [`kill`](Self::kill).
     #[inline]
-    pub fn is_to_be_killed(&mut self) -> bool {
+    pub fn should_kill(&mut self) -> bool {
         let handle = self.handle();
         // Acquire: pairs with the request's.
         handle
@@ -117,7 +121,7 @@ impl Supervisor {
             .is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()))
     }
 
-    /// Makes the task current until the guard is told to [`leave`](Underway::leave): for what runs as the task and is no
+    /// Makes the task current until the guard is told to [`leave`](SupervisorGuard::leave): for what runs as the task and is no
     /// poll, as the call that gives the future.
     ///
     /// ```
@@ -130,9 +134,9 @@ impl Supervisor {
     /// assert_ne!(pm_core::current().serial(), task.serial());
     /// ```
     #[inline]
-    pub fn enter(&mut self) -> Underway<'_> {
+    pub fn enter(&mut self) -> SupervisorGuard<'_> {
         let entered = self.handle().enter();
-        Underway { panics: EndIfPanics(&mut self.task), entered }
+        SupervisorGuard { panics: EndIfPanics(&mut self.task), entered }
     }
 
     /// Lets a request wake the future. True if it is to be killed already.
@@ -215,13 +219,13 @@ impl Supervisor {
 /// Keeps a task current; made by [`Supervisor::enter`]. Dropped without [`leave`](Self::leave), as by a panic, it ends the
 /// task as aborted.
 #[must_use = "dropped, it ends the task as aborted"]
-pub struct Underway<'s> {
+pub struct SupervisorGuard<'s> {
     // First: the task ends while it is current.
     panics: EndIfPanics<'s>,
     entered: Entered,
 }
 
-impl Underway<'_> {
+impl SupervisorGuard<'_> {
     /// Makes the task current before this one current again.
     #[inline]
     pub fn leave(self) {
@@ -231,9 +235,9 @@ impl Underway<'_> {
     }
 }
 
-impl fmt::Debug for Underway<'_> {
+impl fmt::Debug for SupervisorGuard<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Underway").finish_non_exhaustive()
+        f.debug_struct("SupervisorGuard").finish_non_exhaustive()
     }
 }
 
@@ -254,13 +258,13 @@ impl fmt::Debug for Supervisor {
 /// The task starts when this is made and ends with the future: when it is ready, panics, is killed or is dropped. Polled
 /// again after that, it stays pending.
 #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
-pub struct Running<F> {
+pub struct TaskFuture<F> {
     supervisor: Supervisor,
     /// Gone when it has ended. Pinned with all of this: never moved, only dropped in place.
     future: Option<F>,
 }
 
-impl<F> Running<F> {
+impl<F> TaskFuture<F> {
     pub(crate) fn new(supervisor: Supervisor, future: F) -> Self {
         Self { supervisor, future: Some(future) }
     }
@@ -273,7 +277,7 @@ impl<F> Running<F> {
 
     fn parts(self: Pin<&mut Self>) -> (&mut Supervisor, Pin<&mut Option<F>>) {
         // SAFETY: `future` is pinned as long as `self` is: nothing here moves it out, it is only ever dropped in place
-        // (by `Pin::set` and by the compiler), and `Running` is `Unpin` only if `F` is. `supervisor` is not pinned.
+        // (by `Pin::set` and by the compiler), and `TaskFuture` is `Unpin` only if `F` is. `supervisor` is not pinned.
         unsafe {
             let this = self.get_unchecked_mut();
             (&mut this.supervisor, Pin::new_unchecked(&mut this.future))
@@ -281,7 +285,7 @@ impl<F> Running<F> {
     }
 }
 
-impl<F: Future> Running<F> {
+impl<F: Future> TaskFuture<F> {
     #[inline]
     fn poll_judged(
         self: Pin<&mut Self>,
@@ -291,17 +295,17 @@ impl<F: Future> Running<F> {
         let (supervisor, mut slot) = self.parts();
         let Some(future) = slot.as_mut().as_pin_mut() else { return Poll::Pending };
         match supervisor.poll(context, |context| future.poll(context).map(|output| (failed(&output), output))) {
-            Supervised::Pending => Poll::Pending,
-            Supervised::Ready((failed, output)) => {
+            SupervisedPoll::Pending => Poll::Pending,
+            SupervisedPoll::Ready((failed, output)) => {
                 supervisor.finish(failed.as_deref(), || slot.set(None));
                 Poll::Ready(Ok(output))
             }
-            Supervised::Kill => Poll::Ready(Err(supervisor.kill(|| slot.set(None)))),
+            SupervisedPoll::Kill => Poll::Ready(Err(supervisor.kill(|| slot.set(None)))),
         }
     }
 }
 
-impl<F: Future> Future for Running<F> {
+impl<F: Future> Future for TaskFuture<F> {
     type Output = Result<F::Output, Cancelled>;
 
     #[inline]
@@ -310,7 +314,7 @@ impl<F: Future> Future for Running<F> {
     }
 }
 
-impl<F> Drop for Running<F> {
+impl<F> Drop for TaskFuture<F> {
     fn drop(&mut self) {
         // SAFETY: `self` is dropped, so it is not moved after this.
         let (supervisor, mut future) = unsafe { Pin::new_unchecked(self) }.parts();
@@ -320,18 +324,18 @@ impl<F> Drop for Running<F> {
     }
 }
 
-impl<F> fmt::Debug for Running<F> {
+impl<F> fmt::Debug for TaskFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("task", &self.supervisor.task).finish_non_exhaustive()
+        f.debug_struct("TaskFuture").field("task", &self.supervisor.task).finish_non_exhaustive()
     }
 }
 
 /// A future with a result that runs as a task; made by [`TaskBuilder::try_run`](crate::TaskBuilder::try_run).
 #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
-pub struct TryRunning<F>(Running<F>);
+pub struct TryTaskFuture<F>(TaskFuture<F>);
 
-impl<F> TryRunning<F> {
-    pub(crate) fn new(running: Running<F>) -> Self {
+impl<F> TryTaskFuture<F> {
+    pub(crate) fn new(running: TaskFuture<F>) -> Self {
         Self(running)
     }
 
@@ -342,7 +346,7 @@ impl<F> TryRunning<F> {
     }
 }
 
-impl<F, T, E> Future for TryRunning<F>
+impl<F, T, E> Future for TryTaskFuture<F>
 where
     F: Future<Output = Result<T, E>>,
     E: fmt::Display + From<Cancelled>,
@@ -363,9 +367,9 @@ where
     }
 }
 
-impl<F> fmt::Debug for TryRunning<F> {
+impl<F> fmt::Debug for TryTaskFuture<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("TryRunning").field(&self.0.supervisor.task).finish()
+        f.debug_tuple("TryTaskFuture").field(&self.0.supervisor.task).finish()
     }
 }
 

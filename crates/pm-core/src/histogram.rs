@@ -83,8 +83,8 @@ impl Sums {
         let nanos = |ticks| moment.nanos_in(ticks);
         let buckets = self.0.iter().enumerate().filter(|(_, count)| **count > 0);
         let buckets = buckets.map(|(index, &count)| Bucket {
-            least: Duration::from_nanos(nanos(lower(index))),
-            below: Duration::from_nanos(nanos(lower(index + 1))),
+            lower: Duration::from_nanos(nanos(lower(index))),
+            upper: Duration::from_nanos(nanos(lower(index + 1))),
             count,
         });
         Latency {
@@ -122,9 +122,9 @@ pub struct Latency {
 #[non_exhaustive]
 pub struct Bucket {
     /// The shortest duration that is counted here.
-    pub least: Duration,
+    pub lower: Duration,
     /// All that are counted here are shorter than this.
-    pub below: Duration,
+    pub upper: Duration,
     /// How many there are.
     pub count: u64,
 }
@@ -165,7 +165,7 @@ impl Latency {
         for bucket in &self.buckets {
             seen += bucket.count;
             if seen >= rank {
-                return (bucket.least + (bucket.below - bucket.least) / 2).min(self.max);
+                return (bucket.lower + (bucket.upper - bucket.lower) / 2).min(self.max);
             }
         }
         self.max

@@ -17,7 +17,7 @@
 //! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
 //! | to say what it does | [`Task::status`], [`status!`], [`Task::set`] |
 //! | to say it for the length of a block | [`Task::scope`], [`scope!`] |
-//! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIterator`], [`Task::meter`], [`Task::metered`] |
+//! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIteratorExt`], [`Task::meter`], [`Task::metered`] |
 //! | to say what it waits for or holds, and who blocks whom | [`Task::waiting_on`], [`Resource`], [`ProcessList::waits`] |
 //! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
 //! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
@@ -77,19 +77,22 @@ mod watch;
 pub use cancel::{CancelError, CancelRequest, Cancelled, Target, Verdict};
 pub use clock::{Clock, ManualClock, Moment};
 pub use current::{Entered, current};
-pub use drain::{Drain, DrainProgress, DrainReport, Drained, Draining, TaskBrief};
-pub use future::{Protected, Running, Supervised, Supervisor, TryRunning, Underway, protect};
+pub use drain::{Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask, TaskBrief};
+pub use future::{Protected, SupervisedPoll, Supervisor, SupervisorGuard, TaskFuture, TryTaskFuture, protect};
 pub use histogram::{Bucket, Latency};
 pub use hooks::Subscription;
 pub use kinds::{KindStats, StatusTime};
 pub use list::{Counters, ProcessList, global};
 pub use options::{ListLimits, Options};
 pub use outcome::Outcome;
-pub use progress::{Checked, Meter, Metered, TaskIterator, WithProgress};
-pub use read::{Attrs, Entry, History, Progress, RequestView, StatusText, TaskView, Text, ValueView};
+pub use progress::{CheckedIter, Meter, Metered, ProgressIter, TaskIteratorExt};
+pub use read::{Attrs, History, HistoryEntry, Progress, RequestView, StatusText, TaskView, Text, ValueView};
 pub use scope::StatusScope;
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
 pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};
-pub use waits::{Blocked, Cycle, CycleStep, Held, Holder, Holding, Resource, ResourceKind, Wait, Waiting, Waits};
-pub use watch::{Asked, Hearing, Within};
+pub use waits::{
+    BlockedTask, Cycle, CycleStep, HoldGuard, Resource, ResourceHolder, ResourceKind, WaitGuard, WaitReport,
+    WaitTreeRow, WaitedResource,
+};
+pub use watch::{CancelHandle, CancelledFuture, VerdictFuture};

@@ -11,7 +11,7 @@ use crate::cancel::{CancelError, CancelRequest, Cancelled, Request, Target, Verd
 use crate::chunk::tag;
 use crate::clock::{Clock, Moment, Timer};
 use crate::drain::Drains;
-use crate::future::Running;
+use crate::future::TaskFuture;
 use crate::hooks::{Hooks, Subscription};
 use crate::kinds::KindStats;
 use crate::options::{Limits, ListLimits, Options};
@@ -26,7 +26,7 @@ use crate::task::{Task, TaskBuilder};
 use crate::text;
 use crate::tree::{self, Banned};
 use crate::waits::Registry;
-use crate::watch::Asked;
+use crate::watch::CancelHandle;
 
 /// What a list and its tasks share. It lives as long as the process, so that handles need no count of references; when
 /// a list is dropped and its tasks have ended, the next list of the same options takes it over.
@@ -121,7 +121,7 @@ impl Inner {
 
     fn fits(&self, options: &Options) -> bool {
         let same_clock = match (&self.clock, &options.clock) {
-            (Clock::Counter, Clock::Counter) | (Clock::System, Clock::System) => true,
+            (Clock::Tsc, Clock::Tsc) | (Clock::System, Clock::System) => true,
             // Each has a hand of its own.
             _ => false,
         };
@@ -190,7 +190,7 @@ pub struct Counters {
     /// Cancelled tasks whose future was dropped for it.
     pub forced: u64,
     /// Ended tasks that are no longer kept.
-    pub ended_let_go: u64,
+    pub ended_evicted: u64,
     /// Tasks that ended and whose kind came after the [limit](Options::max_kinds) was reached.
     pub kinds_dropped: u64,
     /// Panics of hooks and wakers, which went no further.
@@ -290,7 +290,7 @@ impl ProcessList {
     }
 
     /// Runs a future as a task that is no more than its id. See [`TaskBuilder::run`].
-    pub fn run<F: Future>(&self, id: &str, future: F) -> Running<F> {
+    pub fn run<F: Future>(&self, id: &str, future: F) -> TaskFuture<F> {
         self.task(id).run(future)
     }
 
@@ -491,7 +491,7 @@ impl ProcessList {
         &self,
         target: impl Into<Target<'t>>,
         request: &CancelRequest<'_>,
-    ) -> Result<Asked, CancelError> {
+    ) -> Result<CancelHandle, CancelError> {
         let (slot, serial) = self.find_target(target.into())?;
         slot.request_cancel(serial.get(), request)
     }
@@ -618,7 +618,7 @@ impl ProcessList {
                 get(&lost.cancels).saturating_sub(ends)
             },
             forced: get(&lost.forced),
-            ended_let_go: slab.let_go.load(StdOrdering::Relaxed),
+            ended_evicted: slab.let_go.load(StdOrdering::Relaxed),
             kinds_dropped: slab.kinds().ended_as_other(),
             panics_caught: get(&lost.panics),
             not_shown: get(&lost.tasks),
@@ -691,14 +691,14 @@ impl Slot {
         Ok((kept, count))
     }
 
-    pub(crate) fn request_cancel(self, serial: u64, request: &CancelRequest<'_>) -> Result<Asked, CancelError> {
-        let (asked, below) = self.ask(serial, request, Asked::new)?;
+    pub(crate) fn request_cancel(self, serial: u64, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
+        let (asked, below) = self.ask(serial, request, CancelHandle::new)?;
         Ok(asked.with_below(below))
     }
 
     /// Whether the task, whose lock is held, is as the request expects.
     fn expect(self, serial: u64, request: &CancelRequest<'_>) -> Result<(), CancelError> {
-        if request.least_age.is_none() && request.status.is_none() {
+        if request.min_age.is_none() && request.status.is_none() {
             return Ok(());
         }
         let serial = Serial::new(serial);
@@ -706,8 +706,10 @@ impl Slot {
         let task = row.view();
         // As it would have been recorded, but whole: what the list shows is expected.
         let expected = request.status.map(|status| text::recorded(self.inner, status, usize::MAX).text);
-        match (request.least_age, expected) {
-            (Some(least), _) if task.age() < least => Err(CancelError::TooYoung { serial, age: task.age(), least }),
+        match (request.min_age, expected) {
+            (Some(min_age), _) if task.age() < min_age => {
+                Err(CancelError::TooYoung { serial, age: task.age(), min_age })
+            }
             (_, Some(expected)) if task.status().to_string() != *expected => {
                 let (status, expected) = (task.status().to_string(), expected.into_owned());
                 Err(CancelError::OtherStatus { serial, status, expected })

@@ -260,7 +260,7 @@ impl Options {
         self
     }
 
-    /// The clock of the list. Default: [`Clock::Counter`].
+    /// The clock of the list. Default: [`Clock::Tsc`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

@@ -23,7 +23,7 @@ pub enum Outcome {
 impl Outcome {
     /// The outcome in one word: `finished`, `failed`, `cancelled`, `aborted` or `dropped`.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Finished => "finished",
             Self::Failed => "failed",
@@ -52,6 +52,6 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
+        f.pad(self.as_str())
     }
 }

@@ -202,7 +202,7 @@ impl Task {
 /// What iterators can do for a task that works through them.
 ///
 /// ```
-/// use pm_core::TaskIterator as _;
+/// use pm_core::TaskIteratorExt as _;
 ///
 /// let list = pm_core::ProcessList::new();
 /// let task = list.start("import-42");
@@ -213,17 +213,17 @@ impl Task {
 /// assert_eq!(progress, Some(3));
 /// # Ok::<(), pm_core::Cancelled>(())
 /// ```
-pub trait TaskIterator: Iterator + Sized {
+pub trait TaskIteratorExt: Iterator + Sized {
     /// Tells how many items came as the progress of the task. The total is what the iterator says is left, if it knows
     /// exactly; one that turns out wrong is corrected, and when the iterator ends, all that came is the total.
     ///
     /// The list is told now and then, as by a [`Meter`].
-    fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> WithProgress<Self> {
+    fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> ProgressIter<Self> {
         let total = match self.size_hint() {
             (least, Some(most)) if least == most => least as u64,
             _ => 0,
         };
-        WithProgress { iter: self, meter: task.into().meter(total, unit) }
+        ProgressIter { iter: self, meter: task.into().meter(total, unit) }
     }
 
     /// Asks before each item whether the task is to stop: then it gives [`Cancelled`] instead, once, and ends. Nothing is
@@ -231,22 +231,22 @@ pub trait TaskIterator: Iterator + Sized {
     ///
     /// A cancel after the last item counts, too, if the end is still to be asked for. `collect` into a `Result` does what
     /// one hopes for.
-    fn checked(self, task: impl Into<TaskHandle>) -> Checked<Self> {
-        Checked { iter: self, task: task.into(), over: false }
+    fn checked(self, task: impl Into<TaskHandle>) -> CheckedIter<Self> {
+        CheckedIter { iter: self, task: task.into(), over: false }
     }
 }
 
-impl<I: Iterator> TaskIterator for I {}
+impl<I: Iterator> TaskIteratorExt for I {}
 
-/// Tells how far it has come; made by [`TaskIterator::with_progress`].
+/// Tells how far it has come; made by [`TaskIteratorExt::with_progress`].
 #[derive(Debug)]
 #[must_use = "iterators do nothing unless they are used"]
-pub struct WithProgress<I> {
+pub struct ProgressIter<I> {
     iter: I,
     meter: Meter,
 }
 
-impl<I: Iterator> Iterator for WithProgress<I> {
+impl<I: Iterator> Iterator for ProgressIter<I> {
     type Item = I::Item;
 
     #[inline]
@@ -275,7 +275,7 @@ impl<I: Iterator> Iterator for WithProgress<I> {
     }
 }
 
-impl<I: DoubleEndedIterator> DoubleEndedIterator for WithProgress<I> {
+impl<I: DoubleEndedIterator> DoubleEndedIterator for ProgressIter<I> {
     #[inline]
     fn next_back(&mut self) -> Option<I::Item> {
         let item = self.iter.next_back();
@@ -288,24 +288,24 @@ impl<I: DoubleEndedIterator> DoubleEndedIterator for WithProgress<I> {
     }
 }
 
-impl<I: ExactSizeIterator> ExactSizeIterator for WithProgress<I> {
+impl<I: ExactSizeIterator> ExactSizeIterator for ProgressIter<I> {
     fn len(&self) -> usize {
         self.iter.len()
     }
 }
 
-impl<I: FusedIterator> FusedIterator for WithProgress<I> {}
+impl<I: FusedIterator> FusedIterator for ProgressIter<I> {}
 
-/// Stops when the task is to; made by [`TaskIterator::checked`].
+/// Stops when the task is to; made by [`TaskIteratorExt::checked`].
 #[derive(Debug)]
 #[must_use = "iterators do nothing unless they are used"]
-pub struct Checked<I> {
+pub struct CheckedIter<I> {
     iter: I,
     task: TaskHandle,
     over: bool,
 }
 
-impl<I> Checked<I> {
+impl<I> CheckedIter<I> {
     #[inline]
     fn take<T>(&mut self, take: impl FnOnce(&mut I) -> Option<T>) -> Option<Result<T, Cancelled>> {
         if self.over {
@@ -321,7 +321,7 @@ impl<I> Checked<I> {
     }
 }
 
-impl<I: Iterator> Iterator for Checked<I> {
+impl<I: Iterator> Iterator for CheckedIter<I> {
     type Item = Result<I::Item, Cancelled>;
 
     #[inline]
@@ -339,14 +339,14 @@ impl<I: Iterator> Iterator for Checked<I> {
     }
 }
 
-impl<I: DoubleEndedIterator> DoubleEndedIterator for Checked<I> {
+impl<I: DoubleEndedIterator> DoubleEndedIterator for CheckedIter<I> {
     #[inline]
     fn next_back(&mut self) -> Option<Self::Item> {
         self.take(DoubleEndedIterator::next_back)
     }
 }
 
-impl<I: Iterator> FusedIterator for Checked<I> {}
+impl<I: Iterator> FusedIterator for CheckedIter<I> {}
 
 /// Counts the bytes that go through it; made by [`TaskHandle::metered`].
 #[derive(Debug)]

@@ -699,7 +699,7 @@ impl<'a> TaskView<'a> {
     pub(crate) fn history(&self, newest_entries: u64) -> History {
         let entry = |record: Option<RecordView<'a>>| {
             let unix_nanos = self.moment.unix_nanos_of(self.ticks_of(record));
-            Entry { unix_nanos, status: self.status_of(record).to_string() }
+            HistoryEntry { unix_nanos, status: self.status_of(record).to_string() }
         };
         let mut entries = vec![entry(None)];
         entries.extend(self.log().filter(|record| record.head.is_entry()).map(|record| entry(Some(record))));
@@ -711,7 +711,7 @@ impl<'a> TaskView<'a> {
         let dropped = self.history_len().saturating_sub(entries.len() as u64);
         let outcome = self.outcome();
         if let Some((outcome, unix_nanos)) = outcome.zip(self.ended_unix_nanos()) {
-            entries.extend(self.last_entry(outcome).map(|status| Entry { unix_nanos, status }));
+            entries.extend(self.last_entry(outcome).map(|status| HistoryEntry { unix_nanos, status }));
         }
         History { entries, dropped, dropped_after: first, moment: self.moment, outcome }
     }
@@ -860,7 +860,7 @@ impl<'a> RecordView<'a> {
 #[non_exhaustive]
 pub struct History {
     /// The entries that are kept: the first ones and the newest ones.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<HistoryEntry>,
     /// Entries that were dropped between the first and the newest.
     pub dropped: u64,
     /// The index in `entries` before which the dropped ones stood.
@@ -966,14 +966,14 @@ impl Row {
 /// One entry of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Entry {
+pub struct HistoryEntry {
     /// When, in nanoseconds since 1970; never earlier than the entry before.
     pub unix_nanos: u64,
     /// What the task said, or what happened to it.
     pub status: String,
 }
 
-impl Entry {
+impl HistoryEntry {
     /// When.
     #[must_use]
     pub fn at(&self) -> SystemTime {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::cancel::{CancelError, CancelRequest, Cancelled, Unwind};
 use crate::chunk::Chunk;
 use crate::current::{self, Entered, current};
-use crate::future::{NEVER, Running, Supervisor, TryRunning};
+use crate::future::{NEVER, Supervisor, TaskFuture, TryTaskFuture};
 use crate::kinds;
 use crate::list::{Inner, global};
 use crate::options::nanos;
@@ -25,7 +25,7 @@ use crate::slot::{NoRoom, Slot, Writer, acquire, cancel};
 use crate::text;
 use crate::timer::Event;
 use crate::tree;
-use crate::watch::{Asked, Hearing};
+use crate::watch::{CancelHandle, CancelledFuture};
 
 /// The value of an attribute. Made from texts, numbers and `bool` by `into`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -311,8 +311,8 @@ impl TaskBuilder<'_> {
     /// let Poll::Ready(Err(cancelled)) = running.as_mut().poll(&mut context) else { panic!() };
     /// assert_eq!(cancelled.reason(), "too slow");
     /// ```
-    pub fn run<F: Future>(self, future: F) -> Running<F> {
-        Running::new(self.supervise(), future)
+    pub fn run<F: Future>(self, future: F) -> TaskFuture<F> {
+        TaskFuture::new(self.supervise(), future)
     }
 
     /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, or as
@@ -331,12 +331,12 @@ impl TaskBuilder<'_> {
     /// assert!(running.as_mut().poll(&mut context).is_ready());
     /// assert_eq!(list.counters().failed, 1);
     /// ```
-    pub fn try_run<F, T, E>(self, future: F) -> TryRunning<F>
+    pub fn try_run<F, T, E>(self, future: F) -> TryTaskFuture<F>
     where
         F: Future<Output = Result<T, E>>,
         E: fmt::Display + From<Cancelled>,
     {
-        TryRunning::new(self.run(future))
+        TryTaskFuture::new(self.run(future))
     }
 
     /// Starts the task, and gives what runs it whatever is polled: for those who write wrappers like
@@ -351,12 +351,12 @@ impl TaskBuilder<'_> {
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
-    /// let supervisor = list.task("import-42").supervise_in("connecting");
+    /// let supervisor = list.task("import-42").supervise_with_status("connecting");
     /// assert_eq!(supervisor.handle().view(|task| task.status().to_string()).as_deref(), Some("connecting"));
     /// ```
     #[must_use = "the task ends when this is dropped"]
     #[inline(always)]
-    pub fn supervise_in(self, status: &str) -> Supervisor {
+    pub fn supervise_with_status(self, status: &str) -> Supervisor {
         let (inner, grace) = (self.inner, self.grace.unwrap_or(self.inner.limits.grace));
         let task = text::with_recorded(inner, status, inner.limits.status, |status| self.start_in(status));
         Supervisor::new(task, grace)
@@ -642,7 +642,7 @@ impl Task {
     }
 
     /// Waits until the task is asked to stop. See [`TaskHandle::cancelled`].
-    pub fn cancelled(&self) -> Hearing {
+    pub fn cancelled(&self) -> CancelledFuture {
         self.handle.cancelled()
     }
 }
@@ -733,15 +733,15 @@ impl TaskHandle {
     /// # Errors
     ///
     /// Those of [`cancel`](Self::cancel), and what was found instead of what the request expects.
-    pub fn request_cancel(&self, request: &CancelRequest<'_>) -> Result<Asked, CancelError> {
+    pub fn request_cancel(&self, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
         self.slot.ok_or(CancelError::NotFound)?.request_cancel(self.serial, request)
     }
 
     /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
     ///
     /// Of a task that ends without having been asked, or that is not shown, it never tells.
-    pub fn cancelled(&self) -> Hearing {
-        Hearing::new(self.slot, self.serial)
+    pub fn cancelled(&self) -> CancelledFuture {
+        CancelledFuture::new(self.slot, self.serial)
     }
 
     /// Wakes `waker` once when the task is asked to stop; at once if it was already. For those who pass a cancel on to
@@ -1013,7 +1013,7 @@ pub fn run_sync<T>(id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> R
 }
 
 /// Runs a future as a task of the [`global`] list. See [`TaskBuilder::run`].
-pub fn run<F: Future>(id: &str, future: F) -> Running<F> {
+pub fn run<F: Future>(id: &str, future: F) -> TaskFuture<F> {
     task(id).run(future)
 }
 

@@ -226,7 +226,7 @@ pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
 /// drop(task);
 /// assert!(matches!(asked.wait(Duration::from_secs(5)), Verdict::Finished { .. }));
 /// ```
-pub struct Asked {
+pub struct CancelHandle {
     slot: Slot,
     serial: u64,
     at: u64,
@@ -235,7 +235,7 @@ pub struct Asked {
     wait: Arc<Wait>,
 }
 
-impl Asked {
+impl CancelHandle {
     pub(crate) fn new(writer: &Writer, first: bool) -> Self {
         let at = writer.asked_ticks().unwrap_or_default();
         let wait = Arc::new(Wait::default());
@@ -285,43 +285,46 @@ impl Asked {
     }
 
     /// The same as a future, for any runtime.
-    pub fn within(self, at_most: Duration) -> Within {
+    pub fn within(self, at_most: Duration) -> VerdictFuture {
         let inner = self.slot.inner;
         if !inner.timer.schedule(at_most, Event::Wait(inner, Arc::downgrade(&self.wait))) {
             // Nobody will say when the time is up.
             self.wait.time_is_up(inner);
         }
-        Within { asked: self }
+        VerdictFuture { asked: self }
     }
 }
 
-impl Asked {
+impl CancelHandle {
     /// Whether the task has ended; if not, its end wakes this.
     pub(crate) fn is_over(&self, waker: &Waker) -> bool {
         self.wait.listen(waker).0
     }
 }
 
-impl Drop for Asked {
+impl Drop for CancelHandle {
     fn drop(&mut self) {
         self.slot.remove_waiter(self.serial, &self.wait);
     }
 }
 
-impl std::fmt::Debug for Asked {
+impl std::fmt::Debug for CancelHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Asked").field("serial", &self.serial).field("verdict", &self.verdict()).finish_non_exhaustive()
+        f.debug_struct("CancelHandle")
+            .field("serial", &self.serial)
+            .field("verdict", &self.verdict())
+            .finish_non_exhaustive()
     }
 }
 
-/// Waits for what comes of a cancel; made by [`Asked::within`].
+/// Waits for what comes of a cancel; made by [`CancelHandle::within`].
 #[derive(Debug)]
 #[must_use = "it waits when it is polled"]
-pub struct Within {
-    asked: Asked,
+pub struct VerdictFuture {
+    asked: CancelHandle,
 }
 
-impl Future for Within {
+impl Future for VerdictFuture {
     type Output = Verdict;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
@@ -338,19 +341,19 @@ impl Future for Within {
 
 /// Waits until a task is asked to stop; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).
 #[must_use = "it waits when it is polled"]
-pub struct Hearing {
+pub struct CancelledFuture {
     slot: Option<Slot>,
     serial: u64,
     key: Option<u64>,
 }
 
-impl Hearing {
+impl CancelledFuture {
     pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
         Self { slot, serial, key: None }
     }
 }
 
-impl Future for Hearing {
+impl Future for CancelledFuture {
     type Output = Cancelled;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Cancelled> {
@@ -379,7 +382,7 @@ impl Future for Hearing {
     }
 }
 
-impl Drop for Hearing {
+impl Drop for CancelledFuture {
     fn drop(&mut self) {
         let (Some(slot), Some(key)) = (self.slot, self.key) else { return };
         let Some(writer) = slot.lock(self.serial) else { return };
@@ -393,9 +396,9 @@ impl Drop for Hearing {
     }
 }
 
-impl std::fmt::Debug for Hearing {
+impl std::fmt::Debug for CancelledFuture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hearing").field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("CancelledFuture").field("serial", &self.serial).finish_non_exhaustive()
     }
 }
 

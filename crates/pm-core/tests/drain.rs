@@ -104,7 +104,7 @@ fn what_is_left_is_asked_and_told_of() {
     let report = done(poll(drain.as_mut()));
     assert_eq!(counts(&report), [0, 1, 1, 2]);
     assert_eq!((report.waited, report.took), (Some(10 * SECOND), 13 * SECOND));
-    let told: Vec<_> = report.asked.iter().map(|one| (one.task.id.as_str(), one.verdict.name())).collect();
+    let told: Vec<_> = report.asked.iter().map(|one| (one.task.id.as_str(), one.verdict.as_str())).collect();
     let expected = [("deaf", "cancelling"), ("refuses", "refused"), ("future", "dropped"), ("listener", "finished")];
     assert_eq!(told, expected);
     assert_eq!(report.asked[0].task.status, "reading");

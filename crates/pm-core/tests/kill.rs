@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pm_core::{
-    CancelError, CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, Running, TaskHandle,
+    CancelError, CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, TaskFuture, TaskHandle,
     Verdict, protect,
 };
 
@@ -147,7 +147,7 @@ fn the_caller_learns_reason_who_and_when() {
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
     hand.advance(3 * SECOND);
-    let at = list.now().wall();
+    let at = list.now().system_time();
     list.request_cancel("a", &CancelRequest::new("too slow").by("operator")).unwrap();
     hand.advance(SECOND);
     let cancelled = killed(running.poll());
@@ -273,7 +273,7 @@ fn a_task_that_is_not_shown_runs_as_ever() {
 #[test]
 fn a_future_may_be_polled_on_many_threads() {
     let list = ProcessList::new();
-    let mut running: Pin<Box<Running<_>>> = Box::pin(list.run("a", async {
+    let mut running: Pin<Box<TaskFuture<_>>> = Box::pin(list.run("a", async {
         loop {
             pm_core::current().status("polled").unwrap();
             let mut once = false;
@@ -565,14 +565,14 @@ fn a_request_that_expects_something_else_is_refused_with_what_was_found() {
     let task = list.start("a");
     task.status("writing").unwrap();
     hand.advance(2 * SECOND);
-    let error = list.request_cancel("a", &CancelRequest::new("").least_age(5 * SECOND)).unwrap_err();
+    let error = list.request_cancel("a", &CancelRequest::new("").min_age(5 * SECOND)).unwrap_err();
     assert_eq!(error.to_string(), format!("task {} is 2.000s old, not yet 5s", task.serial()));
     let error = list.request_cancel(task.serial(), &CancelRequest::new("").status("reading")).unwrap_err();
     assert_eq!(error.to_string(), format!("task {} is in status `writing`, not in `reading`", task.serial()));
     assert!(task.checkpoint().is_ok());
     assert_eq!(task.handle().serial(), task.serial());
     hand.advance(3 * SECOND);
-    list.request_cancel("a", &CancelRequest::new("").least_age(5 * SECOND).status("writing")).unwrap();
+    list.request_cancel("a", &CancelRequest::new("").min_age(5 * SECOND).status("writing")).unwrap();
     assert!(task.checkpoint().is_err());
 }
 
@@ -585,14 +585,14 @@ fn a_verdict_tells_what_came_of_it_and_when() {
 
     let refuses = list.task("a").not_cancellable().start();
     let verdict = list.cancel_and_wait("a", &request, none);
-    assert_eq!((verdict.name(), verdict.took()), ("refused", None));
+    assert_eq!((verdict.as_str(), verdict.took()), ("refused", None));
     drop(refuses);
 
     let task = list.start("a");
     let asked = list.request_cancel("a", &request).unwrap();
     assert!(asked.is_first());
     hand.advance(SECOND);
-    assert_eq!((asked.verdict().name(), asked.verdict().took()), ("cancelling", Some(SECOND)));
+    assert_eq!((asked.verdict().as_str(), asked.verdict().took()), ("cancelling", Some(SECOND)));
     let again = list.request_cancel("a", &request).unwrap();
     assert!(!again.is_first());
     hand.advance(SECOND);
@@ -730,7 +730,7 @@ fn ended_tasks_are_kept_by_count_and_the_remarkable_ones_stay_longer() {
     assert_eq!(ids.last().unwrap(), "999");
     let counters = list.counters();
     assert_eq!(counters.finished + counters.failed + counters.cancelled, 1_002);
-    assert!(counters.ended_let_go > 800);
+    assert!(counters.ended_evicted > 800);
     assert!(list.find_ended("failed").get(0).is_some() && list.find_ended("1").is_empty());
 }
 
@@ -762,7 +762,7 @@ fn a_full_list_lets_ended_tasks_go_first() {
     }
     let counters = list.counters();
     assert_eq!((counters.not_shown, counters.statuses_dropped, counters.finished), (0, 0, 2_000));
-    assert!(counters.ended_let_go > 0);
+    assert!(counters.ended_evicted > 0);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-use pm_core::{Clock, Options, ProcessList, Task, TaskIterator};
+use pm_core::{Clock, Options, ProcessList, Task, TaskIteratorExt};
 
 fn shown(list: &ProcessList, task: &Task) -> (u64, u64) {
     list.view(task.serial(), |task| task.progress().map_or((0, 0), |progress| (progress.done, progress.total))).unwrap()

@@ -308,7 +308,7 @@ impl Program {
         assert_eq!(counters.attrs_dropped, done.attrs_refused);
         assert_eq!(counters.texts_cut, done.too_long);
         assert_eq!(counters.late_calls, done.late);
-        assert!(counters.ended_let_go <= ended);
+        assert!(counters.ended_evicted <= ended);
         assert!(counters.peak <= done.most_live + 1 && counters.peak >= counters.live);
         assert_eq!((counters.panics_caught, counters.forced), (0, 0));
     }
@@ -325,7 +325,7 @@ impl Program {
         assert_eq!(of_live + of_ended + counters.statuses_dropped, done.entries);
         // A task that ended is kept, or was let go and counted. Those that wait for being let go, at most 2 batches of 32,
         // are not shown.
-        let (kept, shown) = (self.ended() - counters.ended_let_go, self.list.ended().len() as u64);
+        let (kept, shown) = (self.ended() - counters.ended_evicted, self.list.ended().len() as u64);
         let limit = self.setting.ended as u64;
         assert!(shown <= limit, "{shown} of {limit}");
         if limit > 0 {
@@ -389,6 +389,6 @@ fn what_is_shown_and_what_was_dropped_is_what_was_recorded() {
     // Each thing that can be dropped was.
     let sum = |count: fn(&pm_core::Counters) -> u64| programs.iter().map(|it| count(&it.list.counters())).sum::<u64>();
     assert!(sum(|it| it.not_shown) > 0 && sum(|it| it.statuses_dropped) > 0 && sum(|it| it.attrs_dropped) > 0);
-    assert!(sum(|it| it.texts_cut) > 0 && sum(|it| it.kinds_dropped) > 0 && sum(|it| it.ended_let_go) > 0);
+    assert!(sum(|it| it.texts_cut) > 0 && sum(|it| it.kinds_dropped) > 0 && sum(|it| it.ended_evicted) > 0);
     println!("{cases} cases, seed {seed:#x}: {:?}", programs.map(|program| program.done));
 }

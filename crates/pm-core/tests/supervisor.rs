@@ -13,7 +13,7 @@ fn a_status_from_the_start_is_an_entry_at_the_time_of_the_start() {
     let long = "long ".repeat(100);
     for (status, shown) in [("connecting", "connecting"), (&long, &*long), ("http://a:b@c/", "http://***@c/"), ("", "")]
     {
-        let supervisor = list.task("a").kind("k").attr("n", 1).supervise_in(status);
+        let supervisor = list.task("a").kind("k").attr("n", 1).supervise_with_status(status);
         let serial = supervisor.handle().serial();
         hand.advance(Duration::from_secs(1));
         supervisor.handle().note("reading");
@@ -32,13 +32,13 @@ fn a_status_from_the_start_is_an_entry_at_the_time_of_the_start() {
 #[test]
 fn a_status_from_the_start_keeps_to_the_limits_of_the_history() {
     let list = ProcessList::with_options(Options::new().history(1, 1));
-    let supervisor = list.task("a").supervise_in("first");
+    let supervisor = list.task("a").supervise_with_status("first");
     supervisor.handle().note("second");
     let history = list.history(supervisor.handle().serial()).unwrap();
     let told: Vec<_> = history.entries.iter().map(|entry| entry.status.as_str()).collect();
     assert_eq!((told.first(), told.last()), (Some(&"init"), Some(&"second")));
     list.set_enabled(false);
-    assert!(!list.task("b").supervise_in("off").handle().is_live());
+    assert!(!list.task("b").supervise_with_status("off").handle().is_live());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn what_is_entered_is_current_until_it_is_left_and_a_panic_ends_the_task_as_abor
     assert!(!task.is_live());
     // What is left is nobody's, and does no harm.
     supervisor.enter().leave();
-    assert!(!supervisor.is_to_be_killed());
+    assert!(!supervisor.should_kill());
 }
 
 #[test]
@@ -69,11 +69,11 @@ fn a_supervisor_says_that_it_is_to_be_killed_once_its_grace_is_over() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock).grace(Duration::from_secs(5)));
     let mut supervisor = list.task("a").supervise();
-    assert!(!supervisor.is_to_be_killed());
+    assert!(!supervisor.should_kill());
     supervisor.handle().cancel("too slow").unwrap();
-    assert!(!supervisor.is_to_be_killed());
+    assert!(!supervisor.should_kill());
     hand.advance(Duration::from_secs(5));
-    assert!(supervisor.is_to_be_killed());
+    assert!(supervisor.should_kill());
     assert_eq!(supervisor.kill(|| ()).reason(), "too slow");
     assert_eq!(list.ended().iter().next().and_then(|task| task.outcome()), Some(Outcome::Cancelled));
 }

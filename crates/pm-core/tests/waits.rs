@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pm_core::{Clock, ManualClock, Options, ProcessList, Resource, ResourceKind, Task, Waits, run};
+use pm_core::{Clock, ManualClock, Options, ProcessList, Resource, ResourceKind, Task, WaitReport, run};
 
 fn list() -> (ProcessList, ManualClock) {
     let (clock, hand) = Clock::manual();
@@ -20,7 +20,7 @@ fn status(list: &ProcessList, task: &Task) -> String {
 }
 
 /// Lines without serials, which differ from run to run.
-fn text(waits: &Waits) -> Vec<String> {
+fn text(waits: &WaitReport) -> Vec<String> {
     let without_serial = |line: &str| {
         let mut parts = line.split(" (task ");
         let first = parts.next().unwrap_or_default().to_owned();
@@ -216,9 +216,9 @@ fn a_hold_goes_over_to_who_takes_it() {
     assert!(holders().is_empty());
     for task in [&first, &second] {
         let _current = task.enter();
-        held.taken_over();
+        held.claim();
         clock.advance(Duration::from_secs(1));
-        held.taken_over();
+        held.claim();
         assert_eq!(list.waits().waits[0].resource.holders[0].held_for, Duration::from_secs(1));
     }
     assert_eq!(holders(), ["second"]);

@@ -166,7 +166,7 @@ pub(crate) fn write_history_end(out: &mut Out, history: &History) {
     }
     if let Some(outcome) = history.outcome {
         out.literal(br#","outcome":"#);
-        out.string(outcome.name().as_bytes());
+        out.string(outcome.as_str().as_bytes());
     }
     out.literal(b"}");
 }

@@ -145,11 +145,11 @@ impl VerdictReply {
     /// The verdict about this task.
     pub fn new(verdict: &pm_core::Verdict, serial: pm_core::Serial, below: u64) -> Self {
         let outcome = match verdict {
-            pm_core::Verdict::Finished { outcome, .. } => Some(outcome.name().to_owned()),
+            pm_core::Verdict::Finished { outcome, .. } => Some(outcome.as_str().to_owned()),
             _ => None,
         };
         let took_ms = crate::duration::millis(verdict.took().unwrap_or_default());
-        VerdictReply { verdict: verdict.name().to_owned(), took_ms, serial: serial.to_string(), below, outcome }
+        VerdictReply { verdict: verdict.as_str().to_owned(), took_ms, serial: serial.to_string(), below, outcome }
     }
 }
 

@@ -213,7 +213,7 @@ impl RowWriter {
         }
         if let (true, Some(outcome)) = (has(Field::Outcome), outcome) {
             out.literal(br#","outcome":"#);
-            out.string(outcome.name().as_bytes());
+            out.string(outcome.as_str().as_bytes());
         }
         if has(Field::StartedAt) {
             out.literal(br#","startedAt":""#);

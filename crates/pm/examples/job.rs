@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pm::{Task, TaskIterator as _};
+use pm::{Task, TaskIteratorExt as _};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let smoke = std::env::args().any(|word| word == "--smoke");

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pm::{Holding, ProcessList, Resource, Server, Task, Waiting};
+use pm::{HoldGuard, ProcessList, Resource, Server, Task, WaitGuard};
 use serde_json::Value;
 
 /// How often tasks listen, and how often those that come and go do so.
@@ -50,8 +50,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[derive(Default)]
 struct Waits {
     resources: HashMap<String, Resource>,
-    holdings: Vec<Holding>,
-    waits: Vec<Waiting>,
+    holdings: Vec<HoldGuard>,
+    waits: Vec<WaitGuard>,
 }
 
 fn obey(

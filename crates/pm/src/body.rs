@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use pm_core::{Cancelled, Supervised, Supervisor, TaskBuilder, TaskHandle};
+use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
 /// Runs an HTTP body as what a [`TaskBuilder`] describes: feature `http-body`. Needs no runtime.
 pub trait RunBody: Sized {
@@ -97,8 +97,8 @@ impl<B: Body<Error: fmt::Display>> Body for RunningBody<B> {
             polled.map(|frame| (frame, is_end))
         });
         let (frame, is_end) = match polled {
-            Supervised::Ready(ready) => ready,
-            Supervised::Kill => {
+            SupervisedPoll::Ready(ready) => ready,
+            SupervisedPoll::Kill => {
                 let cancelled = this.supervisor.kill(|| this.body.set(None));
                 return Poll::Ready(Some(Err(BodyError::Cancelled(cancelled))));
             }

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::future::Future;
 
-use pm_core::{Cancelled, TaskBuilder, TryRunning};
+use pm_core::{Cancelled, TaskBuilder, TryTaskFuture};
 
 /// What a task may return that can be killed.
 #[diagnostic::on_unimplemented(
@@ -19,9 +19,9 @@ pub trait Killable: Sized {
 }
 
 impl<T, E: From<Cancelled> + Display> Killable for Result<T, E> {
-    type Running<F: Future<Output = Self>> = TryRunning<F>;
+    type Running<F: Future<Output = Self>> = TryTaskFuture<F>;
 
-    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> TryRunning<F> {
+    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> TryTaskFuture<F> {
         task.try_run(body)
     }
 

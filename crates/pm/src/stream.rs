@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
-use pm_core::{Cancelled, Supervised, Supervisor, TaskBuilder, TaskHandle};
+use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
 /// Runs a stream as what a [`TaskBuilder`] describes: feature `stream`. Needs no runtime.
 ///
@@ -96,15 +96,15 @@ impl<S: Stream> RunningStream<S> {
         let mut this = self.project();
         let Some(stream) = this.stream.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         match this.supervisor.poll(context, |context| stream.poll_next(context)) {
-            Supervised::Ready(Some(item)) => {
+            SupervisedPoll::Ready(Some(item)) => {
                 *this.failed = failed(&item);
                 Poll::Ready(Some(Ok(item)))
             }
-            Supervised::Ready(None) => {
+            SupervisedPoll::Ready(None) => {
                 this.supervisor.finish(this.failed.as_deref(), || this.stream.set(None));
                 Poll::Ready(None)
             }
-            Supervised::Kill => Poll::Ready(Some(Err(this.supervisor.kill(|| this.stream.set(None))))),
+            SupervisedPoll::Kill => Poll::Ready(Some(Err(this.supervisor.kill(|| this.stream.set(None))))),
             _ => Poll::Pending,
         }
     }

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 
 use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
-use pm_core::{Cancelled, Hearing, Meter, TaskHandle};
+use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 
-/// What streams can do for a task that works through them: feature `stream`. [`TaskIterator`](crate::TaskIterator) is the
+/// What streams can do for a task that works through them: feature `stream`. [`TaskIteratorExt`](crate::TaskIteratorExt) is the
 /// same for iterators.
 ///
 /// ```
@@ -101,7 +101,7 @@ pin_project! {
         #[pin]
         stream: S,
         task: TaskHandle,
-        hearing: Hearing,
+        hearing: CancelledFuture,
         over: bool,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pm::sync::{Mutex, RwLock, Semaphore, mpsc, oneshot};
-use pm::{ProcessList, Spawn as _, Waits};
+use pm::{ProcessList, Spawn as _, WaitReport};
 use tokio::task::yield_now;
 
 /// Until it is so: other tasks get their turns meanwhile.
@@ -15,7 +15,7 @@ async fn until(mut is_so: impl FnMut() -> bool) {
     }
 }
 
-async fn waiting(list: &ProcessList, tasks: usize) -> Waits {
+async fn waiting(list: &ProcessList, tasks: usize) -> WaitReport {
     until(|| list.waits().waits.len() == tasks).await;
     list.waits()
 }
@@ -25,7 +25,7 @@ fn status(list: &ProcessList, id: &str) -> String {
 }
 
 /// Who waits for what, and who holds it.
-fn told(waits: &Waits) -> Vec<(&str, &str, Vec<&str>)> {
+fn told(waits: &WaitReport) -> Vec<(&str, &str, Vec<&str>)> {
     let mut told: Vec<_> = (waits.waits.iter())
         .map(|wait| {
             let holders = wait.resource.holders.iter().map(|holder| holder.task.id.as_str()).collect();
@@ -37,7 +37,7 @@ fn told(waits: &Waits) -> Vec<(&str, &str, Vec<&str>)> {
 }
 
 /// The ids of each circle, beginning with the first in the alphabet.
-fn circles(waits: &Waits) -> Vec<Vec<&str>> {
+fn circles(waits: &WaitReport) -> Vec<Vec<&str>> {
     let circle = |cycle: &pm::Cycle| {
         let ids: Vec<&str> = waits.waits.iter().map(|wait| wait.task.id.as_str()).collect();
         let mut circle: Vec<&str> =

@@ -25,9 +25,9 @@ use crate::read::{Detail, Row, Wanted};
 use crate::serial::Serial;
 use crate::slot::{STARTED, Slot, acquire};
 use crate::sync::PlainMutex;
-use crate::watch::{Asked, Wait, WeakWait, block_on, guard};
+use crate::watch::{CancelHandle, Wait, WeakWait, block_on, guard};
 
-pub use report::{DrainProgress, DrainReport, Drained, TaskBrief};
+pub use report::{DrainProgress, DrainReport, DrainedTask, TaskBrief};
 pub(crate) use report::{For, Plain};
 
 /// Tasks that progress names.
@@ -139,7 +139,7 @@ impl fmt::Debug for Drain {
 
 impl ProcessList {
     /// Waits until no task is left, then asks those to stop that are, and tells what came of it: a future for any runtime,
-    /// and [`Draining::blocking`] for a thread.
+    /// and [`DrainFuture::blocking`] for a thread.
     ///
     /// ```
     /// use std::time::Duration;
@@ -168,8 +168,8 @@ impl ProcessList {
     /// shown](crate::Counters::not_shown) are not waited for, as nobody knows of them.
     ///
     /// Times are those of the list's clock. Dropped early, the drain has done what it did so far.
-    pub fn drain(&self, drain: impl Into<Drain>) -> Draining {
-        Draining { list: self.clone(), drain: drain.into(), state: State::New }
+    pub fn drain(&self, drain: impl Into<Drain>) -> DrainFuture {
+        DrainFuture { list: self.clone(), drain: drain.into(), state: State::New }
     }
 
     /// Panics if a task is live: for tests, which should leave none behind.
@@ -265,7 +265,7 @@ struct Asking {
     found: Found,
     /// Of the first ones only.
     brief: Option<TaskBrief>,
-    asked: Result<Asked, CancelError>,
+    asked: Result<CancelHandle, CancelError>,
 }
 
 impl Asking {
@@ -302,7 +302,7 @@ impl Asking {
 ///
 /// It begins when it is first polled. Polled again after it is done, it stays pending.
 #[must_use = "it drains when it is polled, or by `blocking`"]
-pub struct Draining {
+pub struct DrainFuture {
     list: ProcessList,
     drain: Drain,
     state: State,
@@ -339,7 +339,7 @@ struct Going {
     report: DrainReport,
 }
 
-impl Draining {
+impl DrainFuture {
     /// Drains, and blocks the thread meanwhile.
     ///
     /// A cancel of the task that is current does not end it.
@@ -546,7 +546,7 @@ impl Draining {
                 }
             };
             if let Some(task) = asking.brief {
-                let told = Drained { task, verdict };
+                let told = DrainedTask { task, verdict };
                 if is_left { report.asked.push(told) } else { ended.push(told) }
             }
         }
@@ -617,7 +617,7 @@ impl Draining {
     }
 }
 
-impl Future for Draining {
+impl Future for DrainFuture {
     type Output = DrainReport;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<DrainReport> {
@@ -636,7 +636,7 @@ impl Future for Draining {
     }
 }
 
-impl Drop for Draining {
+impl Drop for DrainFuture {
     fn drop(&mut self) {
         if let State::Going(mut going) = std::mem::replace(&mut self.state, State::Done) {
             self.leave(&mut going);
@@ -644,8 +644,8 @@ impl Drop for Draining {
     }
 }
 
-impl fmt::Debug for Draining {
+impl fmt::Debug for DrainFuture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Draining").field("list", &self.list).field("drain", &self.drain).finish_non_exhaustive()
+        f.debug_struct("DrainFuture").field("list", &self.list).field("drain", &self.drain).finish_non_exhaustive()
     }
 }

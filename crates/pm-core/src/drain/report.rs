@@ -118,14 +118,14 @@ impl fmt::Display for DrainProgress {
 /// A task that did not end in time by itself, and what came of it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Drained {
+pub struct DrainedTask {
     /// The task, as it was when it was asked to stop.
     pub task: TaskBrief,
     /// What came of that: [`Cancelling`](Verdict::Cancelling) or [`Refused`](Verdict::Refused) if it still runs.
     pub verdict: Verdict,
 }
 
-impl fmt::Display for Drained {
+impl fmt::Display for DrainedTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.verdict {
             Verdict::Finished { took, outcome } => write!(f, "{outcome} after {}: {}", For(*took), self.task),
@@ -159,7 +159,7 @@ pub struct DrainReport {
     pub running: u64,
     /// Those that were asked to stop, with what came of it: first those that still run, then the others, each the oldest
     /// first. At most 100; the counts tell of all.
-    pub asked: Vec<Drained>,
+    pub asked: Vec<DrainedTask>,
     /// For what reason they were asked.
     pub reason: String,
     /// How long the drain waited until it asked tasks to stop; `None` if it asked none.
@@ -239,8 +239,8 @@ mod tests {
             stopped: 1,
             running: 2,
             asked: vec![
-                Drained { task: task("deaf"), verdict: Verdict::Cancelling { took: second } },
-                Drained {
+                DrainedTask { task: task("deaf"), verdict: Verdict::Cancelling { took: second } },
+                DrainedTask {
                     task: task("good"),
                     verdict: Verdict::Finished { took: second, outcome: Outcome::Cancelled },
                 },

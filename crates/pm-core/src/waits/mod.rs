@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //!
-//! - A wait is in the list as long as its [`Waiting`] lives, a hold in its resource as long as its [`Holding`]. Both end when
+//! - A wait is in the list as long as its [`WaitGuard`] lives, a hold in its resource as long as its [`HoldGuard`]. Both end when
 //!   they are dropped, so a task whose future is dropped waits for nothing and holds nothing.
 //! - A hold begins after the lock was taken, and ends before it is given back. In between a resource seems to be free: who
 //!   waits for it counts as somebody who can go on. So nobody is called stuck who is not.
@@ -33,7 +33,7 @@ use crate::task::{Task, TaskHandle};
 use crate::text;
 
 pub(crate) use registry::Registry;
-pub use report::{Blocked, Cycle, CycleStep, Held, Holder, Wait, Waits};
+pub use report::{BlockedTask, Cycle, CycleStep, ResourceHolder, WaitReport, WaitTreeRow, WaitedResource};
 
 /// Bytes of a resource's name.
 const MAX_NAME: usize = 128;
@@ -184,18 +184,18 @@ impl Resource {
     }
 
     /// Says that the current task holds so many units of it; without a current task, that somebody does.
-    pub fn hold(&self, units: u64) -> Holding {
-        Holding::new(self.clone(), current(), units)
+    pub fn hold(&self, units: u64) -> HoldGuard {
+        HoldGuard::new(self.clone(), current(), units)
     }
 
-    /// Says that somebody holds so many units of it who is not known yet: see [`Holding::taken_over`].
-    pub fn hold_unclaimed(&self, units: u64) -> Holding {
-        Holding::new(self.clone(), TaskHandle::INERT, units)
+    /// Says that somebody holds so many units of it who is not known yet: see [`HoldGuard::claim`].
+    pub fn hold_unclaimed(&self, units: u64) -> HoldGuard {
+        HoldGuard::new(self.clone(), TaskHandle::INERT, units)
     }
 
     /// Says that the current task waits for so many units of it. See [`TaskHandle::waiting_on`].
-    pub fn wait(&self, units: u64) -> Waiting {
-        Waiting::new(self.clone(), current(), units)
+    pub fn wait(&self, units: u64) -> WaitGuard {
+        WaitGuard::new(self.clone(), current(), units)
     }
 }
 
@@ -230,18 +230,18 @@ fn ticks_of(task: TaskHandle) -> u64 {
     task.slot().map_or(0, |slot| slot.inner.timer.ticks())
 }
 
-/// Says that a task holds something; made by [`Resource::hold`], [`Task::holding`] and [`Waiting::acquired`]. Dropped, it
+/// Says that a task holds something; made by [`Resource::hold`], [`Task::holding`] and [`WaitGuard::acquired`]. Dropped, it
 /// says that the task has given it back: drop it before you do.
 ///
 /// It goes on to name the task that took it when it is moved elsewhere.
 #[must_use = "the task holds it as long as this lives"]
-pub struct Holding {
+pub struct HoldGuard {
     resource: Resource,
     token: u64,
     serial: AtomicU64,
 }
 
-impl Holding {
+impl HoldGuard {
     fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
         let since = ticks_of(task);
         let token = {
@@ -267,7 +267,7 @@ impl Holding {
     }
 
     /// Says that it is now the current task that holds it. Costs next to nothing if it was before.
-    pub fn taken_over(&self) {
+    pub fn claim(&self) {
         let task = current();
         // Relaxed: a hint, so that the lock is taken only when the task is another.
         if self.token == NONE || self.serial.swap(task.raw_serial(), Ordering::Relaxed) == task.raw_serial() {
@@ -282,7 +282,7 @@ impl Holding {
     }
 }
 
-impl Drop for Holding {
+impl Drop for HoldGuard {
     fn drop(&mut self) {
         let mut state = self.resource.shared.state.lock();
         state.version += 1;
@@ -294,15 +294,15 @@ impl Drop for Holding {
     }
 }
 
-impl fmt::Debug for Holding {
+impl fmt::Debug for HoldGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Holding").field("resource", &self.resource).finish_non_exhaustive()
+        f.debug_struct("HoldGuard").field("resource", &self.resource).finish_non_exhaustive()
     }
 }
 
 /// Says that a task waits for something; made by [`TaskHandle::waiting_on`]. Dropped, it says that the task does so no more.
 #[must_use = "the task waits as long as this lives"]
-pub struct Waiting {
+pub struct WaitGuard {
     task: TaskHandle,
     units: u64,
     // In this order: first nobody waits, then the status goes back.
@@ -316,7 +316,7 @@ struct Entry {
     resource: Resource,
 }
 
-impl Waiting {
+impl WaitGuard {
     fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
         let status = task.scope_fmt(format_args!("waiting on {}", resource.name()));
         let token = match task.slot() {
@@ -332,12 +332,12 @@ impl Waiting {
     }
 
     /// Ends the wait, as the task now holds what it waited for.
-    pub fn acquired(self) -> Holding {
+    pub fn acquired(self) -> HoldGuard {
         let Self { task, units, entry, _status } = self;
         let resource = entry.resource.clone();
         // Not both at once, which would be a task that waits for itself.
         drop(entry);
-        Holding::new(resource, task, units)
+        HoldGuard::new(resource, task, units)
     }
 }
 
@@ -349,9 +349,9 @@ impl Drop for Entry {
     }
 }
 
-impl fmt::Debug for Waiting {
+impl fmt::Debug for WaitGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiting").field("resource", &self.entry.resource).finish_non_exhaustive()
+        f.debug_struct("WaitGuard").field("resource", &self.entry.resource).finish_non_exhaustive()
     }
 }
 
@@ -374,24 +374,24 @@ impl TaskHandle {
     ///
     /// Costs what a scope costs, and a lock that all who wait share: say it when the task is about to wait, not when it may
     /// have to. At most 10,000 waits of a list are told; further ones are only statuses, and counted.
-    pub fn waiting_on(&self, resource: impl Into<Resource>) -> Waiting {
-        Waiting::new(resource.into(), *self, 1)
+    pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
+        WaitGuard::new(resource.into(), *self, 1)
     }
 
     /// Says that the task holds a unit of something, until what this returns is dropped.
-    pub fn holding(&self, resource: impl Into<Resource>) -> Holding {
-        Holding::new(resource.into(), *self, 1)
+    pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
+        HoldGuard::new(resource.into(), *self, 1)
     }
 }
 
 impl Task {
     /// Says what the task waits for. See [`TaskHandle::waiting_on`].
-    pub fn waiting_on(&self, resource: impl Into<Resource>) -> Waiting {
+    pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
         self.handle().waiting_on(resource)
     }
 
     /// Says that the task holds a unit of something. See [`TaskHandle::holding`].
-    pub fn holding(&self, resource: impl Into<Resource>) -> Holding {
+    pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
         self.handle().holding(resource)
     }
 }

@@ -21,24 +21,24 @@ const LOOKS: usize = 3;
 /// Its `Display` is a tree: who holds up others, and below each who waits for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Waits {
+pub struct WaitReport {
     /// Those who wait, the longest first.
-    pub waits: Vec<Wait>,
+    pub waits: Vec<BlockedTask>,
     /// Tasks that wait in a circle, so that none of them goes on unless one gives up or is stopped: one circle for each
     /// knot, a shortest one. A task that waits for several things at once is in none if it can have one of them.
     pub cycles: Vec<Cycle>,
-    /// Waits that began when 10,000 were noted already, since the list was made.
+    /// Waits that were not recorded because 10,000 were already, since the list was made.
     pub not_shown: u64,
 }
 
 /// A task that waits.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Wait {
+pub struct BlockedTask {
     /// Who.
     pub task: TaskBrief,
     /// For what.
-    pub resource: Arc<Held>,
+    pub resource: Arc<WaitedResource>,
     /// How many units of it.
     pub units: u64,
     /// How long so far.
@@ -52,7 +52,7 @@ pub struct Wait {
 /// A resource that somebody waits for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Held {
+pub struct WaitedResource {
     /// Its name, without [what looks like a secret](crate::Options::redact).
     pub name: String,
     /// What sort of thing it is.
@@ -60,7 +60,7 @@ pub struct Held {
     /// Units there are in all, if that is known.
     pub capacity: Option<u64>,
     /// Tasks of the list that hold it, the longest first.
-    pub holders: Vec<Holder>,
+    pub holders: Vec<ResourceHolder>,
     /// Others that hold it: no tasks, tasks of another list or that have ended, those beyond the first 4,096.
     pub unknown_holders: usize,
 }
@@ -68,7 +68,7 @@ pub struct Held {
 /// A task that holds something.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Holder {
+pub struct ResourceHolder {
     /// Who.
     pub task: TaskBrief,
     /// How many units.
@@ -92,21 +92,21 @@ pub struct CycleStep {
     /// Who waits.
     pub task: TaskBrief,
     /// For what.
-    pub resource: Arc<Held>,
+    pub resource: Arc<WaitedResource>,
     /// And who holds it: the task of the next step.
     pub held_by: Serial,
 }
 
-/// A row of the tree of [`Waits::tree`].
+/// A row of the tree of [`WaitReport::tree`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Blocked<'w> {
+pub struct WaitTreeRow<'w> {
     /// How many tasks are above it: it waits for the one right above, if any.
     pub depth: usize,
     /// The task.
     pub task: &'w TaskBrief,
     /// What it waits for. Nothing at the top: it holds up those below, or waits for what nobody is known to hold.
-    pub wait: Option<&'w Wait>,
+    pub wait: Option<&'w BlockedTask>,
     /// Whether it is further up already, with all that is below it: it waits for several, or in a circle.
     pub repeated: bool,
 }
@@ -221,7 +221,7 @@ impl ProcessList {
     /// assert_eq!(cycle.steps.len(), 2);
     /// ```
     #[must_use]
-    pub fn waits(&self) -> Waits {
+    pub fn waits(&self) -> WaitReport {
         let inner = self.inner();
         let (look, found) = look(inner);
         let moment = inner.timer.moment();
@@ -232,20 +232,20 @@ impl ProcessList {
                 .or_insert_with(|| if is_here(task, inner) { task.view(TaskBrief::of) } else { None });
             known.clone()
         };
-        let mut held: Vec<Option<Arc<Held>>> = vec![None; look.states.len()];
-        let mut waits: Vec<Option<Wait>> = Vec::with_capacity(look.waits.len());
+        let mut held: Vec<Option<Arc<WaitedResource>>> = vec![None; look.states.len()];
+        let mut waits: Vec<Option<BlockedTask>> = Vec::with_capacity(look.waits.len());
         for (at, (_, waiter)) in look.waits.iter().enumerate() {
             let resource = look.by_address[&address(waiter)];
             let shown = held[resource].get_or_insert_with(|| {
                 let state = &look.states[resource];
-                let mut holders: Vec<Holder> = (state.holds.iter())
+                let mut holders: Vec<ResourceHolder> = (state.holds.iter())
                     .filter_map(|hold| {
                         let held_for = moment.between(hold.since, moment.ticks());
-                        brief(hold.task).map(|task| Holder { task, units: hold.units, held_for })
+                        brief(hold.task).map(|task| ResourceHolder { task, units: hold.units, held_for })
                     })
                     .collect();
                 holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
-                Arc::new(Held {
+                Arc::new(WaitedResource {
                     name: self.redacted(waiter.resource.name()).into_owned(),
                     kind: waiter.resource.kind(),
                     capacity: state.capacity,
@@ -254,7 +254,7 @@ impl ProcessList {
                 })
             });
             let resource = Arc::clone(shown);
-            waits.push(brief(waiter.task).map(|task| Wait {
+            waits.push(brief(waiter.task).map(|task| BlockedTask {
                 task,
                 resource,
                 units: waiter.units,
@@ -264,19 +264,19 @@ impl ProcessList {
             }));
         }
         let cycles = (found.cycles.iter()).filter_map(|cycle| Cycle::of(cycle, &waits)).collect();
-        let mut waits: Vec<Wait> = waits.into_iter().flatten().collect();
+        let mut waits: Vec<BlockedTask> = waits.into_iter().flatten().collect();
         waits.sort_by_key(|wait| std::cmp::Reverse(wait.waited_for));
-        Waits { waits, cycles, not_shown: look.not_shown }
+        WaitReport { waits, cycles, not_shown: look.not_shown }
     }
 }
 
 impl Cycle {
     /// `None` if one of its tasks has ended since it was found.
-    fn of(cycle: &[usize], waits: &[Option<Wait>]) -> Option<Self> {
-        let waits: Option<Vec<&Wait>> = cycle.iter().map(|&wait| waits[wait].as_ref()).collect();
+    fn of(cycle: &[usize], waits: &[Option<BlockedTask>]) -> Option<Self> {
+        let waits: Option<Vec<&BlockedTask>> = cycle.iter().map(|&wait| waits[wait].as_ref()).collect();
         let waits = waits?;
         let next = waits.iter().cycle().skip(1);
-        let step = |(wait, next): (&&Wait, &&Wait)| CycleStep {
+        let step = |(wait, next): (&&BlockedTask, &&BlockedTask)| CycleStep {
             task: wait.task.clone(),
             resource: Arc::clone(&wait.resource),
             held_by: next.task.serial,
@@ -285,15 +285,15 @@ impl Cycle {
     }
 }
 
-impl Waits {
+impl WaitReport {
     /// Who blocks whom, as rows of a tree: at the top those who wait for nobody that is known, and one of each circle; below
     /// each the tasks that wait for what it holds. Each task's own rows come once.
     #[must_use]
-    pub fn tree(&self) -> Vec<Blocked<'_>> {
-        let mut below: HashMap<Serial, Vec<&Wait>> = HashMap::new();
+    pub fn tree(&self) -> Vec<WaitTreeRow<'_>> {
+        let mut below: HashMap<Serial, Vec<&BlockedTask>> = HashMap::new();
         let mut waiting: HashSet<Serial> = HashSet::new();
-        let mut roots: Vec<Blocked<'_>> = Vec::new();
-        let root = |task, wait| Blocked { depth: 0, task, wait, repeated: false };
+        let mut roots: Vec<WaitTreeRow<'_>> = Vec::new();
+        let root = |task, wait| WaitTreeRow { depth: 0, task, wait, repeated: false };
         for wait in &self.waits {
             waiting.insert(wait.task.serial);
             let mut last = None;
@@ -338,7 +338,7 @@ impl Waits {
                 rows.push(row);
                 if !row.repeated {
                     let below = below.get(&row.task.serial).map_or(&[][..], Vec::as_slice);
-                    to_tell.extend(below.iter().rev().map(|&wait| Blocked {
+                    to_tell.extend(below.iter().rev().map(|&wait| WaitTreeRow {
                         depth: row.depth + 1,
                         task: &wait.task,
                         wait: Some(wait),
@@ -373,7 +373,7 @@ impl fmt::Display for Cycle {
     }
 }
 
-impl fmt::Display for Blocked<'_> {
+impl fmt::Display for WaitTreeRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:1$}{2}", "", self.depth * 2, Name(self.task))?;
         match self.wait {
@@ -391,7 +391,7 @@ impl fmt::Display for Blocked<'_> {
     }
 }
 
-impl fmt::Display for Waits {
+impl fmt::Display for WaitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cycle in &self.cycles {
             writeln!(f, "in a circle: {cycle}")?;

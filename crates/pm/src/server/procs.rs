@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use pm_core::{Asked, CancelError, CancelRequest, ProcessList, Scan, Serial};
+use pm_core::{CancelError, CancelHandle, CancelRequest, ProcessList, Scan, Serial};
 use pm_wire::VerdictReply;
 use pm_wire::rows::{self, ListWriter};
 
@@ -138,18 +138,18 @@ pub(super) async fn cancel(
 pub(super) fn request<'a>(
     reason: &'a str,
     by: &'a str,
-    least_age: Option<Duration>,
+    min_age: Option<Duration>,
     status: Option<&'a str>,
 ) -> CancelRequest<'a> {
     let request = CancelRequest::new(reason).by(by);
-    let request = least_age.map_or(request, |age| request.least_age(age));
+    let request = min_age.map_or(request, |age| request.min_age(age));
     status.map_or(request, |status| request.status(status))
 }
 
-async fn verdict(asked: Asked, wait: Duration, attempt: Attempt) -> Response<Body> {
+async fn verdict(asked: CancelHandle, wait: Duration, attempt: Attempt) -> Response<Body> {
     let (serial, below) = (asked.serial(), asked.below());
     let verdict = asked.within(wait).await;
-    attempt.note(verdict.name());
+    attempt.note(verdict.as_str());
     match serde_json::to_vec(&VerdictReply::new(&verdict, serial, below)) {
         Ok(json) => reply::json(json),
         Err(error) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -39,7 +39,7 @@ use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::task::Poll;
 
-use pm_core::{Holding, Resource};
+use pm_core::{HoldGuard, Resource};
 
 pub mod mpsc;
 mod mutex;
@@ -56,7 +56,7 @@ pub use tokio::sync::{AcquireError, TryAcquireError, TryLockError};
 #[must_use = "what it guards is given back at once"]
 pub struct Guard<G> {
     // In this order: nobody holds it any more before the next one takes it.
-    held: Holding,
+    held: HoldGuard,
     inner: G,
 }
 

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use pm_core::{Holding, Resource, ResourceKind};
+use pm_core::{HoldGuard, Resource, ResourceKind};
 use tokio::sync::mpsc;
 
 pub use tokio::sync::mpsc::error;
@@ -51,7 +51,7 @@ pub fn unbounded_channel<T>(name: &str) -> (UnboundedSender<T>, UnboundedReceive
 
 /// Sends into a [`channel`]: a [`tokio::sync::mpsc::Sender`].
 pub struct Sender<T> {
-    messages: Holding,
+    messages: HoldGuard,
     room: Resource,
     inner: mpsc::Sender<T>,
 }
@@ -63,7 +63,7 @@ impl<T> Sender<T> {
     ///
     /// Nobody will receive it.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.messages.taken_over();
+        self.messages.claim();
         waited(&self.room, 1, self.inner.send(message)).await
     }
 
@@ -73,7 +73,7 @@ impl<T> Sender<T> {
     ///
     /// There is none, or nobody will receive it.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        self.messages.taken_over();
+        self.messages.claim();
         self.inner.try_send(message)
     }
 
@@ -130,7 +130,7 @@ impl<T> fmt::Debug for Sender<T> {
 
 /// Receives from a [`channel`]: a [`tokio::sync::mpsc::Receiver`].
 pub struct Receiver<T> {
-    room: Holding,
+    room: HoldGuard,
     messages: Resource,
     inner: mpsc::Receiver<T>,
 }
@@ -138,7 +138,7 @@ pub struct Receiver<T> {
 impl<T> Receiver<T> {
     /// The next message; `None` when there are none and nobody will send any more. Cancel safe.
     pub async fn recv(&mut self) -> Option<T> {
-        self.room.taken_over();
+        self.room.claim();
         waited(&self.messages, 1, self.inner.recv()).await
     }
 
@@ -148,7 +148,7 @@ impl<T> Receiver<T> {
     ///
     /// There is none now, or there never will be one.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.room.taken_over();
+        self.room.claim();
         self.inner.try_recv()
     }
 
@@ -182,7 +182,7 @@ impl<T> fmt::Debug for Receiver<T> {
 
 /// Sends into an [`unbounded_channel`]: a [`tokio::sync::mpsc::UnboundedSender`].
 pub struct UnboundedSender<T> {
-    messages: Holding,
+    messages: HoldGuard,
     inner: mpsc::UnboundedSender<T>,
 }
 
@@ -193,7 +193,7 @@ impl<T> UnboundedSender<T> {
     ///
     /// Nobody will receive it.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
-        self.messages.taken_over();
+        self.messages.claim();
         self.inner.send(message)
     }
 

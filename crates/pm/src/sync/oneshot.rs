@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use pm_core::{Resource, ResourceKind, Waiting};
+use pm_core::{Resource, ResourceKind, WaitGuard};
 use tokio::sync::oneshot;
 
 use tokio::sync::oneshot::error::{RecvError, TryRecvError};
@@ -30,7 +30,7 @@ pub fn channel<T>(name: &str) -> (Sender<T>, Receiver<T>) {
 
 /// Receives the message: a [`tokio::sync::oneshot::Receiver`].
 pub struct Receiver<T> {
-    waiting: Option<Waiting>,
+    waiting: Option<WaitGuard>,
     message: Resource,
     inner: oneshot::Receiver<T>,
 }

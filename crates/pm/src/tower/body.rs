@@ -9,7 +9,7 @@ use bytes::Buf as _;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
-use pm_core::Supervised;
+use pm_core::SupervisedPoll;
 
 use super::reply::{self, Side};
 use super::run::Run;
@@ -106,8 +106,8 @@ where
             polled.map(|frame| (frame, is_end))
         });
         let (frame, is_end) = match polled {
-            Supervised::Ready((frame, is_end)) => (frame.map(|frame| frame.map_err(Into::into)), is_end),
-            Supervised::Kill => {
+            SupervisedPoll::Ready((frame, is_end)) => (frame.map(|frame| frame.map_err(Into::into)), is_end),
+            SupervisedPoll::Kill => {
                 let cancelled = run.supervisor.kill(|| this.body.set(None));
                 return Poll::Ready(Some(if run.speaks_grpc() && run.side == Side::Server {
                     Ok(Frame::trailers(reply::trailers(&cancelled)))

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{ProcessList, Serial, Supervised, Supervisor, TaskHandle, ValueView, current, global};
+use pm_core::{ProcessList, Serial, SupervisedPoll, Supervisor, TaskHandle, ValueView, current, global};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -118,7 +118,7 @@ where
         let supervisor = start(&self.list, &mut head);
         let mut run = Run::new(supervisor, Side::Client, &head.method, Grpc::of(head.headers.get(CONTENT_TYPE)));
         let request = Request::from_parts(head, body);
-        if run.supervisor.is_to_be_killed() {
+        if run.supervisor.should_kill() {
             return CallFuture { future: None, run: Some(run) };
         }
         let underway = run.supervisor.enter();
@@ -275,13 +275,13 @@ where
         let mut this = self.project();
         let Some(run) = this.run.as_mut() else { return Poll::Pending };
         let polled = poll_within(&mut run.supervisor, this.future.as_mut(), context);
-        if matches!(polled, Supervised::Pending) {
+        if matches!(polled, SupervisedPoll::Pending) {
             return Poll::Pending;
         }
         let Some(mut run) = this.run.take() else { return Poll::Pending };
         Poll::Ready(match polled {
-            Supervised::Ready(Ok(response)) => Ok(receive(run, response)),
-            Supervised::Ready(Err(error)) => {
+            SupervisedPoll::Ready(Ok(response)) => Ok(receive(run, response)),
+            SupervisedPoll::Ready(Err(error)) => {
                 let error = error.into();
                 run.supervisor.finish(Some(&error.to_string()), || ());
                 Err(error)

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
-use pm_core::{Cancelled, Supervised, Supervisor, TaskHandle};
+use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 
 /// The task of a request, among the request's extensions.
 ///
@@ -211,11 +211,11 @@ impl<F: Future> Future for Upgraded<F> {
             return polled.map(Ok);
         };
         match supervisor.poll(context, |context| future.poll(context)) {
-            Supervised::Ready(output) => {
+            SupervisedPoll::Ready(output) => {
                 supervisor.finish(None, || this.future.set(None));
                 Poll::Ready(Ok(output))
             }
-            Supervised::Kill => Poll::Ready(Err(supervisor.kill(|| this.future.set(None)))),
+            SupervisedPoll::Kill => Poll::Ready(Err(supervisor.kill(|| this.future.set(None)))),
             _ => Poll::Pending,
         }
     }

@@ -277,8 +277,12 @@ impl Config {
         {
             task = describe(task, parts);
         }
-        let mut run =
-            Run::new(task.supervise_in("handling"), Side::Server, head.method, Grpc::of(head.fields.content_type));
+        let mut run = Run::new(
+            task.supervise_with_status("handling"),
+            Side::Server,
+            head.method,
+            Grpc::of(head.fields.content_type),
+        );
         run.names_task = self.names_task;
         if *head.method == Method::CONNECT || head.fields.asks_upgrade {
             run.handover = Handover::possible();

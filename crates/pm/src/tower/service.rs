@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{Supervised, Supervisor};
+use pm_core::{SupervisedPoll, Supervisor};
 use tower_service::Service;
 
 use super::body::{BoxError, TaskBody};
@@ -65,7 +65,7 @@ where
             self.config.start(&Head::of(&request))
         };
         request.extensions_mut().insert(CurrentTask::new(run.handle(), run.handover.clone()));
-        if run.supervisor.is_to_be_killed() {
+        if run.supervisor.should_kill() {
             return ResponseFuture { future: None, run: Some(run) };
         }
         // What starts in the call is below the task, and its panic ends it.
@@ -92,9 +92,9 @@ pub(super) fn poll_within<F: Future>(
     supervisor: &mut Supervisor,
     mut future: Pin<&mut Option<F>>,
     context: &mut Context<'_>,
-) -> Supervised<F::Output> {
+) -> SupervisedPoll<F::Output> {
     if future.is_none() {
-        return Supervised::Kill;
+        return SupervisedPoll::Kill;
     }
     supervisor.poll(context, |context| {
         let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Pending };
@@ -124,7 +124,7 @@ where
 {
     let handle = run.handle();
     // A kill that came with the head: an answer that is not whole would be cut, so it had better not begin.
-    if handle.is_cancelled() && !response.body().is_end_stream() && run.supervisor.is_to_be_killed() {
+    if handle.is_cancelled() && !response.body().is_end_stream() && run.supervisor.should_kill() {
         return kill(&mut run, || drop(response));
     }
     if run.names_task {
@@ -180,13 +180,13 @@ where
             return future.poll(context).map_ok(|response| response.map(TaskBody::plain));
         };
         let polled = poll_within(&mut run.supervisor, this.future.as_mut(), context);
-        if matches!(polled, Supervised::Pending) {
+        if matches!(polled, SupervisedPoll::Pending) {
             return Poll::Pending;
         }
         let Some(mut run) = this.run.take() else { return Poll::Pending };
         Poll::Ready(match polled {
-            Supervised::Ready(Ok(response)) => Ok(respond(run, response)),
-            Supervised::Ready(Err(error)) => {
+            SupervisedPoll::Ready(Ok(response)) => Ok(respond(run, response)),
+            SupervisedPoll::Ready(Err(error)) => {
                 run.supervisor.finish(Some(&error.to_string()), || ());
                 Err(error)
             }

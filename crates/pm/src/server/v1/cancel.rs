@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use pm_core::{Asked as Cancelling, CancelError, CancelRequest, Serial, Verdict, Within};
+use pm_core::{CancelError, CancelHandle, CancelRequest, Serial, Verdict, VerdictFuture};
 use pm_wire::filter::Filter;
 use pm_wire::{VerdictReply, duration};
 use serde_json::{Map, Value, json};
@@ -185,12 +185,12 @@ fn whole(value: &Value) -> Option<u64> {
 
 /// What a verdict says of a task, to be put into an answer.
 fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
-    let mut value = json!({ "verdict": verdict.name(), "serial": serial.to_string(), "id": id });
+    let mut value = json!({ "verdict": verdict.as_str(), "serial": serial.to_string(), "id": id });
     if let Some(took) = verdict.took() {
         value["tookMs"] = duration::millis(took).into();
     }
     match verdict {
-        Verdict::Finished { outcome, .. } => value["outcome"] = outcome.name().into(),
+        Verdict::Finished { outcome, .. } => value["outcome"] = outcome.as_str().into(),
         Verdict::Refused(why) => value["why"] = why.to_string().into(),
         _ => {}
     }
@@ -203,7 +203,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     let expect = members.0.remove("expect");
     members.finish(&["reason", "wait", "expect"])?;
     let mut expect = Members::of(expect.unwrap_or(json!({})), "`expect`")?;
-    let (expected, least_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
+    let (expected, min_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
     expect.finish(&["serial", "minAge", "status"])?;
 
     let named = match task {
@@ -227,7 +227,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
     let by = who.shown();
-    let request = request(&reason, &by, least_age, status.as_deref());
+    let request = request(&reason, &by, min_age, status.as_deref());
     match state.list.request_cancel(serial, &request) {
         Ok(asked) => {
             attempt.asked();
@@ -247,7 +247,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
             let within = asked.within(wait);
             Ok(Work::Waits(Box::pin(async move {
                 let verdict = within.await;
-                attempt.note(verdict.name());
+                attempt.note(verdict.as_str());
                 answer(&verdict)
             })))
         }
@@ -257,7 +257,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
             let mut value = json!({ "verdict": "finished", "serial": serial.to_string(), "id": id, "tookMs": 0.0 });
             value["alreadyEnded"] = true.into();
             if let Some(outcome) = outcome {
-                value["outcome"] = outcome.name().into();
+                value["outcome"] = outcome.as_str().into();
             }
             Ok(Work::Done(StatusCode::OK, value))
         }
@@ -313,7 +313,7 @@ async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failu
             .map(|(victim, verdict)| {
                 // Of what was refused there is a record already.
                 if wait.is_some() && verdict.took().is_some() {
-                    victim.attempt.note(verdict.name());
+                    victim.attempt.note(verdict.as_str());
                 }
                 shown(victim.serial, &victim.id, &verdict)
             })
@@ -371,12 +371,12 @@ struct Victim {
 }
 
 enum Waiting {
-    For(Pin<Box<Within>>),
+    For(Pin<Box<VerdictFuture>>),
     Done(Verdict),
 }
 
 impl Waiting {
-    fn for_end_of(asked: Cancelling, at_most: Option<Duration>) -> Self {
+    fn for_end_of(asked: CancelHandle, at_most: Option<Duration>) -> Self {
         match at_most {
             Some(at_most) => Self::For(Box::pin(asked.within(at_most))),
             None => Self::Done(asked.verdict()),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use pm_core::{KindStats, Wait};
+use pm_core::{BlockedTask, KindStats};
 
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
@@ -46,7 +46,7 @@ impl Series {
         self.sum += latency.sum();
         for bucket in latency.buckets() {
             // What was counted lies below the end of its bucket, so it is never said to be faster than it was.
-            let below = bucket.below.as_secs_f64();
+            let below = bucket.upper.as_secs_f64();
             for (count, bound) in self.buckets.iter_mut().zip(BOUNDS) {
                 *count += if below <= bound { bucket.count } else { 0 };
             }
@@ -115,7 +115,7 @@ fn write(state: &State, mut text: Text) -> String {
     }
     let waits = state.list.waits();
     for (name, help, is_one) in [
-        ("pm_waits", "Waits that tasks tell of.", (|_| true) as fn(&Wait) -> bool),
+        ("pm_waits", "Waits that tasks tell of.", (|_| true) as fn(&BlockedTask) -> bool),
         ("pm_waits_stuck", "Waits that last until a circle of waiting tasks is broken.", |wait| wait.is_stuck),
     ] {
         text.family(name, "gauge", help);

@@ -464,7 +464,7 @@ impl Groups {
             GroupBy::State if task.is_cancelling() => Some("cancelling".to_owned()),
             GroupBy::State => Some("running".to_owned()),
             GroupBy::Status => Some(task.status().to_string()),
-            GroupBy::Outcome => task.outcome().map(|outcome| outcome.name().to_owned()),
+            GroupBy::Outcome => task.outcome().map(|outcome| outcome.as_str().to_owned()),
             GroupBy::Attr(name) => {
                 task.attrs().find(|(found, _)| *found == name.as_str()).map(|(_, value)| shown(value))
             }

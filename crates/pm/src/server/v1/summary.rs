@@ -30,8 +30,8 @@ fn kind(stats: &KindStats) -> Value {
         .iter()
         .map(|bucket| {
             json!({
-                "leastMs": millis(bucket.least),
-                "belowMs": millis(bucket.below),
+                "leastMs": millis(bucket.lower),
+                "belowMs": millis(bucket.upper),
                 "count": bucket.count,
             })
         })
@@ -131,7 +131,7 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             "attrs": counters.attrs_dropped,
             "textsCut": counters.texts_cut,
             "redacted": counters.redacted,
-            "endedLetGo": counters.ended_let_go,
+            "endedLetGo": counters.ended_evicted,
             "kinds": counters.kinds_dropped,
         },
         "own": {

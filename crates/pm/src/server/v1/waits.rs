@@ -1,7 +1,7 @@
 //! Who waits for what, and who blocks whom.
 
 use http::{Response, StatusCode};
-use pm_core::{Blocked, Cycle, Holder, Serial, TaskBrief, Wait, Waits};
+use pm_core::{BlockedTask, Cycle, ResourceHolder, Serial, TaskBrief, WaitReport, WaitTreeRow};
 use pm_wire::duration::millis;
 use serde_json::{Map, Value, json};
 
@@ -11,9 +11,9 @@ use crate::server::query;
 use crate::server::reply::{self, Body};
 use crate::server::service::State;
 
-/// Waits that are told unless asked for more.
+/// Waits that are shown unless asked for more.
 const LIMIT: usize = 1_000;
-/// Waits that are told at most: as many as a list notes.
+/// Waits that are shown at most: as many as a list notes.
 const MAX_LIMIT: u64 = 10_000;
 /// Holders that are told of each wait.
 const MAX_HOLDERS: usize = 10;
@@ -46,8 +46,8 @@ pub(super) struct OfTask {
 }
 
 impl OfTask {
-    pub(super) fn of(waits: &Waits, serial: Serial) -> Self {
-        let holds = |wait: &&Wait| wait.resource.holders.iter().any(|holder| holder.task.serial == serial);
+    pub(super) fn of(waits: &WaitReport, serial: Serial) -> Self {
+        let holds = |wait: &&BlockedTask| wait.resource.holders.iter().any(|holder| holder.task.serial == serial);
         let some = |values: Vec<Value>| (!values.is_empty()).then(|| values.into());
         let own = waits.waits.iter().filter(|wait| wait.task.serial == serial).map(wait).collect();
         let others = waits.waits.iter().filter(holds).take(LIMIT).map(|wait| waiter(wait).into()).collect();
@@ -65,7 +65,7 @@ fn task(task: &TaskBrief) -> Map<String, Value> {
     value
 }
 
-fn waiter(wait: &Wait) -> Map<String, Value> {
+fn waiter(wait: &BlockedTask) -> Map<String, Value> {
     let mut value = task(&wait.task);
     value.insert("resource".into(), wait.resource.name.as_str().into());
     value.insert("resourceKind".into(), wait.resource.kind.as_str().into());
@@ -74,7 +74,7 @@ fn waiter(wait: &Wait) -> Map<String, Value> {
     value
 }
 
-fn wait(wait: &Wait) -> Value {
+fn wait(wait: &BlockedTask) -> Value {
     let holders = &wait.resource.holders;
     let mut value = waiter(wait);
     value.insert("isStuck".into(), wait.is_stuck.into());
@@ -88,7 +88,7 @@ fn wait(wait: &Wait) -> Value {
     value.into()
 }
 
-fn holder(holder: &Holder) -> Value {
+fn holder(holder: &ResourceHolder) -> Value {
     let mut value = task(&holder.task);
     value.insert("units".into(), holder.units.into());
     value.insert("heldMs".into(), millis(holder.held_for).into());
@@ -105,7 +105,7 @@ fn cycle(cycle: &Cycle) -> Value {
     json!({ "steps": steps.collect::<Vec<_>>() })
 }
 
-fn row(row: &Blocked<'_>) -> Value {
+fn row(row: &WaitTreeRow<'_>) -> Value {
     let mut value = row.wait.map_or_else(|| task(row.task), waiter);
     value.insert("depth".into(), row.depth.into());
     if row.repeated {
