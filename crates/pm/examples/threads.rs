@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut ended: Vec<_> = ended.iter().map(|task| (task.serial(), task.id(), task.outcome())).collect();
     ended.sort_by_key(|(serial, ..)| *serial); // as they were started
     for (_, id, outcome) in ended {
-        println!("  {id:<8} {}", outcome.map_or("", pm::Outcome::name));
+        println!("  {id:<8} {}", outcome.map_or("", pm::Outcome::as_str));
     }
     Ok(())
 }
