@@ -66,8 +66,10 @@ mod serial;
 mod slab;
 mod slot;
 mod snapshot;
+mod state;
 mod sync;
 mod task;
+pub mod terminal;
 mod text;
 mod timer;
 mod tree;
@@ -90,6 +92,7 @@ pub use read::{Attrs, History, HistoryEntry, Progress, RequestView, StatusText, 
 pub use scope::StatusScope;
 pub use serial::Serial;
 pub use snapshot::{Scan, Snapshot};
+pub use state::TaskState;
 pub use task::{Task, TaskBuilder, TaskHandle, Value, run, run_sync, start, task, unnamed};
 pub use waits::{
     BlockedTask, Cycle, CycleStep, HoldGuard, Resource, ResourceHolder, ResourceKind, WaitGuard, WaitReport,

@@ -17,6 +17,7 @@ use crate::slot::{
     self, CANCEL, CURSOR, Cursor, KEPT, LINKS, LOG, NEWEST, PARENT, PAYLOAD, PLACE, Place, RING, SELF, STARTED, Slot,
     Tail, acquire, cancel,
 };
+use crate::state::TaskState;
 use crate::sync::{Ordering, fence, relax};
 
 const FACTS: usize = 8;
@@ -301,6 +302,31 @@ pub enum ValueView<'a> {
     Bool(bool),
 }
 
+/// Shows the value as text: the text itself, an integer in decimal, `true` or `false`, and a floating-point number as
+/// the shortest decimal that reads back as the same number (`0.1`, `2`, `-0`), with an exponent when it is below 1e-6 or
+/// from 1e21 on (`1e300`), or as `NaN`, `inf` or `-inf`.
+///
+/// It is what filters compare, and what every list shows.
+///
+/// ```
+/// assert_eq!(pm_core::ValueView::F64(1e300).to_string(), "1e300");
+/// ```
+impl fmt::Display for ValueView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Text(text) => f.pad(text.as_str()),
+            Self::I64(number) => write!(f, "{number}"),
+            Self::U64(number) => write!(f, "{number}"),
+            Self::F64(number) => {
+                let size = number.abs();
+                let is_far = size.is_finite() && size != 0.0 && !(1e-6..1e21).contains(&size);
+                if is_far { write!(f, "{number:e}") } else { write!(f, "{number}") }
+            }
+            Self::Bool(yes) => write!(f, "{yes}"),
+        }
+    }
+}
+
 /// What a task is doing: its newest history entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -491,6 +517,19 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
         Outcome::from_count(self.cursor().outcome())
+    }
+
+    /// Returns whether the task runs, was asked to stop and still runs, or has ended.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> TaskState {
+        if self.outcome().is_some() {
+            TaskState::Ended
+        } else if self.is_cancelling() {
+            TaskState::Cancelling
+        } else {
+            TaskState::Running
+        }
     }
 
     /// When the task ended, in nanoseconds since 1970; `None` while it is live.

@@ -15,6 +15,7 @@
 //! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
 //! - [`filter`]: which tasks, in queries, bodies and on the command line.
 //! - [`duration`]: lengths of time as text.
+//! - [`attr_text`]: the value of an attribute, as filters compare it.
 //! - [`nearest`]: what was meant by a name that there is not.
 //! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
 //!
@@ -23,6 +24,7 @@
 //!
 //! `serde_json::Value` is the one foreign type in the public face: the value of an attribute, and a filter as JSON.
 
+mod attr;
 mod body;
 pub mod duration;
 pub mod filter;
@@ -35,6 +37,7 @@ mod timestamp;
 mod types;
 pub mod v1_rows;
 
+pub use attr::attr_text;
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};
 pub use suggest::nearest;

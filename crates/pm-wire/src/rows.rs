@@ -4,7 +4,6 @@
 //! is allocated per task. Field order is that of the first pm, then our additions. What JSON cannot say (an infinite
 //! number) becomes `null` and costs only itself.
 
-use std::fmt;
 use std::io::Write as _;
 
 use pm_core::{History, Progress, StatusText, TaskView, Text, ValueView};
@@ -250,10 +249,7 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)], numbers: Num
             ValueView::Text(text) => out.string(text.as_bytes()),
             ValueView::I64(number) => write_integer(out, number < 0, number.unsigned_abs(), numbers),
             ValueView::U64(number) => write_integer(out, false, number, numbers),
-            ValueView::F64(number) if numbers == Numbers::LargeAsText && !number.is_finite() => {
-                out.string(number.to_string().as_bytes());
-            }
-            ValueView::F64(number) => write_f64(out, number),
+            ValueView::F64(number) => write_f64(out, number, numbers),
             ValueView::Bool(true) => out.literal(b"true"),
             ValueView::Bool(false) => out.literal(b"false"),
             _ => out.literal(b"null"),
@@ -276,28 +272,15 @@ fn write_integer(out: &mut Out, negative: bool, size: u64, numbers: Numbers) {
     }
 }
 
-fn write_f64(out: &mut Out, number: f64) {
+/// Writes the number as it is shown everywhere; what JSON cannot say as text, or as `null` where the original did.
+fn write_f64(out: &mut Out, number: f64, numbers: Numbers) {
+    if !number.is_finite() && numbers == Numbers::Plain {
+        return out.literal(b"null");
+    }
     let mut text = Vec::with_capacity(32);
     // A vector takes every write.
-    let _ = write!(text, "{}", JsonNumber(number));
-    out.short(&text);
-}
-
-/// A floating-point number as rows show it: the shortest text that reads back as the same number; very small and very
-/// large ones with an exponent; `null` for what JSON cannot say. At most 25 bytes.
-pub(crate) struct JsonNumber(pub(crate) f64);
-
-impl fmt::Display for JsonNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (number, size) = (self.0, self.0.abs());
-        if !number.is_finite() {
-            f.write_str("null")
-        } else if size != 0.0 && !(1e-6..1e21).contains(&size) {
-            write!(f, "{number:e}")
-        } else {
-            write!(f, "{number}")
-        }
-    }
+    let _ = write!(text, "{}", ValueView::F64(number));
+    if number.is_finite() { out.short(&text) } else { out.string(&text) }
 }
 
 #[cfg(test)]
@@ -364,7 +347,7 @@ mod tests {
     fn numbers_come_back_the_same_and_what_json_cannot_say_is_null() {
         let text = |number| {
             let mut out = Out::default();
-            write_f64(&mut out, number);
+            write_f64(&mut out, number, Numbers::Plain);
             String::from_utf8(out.take()).unwrap()
         };
         assert_eq!(text(1.0), "1");

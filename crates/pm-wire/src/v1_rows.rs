@@ -205,11 +205,9 @@ impl RowWriter {
             out.string(kind.as_bytes());
         }
         if has(Field::State) {
-            match outcome {
-                Some(_) => out.literal(br#","state":"ended""#),
-                None if task.is_cancelling() => out.literal(br#","state":"cancelling""#),
-                None => out.literal(br#","state":"running""#),
-            }
+            out.literal(br#","state":""#);
+            out.short(task.state().as_str().as_bytes());
+            out.literal(b"\"");
         }
         if let (true, Some(outcome)) = (has(Field::Outcome), outcome) {
             out.literal(br#","outcome":"#);

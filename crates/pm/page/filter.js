@@ -2,7 +2,7 @@
 // all of which must hold; `a,b` is one or the other, `a*` all that begins so, `\` makes `,` `*` and `\` ordinary, quotes hold
 // blanks together. Errors say the same in the same words.
 
-import { shown } from './text.js';
+import { shown, visible } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
 /** @typedef {{ text: string, isPrefix: boolean, at: number }} Alternative */
@@ -40,7 +40,7 @@ export class FilterError extends Error {
 /** White space as the server has it. @param {string} c */
 const isBlank = (c) => c === '\u0085' || (c !== '\ufeff' && /\s/.test(c));
 /** @param {string} text */
-const quoted = (text) => `\`${text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (c) => `\\u{${c.charCodeAt(0).toString(16)}}`)}\``;
+const quoted = (text) => `\`${visible(text)}\``;
 
 /** The conditions of a text. @param {string} text @returns {Condition[]} */
 export function parse(text) {

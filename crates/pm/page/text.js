@@ -1,11 +1,11 @@
 // How things read: lengths of time, counts, sizes, and text from elsewhere.
 
-/* What turns the direction of writing, moves, hides or has no width: the same as in the command `pm`. */
-const DANGEROUS = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u202a-\u202e\u2028\u2029\u2060\u2066-\u2069\ufeff]/g;
+/* What turns the direction of writing, moves, hides or has no width: `pm_core::terminal::UNSAFE`, as a test makes sure. */
+const UNSAFE = /[\u{0}-\u{1f}\u{7f}-\u{9f}\u{ad}\u{61c}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{2064}\u{2066}-\u{206f}\u{feff}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}]/gu;
 
 /** Text from elsewhere on one line, with what would be obeyed shown as `\u{202e}`. @param {string} text */
 export function visible(text) {
-  return text.replace(DANGEROUS, (c) => `\\u{${c.charCodeAt(0).toString(16)}}`);
+  return text.replace(UNSAFE, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
 /** The same, cut: no cell or title needs more. @param {string} text @param {number} [most] */
@@ -64,9 +64,10 @@ export function percent(part, whole) {
   return part && share < 0.1 ? '<0.1 %' : `${share.toFixed(share < 10 ? 1 : 0)} %`;
 }
 
-/** The value of an attribute as filters and people know it. @param {unknown} value */
+/** The value of an attribute as filters compare it and people read it, as `pm_wire::attr_text`. @param {unknown} value */
 export function shown(value) {
-  return typeof value === 'number' ? String(value).replace('e+', 'e') : String(value);
+  if (typeof value !== 'number') return String(value);
+  return Object.is(value, -0) ? '-0' : String(value).replace('e+', 'e');
 }
 
 /** `1 task`, `2 tasks`. @param {number} number @param {string} word */

@@ -27,8 +27,8 @@ use crate::slot::{STARTED, Slot, acquire};
 use crate::sync::PlainMutex;
 use crate::watch::{CancelHandle, Wait, WeakWait, block_on, guard};
 
+pub(crate) use report::For;
 pub use report::{DrainProgress, DrainReport, DrainedTask, TaskBrief};
-pub(crate) use report::{For, Plain};
 
 /// Tasks that progress names.
 const NAMED: usize = 10;

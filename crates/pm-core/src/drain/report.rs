@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cancel::Verdict;
 use crate::read::TaskView;
 use crate::serial::Serial;
+use crate::terminal::escaped;
 
 /// A task in a line of text: what it is, and what it was doing when it was looked at.
 ///
@@ -41,24 +42,6 @@ impl TaskBrief {
     }
 }
 
-/// Hides nothing, and lets nothing be obeyed.
-pub(crate) struct Plain<'t>(pub(crate) &'t str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for char in self.0.chars() {
-            let turns =
-                matches!(char, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            if char.is_control() || turns {
-                write!(f, "{}", char.escape_default())?;
-            } else {
-                f.write_char(char)?;
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A length of time, for people.
 pub(crate) struct For(pub(crate) Duration);
 
@@ -70,11 +53,11 @@ impl fmt::Display for For {
 
 impl fmt::Display for TaskBrief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (task {}", Plain(&self.id), self.serial)?;
+        write!(f, "{} (task {}", escaped(&self.id), self.serial)?;
         if let Some(kind) = &self.kind {
-            write!(f, ", {}", Plain(kind))?;
+            write!(f, ", {}", escaped(kind))?;
         }
-        write!(f, ", {}): {}", For(self.age), Plain(&self.status))?;
+        write!(f, ", {}): {}", For(self.age), escaped(&self.status))?;
         if self.status_age < self.age {
             write!(f, " for {}", For(self.status_age))?;
         }
@@ -182,7 +165,7 @@ impl fmt::Display for DrainReport {
         let how = if self.is_empty() { "drained in" } else { "not drained after" };
         write!(f, "{how} {}: {} ended unasked", For(self.took), tasks(self.finished))?;
         let Some(waited) = self.waited else { return Ok(()) };
-        write!(f, "; asked after {} ({})", For(waited), Plain(&self.reason))?;
+        write!(f, "; asked after {} ({})", For(waited), escaped(&self.reason))?;
         write!(f, ": {} stopped, {} dropped, {} still running", self.stopped, self.dropped, self.running)?;
         for task in &self.asked {
             write!(f, "\n  {task}")?;
@@ -219,7 +202,7 @@ mod tests {
         let task = list.task("a\u{1b}[2J\n").kind("\u{202e}kind").start();
         let brief = list.view(task.serial(), |task| TaskBrief::of(&task)).unwrap();
         let line = brief.to_string();
-        assert!(line.starts_with("a\\u{1b}[2J\\n (task "), "{line}");
+        assert!(line.starts_with("a\\u{1b}[2J\\u{a} (task "), "{line}");
         assert!(line.contains(", \\u{202e}kind, 0.0 s): init"), "{line}");
     }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::graph;
 use super::registry::Waiter;
 use super::{ResourceKind, State};
-use crate::drain::{For, Plain, TaskBrief};
+use crate::drain::{For, TaskBrief};
 use crate::list::{Inner, ProcessList};
 use crate::serial::Serial;
 use crate::task::TaskHandle;
+use crate::terminal::escaped;
 
 /// Looks that are taken until nothing changes that a circle hangs on.
 const LOOKS: usize = 3;
@@ -356,7 +357,7 @@ struct Name<'t>(&'t TaskBrief);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (task {})", Plain(&self.0.id), self.0.serial)
+        write!(f, "{} (task {})", escaped(&self.0.id), self.0.serial)
     }
 }
 
@@ -364,7 +365,7 @@ impl fmt::Display for Cycle {
     /// One line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in &self.steps {
-            write!(f, "{} waits for {}, held by ", Name(&step.task), Plain(&step.resource.name))?;
+            write!(f, "{} waits for {}, held by ", Name(&step.task), escaped(&step.resource.name))?;
         }
         match self.steps.first() {
             Some(first) => write!(f, "{}", Name(&first.task)),
@@ -378,14 +379,14 @@ impl fmt::Display for WaitTreeRow<'_> {
         write!(f, "{:1$}{2}", "", self.depth * 2, Name(self.task))?;
         match self.wait {
             Some(wait) => {
-                write!(f, " waits {} for {}", For(wait.waited_for), Plain(&wait.resource.name))?;
+                write!(f, " waits {} for {}", For(wait.waited_for), escaped(&wait.resource.name))?;
                 match (wait.resource.holders.len(), wait.resource.unknown_holders) {
                     (0, 0) => f.write_str(", nobody is known to hold it")?,
                     (0, _) => f.write_str(", held by no task of this list")?,
                     _ => {}
                 }
             }
-            None => write!(f, ": {} for {}", Plain(&self.task.status), For(self.task.status_age))?,
+            None => write!(f, ": {} for {}", escaped(&self.task.status), For(self.task.status_age))?,
         }
         if self.repeated { f.write_str(" (see above)") } else { Ok(()) }
     }

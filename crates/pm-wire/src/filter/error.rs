@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use pm_core::terminal::escaped;
+
 use crate::suggest::nearest;
 
 use super::condition::{ATTR, NAMES};
@@ -133,17 +135,10 @@ pub(super) fn unknown_word(name: &str, word: &str, known: &[&str]) -> FilterErro
     FilterError::new(format!("unknown {name} {}", quoted(word))).named(name).hinting(hint)
 }
 
-/// Somebody's text, fit to be shown on a terminal: cut, and without control characters.
+/// Quotes a text of the caller's: cut, and without characters that could steer a terminal.
 pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::from("`");
-    for c in text.chars().take(MAX_QUOTED) {
-        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
-    }
-    if text.chars().nth(MAX_QUOTED).is_some() {
-        out.push('…');
-    }
-    out.push('`');
-    out
+    let end = text.char_indices().nth(MAX_QUOTED).map(|(end, _)| end);
+    format!("`{}{}`", escaped(&text[..end.unwrap_or(text.len())]), if end.is_some() { "…" } else { "" })
 }
 
 #[cfg(test)]
@@ -170,7 +165,7 @@ mod tests {
 
     #[test]
     fn what_an_error_repeats_is_short_and_printable() {
-        assert_eq!(quoted("a\u{1b}[2J\n"), r"`a\u{1b}[2J\n`");
+        assert_eq!(quoted("a\u{1b}[2J\n"), r"`a\u{1b}[2J\u{a}`");
         assert_eq!(quoted(&"é".repeat(9_000)).chars().count(), MAX_QUOTED + 3);
         assert!(unknown_name(&"x".repeat(8_000)).to_string().len() < 200);
     }

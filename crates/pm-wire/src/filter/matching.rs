@@ -4,10 +4,9 @@
 
 use std::fmt::Write as _;
 
-use pm_core::{Outcome, StatusText, TaskView, ValueView};
+use pm_core::{Outcome, StatusText, TaskState, TaskView, ValueView};
 
 use super::condition::{Condition, Patterns};
-use crate::rows::JsonNumber;
 
 impl Condition {
     #[inline]
@@ -35,10 +34,12 @@ impl Condition {
 /// The place of the task's state in [`STATES`](super::condition::STATES).
 #[inline]
 fn state(task: &TaskView<'_>) -> u32 {
-    match (task.outcome(), task.is_cancelling()) {
-        (None, false) => 0,
-        (None, true) => 1,
-        (Some(_), _) => 2,
+    match task.state() {
+        TaskState::Running => 0,
+        TaskState::Cancelling => 1,
+        TaskState::Ended => 2,
+        // One without a word here; only all words together mean it.
+        _ => 7,
     }
 }
 
@@ -73,11 +74,8 @@ fn value_fits(values: &Patterns, value: ValueView<'_>) -> bool {
         ValueView::Text(text) => return values.fit(text.as_bytes()),
         ValueView::Bool(true) => return values.fit(b"true"),
         ValueView::Bool(false) => return values.fit(b"false"),
-        ValueView::I64(number) => write!(shown, "{number}"),
-        ValueView::U64(number) => write!(shown, "{number}"),
-        ValueView::F64(number) => write!(shown, "{}", JsonNumber(number)),
-        // As the rows show what they do not know.
-        _ => return values.fit(b"null"),
+        // A number of any type.
+        number => write!(shown, "{number}"),
     };
     written.is_ok() && values.fit(&shown.bytes[..shown.used])
 }
@@ -133,7 +131,7 @@ mod tests {
             .attr("none", f64::NAN)
             .start();
         let matching = "attr.text=web* attr.number=42 attr.negative=-9223372036854775808 attr.yes=true attr.half=1.5 \
-                        attr.whole=2 attr.huge=1e300 attr.tiny=-2.2250738585072014e-308 attr.none=null attr.missing= \
+                        attr.whole=2 attr.huge=1e300 attr.tiny=-2.2250738585072014e-308 attr.none=NaN attr.missing= \
                         attr.missing=*";
         check(&list, &matching.split(' ').collect::<Vec<_>>(), &["attr.number=", "attr.text=", "attr.yes=1"]);
     }

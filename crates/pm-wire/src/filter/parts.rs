@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::condition::{Condition, OUTCOMES, Patterns, STATES};
+use super::condition::{Condition, OUTCOMES, STATES};
+use crate::attr_text;
 
 /// What is known of a task elsewhere; by default nothing.
 ///
@@ -51,17 +52,10 @@ impl Condition {
             Self::MinStatusAge(length) => task.status_age.is_some_and(|age| age >= *length),
             Self::MaxStatusAge(length) => task.status_age.is_some_and(|age| age <= *length),
             Self::Attr(name, values) => match task.attrs.and_then(|attrs| attrs.get(name)) {
-                Some(value) => value_fits(values, value),
+                Some(value) => values.fit(attr_text(value).as_bytes()),
                 None => values.fit(b""),
             },
         }
-    }
-}
-
-fn value_fits(values: &Patterns, value: &Value) -> bool {
-    match value {
-        Value::String(text) => values.fit(text.as_bytes()),
-        value => values.fit(value.to_string().as_bytes()),
     }
 }
 

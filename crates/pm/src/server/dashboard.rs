@@ -319,4 +319,18 @@ mod tests {
         println!("the page: {whole} bytes, {packed} packed");
         assert!(packed <= 60 << 10 && whole <= 200 << 10, "{whole} bytes, {packed} packed");
     }
+
+    #[test]
+    fn the_page_escapes_the_characters_that_the_list_and_the_command_escape() {
+        let (_, text) = MODULES.iter().find(|(name, _)| *name == "text.js").unwrap();
+        let class = text.split_once("const UNSAFE = /[").unwrap().1.split_once("]/gu;").unwrap().0;
+        let expected: String = pm_core::terminal::UNSAFE
+            .iter()
+            .map(|range| match (range.start().escape_unicode(), range.end().escape_unicode()) {
+                _ if range.start() == range.end() => range.start().escape_unicode().to_string(),
+                (start, end) => format!("{start}-{end}"),
+            })
+            .collect();
+        assert_eq!(class, expected);
+    }
 }

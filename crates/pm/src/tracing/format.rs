@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pm_core::terminal::escaped;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
@@ -10,8 +11,8 @@ use tracing_subscriber::registry::LookupSpan;
 /// Writes the current task before each line of [`mod@tracing_subscriber::fmt`]: `[task req-1 GET /hosts/{id}] `.
 ///
 /// It wraps any format that writes lines of text, and needs no [`TasksLayer`](super::TasksLayer): all tasks are shown that
-/// are current where the line is written, also those of `pm::run`. Where there is none, the line stays as it was. Control
-/// characters in an id or kind are escaped. Not for JSON, which a prefix would break.
+/// are current where the line is written, also those of `pm::run`. Where there is none, the line stays as it was. Characters
+/// of an id or kind that could [steer a terminal](pm_core::terminal) are escaped. Not for JSON, which a prefix would break.
 ///
 /// ```
 /// use pm::tracing::WithTask;
@@ -48,28 +49,12 @@ where
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         pm_core::current().view(|task| {
             writer.write_str("[task ")?;
-            write_escaped(&mut writer, task.id().as_str())?;
+            write!(writer, "{}", escaped(task.id().as_str()))?;
             if let Some(kind) = task.kind() {
-                writer.write_char(' ')?;
-                write_escaped(&mut writer, kind.as_str())?;
+                write!(writer, " {}", escaped(kind.as_str()))?;
             }
             writer.write_str("] ")
         });
         self.format.format_event(context, writer, event)
     }
-}
-
-/// Writes a text so that it can neither end the line nor steer a terminal.
-fn write_escaped(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
-    let mut rest = text;
-    while let Some((at, found)) = rest.char_indices().find(|&(_, char)| steers(char)) {
-        write!(writer, "{}{}", &rest[..at], found.escape_unicode())?;
-        rest = &rest[at + found.len_utf8()..];
-    }
-    writer.write_str(rest)
-}
-
-fn steers(char: char) -> bool {
-    char.is_control()
-        || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
 }

@@ -460,13 +460,11 @@ impl Groups {
     fn count(&mut self, by: &GroupBy, task: &TaskView<'_>) {
         let value = match by {
             GroupBy::Kind => task.kind().map(|kind| kind.to_string()),
-            GroupBy::State if task.outcome().is_some() => Some("ended".to_owned()),
-            GroupBy::State if task.is_cancelling() => Some("cancelling".to_owned()),
-            GroupBy::State => Some("running".to_owned()),
+            GroupBy::State => Some(task.state().as_str().to_owned()),
             GroupBy::Status => Some(task.status().to_string()),
             GroupBy::Outcome => task.outcome().map(|outcome| outcome.as_str().to_owned()),
             GroupBy::Attr(name) => {
-                task.attrs().find(|(found, _)| *found == name.as_str()).map(|(_, value)| shown(value))
+                task.attrs().find(|(found, _)| *found == name.as_str()).map(|(_, value)| value.to_string())
             }
         };
         let Some(value) = value else {
@@ -493,17 +491,5 @@ impl Groups {
             groups.push(json!({ "other": true, "count": self.other }));
         }
         groups.into()
-    }
-}
-
-/// The value of an attribute as text.
-fn shown(value: pm_core::ValueView<'_>) -> String {
-    match value {
-        pm_core::ValueView::Text(text) => text.to_string(),
-        pm_core::ValueView::I64(number) => number.to_string(),
-        pm_core::ValueView::U64(number) => number.to_string(),
-        pm_core::ValueView::F64(number) => number.to_string(),
-        pm_core::ValueView::Bool(yes) => yes.to_string(),
-        _ => String::new(),
     }
 }
