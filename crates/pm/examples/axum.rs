@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use axum::extract::Path;
 use axum::{Router, routing::get};
-use pm::tower::{CurrentTask, Killed, TasksLayer};
+use pm::tower::{CancelledResponse, CurrentTask, TasksLayer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Takes a minute, and says where it stands.
-async fn report(Path(host): Path<String>, task: CurrentTask) -> Result<String, Killed> {
+async fn report(Path(host): Path<String>, task: CurrentTask) -> Result<String, CancelledResponse> {
     for page in 1..=60 {
         pm::status!(task, "page {page} of 60")?;
         task.progress(page, 60, "pages");

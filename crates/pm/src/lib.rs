@@ -16,10 +16,10 @@
 //! | the same inside a server that you have | [`service()`], [`Service`] |
 //! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
 //! | each call of a function as a task | `#[pm::task]` |
-//! | tasks that tokio runs | `Spawn`: `task(id).spawn(future)` |
+//! | tasks that tokio runs | `SpawnExt`: `task(id).spawn(future)` |
 //! | to see who blocks whom, and which tasks wait in a circle | [`ProcessList::waits`], [`Task::waiting_on`], `sync` |
-//! | a task that stops when a `CancellationToken` does, or the other way round | `TaskToken` |
-//! | a stream, or an HTTP body, as a task | `RunStream`, `RunBody` |
+//! | a task that stops when a `CancellationToken` does, or the other way round | `TaskTokenExt` |
+//! | a stream, or an HTTP body, as a task | `RunStreamExt`, `RunBodyExt` |
 //! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
 //! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
 //!
@@ -56,11 +56,11 @@
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
 //! - `dashboard` (default): the server shows a page to browsers.
 //! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `Tls`.
-//! - `tokio`: tasks that tokio runs, `Spawn`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
+//! - `tokio`: tasks that tokio runs, `SpawnExt`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `sync`: tokio's locks and channels with names, `sync`: what a task waits for, and who holds it.
-//! - `tokio-util`: `CancellationToken`s, `TaskToken`.
-//! - `stream`: streams of futures-core as tasks, `RunStream`, and with progress, `TaskStream`.
-//! - `http-body`: bodies of hyper, axum and tonic, `RunBody`.
+//! - `tokio-util`: `CancellationToken`s, `TaskTokenExt`.
+//! - `stream`: streams of futures-core as tasks, `RunStreamExt`, and with progress, `TaskStreamExt`.
+//! - `http-body`: bodies of hyper, axum and tonic, `RunBodyExt`.
 //! - `tracing`: spans of the crate tracing as tasks, `tracing_layer`, for programs that never heard of this crate; the
 //!   server's audit records as events of the target `pm::audit`.
 //! - `tower`: layers for servers and clients, `tower`.
@@ -77,47 +77,37 @@ pub use pm_core::*;
 #[path = "macros.rs"]
 #[allow(missing_docs, reason = "for the code that `#[pm::task]` writes")]
 pub mod __macros;
-#[cfg(feature = "indicatif")]
-mod bar;
-#[cfg(feature = "http-body")]
-mod body;
+mod adapters;
+pub mod prelude;
 #[cfg(any(feature = "server", feature = "tower"))]
 mod problem;
 #[cfg(feature = "server")]
 mod server;
-#[cfg(feature = "tokio")]
-mod spawn;
-#[cfg(feature = "stream")]
-mod stream;
-#[cfg(feature = "stream")]
-mod stream_progress;
 #[cfg(feature = "sync")]
 pub mod sync;
-#[cfg(feature = "tokio-util")]
-mod token;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;
 
 #[cfg(feature = "indicatif")]
-pub use bar::Bar;
+pub use adapters::bar::Bar;
 #[cfg(feature = "http-body")]
-pub use body::{BodyError, RunBody, RunningBody};
+pub use adapters::body::{BodyError, RunBodyExt, TaskBody};
 
+#[cfg(feature = "tokio")]
+pub use adapters::spawn::SpawnExt;
+#[cfg(feature = "stream")]
+pub use adapters::stream::{RunStreamExt, TaskStream, TryTaskStream};
+#[cfg(feature = "stream")]
+pub use adapters::stream_progress::{CheckedStream, ProgressStream, TaskStreamExt};
+#[cfg(feature = "tokio-util")]
+pub use adapters::token::TaskTokenExt;
 #[cfg(feature = "macros")]
 pub use pm_macros::task;
 #[cfg(feature = "tls")]
 pub use server::Tls;
 #[cfg(feature = "server")]
 pub use server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartError, serve, service};
-#[cfg(feature = "tokio")]
-pub use spawn::Spawn;
-#[cfg(feature = "stream")]
-pub use stream::{RunStream, RunningStream, TryRunningStream};
-#[cfg(feature = "stream")]
-pub use stream_progress::{CheckedStream, ProgressStream, TaskStream};
-#[cfg(feature = "tokio-util")]
-pub use token::TaskToken;
 #[cfg(feature = "tracing")]
 pub use tracing::tracing_layer;

@@ -7,7 +7,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use pm::{CancelRequest, Cancelled, Outcome, ProcessList, Serial, Spawn as _, TaskHandle, Verdict, protect};
+use pm::{CancelRequest, Cancelled, Outcome, ProcessList, Serial, SpawnExt as _, TaskHandle, Verdict, protect};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc as channel, oneshot};
 use tokio::task::{JoinSet, LocalSet};

@@ -12,7 +12,8 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _, stream};
 use http_body_util::{Empty, Full};
 use pm::{
-    BodyError, Cancelled, Clock, Options, Outcome, ProcessList, RunBody as _, RunStream as _, Serial, TaskStream as _,
+    BodyError, Cancelled, Clock, Options, Outcome, ProcessList, RunBodyExt as _, RunStreamExt as _, Serial,
+    TaskStreamExt as _,
 };
 
 // As the server's own `Body`.

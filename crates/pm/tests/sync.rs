@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use pm::sync::{Mutex, RwLock, Semaphore, mpsc, oneshot};
-use pm::{ProcessList, Spawn as _, WaitReport};
+use pm::{ProcessList, SpawnExt as _, WaitReport};
 use tokio::task::yield_now;
 
 /// Until it is so: other tasks get their turns meanwhile.

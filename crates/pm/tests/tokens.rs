@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use pm::{Cancelled, Outcome, ProcessList, TaskToken as _};
+use pm::{Cancelled, Outcome, ProcessList, TaskTokenExt as _};
 use tokio_util::sync::CancellationToken;
 
 /// Counts how often it was woken.

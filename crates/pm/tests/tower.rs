@@ -20,8 +20,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use pm::tower::{CallsLayer, CurrentTask, Killed, TasksLayer};
-use pm::{Cancelled, Outcome, ProcessList, Serial, Spawn as _};
+use pm::tower::{CallsLayer, CancelledResponse, CurrentTask, TasksLayer};
+use pm::{Cancelled, Outcome, ProcessList, Serial, SpawnExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -193,7 +193,7 @@ async fn a_request_is_described_and_its_statuses_move_by_themselves() {
     let app = Router::new()
         .route(
             "/hosts/{id}",
-            get(async |Path(id): Path<String>, task: CurrentTask| -> Result<String, Killed> {
+            get(async |Path(id): Path<String>, task: CurrentTask| -> Result<String, CancelledResponse> {
                 pm::status!(task, "asking {id}")?;
                 assert_eq!(pm::current().serial(), task.serial());
                 Ok(id)
@@ -660,7 +660,7 @@ async fn a_handler_that_hears_a_kill_answers_by_itself_within_its_grace() {
         let begun = Arc::clone(&begun);
         get(async move |task: CurrentTask| {
             begun.notify_one();
-            Err::<(), _>(Killed::from(task.cancelled().await))
+            Err::<(), _>(CancelledResponse::from(task.cancelled().await))
         })
     };
     let addr = serve(Router::new().route("/", handler).layer(layer)).await;

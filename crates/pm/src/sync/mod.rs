@@ -33,82 +33,15 @@
 //! Taking and giving back what is free costs a lock and a read of the clock more than tokio's; having to wait costs two
 //! statuses. Outside of any task they are tokio's.
 
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::ops::{Deref, DerefMut};
-use std::pin::pin;
-use std::task::Poll;
-
-use pm_core::{HoldGuard, Resource};
-
+mod guard;
 pub mod mpsc;
 mod mutex;
 pub mod oneshot;
 mod rw_lock;
 mod semaphore;
 
+pub use guard::Guard;
 pub use mutex::{Mutex, MutexGuard, OwnedMutexGuard};
 pub use rw_lock::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use tokio::sync::{AcquireError, TryAcquireError, TryLockError};
-
-/// A guard of tokio's, and word of who holds it.
-#[must_use = "what it guards is given back at once"]
-pub struct Guard<G> {
-    // In this order: nobody holds it any more before the next one takes it.
-    held: HoldGuard,
-    inner: G,
-}
-
-impl<G> Guard<G> {
-    fn new(resource: &Resource, units: u64, inner: G) -> Self {
-        Self { held: resource.hold(units), inner }
-    }
-}
-
-impl<G: Deref> Deref for Guard<G> {
-    type Target = G::Target;
-
-    fn deref(&self) -> &G::Target {
-        &self.inner
-    }
-}
-
-impl<G: DerefMut> DerefMut for Guard<G> {
-    fn deref_mut(&mut self) -> &mut G::Target {
-        &mut self.inner
-    }
-}
-
-impl<G: fmt::Debug> fmt::Debug for Guard<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl<G: fmt::Display> fmt::Display for Guard<G> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-/// Awaits what tokio gives, and says so if that takes longer than one poll.
-async fn waited<F: Future>(resource: &Resource, units: u64, future: F) -> F::Output {
-    let mut future = pin!(future);
-    if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-        return output;
-    }
-    let _waiting = resource.wait(units);
-    future.await
-}
-
-/// The same for what is then held.
-async fn guarded<F: Future>(resource: &Resource, units: u64, future: F) -> Guard<F::Output> {
-    let mut future = pin!(future);
-    if let Poll::Ready(inner) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
-        return Guard::new(resource, units, inner);
-    }
-    let waiting = resource.wait(units);
-    let inner = future.await;
-    Guard { held: waiting.acquired(), inner }
-}

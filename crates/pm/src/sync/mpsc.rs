@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 pub use tokio::sync::mpsc::error;
 use tokio::sync::mpsc::error::{SendError, TryRecvError, TrySendError};
 
-use super::waited;
+use super::guard::waited;
 
 fn resource(name: &str, state: &str) -> Resource {
     Resource::fair(&format!("{name} ({state})"), ResourceKind::Channel, None)

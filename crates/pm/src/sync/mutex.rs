@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pm_core::{Resource, ResourceKind};
 use tokio::sync::{self, TryLockError};
 
-use super::{Guard, guarded};
+use super::guard::{Guard, guarded};
 
 /// What [`Mutex::lock`] gives.
 pub type MutexGuard<'a, T> = Guard<sync::MutexGuard<'a, T>>;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pm_core::{Resource, ResourceKind};
 use tokio::sync::{self, TryLockError};
 
-use super::{Guard, guarded};
+use super::guard::{Guard, guarded};
 
 /// Who writes takes all of it; tokio lets no more than that read at once.
 const ALL: u64 = u32::MAX as u64 >> 3;

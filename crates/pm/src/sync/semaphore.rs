@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pm_core::{Resource, ResourceKind};
 use tokio::sync::{self, AcquireError, TryAcquireError};
 
-use super::{Guard, guarded};
+use super::guard::{Guard, guarded};
 
 /// What [`Semaphore::acquire`] gives.
 pub type SemaphorePermit<'a> = Guard<sync::SemaphorePermit<'a>>;

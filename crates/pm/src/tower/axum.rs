@@ -10,7 +10,7 @@ use http::Extensions;
 use http::request::Parts;
 
 use super::current::CurrentTask;
-use super::reply::Killed;
+use super::reply::CancelledResponse;
 
 pub(super) fn matched_route(extensions: &Extensions) -> Option<&str> {
     extensions.get::<MatchedPath>().map(MatchedPath::as_str)
@@ -29,8 +29,8 @@ impl<S: Sync> FromRequestParts<S> for CurrentTask {
     }
 }
 
-impl IntoResponse for Killed {
+impl IntoResponse for CancelledResponse {
     fn into_response(self) -> Response {
-        Killed::into_response::<Body>(self)
+        CancelledResponse::into_response::<Body>(self)
     }
 }

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use pm_core::SupervisedPoll;
 
-use super::reply::{self, Side};
+use super::grpc::{self, Side};
 use super::run::Run;
 
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
@@ -27,7 +27,7 @@ pin_project! {
     /// Errors are boxed: those of the body come as they are, and `error.downcast_ref::<pm::Cancelled>()` tells the kill from
     /// them.
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
-    pub struct TaskBody<B> {
+    pub struct ResponseBody<B> {
         run: Option<Box<Run>>,
         // Gone when it has ended.
         #[pin]
@@ -36,7 +36,7 @@ pin_project! {
         reply: Option<Box<Vec<u8>>>,
     }
 
-    impl<B> PinnedDrop for TaskBody<B> {
+    impl<B> PinnedDrop for ResponseBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             let Some(run) = this.run else { return };
@@ -52,7 +52,7 @@ pin_project! {
     }
 }
 
-impl<B> TaskBody<B> {
+impl<B> ResponseBody<B> {
     /// One that is no task's.
     pub(super) fn plain(body: B) -> Self {
         Self { run: None, body: Some(body), reply: None }
@@ -64,7 +64,7 @@ impl<B> TaskBody<B> {
     }
 }
 
-impl<B: Body<Error: Into<BoxError>>> TaskBody<B> {
+impl<B: Body<Error: Into<BoxError>>> ResponseBody<B> {
     /// An answer whose body goes on with its task.
     #[inline]
     pub(super) fn of(response: Response<B>, mut run: Box<Run>) -> Response<Self> {
@@ -81,7 +81,7 @@ impl<B: Body<Error: Into<BoxError>>> TaskBody<B> {
     }
 }
 
-impl<B> Body for TaskBody<B>
+impl<B> Body for ResponseBody<B>
 where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
@@ -110,7 +110,7 @@ where
             SupervisedPoll::Kill => {
                 let cancelled = run.supervisor.kill(|| this.body.set(None));
                 return Poll::Ready(Some(if run.speaks_grpc() && run.side == Side::Server {
-                    Ok(Frame::trailers(reply::trailers(&cancelled)))
+                    Ok(Frame::trailers(grpc::trailers(&cancelled)))
                 } else {
                     Err(cancelled.into())
                 }));
@@ -132,7 +132,7 @@ where
                     && let Some(fields) = frame.trailers_ref()
                     && run.failed.is_none()
                 {
-                    run.failed = reply::grpc_failure(fields, run.side);
+                    run.failed = grpc::failure(fields, run.side);
                 }
             }
             None => {}
@@ -160,9 +160,9 @@ where
     }
 }
 
-impl<B> fmt::Debug for TaskBody<B> {
+impl<B> fmt::Debug for ResponseBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let task = self.run.as_ref().map(|run| run.supervisor.handle());
-        f.debug_struct("TaskBody").field("task", &task).finish_non_exhaustive()
+        f.debug_struct("ResponseBody").field("task", &task).finish_non_exhaustive()
     }
 }

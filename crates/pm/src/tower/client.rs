@@ -14,12 +14,11 @@ use pm_core::{ProcessList, Serial, SupervisedPoll, Supervisor, TaskHandle, Value
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::{BoxError, TaskBody};
+use super::body::{BoxError, ResponseBody};
+use super::describe::{known_method, with_kind};
+use super::grpc::{Grpc, Side};
 use super::id::{self, Fields, TRACEPARENT, TRACESTATE, TraceParent, X_REQUEST_ID};
-use super::layer::{known_method, with_kind};
-use super::reply::{Grpc, Side};
 use super::run::Run;
-use super::service::poll_within;
 
 /// Makes each call to another service a task, below the one that calls: feature `tower`.
 ///
@@ -104,7 +103,7 @@ where
     S: Service<Request<A>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
-    type Response = Response<TaskBody<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = BoxError;
     type Future = CallFuture<S::Future>;
 
@@ -228,7 +227,7 @@ fn is_given(id: &str, serial: Serial, trace: Option<&TraceParent>) -> bool {
     !is_made && !id.ends_with('…') && !id.contains("***")
 }
 
-fn receive<B>(mut run: Box<Run>, response: Response<B>) -> Response<TaskBody<B>>
+fn receive<B>(mut run: Box<Run>, response: Response<B>) -> Response<ResponseBody<B>>
 where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
@@ -237,9 +236,9 @@ where
     handle.note("receiving");
     if run.is_upgraded_by(status) {
         run.supervisor.finish(None, || ());
-        return response.map(TaskBody::plain);
+        return response.map(ResponseBody::plain);
     }
-    TaskBody::of(response, run)
+    ResponseBody::of(response, run)
 }
 
 pin_project! {
@@ -269,12 +268,12 @@ where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
     E: Into<BoxError>,
 {
-    type Output = Result<Response<TaskBody<B>>, BoxError>;
+    type Output = Result<Response<ResponseBody<B>>, BoxError>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(run) = this.run.as_mut() else { return Poll::Pending };
-        let polled = poll_within(&mut run.supervisor, this.future.as_mut(), context);
+        let polled = run.poll(this.future.as_mut(), context);
         if matches!(polled, SupervisedPoll::Pending) {
             return Poll::Pending;
         }

@@ -1,25 +1,17 @@
-//! What a server's layer is told, and how a request is described by it.
+//! The layer of a server: how requests become tasks, as its user chooses.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::request::Parts;
-use http::{Extensions, HeaderMap, Method, Request, Uri};
 use pm_core::{ProcessList, TaskBuilder, global};
 use tower_layer::Layer;
 
-use super::current::Handover;
-use super::id::{self, Fields, TraceParent};
-use super::reply::{Grpc, Side};
-use super::run::Run;
+use super::describe::Config;
 use super::service::Tasks;
-
-type Text = dyn for<'p> Fn(&'p Parts) -> Option<Cow<'p, str>> + Send + Sync;
-type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
-type Describe = dyn for<'l> Fn(TaskBuilder<'l>, &Parts) -> TaskBuilder<'l> + Send + Sync;
 
 /// Makes each request of a server a task, from its head to the last byte of its answer: feature `tower`.
 ///
@@ -43,7 +35,7 @@ type Describe = dyn for<'l> Fn(TaskBuilder<'l>, &Parts) -> TaskBuilder<'l> + Sen
 /// tells the task's serial in `Pm-Task-Id`, with which it can be found and killed; an id may belong to several.
 ///
 /// A kill drops the handler where it awaits (after the list's [grace](crate::Options::grace)), and the client gets
-/// [`503` as problem JSON](super::Killed), or the gRPC status `CANCELLED`, with the reason. If the head is gone already, the
+/// [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If the head is gone already, the
 /// body ends with an error, so that the server cuts the connection; a gRPC answer ends with trailers that say so.
 ///
 /// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is none yet. One that comes through a second
@@ -56,33 +48,10 @@ pub struct TasksLayer {
     config: Arc<Config>,
 }
 
-#[derive(Clone)]
-pub(super) struct Config {
-    list: ProcessList,
-    id: Option<Arc<Text>>,
-    route: Option<Arc<Text>>,
-    peer: Option<Arc<Peer>>,
-    describe: Option<Arc<Describe>>,
-    headers: Vec<HeaderName>,
-    query: bool,
-    names_task: bool,
-}
-
 impl TasksLayer {
     /// One for the [`global`] list.
     pub fn new() -> Self {
-        Self {
-            config: Arc::new(Config {
-                list: global().clone(),
-                id: None,
-                route: None,
-                peer: None,
-                describe: None,
-                headers: Vec::new(),
-                query: false,
-                names_task: true,
-            }),
-        }
+        Self { config: Arc::new(Config::new(global().clone())) }
     }
 
     fn with(mut self, change: impl FnOnce(&mut Config)) -> Self {
@@ -198,184 +167,5 @@ impl<S> Layer<S> for TasksLayer {
 
     fn layer(&self, inner: S) -> Tasks<S> {
         Tasks::new(inner, Arc::clone(&self.config))
-    }
-}
-
-/// What a request says before its body.
-#[derive(Clone, Copy)]
-pub(super) struct Head<'r> {
-    method: &'r Method,
-    uri: &'r Uri,
-    headers: &'r HeaderMap,
-    pub(super) fields: Fields<'r>,
-    extensions: &'r Extensions,
-    /// The same, for the functions that were given to the layer; there if there are any.
-    parts: Option<&'r Parts>,
-}
-
-impl<'r> Head<'r> {
-    pub(super) fn of<A>(request: &'r Request<A>) -> Self {
-        let (method, uri, headers, extensions) =
-            (request.method(), request.uri(), request.headers(), request.extensions());
-        Self { method, uri, headers, fields: Fields::of(headers), extensions, parts: None }
-    }
-
-    pub(super) fn of_parts(parts: &'r Parts) -> Self {
-        let Parts { method, uri, headers, extensions, .. } = parts;
-        Self { method, uri, headers, fields: Fields::of(headers), extensions, parts: Some(parts) }
-    }
-}
-
-impl Config {
-    /// Whether a function wants the parts of a request. Else it had better stay whole: it is large, and taking it apart
-    /// moves it twice.
-    #[inline]
-    pub(super) fn wants_parts(&self) -> bool {
-        self.id.is_some() || self.route.is_some() || self.peer.is_some() || self.describe.is_some()
-    }
-
-    /// Starts the task of a request.
-    pub(super) fn start(&self, head: &Head<'_>) -> Box<Run> {
-        let Fields { trace, .. } = head.fields;
-        let parts = head.parts;
-        let named = self.id.as_ref().and_then(|id| id(parts?)).filter(|id| !id.is_empty());
-        let id = named.as_deref().or_else(|| id::text(head.fields.request_id));
-        let mut task = match id.or(trace.as_ref().map(TraceParent::id)) {
-            Some(id) => self.list.task(id),
-            None => self.list.unnamed(),
-        };
-        let method = known_method(head.method);
-        let route = self.route.as_ref().and_then(|route| route(parts?));
-        task = match route.as_deref().or_else(|| matched_route(head.extensions)) {
-            Some(route) => with_kind(task, method, route),
-            None => task.kind(method),
-        };
-        let path = match head.uri.path_and_query() {
-            Some(whole) if self.query => whole.as_str(),
-            _ => head.uri.path(),
-        };
-        task = task.attr("method", head.method.as_str()).attr("path", path);
-        if let Some(peer) = self.peer(head) {
-            task = task.attr("peer", Short::<64>::of(peer).as_str());
-        }
-        if let Some(agent) = head.fields.user_agent {
-            task = task.attr("user_agent", &*String::from_utf8_lossy(agent.as_bytes()));
-        }
-        for name in &self.headers {
-            if let Some(value) = head.headers.get(name) {
-                task = task.attr(name.as_str(), &*String::from_utf8_lossy(value.as_bytes()));
-            }
-        }
-        if let Some(trace) = &trace {
-            task = task.attr("traceparent", trace.as_str());
-            if head.fields.has_trace_state {
-                task = task.attr("tracestate", &*id::trace_state(head.headers));
-            }
-        }
-        if let Some(describe) = &self.describe
-            && let Some(parts) = parts
-        {
-            task = describe(task, parts);
-        }
-        let mut run = Run::new(
-            task.supervise_with_status("handling"),
-            Side::Server,
-            head.method,
-            Grpc::of(head.fields.content_type),
-        );
-        run.names_task = self.names_task;
-        if *head.method == Method::CONNECT || head.fields.asks_upgrade {
-            run.handover = Handover::possible();
-        }
-        run
-    }
-
-    fn peer(&self, head: &Head<'_>) -> Option<SocketAddr> {
-        match &self.peer {
-            Some(peer) => peer(head.parts?),
-            None => head.extensions.get::<SocketAddr>().copied().or_else(|| connected(head.extensions)),
-        }
-    }
-}
-
-/// The method for a kind: a client may invent others, so they share one.
-pub(super) fn known_method(method: &Method) -> &str {
-    match method.as_str() {
-        known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH") => known,
-        _ => "OTHER",
-    }
-}
-
-pub(super) fn with_kind<'l>(task: TaskBuilder<'l>, method: &str, of: &str) -> TaskBuilder<'l> {
-    // Longer ones are rare, and an array that is never read must be zeroed, too.
-    let mut kind = Short::<64>::default();
-    let whole = [method, " ", of].into_iter().try_for_each(|part| kind.write_str(part));
-    if whole.is_ok() { task.kind(kind.as_str()) } else { task.kind(&[method, " ", of].concat()) }
-}
-
-#[cfg(feature = "axum")]
-use super::axum::{connected, matched_route};
-
-#[cfg(not(feature = "axum"))]
-fn matched_route(_extensions: &Extensions) -> Option<&str> {
-    None
-}
-
-#[cfg(not(feature = "axum"))]
-fn connected(_extensions: &Extensions) -> Option<SocketAddr> {
-    None
-}
-
-/// A formatted text that needs no memory of its own.
-struct Short<const N: usize> {
-    bytes: [u8; N],
-    length: usize,
-}
-
-impl<const N: usize> Default for Short<N> {
-    fn default() -> Self {
-        Self { bytes: [0; N], length: 0 }
-    }
-}
-
-impl<const N: usize> Short<N> {
-    fn of(value: impl fmt::Display) -> Self {
-        let mut short = Self::default();
-        // What does not fit is not there.
-        let _ = write!(short, "{value}");
-        short
-    }
-
-    fn as_str(&self) -> &str {
-        // Only whole texts were added.
-        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
-    }
-}
-
-impl<const N: usize> fmt::Write for Short<N> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_longest_address_and_kinds_of_any_length_are_whole() {
-        let address = std::net::SocketAddrV6::new([0xffff; 8].into(), u16::MAX, 0, u32::MAX);
-        let short = Short::<64>::of(SocketAddr::from(address));
-        assert_eq!(short.as_str(), address.to_string());
-
-        let list = ProcessList::new();
-        let long = "/x".repeat(62);
-        let task = with_kind(list.task("a"), "GET", &long).start();
-        let kind = list.view(task.serial(), |view| view.kind().map(|kind| kind.to_string()));
-        assert_eq!(kind, Some(Some(format!("GET {long}"))));
-        assert_eq!(Short::<8>::of("nine long").as_str(), "");
     }
 }

@@ -3,7 +3,7 @@
 //! One line in a program that has a tower stack, be it of axum, hyper or tonic:
 //!
 //! - [`TasksLayer`] for what comes in. Handlers reach their task by [`pm::current()`](crate::current) or [`CurrentTask`],
-//!   and answer a kill that they hear by themselves with [`Killed`].
+//!   and answer a kill that they hear by themselves with [`CancelledResponse`].
 //! - [`CallsLayer`] for what goes out.
 //!
 //! ```
@@ -36,15 +36,17 @@ mod axum;
 mod body;
 mod client;
 mod current;
+mod describe;
+mod grpc;
 mod id;
 mod layer;
 mod reply;
 mod run;
 mod service;
 
-pub use body::TaskBody;
+pub use body::ResponseBody;
 pub use client::{CallFuture, Calls, CallsLayer};
 pub use current::{CurrentTask, Upgraded};
 pub use layer::TasksLayer;
-pub use reply::Killed;
+pub use reply::CancelledResponse;
 pub use service::{ResponseFuture, Tasks};

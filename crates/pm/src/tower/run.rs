@@ -3,13 +3,16 @@
 //! In a box of its own: futures, answers and bodies are moved many times by whatever is around them, and each of them would
 //! be twice as large.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
 use http::header::CONTENT_LENGTH;
 use http::{Method, Response, StatusCode};
 use http_body::Body;
-use pm_core::{Supervisor, TaskHandle};
+use pm_core::{SupervisedPoll, Supervisor, TaskHandle};
 
 use super::current::Handover;
-use super::reply::{self, Grpc, Side};
+use super::grpc::{self, Grpc, Side};
 
 pub(super) struct Run {
     pub(super) supervisor: Supervisor,
@@ -44,6 +47,24 @@ impl Run {
         self.supervisor.handle()
     }
 
+    /// Polls a future as the task. When it is ready, it is dropped as the task, too, to which a panic belongs.
+    #[inline]
+    pub(super) fn poll<F: Future>(
+        &mut self,
+        mut future: Pin<&mut Option<F>>,
+        context: &mut Context<'_>,
+    ) -> SupervisedPoll<F::Output> {
+        if future.is_none() {
+            return SupervisedPoll::Kill;
+        }
+        self.supervisor.poll(context, |context| {
+            let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+            let output = ready!(running.poll(context));
+            future.set(None);
+            Poll::Ready(output)
+        })
+    }
+
     pub(super) fn speaks_grpc(&self) -> bool {
         matches!(self.grpc, Grpc::Native(_))
     }
@@ -60,7 +81,7 @@ impl Run {
         if status.is_server_error() {
             self.failed = Some(status.to_string());
         } else if self.speaks_grpc() {
-            self.failed = reply::grpc_failure(response.headers(), self.side);
+            self.failed = grpc::failure(response.headers(), self.side);
         }
         let is_bare = self.is_head
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);

@@ -3,17 +3,18 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{SupervisedPoll, Supervisor};
+use pm_core::SupervisedPoll;
 use tower_service::Service;
 
-use super::body::{BoxError, TaskBody};
+use super::body::{BoxError, ResponseBody};
 use super::current::CurrentTask;
-use super::layer::{Config, Head};
+use super::describe::{Config, Head};
+
 use super::reply;
 use super::run::Run;
 
@@ -41,7 +42,7 @@ where
     S: Service<Request<A>, Response = Response<B>, Error: fmt::Display>,
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
-    type Response = Response<TaskBody<B>>;
+    type Response = Response<ResponseBody<B>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future>;
 
@@ -86,39 +87,21 @@ impl<S> Tasks<S> {
     }
 }
 
-/// Polls a future as the task. When it is ready, it is dropped as the task, too, to which a panic belongs.
-#[inline]
-pub(super) fn poll_within<F: Future>(
-    supervisor: &mut Supervisor,
-    mut future: Pin<&mut Option<F>>,
-    context: &mut Context<'_>,
-) -> SupervisedPoll<F::Output> {
-    if future.is_none() {
-        return SupervisedPoll::Kill;
-    }
-    supervisor.poll(context, |context| {
-        let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Pending };
-        let output = ready!(running.poll(context));
-        future.set(None);
-        Poll::Ready(output)
-    })
-}
-
 /// The answer of a killed request.
 #[cold]
-fn kill<B>(run: &mut Run, drop_it: impl FnOnce()) -> Response<TaskBody<B>> {
+fn kill<B>(run: &mut Run, drop_it: impl FnOnce()) -> Response<ResponseBody<B>> {
     let handle = run.handle();
     let cancelled = run.supervisor.kill(drop_it);
     let (mut response, body) = reply::killed(cancelled, &run.grpc);
     if run.names_task {
         reply::name_task(response.headers_mut(), handle);
     }
-    response.map(|()| TaskBody::reply(body))
+    response.map(|()| ResponseBody::reply(body))
 }
 
 /// Goes on with the task in the body, or with the connection.
 #[inline]
-fn respond<B>(mut run: Box<Run>, mut response: Response<B>) -> Response<TaskBody<B>>
+fn respond<B>(mut run: Box<Run>, mut response: Response<B>) -> Response<ResponseBody<B>>
 where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
@@ -136,10 +119,10 @@ where
         handle.note("upgraded");
         let run = *run;
         run.handover.give(run.supervisor);
-        return response.map(TaskBody::plain);
+        return response.map(ResponseBody::plain);
     }
     handle.note("responding");
-    TaskBody::of(response, run)
+    ResponseBody::of(response, run)
 }
 
 pin_project! {
@@ -171,15 +154,15 @@ where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
     E: fmt::Display,
 {
-    type Output = Result<Response<TaskBody<B>>, E>;
+    type Output = Result<Response<ResponseBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some(run) = this.run.as_mut() else {
             let Some(future) = this.future.as_mut().as_pin_mut() else { return Poll::Pending };
-            return future.poll(context).map_ok(|response| response.map(TaskBody::plain));
+            return future.poll(context).map_ok(|response| response.map(ResponseBody::plain));
         };
-        let polled = poll_within(&mut run.supervisor, this.future.as_mut(), context);
+        let polled = run.poll(this.future.as_mut(), context);
         if matches!(polled, SupervisedPoll::Pending) {
             return Poll::Pending;
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use pm_core::{ProcessList, global};
 use tracing::span::{Attributes, Id, Record};
@@ -14,6 +14,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::choice::Choice;
+use super::counters::{Counts, TracingCounters};
 use super::fields::{self, Fields, Message, Names, Texts};
 use super::marks::Marks;
 use super::node::{Failing, Node, Nodes, Shared, next_layer};
@@ -21,37 +22,6 @@ use super::stack;
 
 /// How much longer a text may be than what is kept, so that a cut is seen to be one.
 const BEYOND: usize = 1024;
-
-/// What went wrong or was left out in a [`TasksLayer`]; from [`TasksLayer::counters`].
-#[derive(Clone, Debug)]
-pub struct TracingCounters(Arc<Counts>);
-
-#[derive(Debug, Default)]
-pub(super) struct Counts {
-    tasks: AtomicU64,
-    pub(super) left_out: AtomicU64,
-    panics: AtomicU64,
-}
-
-impl TracingCounters {
-    /// Spans that became tasks.
-    #[must_use]
-    pub fn tasks(&self) -> u64 {
-        self.0.tasks.load(Ordering::Relaxed)
-    }
-
-    /// Statuses that were left out, as a task had too many of them.
-    #[must_use]
-    pub fn statuses_left_out(&self) -> u64 {
-        self.0.left_out.load(Ordering::Relaxed)
-    }
-
-    /// Panics of fields that were formatted, and of what was given to [`TasksLayer::when`].
-    #[must_use]
-    pub fn panics(&self) -> u64 {
-        self.0.panics.load(Ordering::Relaxed)
-    }
-}
 
 /// A layer that turns spans into tasks of the [`global`] list. See [`tracing`](crate::tracing).
 ///
@@ -254,7 +224,7 @@ impl TasksLayer {
     /// ```
     #[must_use]
     pub fn counters(&self) -> TracingCounters {
-        TracingCounters(self.counts.clone())
+        TracingCounters::of(self.counts.clone())
     }
 
     fn texts(&self) -> Texts<'_> {

@@ -47,10 +47,11 @@
 //!   closes in a panic is an aborted task.
 //! - **A span closes when the spans below it have closed**, too: work that was spawned with a span of its own keeps the
 //!   task alive, as it keeps the span.
-//! - **What a task says by itself is its own.** Where a task that is no span (`pm::run`, `Spawn`) is current, spans and events
+//! - **What a task says by itself is its own.** Where a task that is no span (`pm::run`, `SpawnExt`) is current, spans and events
 //!   leave its status alone.
 
 mod choice;
+mod counters;
 mod fields;
 mod format;
 mod layer;
@@ -58,5 +59,6 @@ mod marks;
 mod node;
 mod stack;
 
+pub use counters::TracingCounters;
 pub use format::WithTask;
-pub use layer::{TasksLayer, TracingCounters, tracing_layer};
+pub use layer::{TasksLayer, tracing_layer};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pm_core::{Supervisor, TaskHandle};
 
-use super::layer::Counts;
+use super::counters::Counts;
 
 /// Spans below a task whose names may be its status at once. More are open only where nobody reads statuses.
 const MAX_OPEN: usize = 32;

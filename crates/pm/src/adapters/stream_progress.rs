@@ -14,7 +14,7 @@ use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 /// same for iterators.
 ///
 /// ```
-/// use pm::TaskStream as _;
+/// use pm::TaskStreamExt as _;
 /// # use futures_util::{StreamExt as _, future::FutureExt as _};
 ///
 /// let list = pm::ProcessList::new();
@@ -29,7 +29,7 @@ use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 /// let done = list.view(task.serial(), |task| task.progress().unwrap().done);
 /// assert_eq!(done, Some(3));
 /// ```
-pub trait TaskStream: Stream + Sized {
+pub trait TaskStreamExt: Stream + Sized {
     /// Tells how many items came as the progress of the task. The total is what the stream says is left, if it knows
     /// exactly; one that turns out wrong is corrected, and when the stream ends, all that came is the total.
     ///
@@ -50,10 +50,10 @@ pub trait TaskStream: Stream + Sized {
     }
 }
 
-impl<S: Stream> TaskStream for S {}
+impl<S: Stream> TaskStreamExt for S {}
 
 pin_project! {
-    /// Tells how far it has come; made by [`TaskStream::with_progress`].
+    /// Tells how far it has come; made by [`TaskStreamExt::with_progress`].
     #[must_use = "streams do nothing unless they are polled"]
     pub struct ProgressStream<S> {
         #[pin]
@@ -95,7 +95,7 @@ impl<S> fmt::Debug for ProgressStream<S> {
 }
 
 pin_project! {
-    /// Stops when the task is to; made by [`TaskStream::checked`].
+    /// Stops when the task is to; made by [`TaskStreamExt::checked`].
     #[must_use = "streams do nothing unless they are polled"]
     pub struct CheckedStream<S> {
         #[pin]

@@ -6,10 +6,12 @@ use pm_core::{Cancelled, Task, TaskBuilder};
 use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet, LocalSet};
 
+use super::sealed::Sealed;
+
 /// Spawns what a [`TaskBuilder`] describes: feature `tokio`.
 ///
 /// ```
-/// use pm::Spawn as _;
+/// use pm::SpawnExt as _;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 /// # runtime.block_on(async {
@@ -33,7 +35,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet, LocalSet};
 /// A task that is killed before its first turn is never run.
 ///
 /// Like tokio's own functions, those that name no runtime panic where there is none.
-pub trait Spawn: Sized {
+pub trait SpawnExt: Sealed + Sized {
     /// Spawns a future: [`tokio::spawn`].
     ///
     /// # Panics
@@ -108,7 +110,7 @@ pub trait Spawn: Sized {
         T: Send + 'static;
 }
 
-impl Spawn for TaskBuilder<'_> {
+impl SpawnExt for TaskBuilder<'_> {
     #[track_caller]
     fn spawn<F>(self, future: F) -> JoinHandle<Result<F::Output, Cancelled>>
     where

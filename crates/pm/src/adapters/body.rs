@@ -9,15 +9,17 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
+use super::sealed::Sealed;
+
 /// Runs an HTTP body as what a [`TaskBuilder`] describes: feature `http-body`. Needs no runtime.
-pub trait RunBody: Sized {
-    /// Starts the task, and gives a body that runs `body` as it. See [`RunningBody`].
-    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> RunningBody<B>;
+pub trait RunBodyExt: Sealed + Sized {
+    /// Starts the task, and gives a body that runs `body` as it. See [`TaskBody`].
+    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> TaskBody<B>;
 }
 
-impl RunBody for TaskBuilder<'_> {
-    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> RunningBody<B> {
-        RunningBody::new(self.supervise(), body)
+impl RunBodyExt for TaskBuilder<'_> {
+    fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> TaskBody<B> {
+        TaskBody::new(self.supervise(), body)
     }
 }
 
@@ -34,7 +36,7 @@ pin_project! {
     ///
     /// ```
     /// use http_body::Body as _;
-    /// use pm::RunBody as _;
+    /// use pm::RunBodyExt as _;
     ///
     /// let list = pm::ProcessList::new();
     /// let body = list.task("download-42").run_body(http_body_util::Full::new(&b"all of it"[..]));
@@ -44,14 +46,14 @@ pin_project! {
     /// assert_eq!(list.counters().dropped, 1);
     /// ```
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
-    pub struct RunningBody<B> {
+    pub struct TaskBody<B> {
         supervisor: Supervisor,
         // Gone when it has ended.
         #[pin]
         body: Option<B>,
     }
 
-    impl<B> PinnedDrop for RunningBody<B> {
+    impl<B> PinnedDrop for TaskBody<B> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.body.is_some() {
@@ -61,7 +63,7 @@ pin_project! {
     }
 }
 
-impl<B: Body<Error: fmt::Display>> RunningBody<B> {
+impl<B: Body<Error: fmt::Display>> TaskBody<B> {
     /// Goes on with a task that runs already: what made a response, say, has its body run as the same task.
     pub fn new(mut supervisor: Supervisor, body: B) -> Self {
         if body.is_end_stream() {
@@ -73,7 +75,7 @@ impl<B: Body<Error: fmt::Display>> RunningBody<B> {
     }
 }
 
-impl<B> RunningBody<B> {
+impl<B> TaskBody<B> {
     /// A handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
@@ -81,7 +83,7 @@ impl<B> RunningBody<B> {
     }
 }
 
-impl<B: Body<Error: fmt::Display>> Body for RunningBody<B> {
+impl<B: Body<Error: fmt::Display>> Body for TaskBody<B> {
     type Data = B::Data;
     type Error = BodyError<B::Error>;
 
@@ -121,13 +123,13 @@ impl<B: Body<Error: fmt::Display>> Body for RunningBody<B> {
     }
 }
 
-impl<B> fmt::Debug for RunningBody<B> {
+impl<B> fmt::Debug for TaskBody<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningBody").field("task", &self.supervisor.handle()).finish_non_exhaustive()
+        f.debug_struct("TaskBody").field("task", &self.supervisor.handle()).finish_non_exhaustive()
     }
 }
 
-/// Why a [`RunningBody`] was cut.
+/// Why a [`TaskBody`] was cut.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError<E> {

@@ -8,16 +8,18 @@ use std::task::{Context, Wake, Waker};
 use pm_core::{CancelRequest, Task, TaskHandle};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::sealed::Sealed;
+
 /// Ties a task to a [`CancellationToken`]: feature `tokio-util`. Needs no runtime and no thread, and what ties them is gone
 /// when the task has ended.
-pub trait TaskToken {
+pub trait TaskTokenExt: Sealed {
     /// A token that is cancelled when the task is asked to stop: for code that takes one.
     ///
     /// That counts as hearing the request: a task that ends after it ends as cancelled. The token of a task that ends
     /// without having been asked, or that is not shown, is never cancelled by this.
     ///
     /// ```
-    /// use pm::TaskToken as _;
+    /// use pm::TaskTokenExt as _;
     ///
     /// let list = pm::ProcessList::new();
     /// let task = list.start("import-42");
@@ -32,7 +34,7 @@ pub trait TaskToken {
     /// A task that can't be cancelled goes on.
     ///
     /// ```
-    /// use pm::TaskToken as _;
+    /// use pm::TaskTokenExt as _;
     ///
     /// let shutdown = tokio_util::sync::CancellationToken::new();
     /// let task = pm::start("import-42");
@@ -43,7 +45,7 @@ pub trait TaskToken {
     fn cancel_by(&self, token: &CancellationToken, reason: &str);
 }
 
-impl TaskToken for TaskHandle {
+impl TaskTokenExt for TaskHandle {
     fn cancellation_token(&self) -> CancellationToken {
         let token = CancellationToken::new();
         let passes_on = PassesOn { task: *self, token: token.clone() };
@@ -56,7 +58,7 @@ impl TaskToken for TaskHandle {
     }
 }
 
-impl TaskToken for Task {
+impl TaskTokenExt for Task {
     fn cancellation_token(&self) -> CancellationToken {
         self.handle().cancellation_token()
     }

@@ -8,10 +8,12 @@ use futures_core::Stream;
 use pin_project_lite::pin_project;
 use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
+use super::sealed::Sealed;
+
 /// Runs a stream as what a [`TaskBuilder`] describes: feature `stream`. Needs no runtime.
 ///
 /// ```
-/// use pm::RunStream as _;
+/// use pm::RunStreamExt as _;
 /// # use futures_util::{StreamExt as _, future::FutureExt as _};
 ///
 /// let list = pm::ProcessList::new();
@@ -23,40 +25,40 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 /// assert!(rows.next().await.is_none());
 /// # }.now_or_never().unwrap();
 /// ```
-pub trait RunStream: Sized {
+pub trait RunStreamExt: Sealed + Sized {
     /// Starts the task, and gives a stream that runs `stream` as it.
     ///
     /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when its owner wants no
     /// more. A kill drops the stream where it waits, after the task's grace; what comes then is `Err(Cancelled)`, and the
     /// end.
-    fn run_stream<S: Stream>(self, stream: S) -> RunningStream<S>;
+    fn run_stream<S: Stream>(self, stream: S) -> TaskStream<S>;
 
     /// The same for a stream of results: a kill gives the error that is made from [`Cancelled`]. If the last that came was
     /// an error, the task ends as failed, with the error as its reason.
-    fn try_run_stream<S, T, E>(self, stream: S) -> TryRunningStream<S>
+    fn try_run_stream<S, T, E>(self, stream: S) -> TryTaskStream<S>
     where
         S: Stream<Item = Result<T, E>>,
         E: fmt::Display + From<Cancelled>;
 }
 
-impl RunStream for TaskBuilder<'_> {
-    fn run_stream<S: Stream>(self, stream: S) -> RunningStream<S> {
-        RunningStream { supervisor: self.supervise(), stream: Some(stream), failed: None }
+impl RunStreamExt for TaskBuilder<'_> {
+    fn run_stream<S: Stream>(self, stream: S) -> TaskStream<S> {
+        TaskStream { supervisor: self.supervise(), stream: Some(stream), failed: None }
     }
 
-    fn try_run_stream<S, T, E>(self, stream: S) -> TryRunningStream<S>
+    fn try_run_stream<S, T, E>(self, stream: S) -> TryTaskStream<S>
     where
         S: Stream<Item = Result<T, E>>,
         E: fmt::Display + From<Cancelled>,
     {
-        TryRunningStream { running: self.run_stream(stream) }
+        TryTaskStream { running: self.run_stream(stream) }
     }
 }
 
 pin_project! {
-    /// A stream that runs as a task; made by [`RunStream::run_stream`].
+    /// A stream that runs as a task; made by [`RunStreamExt::run_stream`].
     #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
-    pub struct RunningStream<S> {
+    pub struct TaskStream<S> {
         supervisor: Supervisor,
         // Gone when it has ended.
         #[pin]
@@ -65,7 +67,7 @@ pin_project! {
         failed: Option<String>,
     }
 
-    impl<S> PinnedDrop for RunningStream<S> {
+    impl<S> PinnedDrop for TaskStream<S> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if this.stream.is_none() {
@@ -79,7 +81,7 @@ pin_project! {
     }
 }
 
-impl<S> RunningStream<S> {
+impl<S> TaskStream<S> {
     /// A handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
@@ -87,7 +89,7 @@ impl<S> RunningStream<S> {
     }
 }
 
-impl<S: Stream> RunningStream<S> {
+impl<S: Stream> TaskStream<S> {
     fn poll_judged(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -117,7 +119,7 @@ impl<S: Stream> RunningStream<S> {
     }
 }
 
-impl<S: Stream> Stream for RunningStream<S> {
+impl<S: Stream> Stream for TaskStream<S> {
     type Item = Result<S::Item, Cancelled>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -129,22 +131,22 @@ impl<S: Stream> Stream for RunningStream<S> {
     }
 }
 
-impl<S> fmt::Debug for RunningStream<S> {
+impl<S> fmt::Debug for TaskStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunningStream").field("task", &self.supervisor.handle()).finish_non_exhaustive()
+        f.debug_struct("TaskStream").field("task", &self.supervisor.handle()).finish_non_exhaustive()
     }
 }
 
 pin_project! {
-    /// A stream of results that runs as a task; made by [`RunStream::try_run_stream`].
+    /// A stream of results that runs as a task; made by [`RunStreamExt::try_run_stream`].
     #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
-    pub struct TryRunningStream<S> {
+    pub struct TryTaskStream<S> {
         #[pin]
-        running: RunningStream<S>,
+        running: TaskStream<S>,
     }
 }
 
-impl<S> TryRunningStream<S> {
+impl<S> TryTaskStream<S> {
     /// A handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
@@ -152,7 +154,7 @@ impl<S> TryRunningStream<S> {
     }
 }
 
-impl<S, T, E> Stream for TryRunningStream<S>
+impl<S, T, E> Stream for TryTaskStream<S>
 where
     S: Stream<Item = Result<T, E>>,
     E: fmt::Display + From<Cancelled>,
@@ -170,8 +172,8 @@ where
     }
 }
 
-impl<S> fmt::Debug for TryRunningStream<S> {
+impl<S> fmt::Debug for TryTaskStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TryRunningStream").field("task", &self.handle()).finish_non_exhaustive()
+        f.debug_struct("TryTaskStream").field("task", &self.handle()).finish_non_exhaustive()
     }
 }

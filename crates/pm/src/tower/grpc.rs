@@ -1,0 +1,131 @@
+//! gRPC, as far as a layer must know it: content types, statuses in trailers, and whose fault they tell of.
+
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+use pm_core::Cancelled;
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// How a request speaks gRPC, by its content type.
+#[derive(Clone, Debug)]
+pub(super) enum Grpc {
+    No,
+    /// Its status comes in trailers.
+    Native(Box<HeaderValue>),
+    /// For browsers: its trailers are part of the body, where only who encodes it can write them.
+    Web(Box<HeaderValue>),
+}
+
+impl Grpc {
+    #[inline]
+    pub(super) fn of(content_type: Option<&HeaderValue>) -> Self {
+        let Some(value) = content_type else { return Self::No };
+        let Some(rest) = value.as_bytes().strip_prefix(b"application/grpc") else { return Self::No };
+        match rest.first() {
+            None | Some(b'+' | b';') => Self::Native(Box::new(value.clone())),
+            Some(b'-') => Self::Web(Box::new(value.clone())),
+            Some(_) => Self::No,
+        }
+    }
+}
+
+/// The end of a killed gRPC stream.
+pub(super) fn trailers(cancelled: &Cancelled) -> HeaderMap {
+    let mut fields = HeaderMap::with_capacity(4);
+    fields.insert(GRPC_STATUS, HeaderValue::from_static("1"));
+    let mut message = String::new();
+    for &byte in cancelled.to_string().as_bytes() {
+        match byte {
+            b'%' | ..b' ' | 0x7f.. => message.push_str(&format!("%{byte:02X}")),
+            plain => message.push(char::from(plain)),
+        }
+    }
+    if let Ok(message) = HeaderValue::try_from(message) {
+        fields.insert(GRPC_MESSAGE, message);
+    }
+    fields
+}
+
+/// Whose fault a gRPC status is looked at for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Server,
+    Client,
+}
+
+/// Why the task failed, if these are the fields that say so.
+pub(super) fn failure(fields: &HeaderMap, side: Side) -> Option<String> {
+    let code = fields.get(GRPC_STATUS)?.as_bytes();
+    let is_failure = match (side, code) {
+        (_, b"0") => false,
+        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; the others are the client's doing.
+        (Side::Server, code) => [&b"2"[..], b"4", b"12", b"13", b"14", b"15"].contains(&code),
+        (Side::Client, _) => true,
+    };
+    if !is_failure {
+        return None;
+    }
+    let message = fields.get(GRPC_MESSAGE).map_or(&b""[..], HeaderValue::as_bytes);
+    let space = if message.is_empty() { "" } else { " " };
+    let message = percent_decoded(message);
+    Some(format!("grpc-status {}{space}{}", String::from_utf8_lossy(code), String::from_utf8_lossy(&message)))
+}
+
+/// What is no encoded byte stays as it is.
+fn percent_decoded(text: &[u8]) -> Vec<u8> {
+    let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
+    while let [first, after @ ..] = rest {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let encoded = if *first == b'%' { digit(0).zip(digit(1)) } else { None };
+        // Two digits of base 16 fit.
+        decoded.push(encoded.map_or(*first, |(high, low)| (high << 4 | low) as u8));
+        rest = if encoded.is_some() { &after[2..] } else { after };
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cancelled(reason: &str) -> Cancelled {
+        let list = pm_core::ProcessList::new();
+        let task = list.start("a");
+        list.cancel("a", reason).unwrap();
+        task.checkpoint().unwrap_err()
+    }
+
+    #[test]
+    fn a_reason_of_any_letters_is_a_valid_grpc_message() {
+        let reason = "say \"no\" \\ 100 %\n\u{1}ü";
+        let fields = trailers(&cancelled(reason));
+        assert_eq!(fields[GRPC_MESSAGE], "cancelled: say \"no\" \\ 100 %25%0A%01%C3%BC");
+        assert_eq!(fields[GRPC_STATUS], "1");
+    }
+
+    #[test]
+    fn only_the_content_types_of_grpc_are_grpc() {
+        let of = |value: &'static str| Grpc::of(Some(&HeaderValue::from_static(value)));
+        for native in ["application/grpc", "application/grpc+proto", "application/grpc;x=1"] {
+            assert!(matches!(of(native), Grpc::Native(value) if *value == native));
+        }
+        assert!(matches!(of("application/grpc-web+proto"), Grpc::Web(_)));
+        for other in ["application/json", "application/grpcx", ""] {
+            assert!(matches!(of(other), Grpc::No));
+        }
+    }
+
+    #[test]
+    fn a_grpc_status_is_a_failure_of_the_server_only_if_it_is_its_fault() {
+        let fields = |code: &'static str| HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static(code))]);
+        assert_eq!(failure(&fields("0"), Side::Client), None);
+        assert_eq!(failure(&fields("5"), Side::Server), None);
+        assert_eq!(failure(&fields("5"), Side::Client).as_deref(), Some("grpc-status 5"));
+        assert_eq!(failure(&fields("13"), Side::Server).as_deref(), Some("grpc-status 13"));
+        assert_eq!(failure(&HeaderMap::new(), Side::Server), None);
+        let mut broken = fields("13");
+        broken.insert(GRPC_MESSAGE, HeaderValue::from_static("50%25 of %C3%BC%zz%2"));
+        assert_eq!(failure(&broken, Side::Client).as_deref(), Some("grpc-status 13 50% of ü%zz%2"));
+    }
+}
