@@ -4,13 +4,8 @@
 //! counts references, as those of runtimes do, so that nobody has its clones for nothing. There is no runtime around,
 //! for its budget of polls would end the loop.
 
-use std::future::Future;
-use std::hint::black_box;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-
 use futures_util::future::{AbortHandle, Abortable};
+use pm_bench::pending::{Waits, polls};
 use pm_bench::work;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -61,37 +56,4 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
 /// A registry of spans as the default of all threads, as a program sets it. The first call counts.
 pub(crate) fn trace() {
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
-}
-
-/// Never ready. Its poll is a call that counts.
-#[derive(Default)]
-struct Waits(u64);
-
-impl Future for Waits {
-    type Output = u64;
-
-    #[inline(never)]
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<u64> {
-        black_box(context);
-        self.0 += 1;
-        if black_box(self.0) == u64::MAX { Poll::Ready(self.0) } else { Poll::Pending }
-    }
-}
-
-struct Quiet;
-
-impl Wake for Quiet {
-    fn wake(self: Arc<Self>) {}
-}
-
-/// Every future in a box of its own, the bare one too.
-fn polls(future: impl Future) -> impl FnMut(u64) {
-    let mut future = Box::pin(future);
-    let waker = Waker::from(Arc::new(Quiet));
-    move |count| {
-        let mut context = Context::from_waker(&waker);
-        for _ in 0..count {
-            black_box(future.as_mut().poll(&mut context).is_pending());
-        }
-    }
 }
