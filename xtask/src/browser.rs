@@ -4,11 +4,11 @@
 //! `target/browser`. Chromium is that of the system, or Debian's package, which root gets installed.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::step::{Done, Outcome, cargo, output, pass, pass_within, target_dir, works};
+use crate::step::{Done, Outcome, cargo, install_on_debian, pass, pass_within, target_dir, works};
 
 /// From npm; it brings no other package and no browser.
 pub(crate) const DRIVER: &str = "playwright-core@1.60.0";
@@ -45,14 +45,7 @@ pub(crate) fn chromium() -> Result<PathBuf, String> {
         return Ok(chromium);
     }
     let missing = "no Chromium; apt-get install chromium, or say where it is by CHROMIUM";
-    let is_root = output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0");
-    if !is_root || !Path::new("/etc/debian_version").exists() {
-        return Err(missing.into());
-    }
-    let mut install = Command::new("apt-get");
-    install.args(["install", "--yes", "--quiet", "--no-install-recommends", "chromium"]);
-    pass_within(install.env("DEBIAN_FRONTEND", "noninteractive"), Duration::from_secs(600))
-        .map_err(|why| format!("{missing} ({why})"))?;
+    install_on_debian("chromium").map_err(|why| format!("{missing} ({why})"))?;
     found().ok_or_else(|| missing.into())
 }
 

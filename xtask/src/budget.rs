@@ -1,12 +1,12 @@
-//! What our crates may bring along, and where `unsafe` may be.
+//! Limits of the source: third-party crates, places of `unsafe`, and which modules may use which.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::source;
-use crate::step::{Done, Outcome, cargo, output};
+use crate::step::{Done, Outcome, cargo, list, output};
+use crate::{layers, source};
 
 /// The most third-party crates that each of ours may bring. A library goes into other people's programs, the command
 /// does not; `pm-core` may have one clock crate, should it ever earn its place.
@@ -37,7 +37,8 @@ pub(crate) fn check() -> Outcome {
         }
     }
     println!("unsafe: {}", if homes.is_empty() { "nowhere".into() } else { homes.join(", ") });
-    if faults.is_empty() { Ok(Done::Whole) } else { Err(faults.join("; ")) }
+    faults.extend(layers::errors());
+    if faults.is_empty() { Ok(Done::Whole) } else { Err(list(&faults)) }
 }
 
 /// Names with versions, as `cargo tree` finds them.

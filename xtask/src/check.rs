@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::step::{Done, Outcome, Step, cargo, output, pass, pass_within, target_dir};
+use crate::step::{Done, Outcome, Step, cargo, install_on_debian, output, pass, pass_within, target_dir, works};
 use crate::{browser, budget, contract, deny, model, page};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
@@ -129,6 +129,19 @@ pub(crate) fn bench(words: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Counts instructions, with the words of the caller.
+pub(crate) fn instructions(words: &[&str]) -> Outcome {
+    let has_valgrind = || works(Command::new("valgrind").arg("--version"));
+    if !has_valgrind()
+        && let Err(why) = install_on_debian("valgrind")
+    {
+        return Ok(Done::LeftOut(format!("no valgrind; install it, as by apt-get install valgrind ({why})")));
+    }
+    let words =
+        ["run", "--release", "--package=pm-bench", "--bin=pm-bench-instructions", "--locked", "--"].iter().chain(words);
+    pass(&mut cargo(&words.collect::<Vec<_>>()))
 }
 
 fn bench_command(words: &[&str]) -> Command {

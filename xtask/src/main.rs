@@ -6,7 +6,8 @@
 //! | `check.rs` | the steps that are one call of cargo each, other processors, the bench |
 //! | `model.rs` | loom and Miri |
 //! | `budget.rs` | how many crates each of ours may bring; where `unsafe` may be |
-//! | `source.rs` | Rust source without comments and texts |
+//! | `layers.rs` | which modules of a crate may use which |
+//! | `source.rs` | Rust source as tokens |
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
@@ -21,6 +22,7 @@ mod command;
 mod contract;
 mod coverage;
 mod deny;
+mod layers;
 mod model;
 mod page;
 mod source;
@@ -40,9 +42,13 @@ usage: cargo xtask COMMAND
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
+  instructions [--json FILE] [--against FILE]
+            how many instructions the operations of tasks execute, counted by valgrind, which Debian's package provides;
+            --json also writes the counts to a file, --against fails if one is more than 3 % above those in a file
   loom      the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)
   miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
-  budget    how many third-party crates ours bring, and where `unsafe` is; fails beyond the limits
+  budget    third-party crates that ours bring, where `unsafe` is, and layers; fails beyond the limits
+  layers    which modules of a crate use which; fails on one that uses a module above it (xtask/src/layers/table.rs)
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
@@ -68,6 +74,9 @@ fn main() -> ExitCode {
     if let ["bench", rest @ ..] = &words[..] {
         return check::bench(rest);
     }
+    if let ["instructions", rest @ ..] = &words[..] {
+        return step::run_one("instructions", || check::instructions(rest));
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     if let Err(error) = std::env::set_current_dir(root) {
         eprintln!("{}: {error}", root.display());
@@ -78,6 +87,7 @@ fn main() -> ExitCode {
         ["loom"] => &[("loom", model::loom)],
         ["miri"] => &[("miri", model::miri_with_install)],
         ["budget"] => &[("budget", budget::check)],
+        ["layers"] => &[("layers", layers::check)],
         ["deny"] => &[("deny", deny::check)],
         ["browser"] => &[("browser", browser::check)],
         ["page"] => &[("page", page::check)],

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -162,6 +162,25 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
 /// Whether a program is there and ends well; nothing is printed.
 pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+}
+
+/// Installs a package of Debian, if this is Debian and we may.
+pub(crate) fn install_on_debian(package: &str) -> Result<(), String> {
+    if !Path::new("/etc/debian_version").exists() {
+        return Err("it is only installed on Debian".into());
+    }
+    if output(Command::new("id").arg("-u"))?.trim() != "0" {
+        return Err("it is only installed by root".into());
+    }
+    let mut install = Command::new("apt-get");
+    install.args(["install", "--yes", "--quiet", "--no-install-recommends", package]);
+    pass_within(install.env("DEBIAN_FRONTEND", "noninteractive"), Duration::from_secs(600))
+}
+
+/// Returns errors as a text with a line for each.
+pub(crate) fn list(errors: &[String]) -> String {
+    let lines = errors.iter().map(|error| format!("\n  {error}"));
+    format!("{} errors:{}", errors.len(), lines.collect::<String>())
 }
 
 fn show(command: &Command) {
