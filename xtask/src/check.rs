@@ -47,9 +47,9 @@ fn docs() -> Outcome {
     pass(cargo(&words).env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
-/// Each feature of `pm` by itself, and none.
+/// Each feature of `pm` and `pm-server` by itself, and none.
 fn features() -> Outcome {
-    let features = [
+    let of_pm = [
         "",
         "server",
         "dashboard",
@@ -65,8 +65,10 @@ fn features() -> Outcome {
         "tracing",
         "tls",
     ];
-    for feature in features.into_iter().chain(["server,tracing"]) {
-        let words = ["clippy", "--package=pm", "--no-default-features", "--features", feature, "--locked"];
+    let of_server = ["", "dashboard", "tls", "tracing"];
+    let of_pm = of_pm.into_iter().chain(["server,tracing"]).map(|feature| ("--package=pm", feature));
+    for (package, feature) in of_pm.chain(of_server.map(|feature| ("--package=pm-server", feature))) {
+        let words = ["clippy", package, "--no-default-features", "--features", feature, "--locked"];
         pass(cargo(&words).args(["--", "--deny=warnings"]))?;
     }
     Ok(Done::Whole)

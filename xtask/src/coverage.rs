@@ -1,4 +1,4 @@
-//! Which lines of `pm-core` and `pm` their tests run.
+//! Which lines of `pm-core`, `pm-server` and `pm` their tests run.
 //!
 //! Counts lines of the sources alone, without the unit tests at their end. Examples in docs are not run for this: the
 //! compiler cannot trace them yet.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::step::{Done, Outcome, cargo, output, pass, pass_within, target_dir};
 
-const CRATES: [&str; 2] = ["pm-core", "pm"];
+const CRATES: [&str; 3] = ["pm-core", "pm-server", "pm"];
 
 pub(crate) fn measure() -> Outcome {
     let (profdata, cov) = match tools() {
@@ -38,7 +38,7 @@ pub(crate) fn measure() -> Outcome {
     report(&output(&mut export)?)
 }
 
-/// The tests of both crates, built so that they write which lines they run.
+/// The tests of these crates, built so that they write which lines they run.
 fn tests(dir: &Path, words: &[&str]) -> Command {
     let mut command = cargo(&["test", "--locked", "--lib", "--tests", "--target-dir"]);
     command.arg(dir).args(words).args(CRATES.map(|name| format!("--package={name}")));

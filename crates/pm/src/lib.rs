@@ -79,10 +79,6 @@ pub use pm_core::*;
 pub mod __macros;
 mod adapters;
 pub mod prelude;
-#[cfg(any(feature = "server", feature = "tower"))]
-mod problem;
-#[cfg(feature = "server")]
-mod server;
 #[cfg(feature = "sync")]
 pub mod sync;
 #[cfg(feature = "tower")]
@@ -105,9 +101,12 @@ pub use adapters::stream_progress::{CheckedStream, ProgressStream, TaskStreamExt
 pub use adapters::token::TaskTokenExt;
 #[cfg(feature = "macros")]
 pub use pm_macros::task;
-#[cfg(feature = "tls")]
-pub use server::Tls;
 #[cfg(feature = "server")]
-pub use server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartError, serve, service};
+#[doc(inline)]
+pub use pm_server as server;
+#[cfg(feature = "tls")]
+pub use pm_server::Tls;
+#[cfg(feature = "server")]
+pub use pm_server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartError, serve, service};
 #[cfg(feature = "tracing")]
 pub use tracing::tracing_layer;

@@ -40,6 +40,7 @@ mod describe;
 mod grpc;
 mod id;
 mod layer;
+mod problem;
 mod reply;
 mod run;
 mod service;

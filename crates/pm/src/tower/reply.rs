@@ -7,7 +7,7 @@ use http::{HeaderMap, Response, StatusCode};
 use pm_core::{Cancelled, TaskHandle};
 
 use super::grpc::{self, Grpc};
-use crate::problem::{PROBLEM_JSON, Problem};
+use super::problem::{PROBLEM_JSON, Problem};
 
 pub(super) const PM_TASK_ID: HeaderName = HeaderName::from_static("pm-task-id");
 

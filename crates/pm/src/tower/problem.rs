@@ -1,19 +1,18 @@
-//! Problem JSON (RFC 9457), as the server and the layers say it: the same members in the same order, by hand, since the
-//! layers bring no serializer.
+//! Writes problem JSON (RFC 9457) as the server does, by hand, since the layers bring no serializer.
 
 use std::fmt::Write as _;
 
 use http::StatusCode;
 
 /// The media type.
-pub(crate) const PROBLEM_JSON: &str = "application/problem+json";
+pub(super) const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A problem that is being written.
-pub(crate) struct Problem(String);
+pub(super) struct Problem(String);
 
 impl Problem {
     /// `code` is stable: programs match on it.
-    pub(crate) fn new(status: StatusCode, code: &str, detail: &str) -> Self {
+    pub(super) fn new(status: StatusCode, code: &str, detail: &str) -> Self {
         let mut text = format!(r#"{{"type":"urn:pm:problem:{code}","title":""#);
         text.push_str(status.canonical_reason().unwrap_or_default());
         let _ = write!(text, r#"","status":{}"#, status.as_u16());
@@ -21,7 +20,7 @@ impl Problem {
     }
 
     /// A member that is a text.
-    pub(crate) fn text(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn text(mut self, name: &str, value: &str) -> Self {
         let _ = write!(self.0, r#","{name}":""#);
         for letter in value.chars() {
             match letter {
@@ -39,14 +38,7 @@ impl Problem {
         self
     }
 
-    /// A member that is JSON already.
-    #[cfg(feature = "server")]
-    pub(crate) fn json(mut self, name: &str, value: &impl std::fmt::Display) -> Self {
-        let _ = write!(self.0, r#","{name}":{value}"#);
-        self
-    }
-
-    pub(crate) fn finish(mut self) -> String {
+    pub(super) fn finish(mut self) -> String {
         self.0.push('}');
         self.0
     }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use pm_core::{BlockedTask, KindStats};
 
-use crate::server::reply::{self, Body};
-use crate::server::service::State;
+use crate::reply::{self, Body};
+use crate::service::State;
 
 /// Kinds that have series of their own: those with the most tasks.
 const MAX_KINDS: usize = 100;

@@ -9,7 +9,7 @@
 //! | `summary.rs` | kinds, info |
 //! | `waits.rs` | who waits for what |
 //! | `metrics.rs` | the same for Prometheus |
-//! | `openapi.json` | all of it, described; kept by hand |
+//! | `../../openapi.json` | all of it, described; kept by hand |
 //! | `described.rs` | tests that hold it against the code |
 
 mod cancel;
@@ -43,7 +43,7 @@ use super::service::{Asked, Begun, Requester, State};
 pub(super) use idempotency::Idempotency;
 
 /// The description of the API (OpenAPI 3.1).
-pub(super) const OPENAPI: &str = include_str!("openapi.json");
+pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
 
 const HOME: &str = "\
 This is the process list of a program: see what runs in it, and stop it. In a browser it is a page.

@@ -1,7 +1,7 @@
 //! The page for browsers: a few files inside the binary, handed out under names that tell what is in them, so that a browser
 //! may keep each for ever and never shows an old one. Only the first, `index.html`, is asked for anew each time.
 //!
-//! The files lie in `crates/pm/page/` as they were written, one room for each behaviour; nothing builds them. When the page is
+//! The files lie in `page/` as they were written, one room for each behaviour; nothing builds them. When the page is
 //! wanted first, its modules are put into one file, each in a function of its own, without lines of comment and indents: a
 //! browser that asks for thirty small files is there half a second later than one that asks for one. Then each file's name
 //! gets a hash of its own bytes. All paths are relative, so the page works wherever it is mounted.
@@ -19,9 +19,9 @@ pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 /// For files whose names tell what is in them: a year.
 pub(super) const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-const INDEX: &str = include_str!("../../page/index.html");
+const INDEX: &str = include_str!("../page/index.html");
 macro_rules! files {
-    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../../page/", $name)))),*] };
+    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../page/", $name)))),*] };
 }
 const MODULES: [(&str, &str); 29] = files!(
     "about.js",

@@ -10,12 +10,12 @@ use serde_json::json;
 use super::page::{Page, Query, Takes};
 use super::waits::OfTask;
 use super::{fields_of, server_time};
-use crate::server::failure::Failure;
-use crate::server::procs::ambiguous;
-use crate::server::query::{self, once};
-use crate::server::reply::{self, Body};
-use crate::server::route::{Ref, no_such_task};
-use crate::server::service::State;
+use crate::failure::Failure;
+use crate::procs::ambiguous;
+use crate::query::{self, once};
+use crate::reply::{self, Body};
+use crate::route::{Ref, no_such_task};
+use crate::service::State;
 
 /// How one of several tasks with the same id is named here.
 pub(super) const NAME_SERIAL: &str = "name one by its serial";

@@ -19,8 +19,8 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::Incoming;
-use crate::server::access::{Caller, Identity, Scope};
-use crate::server::start_error::StartError;
+use crate::access::{Caller, Identity, Scope};
+use crate::start_error::StartError;
 
 /// How often the files are looked at, at most.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartE
     }
 }
 
-pub(in crate::server) struct Door {
+pub(crate) struct Door {
     listener: tokio::net::TcpListener,
     tls: Tls,
     current: Mutex<Current>,
@@ -126,20 +126,20 @@ pub(in crate::server) struct Door {
 
 /// How reading the files again goes, of all doors with TLS.
 #[derive(Debug, Default)]
-pub(in crate::server) struct Health(Mutex<Counts>);
+pub(crate) struct Health(Mutex<Counts>);
 
 #[derive(Clone, Debug, Default)]
-pub(in crate::server) struct Counts {
+pub(crate) struct Counts {
     /// How often files were read anew.
-    pub(in crate::server) reloads: u64,
+    pub(crate) reloads: u64,
     /// How often they changed to something that could not be taken.
-    pub(in crate::server) failures: u64,
+    pub(crate) failures: u64,
     /// Why files, as they are now, were not taken.
-    pub(in crate::server) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl Health {
-    pub(in crate::server) fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -161,7 +161,7 @@ struct Current {
 }
 
 impl Door {
-    pub(in crate::server) fn new(listener: TcpListener, tls: Tls, health: Arc<Health>) -> Result<Self, StartError> {
+    pub(crate) fn new(listener: TcpListener, tls: Tls, health: Arc<Health>) -> Result<Self, StartError> {
         let failed = |source| StartError::Thread { source };
         listener.set_nonblocking(true).map_err(failed)?;
         let stamps = tls.stamps();
@@ -197,7 +197,7 @@ impl Door {
 }
 
 /// A handshake to be done.
-pub(in crate::server) struct Handshake {
+pub(crate) struct Handshake {
     config: Arc<ServerConfig>,
     /// What a client with a certificate may do.
     scope: Option<Scope>,
@@ -205,7 +205,7 @@ pub(in crate::server) struct Handshake {
 
 impl Handshake {
     /// The stream within, and who is there if a certificate tells. `None` if the client does not agree.
-    pub(in crate::server) async fn shake(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Caller>)> {
+    pub(crate) async fn shake(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Caller>)> {
         let stream = TlsAcceptor::from(self.config).accept(stream).await.ok()?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         let caller = certificate.zip(self.scope).map(|(certificate, scope)| Caller {

@@ -21,7 +21,7 @@ const TURN: usize = 20_000;
 const RETRY: &[u8] = b"retry: 2000\n\n";
 
 /// Events on their way to a watcher.
-pub(in crate::server) struct EventStream {
+pub(crate) struct EventStream {
     seat: Seat,
     phase: Phase,
     /// All up to this frame was taken.
@@ -76,7 +76,7 @@ impl EventStream {
     }
 
     /// The next bytes; none when there will be no more.
-    pub(in crate::server) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             match &mut self.phase {
                 Phase::Ended if self.before.is_empty() => return Poll::Ready(None),

@@ -6,10 +6,10 @@ use pm_wire::duration::millis;
 use serde_json::{Map, Value, json};
 
 use super::server_time;
-use crate::server::failure::Failure;
-use crate::server::query;
-use crate::server::reply::{self, Body};
-use crate::server::service::State;
+use crate::failure::Failure;
+use crate::query;
+use crate::reply::{self, Body};
+use crate::service::State;
 
 /// Waits that are shown unless asked for more.
 const LIMIT: usize = 1_000;

@@ -70,7 +70,7 @@ impl Builder {
         }
     }
 
-    /// The list to serve. Default: [`global`](crate::global).
+    /// The list to serve. Default: [`global`](pm_core::global).
     pub fn list(mut self, list: &ProcessList) -> Self {
         self.service = self.service.with_list(list);
         self

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::Incoming;
-use crate::server::access::{Caller, Identity, Scope};
-use crate::server::start_error::StartError;
+use crate::access::{Caller, Identity, Scope};
+use crate::start_error::StartError;
 
 /// The file of a socket, removed when this is dropped unless it is somebody else's by then.
-pub(in crate::server) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     inode: u64,
 }
@@ -31,7 +31,7 @@ impl Drop for SocketFile {
 }
 
 /// Listens on a path. A socket that is there already is replaced if it is ours and nobody listens on it.
-pub(in crate::server) fn open(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
+pub(crate) fn open(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
     let failed = |source| StartError::Unix { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
@@ -66,7 +66,7 @@ pub(in crate::server) fn open(path: &Path) -> Result<(UnixListener, SocketFile),
     }
 }
 
-pub(in crate::server) struct Door {
+pub(crate) struct Door {
     listener: tokio::net::UnixListener,
     /// Who may come in.
     uids: Arc<[u32]>,
@@ -75,7 +75,7 @@ pub(in crate::server) struct Door {
 
 impl Door {
     /// Lets in who runs this process, and those `others`.
-    pub(in crate::server) fn new(listener: UnixListener, file: SocketFile, others: &[u32]) -> io::Result<Self> {
+    pub(crate) fn new(listener: UnixListener, file: SocketFile, others: &[u32]) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         // Whom the kernel says we are: the owner of the file may be another one by now, or on a foreign file system.
         let own = tokio::net::UnixStream::pair()?.0.peer_cred()?.uid();

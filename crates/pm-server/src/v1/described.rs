@@ -18,8 +18,8 @@ use serde_json::{Value, json};
 use tower_service::Service as _;
 
 use super::OPENAPI;
-use crate::server::route::{Need, OPERATIONS, Op};
-use crate::server::service::{Service, service};
+use crate::route::{Need, OPERATIONS, Op};
+use crate::service::{Service, service};
 
 /// Told by the connection, not by the service, or only if there are tokens.
 const ELSEWHERE: [&str; 5] = ["401", "408", "429", "431", "503"];
@@ -432,7 +432,7 @@ fn what_is_answered_is_as_described() {
         holder.ask(id, target, headers, body, status);
     }
     #[cfg(feature = "dashboard")]
-    for name in crate::server::dashboard::names() {
+    for name in crate::dashboard::names() {
         holder.ask("getPageFile", &format!("/page/{name}"), no, "", 200);
     }
     #[cfg(not(feature = "dashboard"))]
@@ -545,7 +545,7 @@ fn sources(dir: &Path, all: &mut Vec<String>) {
 #[test]
 fn codes_of_problems_are_those_there_are() {
     let mut all = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server"), &mut all);
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
     let found: BTreeSet<&str> = all.iter().flat_map(|source| codes(source)).collect();
     let document = Document::new();
     let described = document.schema("Problem")["properties"]["code"]["enum"].as_array().unwrap();

@@ -8,13 +8,13 @@ use pm_wire::duration::millis;
 use serde_json::{Value, json};
 
 use super::server_time;
-use crate::server::access::Scope;
-use crate::server::access::gate::Gate;
-use crate::server::access::tokens::Tokens;
-use crate::server::failure::Failure;
-use crate::server::query;
-use crate::server::reply::{self, Body};
-use crate::server::service::State;
+use crate::access::Scope;
+use crate::access::gate::Gate;
+use crate::access::tokens::Tokens;
+use crate::failure::Failure;
+use crate::query;
+use crate::reply::{self, Body};
+use crate::service::State;
 
 /// All kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {

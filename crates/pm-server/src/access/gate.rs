@@ -10,11 +10,11 @@ use http::{HeaderValue, StatusCode};
 use super::throttle::Throttle;
 use super::tokens::Tokens;
 use super::{Caller, Identity};
-use crate::server::failure::Failure;
+use crate::failure::Failure;
 
 /// Decides who a caller is. Clones share what they know.
 #[derive(Clone, Default)]
-pub(in crate::server) struct Gate {
+pub(crate) struct Gate {
     tokens: Option<Arc<Tokens>>,
     /// Being on this machine, or being let in at all, is not enough.
     token_required: bool,
@@ -22,17 +22,17 @@ pub(in crate::server) struct Gate {
 }
 
 impl Gate {
-    pub(in crate::server) fn new(tokens: Option<Tokens>, token_required: bool) -> Self {
+    pub(crate) fn new(tokens: Option<Tokens>, token_required: bool) -> Self {
         Self { tokens: tokens.map(Arc::new), token_required, throttle: Arc::default() }
     }
 
     /// The tokens there are.
-    pub(in crate::server) fn tokens(&self) -> Option<&Tokens> {
+    pub(crate) fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_deref()
     }
 
     /// Who asks; `by_door` is what is known without a token. A token that is given counts, and must be right.
-    pub(in crate::server) fn admit(
+    pub(crate) fn admit(
         &self,
         headers: &HeaderMap,
         by_door: Option<&Caller>,

@@ -16,7 +16,7 @@
 //! | `query.rs` | a query taken apart |
 //! | `v1/` | the answers of `/v1`, metrics, health |
 //! | `events/` | changes as they happen, for those who watch |
-//! | `dashboard.rs` | the page for browsers, whose files lie in `crates/pm/page/` |
+//! | `dashboard.rs` | the page for browsers, whose files lie in `page/` |
 //! | `failure.rs` | why a request gets nothing else, as problem JSON or as plain text |
 //! | `reply.rs`, `compress.rs` | how answers look: bodies, headers; in fewer bytes |
 
@@ -35,6 +35,7 @@ mod failure;
 mod fuzz;
 mod guard;
 mod listen;
+mod problem;
 mod procs;
 mod query;
 mod reply;
@@ -66,7 +67,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// The same when the server is dropped.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves the [`global`](crate::global) list, and nothing else, on a loopback address, as `127.0.0.1:6680`.
+/// Serves the [`global`](pm_core::global) list, and nothing else, on a loopback address, as `127.0.0.1:6680`.
 ///
 /// Port 0 takes any free port; [`Server::addr`] tells which. See [`Server::builder`] for more.
 ///

@@ -20,8 +20,8 @@ use pm_wire::v1_rows::{Fields, RowWriter};
 use serde_json::{Value, json};
 
 use super::fields_of;
-use crate::server::failure::Failure;
-use crate::server::query::{self, invalid, invalid_filter, number, once};
+use crate::failure::Failure;
+use crate::query::{self, invalid, invalid_filter, number, once};
 
 const LIMIT: usize = 100;
 const MAX_LIMIT: u64 = 1000;
@@ -61,12 +61,12 @@ enum GroupBy {
 
 /// What a query wants to see.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Query {
-    pub(in crate::server) filter: Filter,
+pub(crate) struct Query {
+    pub(crate) filter: Filter,
     order: Vec<Order>,
     pub(super) limit: usize,
     after: Option<Position>,
-    pub(in crate::server) fields: Fields,
+    pub(crate) fields: Fields,
     group_by: Option<GroupBy>,
     /// Of ended tasks.
     ended: bool,

@@ -11,7 +11,7 @@ use pm_core::ProcessList;
 use super::channel::{Channel, Watch};
 use super::look::{Looker, look};
 use super::stream::EventStream;
-use crate::server::failure::Failure;
+use crate::failure::Failure;
 
 /// Who may watch at a time, unless said otherwise.
 const MAX_WATCHERS: usize = 1_000;
@@ -25,7 +25,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const REST: u32 = 9;
 
 /// The changes of a list, for all who watch it.
-pub(in crate::server) struct Feed {
+pub(crate) struct Feed {
     shared: Arc<Shared>,
 }
 
@@ -53,17 +53,17 @@ struct Watches {
 }
 
 /// What watching costs.
-pub(in crate::server) struct Status {
-    pub(in crate::server) max_watchers: usize,
-    pub(in crate::server) watchers: usize,
-    pub(in crate::server) channels: usize,
-    pub(in crate::server) bytes: usize,
-    pub(in crate::server) looks: u64,
-    pub(in crate::server) last_look: Duration,
+pub(crate) struct Status {
+    pub(crate) max_watchers: usize,
+    pub(crate) watchers: usize,
+    pub(crate) channels: usize,
+    pub(crate) bytes: usize,
+    pub(crate) looks: u64,
+    pub(crate) last_look: Duration,
 }
 
 impl Feed {
-    pub(in crate::server) fn new(list: &ProcessList, boot: &str) -> Self {
+    pub(crate) fn new(list: &ProcessList, boot: &str) -> Self {
         Self {
             shared: Arc::new(Shared {
                 list: list.clone(),
@@ -80,12 +80,12 @@ impl Feed {
         }
     }
 
-    pub(in crate::server) fn set_max_watchers(&self, count: usize) {
+    pub(crate) fn set_max_watchers(&self, count: usize) {
         self.shared.max_watchers.store(count, Ordering::Relaxed);
     }
 
     /// Sees to it that no connection stands still so long, if that is less than usual.
-    pub(in crate::server) fn keep_alive(&self, idle: Duration) {
+    pub(crate) fn keep_alive(&self, idle: Duration) {
         let heartbeat = HEARTBEAT.min(idle / 2).max(Duration::from_millis(10));
         self.shared.heartbeat.store(heartbeat.as_millis() as u64, Ordering::Relaxed);
     }
@@ -116,11 +116,11 @@ impl Feed {
         }
     }
 
-    pub(in crate::server) fn watchers(&self) -> usize {
+    pub(crate) fn watchers(&self) -> usize {
         self.shared.watchers.load(Ordering::Relaxed)
     }
 
-    pub(in crate::server) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let channels = self.shared.watches().channels.clone();
         Status {
             max_watchers: self.shared.max_watchers.load(Ordering::Relaxed),
@@ -133,7 +133,7 @@ impl Feed {
     }
 
     /// Says farewell to all who watch. Nobody can watch any more.
-    pub(in crate::server) fn close(&self) {
+    pub(crate) fn close(&self) {
         let channels = {
             let mut state = self.shared.watches();
             state.closed = true;

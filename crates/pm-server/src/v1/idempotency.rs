@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::server::failure::Failure;
+use crate::failure::Failure;
 
 const MAX_KEYS: usize = 1000;
 const MAX_KEY: usize = 200; // bytes
@@ -20,7 +20,7 @@ const MAX_ANSWER: usize = 64 << 10;
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
-pub(in crate::server) struct Idempotency {
+pub(crate) struct Idempotency {
     known: Mutex<HashMap<(String, String), Known>>,
     hasher: RandomState,
 }

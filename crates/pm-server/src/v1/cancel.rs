@@ -15,13 +15,13 @@ use serde_json::{Map, Value, json};
 
 use super::idempotency::{Seen, Ticket};
 use super::tasks::{NAME_SERIAL, find};
-use crate::server::attempt::Attempt;
-use crate::server::failure::Failure;
-use crate::server::procs::{refused, request};
-use crate::server::query::invalid_filter;
-use crate::server::reply::{self, Body};
-use crate::server::route::{Op, Ref, no_such_task};
-use crate::server::service::{Asked, Begun, Requester, State};
+use crate::attempt::Attempt;
+use crate::failure::Failure;
+use crate::procs::{refused, request};
+use crate::query::invalid_filter;
+use crate::reply::{self, Body};
+use crate::route::{Op, Ref, no_such_task};
+use crate::service::{Asked, Begun, Requester, State};
 
 /// Victims of one request, unless it says otherwise; and the most it may say.
 const MAX_VICTIMS: (u64, u64) = (100, 10_000);
