@@ -1,71 +1,14 @@
 //! What a drain tells: of single tasks, while it waits, and in the end.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::cancel::Verdict;
-use crate::read::TaskView;
-use crate::serial::Serial;
+use crate::cancel::verdict::Verdict;
 use crate::terminal::escaped;
+use crate::view::brief::{For, TaskBrief};
 
-/// A task in a line of text: what it is, and what it was doing when it was looked at.
-///
-/// Its `Display` is for logs and terminals: control characters and marks that turn the direction of a text are shown as
-/// escapes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TaskBrief {
-    /// The number of the task.
-    pub serial: Serial,
-    /// The id that the program chose.
-    pub id: String,
-    /// The sort of task, if the program named one.
-    pub kind: Option<String>,
-    /// What it was doing.
-    pub status: String,
-    /// How long it had been running.
-    pub age: Duration,
-    /// How long it had been in this status.
-    pub status_age: Duration,
-}
-
-impl TaskBrief {
-    pub(crate) fn of(task: &TaskView<'_>) -> Self {
-        Self {
-            serial: task.serial(),
-            id: task.id().to_string(),
-            kind: task.kind().map(|kind| kind.to_string()),
-            status: task.status().to_string(),
-            age: task.age(),
-            status_age: task.status_age(),
-        }
-    }
-}
-
-/// A length of time, for people.
-pub(crate) struct For(pub(crate) Duration);
-
-impl fmt::Display for For {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} s", self.0.as_secs_f64())
-    }
-}
-
-impl fmt::Display for TaskBrief {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (task {}", escaped(&self.id), self.serial)?;
-        if let Some(kind) = &self.kind {
-            write!(f, ", {}", escaped(kind))?;
-        }
-        write!(f, ", {}): {}", For(self.age), escaped(&self.status))?;
-        if self.status_age < self.age {
-            write!(f, " for {}", For(self.status_age))?;
-        }
-        Ok(())
-    }
-}
-
-fn tasks(count: u64) -> String {
+pub(crate) fn tasks(count: u64) -> String {
     if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
 }
 
@@ -179,7 +122,7 @@ impl fmt::Display for DrainReport {
 }
 
 /// What is said when tasks are left where there should be none.
-pub(super) fn left(remaining: u64, oldest: &[TaskBrief]) -> String {
+pub(crate) fn left(remaining: u64, oldest: &[TaskBrief]) -> String {
     let mut text = format!("{} left in the list:", tasks(remaining));
     for task in oldest {
         let _ = write!(text, "\n  {task}");
@@ -210,7 +153,7 @@ mod tests {
     fn a_report_tells_what_came_of_each_task() {
         let second = Duration::from_secs(1);
         let task = |id: &str| TaskBrief {
-            serial: Serial::new(7),
+            serial: crate::Serial::new(7),
             id: id.into(),
             kind: None,
             status: "reading".into(),

@@ -1,12 +1,14 @@
 //! Attributes and progress: the newest value of each counts.
 
+use super::gate::{NoRoom, Writer};
 use super::log::Position;
-use super::words::*;
-use super::{NoRoom, Writer};
-use crate::record::{self, Head, Record};
+use crate::layout::record;
+use crate::layout::record::{Head, Record};
+use crate::layout::words::*;
 
 /// The bits of the book that tell which names there may be: without them each new attribute would be looked for.
 const NAMES: u64 = 0xffff << 48;
+
 const ONE_ATTR: u64 = 1 << 32;
 
 #[inline]

@@ -1,11 +1,11 @@
 //! Chains of chunks behind a slot: how they grow, and how they are given back.
 
-use super::words::*;
-use super::{NoRoom, Writer};
-use crate::chunk::{WORDS, mark};
-use crate::record::Record;
-use crate::slab;
-use crate::sync::{Ordering, fence};
+use super::gate::{NoRoom, Writer};
+use crate::base::sync::{Ordering, fence};
+use crate::layout::chunk::{WORDS, mark};
+use crate::layout::record::Record;
+use crate::layout::words::*;
+use crate::store::magazine;
 
 pub(super) struct Grown {
     pub(super) tail: Tail,
@@ -45,7 +45,7 @@ impl Writer {
         let mut fresh = [0_u32; MOST];
         let count = missing;
         while missing > 0 {
-            let Some(index) = reuse(tail.index()).or_else(|| slab::take_chunk(inner)) else {
+            let Some(index) = reuse(tail.index()).or_else(|| magazine::take_chunk(inner)) else {
                 for &index in &fresh[..count - missing] {
                     self.free(index);
                 }
@@ -109,7 +109,7 @@ impl Writer {
     pub(super) fn free(&self, index: u32) {
         let chunk = self.slot.inner.slab.chunk(index);
         chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
-        slab::give_chunk(self.slot.inner, index);
+        magazine::give_chunk(self.slot.inner, index);
     }
 
     pub(super) fn free_chain(&self, first: Option<u32>) {

@@ -1,23 +1,13 @@
 //! The end of a task, and what comes after: its slot is kept for a while, then let go.
 
-use super::words::*;
-use super::{Slot, Writer};
-use crate::chunk::{mark, tag};
-use crate::slab::{self, Count};
-use crate::sync::{Ordering, own};
-use crate::watch::Aside;
-
-/// What is known of a task's end.
-#[derive(Clone, Copy)]
-pub(crate) struct End {
-    pub(crate) outcome: Count,
-    pub(crate) kind: u32,
-    /// How long the task ran.
-    pub(crate) ticks: u64,
-    pub(crate) ended: u64,
-    /// Chunks beside the slot.
-    pub(crate) chained: u32,
-}
+use super::gate::{Slot, Writer};
+use crate::base::outcome::Count;
+use crate::base::sync::{Ordering, own};
+use crate::layout::chunk::{mark, tag};
+use crate::layout::words::*;
+use crate::store::ended::End;
+use crate::store::magazine;
+use crate::task::end::Aside;
 
 impl Writer {
     /// Ends the task. Its slot is free when this returns, or kept for those who ask what just happened.
@@ -54,19 +44,19 @@ impl Writer {
             self.unlock_to = mark::of(self.serial, mark::FREE);
             // Release: who takes this slot next is ordered behind all that was written here.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-            slab::count_end(slot, &end);
+            magazine::count_end(slot, &end);
             if has_chains {
                 for first in chains {
                     self.free_chain(first);
                 }
             }
-            slab::give_slot(slot, index, &end);
+            magazine::give_slot(slot, index, &end);
         } else {
             tag.store(own(tag) & !tag::LIVE, Ordering::Relaxed);
             self.unlock_to = mark::of(self.serial, mark::ENDED);
             // Release: pairs with the Acquire of readers, and with whoever takes this slot when it was let go.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-            slab::keep_slot(slot, &end);
+            magazine::keep_slot(slot, &end);
         }
         std::mem::forget(self);
         if let Some(aside) = aside {

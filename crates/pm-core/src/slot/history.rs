@@ -1,11 +1,13 @@
 //! The history of a task: its entries, the newest of which push out older ones, but for the first.
 
+use super::gate::{NoRoom, Writer};
 use super::log::Position;
-use super::words::*;
-use super::{NoRoom, Slot, Writer};
-use crate::chunk::{Chunk, WORDS};
-use crate::record::{self, Head, Record};
-use crate::sync::Ordering;
+use crate::base::sync::Ordering;
+use crate::layout::chunk::{Chunk, WORDS};
+use crate::layout::record;
+use crate::layout::record::{Head, Record};
+use crate::layout::walk::EntryAt;
+use crate::layout::words::*;
 
 /// In the word about the ring's oldest chunk: one entry more in the ring.
 const ONE_ENTRY: u64 = 1 << 32;
@@ -14,73 +16,6 @@ const ONE_ENTRY: u64 = 1 << 32;
 fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
     chunk.put(at, record::status_head(text.len(), delta));
     record::put_text(text.as_bytes(), |offset, word| chunk.put(at + 1 + offset, word));
-}
-
-/// An entry of a task that ended.
-pub(crate) struct EntryAt<'w> {
-    writer: &'w Writer,
-    position: Position,
-    head: Head,
-}
-
-impl EntryAt<'_> {
-    /// Ticks since the start of the task.
-    #[inline]
-    pub(crate) fn delta(&self) -> u64 {
-        match self.head.kind() {
-            record::STATUS => self.head.delta(),
-            _ => self.writer.word(self.position, 1),
-        }
-    }
-
-    /// Bytes of its text.
-    #[inline]
-    pub(crate) fn len(&self) -> usize {
-        if self.is_cancel_request() { 0 } else { self.head.text_len() }
-    }
-
-    #[inline]
-    pub(crate) fn is_cancel_request(&self) -> bool {
-        self.head.kind() == record::CANCEL_MARK
-    }
-
-    /// A word of its text.
-    #[inline]
-    pub(crate) fn word(&self, at: usize) -> u64 {
-        self.writer.word(self.position, self.head.text_at() / 8 + at)
-    }
-}
-
-impl Slot {
-    /// Where the entries of a task that ended may begin in its slot: what it was born with stands before.
-    #[inline]
-    pub(crate) fn entries_from(self) -> usize {
-        LOG + Tail(self.chunk.get(RING)).born_with()
-    }
-
-    /// Where the log in the slot ends.
-    #[inline]
-    pub(crate) fn log_end(self) -> usize {
-        LOG + Cursor(self.chunk.get(CURSOR)).used()
-    }
-
-    /// Calls `visit` with each entry of a task that ended whose record begins at the word `at` or later, oldest first but
-    /// for the start; with `None` where entries were dropped.
-    #[inline]
-    pub(crate) fn each_entry(self, mut at: usize, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
-        let writer = self.unpublished();
-        let end = self.log_end();
-        while at < end {
-            let head = Head(self.chunk.peek(at));
-            if head.is_entry() {
-                visit(Some(EntryAt { writer: &writer, position: Position { chunk: self.chunk, at }, head }));
-            }
-            at += head.words();
-        }
-        if writer.cursor().has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
-            writer.each_chained_entry(&mut visit);
-        }
-    }
 }
 
 impl Writer {
@@ -180,7 +115,7 @@ impl Writer {
     /// The rest of [`Slot::each_entry`].
     #[cold]
     #[inline(never)]
-    pub(super) fn each_chained_entry(&self, visit: &mut dyn FnMut(Option<EntryAt<'_>>)) {
+    pub(crate) fn each_chained_entry(&self, visit: &mut dyn FnMut(Option<EntryAt<'_>>)) {
         self.each_record(|position, head, kept| {
             if kept && head.is_entry() {
                 visit(Some(EntryAt { writer: self, position, head }));

@@ -1,20 +1,21 @@
 //! The log of a task: in its slot while there is room, then in `kept`, which is compacted when most of it counts no more.
 
 use super::chain::Grown;
-use super::words::*;
-use super::{NoRoom, Writer};
-use crate::chunk::{Chunk, WORDS};
-use crate::record::{self, Head, Record};
-use crate::sync::Ordering;
+use super::gate::{NoRoom, Writer};
+use crate::base::sync::Ordering;
+use crate::layout::chunk::{Chunk, WORDS};
+use crate::layout::record;
+use crate::layout::record::{Head, Record};
+use crate::layout::words::*;
 
 /// Words of old values that are left alone.
 const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
 
 /// The position of a word, in the slot or in a chain.
 #[derive(Clone, Copy)]
-pub(super) struct Position {
-    pub(super) chunk: &'static Chunk,
-    pub(super) at: usize,
+pub(crate) struct Position {
+    pub(crate) chunk: &'static Chunk,
+    pub(crate) at: usize,
 }
 
 impl Writer {
@@ -131,7 +132,7 @@ impl Writer {
     }
 
     #[inline(always)]
-    pub(super) fn kept_first(&self) -> Option<u32> {
+    pub(crate) fn kept_first(&self) -> Option<u32> {
         (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
     }
 
@@ -155,59 +156,5 @@ impl Writer {
     pub(super) fn set_garbage(&self, words: usize) {
         let rest = self.slot.chunk.get(RING_OLD) & !(0xffff << 48);
         self.slot.chunk.put(RING_OLD, rest | (words.min(0xffff) as u64) << 48);
-    }
-
-    /// Calls `visit` with each record of the log: first those in the slot, then those in `kept`.
-    pub(super) fn each_record(&self, mut visit: impl FnMut(Position, Head, bool)) {
-        let slot = self.slot.chunk;
-        let (mut at, end) = (LOG, LOG + self.cursor().used());
-        while at < end {
-            let head = Head(slot.peek(at));
-            visit(Position { chunk: slot, at }, head, false);
-            at += head.words();
-        }
-        let tail = Tail(slot.get(KEPT));
-        let (Some(first), Some(last)) = (self.kept_first(), tail.index()) else { return };
-        let last = self.slot.inner.slab.chunk(last);
-        let mut position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
-        while !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
-            let head = Head(position.chunk.peek(position.at));
-            visit(position, head, true);
-            position = self.step(position, head.words());
-            if position.at >= WORDS {
-                return;
-            }
-        }
-    }
-
-    pub(super) fn step(&self, position: Position, mut words: usize) -> Position {
-        let Position { mut chunk, mut at } = position;
-        while at + words >= WORDS {
-            let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot.chunk)) else {
-                return Position { chunk, at: at + words };
-            };
-            words -= WORDS - at;
-            chunk = self.slot.inner.slab.chunk(next);
-            at = PAYLOAD;
-        }
-        Position { chunk, at: at + words }
-    }
-
-    #[inline]
-    pub(super) fn word(&self, position: Position, offset: usize) -> u64 {
-        let position = self.step(position, offset);
-        position.chunk.peek(position.at)
-    }
-
-    /// Whether the text that begins `from` bytes into the record is `text`.
-    pub(super) fn text_is(&self, position: Position, from: usize, text: &[u8]) -> bool {
-        let mut word = (usize::MAX, 0);
-        text.iter().enumerate().all(|(index, &byte)| {
-            let at = (from + index) / 8;
-            if word.0 != at {
-                word = (at, self.word(position, at));
-            }
-            (word.1 >> (8 * ((from + index) % 8))) as u8 == byte
-        })
     }
 }

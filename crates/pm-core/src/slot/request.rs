@@ -1,13 +1,19 @@
 //! What is asked of a task: the cancel request, and sections that must not be cut.
 
-use super::words::*;
-use super::{NoRoom, Writer};
-use crate::cancel::{Cancelled, Request};
-use crate::chunk::WORDS;
-use crate::read::RequestView;
-use crate::record::{self, Record};
-use crate::serial::Serial;
-use crate::sync::{Ordering, own};
+use super::gate::{NoRoom, Writer};
+use crate::base::sync::{Ordering, own};
+use crate::layout::chunk::WORDS;
+use crate::layout::record;
+use crate::layout::record::Record;
+use crate::layout::words::*;
+
+/// A request as it stands in a slot.
+pub(crate) struct Request<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) by: &'a str,
+    /// The task it was meant for, if that is another one.
+    pub(crate) origin: Option<u64>,
+}
 
 impl Writer {
     /// Stores a cancel request: the first one stays. `None` if there was one already; else the cancel word as it was.
@@ -47,7 +53,7 @@ impl Writer {
     }
 
     /// The words of the request's chain, as bytes.
-    pub(super) fn request_bytes(&self, word: u64) -> Vec<u8> {
+    pub(crate) fn request_bytes(&self, word: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut next = cancel_chain(word);
         while let Some(index) = next {
@@ -56,37 +62,6 @@ impl Writer {
             next = next_of(chunk);
         }
         bytes
-    }
-
-    /// What was asked of the task, if anything.
-    pub(crate) fn request(&self) -> Option<Cancelled> {
-        let word = acquire(self.slot.cancel());
-        if !cancel::is_asked(word) {
-            return None;
-        }
-        let moment = self.slot.inner.timer.moment();
-        Some(match RequestView::parse(&self.request_bytes(word), moment) {
-            Some(request) => request.to_cancelled(Serial::new(self.serial)),
-            None => Cancelled::unknown(Serial::new(self.serial)),
-        })
-    }
-
-    /// When the task was asked to stop, if it was.
-    pub(crate) fn asked_ticks(&self) -> Option<u64> {
-        let word = acquire(self.slot.cancel());
-        if !cancel::is_asked(word) {
-            return None;
-        }
-        let moment = self.slot.inner.timer.moment();
-        let ticks = RequestView::parse(&self.request_bytes(word), moment).map(|request| request.ticks());
-        Some(ticks.unwrap_or_else(|| self.slot.chunk.get(NEWEST)))
-    }
-
-    /// The cancel request, if there is one; marks it as heard.
-    pub(crate) fn hear_cancel(&self, mark: u64) -> Option<Cancelled> {
-        let asked = self.request()?;
-        self.slot.cancel().fetch_or(mark, Ordering::Relaxed);
-        Some(asked)
     }
 
     /// One protected section more or less. False when there are too many.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph;
-use super::registry::Waiter;
-use super::{ResourceKind, State};
-use crate::drain::{For, TaskBrief};
-use crate::list::{Inner, ProcessList};
-use crate::serial::Serial;
-use crate::task::TaskHandle;
+use crate::base::serial::Serial;
+use crate::list::process_list::ProcessList;
+use crate::shared::blocked::Waiter;
+use crate::shared::resource::{ResourceKind, State};
+use crate::shared::state::Inner;
+use crate::task::handle::TaskHandle;
 use crate::terminal::escaped;
+use crate::view::brief::{For, TaskBrief};
 
 /// Looks that are taken until nothing changes that a circle hangs on.
 const LOOKS: usize = 3;

@@ -1,0 +1,369 @@
+//! Where time comes from.
+//!
+//! A list reads one clock, in *ticks*, once per entry; ticks become nanoseconds and dates only when somebody looks, in
+//! a [`Moment`]. The default clock is the processor's time stamp counter where it is invariant, and the system's
+//! monotonic clock elsewhere.
+//!
+//! Contains `unsafe`: reading the time stamp counter is an intrinsic that the language marks so.
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::agenda;
+use super::agenda::Agenda;
+use super::sync::Mutex;
+use crate::cancel::timer;
+use crate::cancel::timer::Event;
+
+/// Which clock a list reads.
+///
+/// ```
+/// use pm_core::{Clock, Options, ProcessList};
+/// use std::time::Duration;
+///
+/// let (clock, hand) = Clock::manual();
+/// let list = ProcessList::with_options(Options::new().clock(clock));
+/// let _task = list.start("import-42");
+/// hand.advance(Duration::from_secs(3));
+/// assert_eq!(list.snapshot().get(0).unwrap().age(), Duration::from_secs(3));
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub enum Clock {
+    /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`].
+    #[default]
+    Tsc,
+    /// The system's monotonic clock (about 30 ns a read).
+    System,
+    /// A clock that stands still until it is moved: for tests.
+    Manual(ManualClock),
+}
+
+impl Clock {
+    /// A clock for tests, and the hand that moves it.
+    #[must_use]
+    pub fn manual() -> (Self, ManualClock) {
+        let hand = ManualClock::default();
+        (Self::Manual(hand.clone()), hand)
+    }
+}
+
+/// The hand of a [`Clock::manual`]. Clones move the same clock.
+#[derive(Clone, Default)]
+pub struct ManualClock {
+    hand: Arc<Hand>,
+}
+
+#[derive(Default)]
+struct Hand {
+    nanos: AtomicU64,
+    agenda: std::sync::Mutex<Agenda>,
+}
+
+impl ManualClock {
+    /// Moves the clock forward; whoever looks next sees the new time. Deadlines that are over by then are met, and graces
+    /// end, before this returns.
+    pub fn advance(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 2);
+        let now = self.hand.nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
+        agenda::happen_until(&self.hand.agenda, now);
+    }
+
+    fn now(&self) -> u64 {
+        self.hand.nanos.load(Ordering::Relaxed)
+    }
+}
+
+impl std::fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManualClock").field("nanos", &self.now()).finish_non_exhaustive()
+    }
+}
+
+/// What a manual clock shows before it is first moved: 2026-01-01T00:00:00Z.
+const MANUAL_EPOCH: u64 = 1_767_225_600_000_000_000;
+
+/// How far the anchor may be from the system's wall clock before it is set anew.
+const MAX_DRIFT: u64 = 100_000_000;
+
+enum Source {
+    #[cfg(target_arch = "x86_64")]
+    Tsc,
+    System,
+    Manual(ManualClock),
+}
+
+/// One list's clock and its anchor to dates.
+pub(crate) struct Timer {
+    source: Source,
+    /// Wall-clock nanoseconds at monotonic zero. Held for a copy only.
+    wall_at_zero: Mutex<u64>,
+}
+
+impl Timer {
+    pub(crate) fn new(clock: &Clock) -> Self {
+        let source = match clock {
+            #[cfg(target_arch = "x86_64")]
+            Clock::Tsc if counter_is_invariant() => Source::Tsc,
+            Clock::Tsc | Clock::System => Source::System,
+            Clock::Manual(hand) => Source::Manual(hand.clone()),
+        };
+        base();
+        // Any other start is corrected by the first moment.
+        Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) }
+    }
+
+    /// Reads the clock once.
+    #[inline]
+    pub(crate) fn ticks(&self) -> u64 {
+        match &self.source {
+            #[cfg(target_arch = "x86_64")]
+            Source::Tsc => counter(),
+            Source::System => system_nanos(),
+            Source::Manual(hand) => hand.now(),
+        }
+    }
+
+    /// How many ticks this many nanoseconds are.
+    pub(crate) fn ticks_in(&self, nanos: u64) -> u64 {
+        let (_, rate) = self.rate();
+        let ticks = (u128::from(nanos) << SCALE_BITS) / u128::from(rate.scale.max(1));
+        u64::try_from(ticks).unwrap_or(u64::MAX)
+    }
+
+    /// Lets something happen after a while. False when it never will, as the system gives no thread.
+    pub(crate) fn schedule(&self, after: Duration, event: Event) -> bool {
+        let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+        match &self.source {
+            Source::Manual(hand) => {
+                timer::lock(&hand.hand.agenda).add(hand.now().saturating_add(after), event);
+                true
+            }
+            _ => timer::add(system_nanos().saturating_add(after), event),
+        }
+    }
+
+    /// The clock, and how its ticks become nanoseconds.
+    fn rate(&self) -> (u64, Rate) {
+        match &self.source {
+            #[cfg(target_arch = "x86_64")]
+            Source::Tsc => Rate::of_the_counter(),
+            _ => (self.ticks(), Rate::NANOSECONDS),
+        }
+    }
+
+    /// Now, with all that is needed to turn earlier ticks into ages and dates.
+    pub(crate) fn moment(&self) -> Moment {
+        let (ticks, rate) = self.rate();
+        let mut wall_at_zero = self.wall_at_zero.lock();
+        if !matches!(self.source, Source::Manual(_)) {
+            let (nanos, wall) = (rate.nanos(ticks), unix_now());
+            if wall_at_zero.saturating_add(nanos).abs_diff(wall) > MAX_DRIFT {
+                *wall_at_zero = wall.saturating_sub(nanos);
+            }
+        }
+        Moment { ticks, rate, wall_at_zero: *wall_at_zero }
+    }
+}
+
+/// How ticks become nanoseconds since the process first had a list.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    zero: u64,
+    /// Nanoseconds a tick, times 2^48: exact to less than a microsecond in a year.
+    scale: u64,
+}
+
+const SCALE_BITS: u32 = 48;
+
+/// How far ticks may lead away from the system's monotonic clock before their rate is worked out anew. Until then the
+/// same ticks are the same date whenever one looks.
+#[cfg(target_arch = "x86_64")]
+const MAX_ERROR: u64 = 2_000;
+
+impl Rate {
+    const NANOSECONDS: Self = Self { zero: 0, scale: 1 << SCALE_BITS };
+
+    #[inline]
+    fn nanos(self, ticks: u64) -> u64 {
+        let since = u128::from(ticks.saturating_sub(self.zero));
+        u64::try_from((since * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
+    }
+
+    /// The counter, and its rate over all the time since the process first had a list: ages lie within that span, so
+    /// even right after the start they are off by no more than the two reads were.
+    #[cfg(target_arch = "x86_64")]
+    fn of_the_counter() -> (u64, Self) {
+        static SCALE: AtomicU64 = AtomicU64::new(0);
+        let zero = base().ticks;
+        // The read in the middle belongs to both, and the less lies around it, the better.
+        let (_, ticks, nanos) = std::array::from_fn::<_, 3, _>(|_| {
+            let (before, nanos, after) = (counter(), system_nanos(), counter());
+            (after.saturating_sub(before), before.midpoint(after), nanos)
+        })
+        .into_iter()
+        .min()
+        .unwrap_or_default();
+        let rate = Self { zero, scale: SCALE.load(Ordering::Relaxed) };
+        if rate.nanos(ticks).abs_diff(nanos) <= MAX_ERROR {
+            return (ticks, rate);
+        }
+        let elapsed = u128::from(ticks.saturating_sub(zero).max(1));
+        let scale = u64::try_from((u128::from(nanos) << SCALE_BITS) / elapsed).unwrap_or(1 << SCALE_BITS);
+        SCALE.store(scale, Ordering::Relaxed);
+        (ticks, Self { zero, scale })
+    }
+}
+
+/// One moment of a list's clock: what ages and dates of a snapshot are relative to.
+///
+/// All times of one snapshot or history go through one moment, so a step of the system's clock can't make an age
+/// negative or put entries out of order.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    ticks: u64,
+    rate: Rate,
+    wall_at_zero: u64,
+}
+
+impl Moment {
+    /// For who looks at no times: reading the clocks costs more than all else.
+    pub(crate) const NONE: Self = Self { ticks: 0, rate: Rate::NANOSECONDS, wall_at_zero: 0 };
+
+    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn unix_nanos(&self) -> u64 {
+        self.unix_nanos_of(self.ticks)
+    }
+
+    /// The date and time of this moment.
+    #[must_use]
+    pub fn system_time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos())
+    }
+
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Nanoseconds in so many ticks.
+    pub(crate) fn nanos_in(&self, ticks: u64) -> u64 {
+        Rate { zero: 0, ..self.rate }.nanos(ticks)
+    }
+
+    /// The time from one tick to a later one.
+    pub(crate) fn between(&self, from: u64, to: u64) -> Duration {
+        Duration::from_nanos(self.nanos_in(to.saturating_sub(from)))
+    }
+
+    /// Nanoseconds from `ticks` to this moment; 0 for ticks that lie behind it.
+    #[inline]
+    pub(crate) fn age_nanos(&self, ticks: u64) -> u64 {
+        self.rate.nanos(self.ticks).saturating_sub(self.rate.nanos(ticks))
+    }
+
+    /// The date of `ticks` in nanoseconds since 1970; no later than this moment.
+    #[inline]
+    pub(crate) fn unix_nanos_of(&self, ticks: u64) -> u64 {
+        self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks)))
+    }
+}
+
+struct Base {
+    #[cfg(target_arch = "x86_64")]
+    ticks: u64,
+    instant: Instant,
+}
+
+fn base() -> &'static Base {
+    static BASE: OnceLock<Base> = OnceLock::new();
+    BASE.get_or_init(|| Base {
+        #[cfg(target_arch = "x86_64")]
+        ticks: counter(),
+        instant: Instant::now(),
+    })
+}
+
+pub(crate) fn system_nanos() -> u64 {
+    u64::try_from(base().instant.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn unix_now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX / 2)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn counter() -> u64 {
+    if cfg!(miri) {
+        return 0;
+    }
+    // SAFETY: every x86-64 processor has this instruction, and Linux, macOS and Windows let programs use it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
+/// Whether the counter runs at one rate in all states and on all cores, as far as the system can tell.
+#[cfg(target_arch = "x86_64")]
+fn counter_is_invariant() -> bool {
+    static INVARIANT: OnceLock<bool> = OnceLock::new();
+    *INVARIANT.get_or_init(|| {
+        if cfg!(miri) {
+            return false;
+        }
+        #[allow(unused_unsafe, reason = "safe in newer compilers")]
+        // SAFETY: every x86-64 processor has `cpuid`; leaf 0x8000_0000 tells which leaves exist.
+        let invariant = unsafe {
+            use core::arch::x86_64::__cpuid;
+            __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
+        };
+        invariant && kernel_trusts_the_counter()
+    })
+}
+
+/// Linux marks a counter that it found unstable by taking another clock source.
+#[cfg(target_arch = "x86_64")]
+fn kernel_trusts_the_counter() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    match std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource") {
+        Ok(name) => matches!(name.trim(), "tsc" | "kvm-clock" | "hyperv_clocksource_tsc_page"),
+        Err(_) => false,
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_turns_ticks_into_ages_that_grow_and_never_go_negative() {
+        for clock in [Clock::Tsc, Clock::System] {
+            let timer = Timer::new(&clock);
+            let first = timer.ticks();
+            let second = timer.ticks();
+            let moment = timer.moment();
+            assert!(second >= first);
+            assert!(moment.age_nanos(first) >= moment.age_nanos(second));
+            assert_eq!(moment.age_nanos(u64::MAX), 0);
+            assert!(moment.unix_nanos_of(first) <= moment.unix_nanos());
+        }
+    }
+
+    #[test]
+    fn the_counter_agrees_with_the_system_clock() {
+        let timer = Timer::new(&Clock::Tsc);
+        let start = Instant::now();
+        let ticks = timer.ticks();
+        while start.elapsed() < Duration::from_millis(20) {
+            std::hint::spin_loop();
+        }
+        let moment = timer.moment();
+        let real = u64::try_from(start.elapsed().as_nanos()).unwrap();
+        let age = moment.age_nanos(ticks);
+        assert!(age > real / 2 && age < real * 2, "{age} against {real}");
+    }
+}

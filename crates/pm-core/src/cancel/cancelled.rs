@@ -1,0 +1,134 @@
+//! The error that a cancelled task sees at its checkpoints, and a future that waits for it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::base::serial::Serial;
+use crate::layout::words::cancel;
+use crate::slot::gate::Slot;
+
+/// Waits until a task is asked to stop; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).
+#[must_use = "it waits when it is polled"]
+pub struct CancelledFuture {
+    slot: Option<Slot>,
+    serial: u64,
+    key: Option<u64>,
+}
+
+impl CancelledFuture {
+    pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
+        Self { slot, serial, key: None }
+    }
+}
+
+impl Future for CancelledFuture {
+    type Output = Cancelled;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Cancelled> {
+        // A task that is not shown, or has ended, is never asked.
+        let Some(slot) = self.slot else { return Poll::Pending };
+        let new = context.waker().clone();
+        let Some(writer) = slot.lock(self.serial) else { return Poll::Pending };
+        if let Some(cancelled) = writer.hear_cancel(cancel::HEARD) {
+            drop(writer);
+            return Poll::Ready(cancelled);
+        }
+        let key = self.key;
+        let (key, old) = writer.with_cell(|cell| {
+            let rest = cell.rest.get_or_insert_default();
+            if let Some(mine) = rest.hearers.iter_mut().find(|(other, _)| Some(*other) == key) {
+                return (mine.0, Some(std::mem::replace(&mut mine.1, new)));
+            }
+            rest.next_hearer += 1;
+            rest.hearers.push((rest.next_hearer, new));
+            (rest.next_hearer, None)
+        });
+        drop(writer);
+        drop(old);
+        self.key = Some(key);
+        Poll::Pending
+    }
+}
+
+impl Drop for CancelledFuture {
+    fn drop(&mut self) {
+        let (Some(slot), Some(key)) = (self.slot, self.key) else { return };
+        let Some(writer) = slot.lock(self.serial) else { return };
+        let mine = writer.with_cell(|cell| {
+            let rest = cell.rest.as_mut()?;
+            let place = rest.hearers.iter().position(|(other, _)| *other == key)?;
+            Some(rest.hearers.swap_remove(place))
+        });
+        drop(writer);
+        drop(mine);
+    }
+}
+
+impl std::fmt::Debug for CancelledFuture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CancelledFuture").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+/// The task was asked to stop; its cancel points return this.
+///
+/// Return it up with `?`, as far as the work must be given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cancelled {
+    pub(crate) serial: Serial,
+    pub(crate) reason: String,
+    pub(crate) by: String,
+    pub(crate) unix_nanos: u64,
+    pub(crate) origin: Serial,
+}
+
+impl Cancelled {
+    /// For a request whose words found no memory.
+    pub(crate) fn unknown(serial: Serial) -> Self {
+        Self { serial, reason: String::new(), by: String::new(), unix_nanos: 0, origin: serial }
+    }
+
+    /// Why, in the words of who asked; empty when none were given.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Who asked, as [`CancelRequest::by`] told; empty when it did not.
+    #[must_use]
+    pub fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// When it was asked; 1970 when the list had no memory to note it.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos)
+    }
+
+    /// The task that was asked.
+    #[must_use]
+    pub fn serial(&self) -> Serial {
+        self.serial
+    }
+
+    /// The task that the request was meant for: this one, or an ancestor whose cancel came down to it.
+    #[must_use]
+    pub fn origin(&self) -> Serial {
+        self.origin
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.reason.is_empty() { f.write_str("cancelled") } else { write!(f, "cancelled: {}", self.reason) }
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+/// What `checkpoint_or_unwind` unwinds with; `run_sync` recognises it.
+pub(crate) struct Unwind(pub(crate) Cancelled);

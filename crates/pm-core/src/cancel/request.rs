@@ -1,0 +1,148 @@
+//! A cancel request, as its caller makes it: the target, the reason, what is expected of the task.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::base::serial::Serial;
+
+/// Which task is meant: an id, which must not be ambiguous, or a serial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// The only live task with this id.
+    Id(&'a str),
+    /// Exactly this one.
+    Serial(Serial),
+}
+
+impl<'a> From<&'a str> for Target<'a> {
+    fn from(id: &'a str) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'a> From<&'a String> for Target<'a> {
+    fn from(id: &'a String) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<Serial> for Target<'_> {
+    fn from(serial: Serial) -> Self {
+        Self::Serial(serial)
+    }
+}
+
+/// Why a task is to stop, who says so, and what is expected of it.
+///
+/// If the task is not as expected, the request is refused with what was found instead.
+///
+/// ```
+/// use pm_core::{CancelError, CancelRequest, ProcessList};
+///
+/// let list = ProcessList::new();
+/// let task = list.start("import-42");
+/// task.status("writing")?;
+/// let request = CancelRequest::new("too slow").by("operator").status("reading");
+/// let error = list.request_cancel("import-42", &request).unwrap_err();
+/// assert!(error.to_string().ends_with("is in status `writing`, not in `reading`"));
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct CancelRequest<'a> {
+    pub(crate) reason: &'a str,
+    pub(crate) by: &'a str,
+    pub(crate) min_age: Option<Duration>,
+    pub(crate) status: Option<&'a str>,
+}
+
+impl<'a> CancelRequest<'a> {
+    /// A request for this reason, which may be empty. Cut like a status (1,024 bytes).
+    pub fn new(reason: &'a str) -> Self {
+        Self { reason, ..Self::default() }
+    }
+
+    /// Who asks, as an address or a name. Cut like the name of an attribute (128 bytes).
+    pub fn by(mut self, who: &'a str) -> Self {
+        self.by = who;
+        self
+    }
+
+    /// Expects that the task has been running at least so long.
+    pub fn min_age(mut self, age: Duration) -> Self {
+        self.min_age = Some(age);
+        self
+    }
+
+    /// Expects that the task is in this status, as the list shows it.
+    pub fn status(mut self, status: &'a str) -> Self {
+        self.status = Some(status);
+        self
+    }
+}
+
+/// Why a task could not be asked to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelError {
+    /// No live task bears the id or serial.
+    NotFound,
+    /// The task was started as not cancellable.
+    #[non_exhaustive]
+    NotCancellable {
+        /// The task.
+        serial: Serial,
+    },
+    /// Several live tasks bear the id: say which one by its serial.
+    #[non_exhaustive]
+    Ambiguous {
+        /// The tasks, oldest first.
+        serials: Vec<Serial>,
+    },
+    /// The task is younger than was expected.
+    #[non_exhaustive]
+    TooYoung {
+        /// The task.
+        serial: Serial,
+        /// How long it has been running.
+        age: Duration,
+        /// How long it was expected to have been running.
+        min_age: Duration,
+    },
+    /// The task is in another status than was expected.
+    #[non_exhaustive]
+    OtherStatus {
+        /// The task.
+        serial: Serial,
+        /// Its status.
+        status: String,
+        /// What was expected.
+        expected: String,
+    },
+}
+
+impl fmt::Display for CancelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => f.write_str("no such task"),
+            Self::NotCancellable { serial } => write!(f, "task {serial} is not cancellable"),
+            Self::Ambiguous { serials } => {
+                write!(f, "{} live tasks bear this id, with the serials ", serials.len())?;
+                for (index, serial) in serials.iter().enumerate() {
+                    let separator = if index == 0 { "" } else { ", " };
+                    write!(f, "{separator}{serial}")?;
+                }
+                Ok(())
+            }
+            Self::TooYoung { serial, age, min_age } => {
+                write!(f, "task {serial} is {age:.3?} old, not yet {min_age:?}")
+            }
+            Self::OtherStatus { serial, status, expected } => {
+                write!(f, "task {serial} is in status `{status}`, not in `{expected}`")
+            }
+        }
+    }
+}
+
+impl std::error::Error for CancelError {}

@@ -1,0 +1,72 @@
+//! A task that a drain waits for, or has asked to stop.
+
+use crate::view::brief::TaskBrief;
+use std::task::Waker;
+
+use crate::base::outcome::Outcome;
+use crate::base::serial::Serial;
+use crate::cancel::handle::CancelHandle;
+use crate::cancel::request::CancelError;
+use crate::cancel::verdict::Verdict;
+use crate::list::process_list::ProcessList;
+use crate::slot::copy::{Detail, Wanted};
+use crate::slot::gate::Slot;
+use crate::view::row::Row;
+
+/// A task that was found.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) started: u64,
+    pub(super) slot: Slot,
+    pub(super) serial: u64,
+}
+
+impl Found {
+    pub(super) fn is_live(&self) -> bool {
+        self.slot.is_live(self.serial)
+    }
+
+    pub(super) fn brief(&self) -> Option<TaskBrief> {
+        let row = Row::copy(self.slot, Wanted::Live, Detail::Newest)?;
+        let task = row.view();
+        (task.serial().get() == self.serial).then(|| TaskBrief::of(&task))
+    }
+}
+
+/// One that was asked to stop.
+pub(super) struct Asking {
+    pub(super) found: Found,
+    /// Of the first ones only.
+    pub(super) brief: Option<TaskBrief>,
+    pub(super) asked: Result<CancelHandle, CancelError>,
+}
+
+impl Asking {
+    /// Whether it has ended; if not, its end wakes this, or `watch` does.
+    pub(super) fn is_over(&self, waker: &Waker) -> bool {
+        match &self.asked {
+            Ok(asked) => asked.is_over(waker),
+            Err(_) => !self.found.is_live(),
+        }
+    }
+
+    pub(super) fn verdict(&self, list: &ProcessList) -> Verdict {
+        let verdict = match &self.asked {
+            Ok(asked) => asked.verdict(),
+            Err(_) if !self.found.is_live() => Verdict::NotFound,
+            Err(error) => Verdict::Refused(error.clone()),
+        };
+        match verdict {
+            // It has ended just now, and whoever ended it has not said so yet.
+            Verdict::Cancelling { took } if !self.found.is_live() => {
+                let look = |forced: bool, outcome: Option<Outcome>| match (forced, outcome) {
+                    (true, _) => Verdict::Dropped { took },
+                    (false, outcome) => Verdict::Finished { took, outcome: outcome.unwrap_or(Outcome::Cancelled) },
+                };
+                list.view(Serial::new(self.found.serial), |task| look(task.was_forced(), task.outcome()))
+                    .unwrap_or_else(|| look(false, None))
+            }
+            other => other,
+        }
+    }
+}

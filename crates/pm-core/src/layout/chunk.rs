@@ -1,0 +1,185 @@
+//! Chunks: the one shape of memory that a list is made of.
+//!
+//! A chunk is 32 atomic words and never becomes anything else. A *slot* is a chunk that holds a task; a chunk of a
+//! *chain* holds what does not fit a slot. Chunks live in segments that are never given back while the process runs
+//! (a list that is dropped hands its segments to the next list), so a reader may always look at one: whether what it
+//! read belongs together is told by word 0.
+//!
+//! Contains `unsafe`: segments come from the allocator zeroed, so that only pages in use cost memory, and no start of
+//! a task waits for two megabytes to be written.
+#![allow(unsafe_code)]
+
+use crate::base::sync::{AtomicU64, Ordering, own};
+
+/// Words in a chunk: 256 bytes. The model checker tries all orders of fewer.
+pub(crate) const WORDS: usize = if cfg!(loom) { 14 } else { 32 };
+
+/// Chunks in a segment: 2 MiB.
+pub(crate) const SEGMENT: usize = if cfg!(loom) {
+    4
+} else if cfg!(miri) {
+    64
+} else {
+    8192
+};
+
+/// Bytes of one segment with its tags and, at most, what waits for its tasks.
+pub(crate) const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + crate::store::cell::CELL_BYTES);
+
+/// Marks of word 0, in its three lowest bits; the serial of the owner lies above them.
+pub(crate) mod mark {
+    /// Nobody's.
+    pub(crate) const FREE: u64 = 0b000;
+    /// Part of a task's chain.
+    pub(crate) const CHAIN: u64 = 0b001;
+    /// The slot of a live task.
+    pub(crate) const LIVE: u64 = 0b010;
+    /// The slot of a live task that somebody writes to.
+    pub(crate) const LOCKED: u64 = 0b011;
+    /// The slot of a task that ended and is kept for a while. Nobody writes to it.
+    pub(crate) const ENDED: u64 = 0b100;
+
+    #[inline(always)]
+    pub(crate) const fn of(serial: u64, mark: u64) -> u64 {
+        serial << 3 | mark
+    }
+
+    #[inline(always)]
+    pub(crate) const fn serial(gate: u64) -> u64 {
+        gate >> 3
+    }
+
+    /// Whether a gate says that its slot holds a live task.
+    #[inline(always)]
+    pub(crate) const fn is_live(gate: u64) -> bool {
+        gate & 0b110 == LIVE
+    }
+}
+
+/// What a tag tells.
+pub(crate) mod tag {
+    /// The task is live; without it, it ended and is kept for a while.
+    pub(crate) const LIVE: u64 = 1 << 32;
+    /// Set in all, so that none is 0.
+    const TASK: u64 = 1 << 33;
+
+    #[inline(always)]
+    pub(crate) const fn of(hash: u32, serial: u64) -> u64 {
+        (hash as u64) << 32 | LIVE | TASK | (serial & 0xffff_ffff)
+    }
+
+    /// Whether the id of the task may have this hash.
+    #[inline(always)]
+    pub(crate) const fn has_hash(tag: u64, hash: u32) -> bool {
+        (tag >> 32) as u32 | 3 == hash | 3
+    }
+
+    #[inline(always)]
+    pub(crate) const fn has_serial(tag: u64, serial: u64) -> bool {
+        tag as u32 == serial as u32
+    }
+}
+
+#[repr(C, align(64))]
+pub(crate) struct Chunk {
+    words: [AtomicU64; WORDS],
+}
+
+impl Chunk {
+    /// A plain load: whether the word belongs to what else was read is for the caller to check.
+    #[inline]
+    pub(crate) fn peek(&self, at: usize) -> u64 {
+        self.words[at].load(Ordering::Relaxed)
+    }
+
+    /// A writer's plain load of a word that it may store next: nobody else writes it meanwhile.
+    #[inline(always)]
+    pub(crate) fn get(&self, at: usize) -> u64 {
+        own(&self.words[at])
+    }
+
+    /// A plain store: the caller publishes it later with a release store elsewhere.
+    #[inline]
+    pub(crate) fn put(&self, at: usize, word: u64) {
+        self.words[at].store(word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn word(&self, at: usize) -> &AtomicU64 {
+        &self.words[at]
+    }
+
+    /// Word 0: who owns the chunk, and as what.
+    #[inline]
+    pub(crate) fn gate(&self) -> &AtomicU64 {
+        &self.words[0]
+    }
+
+    /// The words from `from` to the end of `to`, for bulk copies.
+    #[inline]
+    pub(crate) fn range(&self, from: usize, to: usize) -> &[AtomicU64] {
+        &self.words[from..to]
+    }
+}
+
+/// Chunks and, for each, a tag: 0, or for the slot of a task the hash of its id (upper half) and the low half of its
+/// serial. Finding a task and skipping free chunks read only tags. See [`tag`].
+#[derive(Clone, Copy)]
+pub(crate) struct Segment {
+    pub(crate) tags: &'static [AtomicU64],
+    pub(crate) chunks: &'static [Chunk],
+}
+
+impl Segment {
+    /// A new segment, all words zero; `None` when the allocator has no memory.
+    pub(crate) fn allocate() -> Option<Self> {
+        Some(Self { tags: zeroed(SEGMENT, || AtomicU64::new(0))?, chunks: zeroed(SEGMENT, new_chunk)? })
+    }
+}
+
+fn new_chunk() -> Chunk {
+    Chunk { words: std::array::from_fn(|_| AtomicU64::new(0)) }
+}
+
+/// `count` values, each as `make` makes it, which must be the value whose bytes are all zero.
+#[cfg(loom)]
+fn zeroed<T>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
+    Some(Vec::leak((0..count).map(|_| make()).collect()))
+}
+
+#[cfg(not(loom))]
+fn zeroed<T: Zeroable>(count: usize, _make: impl Fn() -> T) -> Option<&'static [T]> {
+    use std::alloc::{Layout, alloc_zeroed};
+
+    // Asked for with a small alignment, memory comes from the system zeroed as it is; asked for with a large one, it
+    // would be zeroed by hand, all of it at once. So the alignment is made here, within a larger block.
+    let wanted = Layout::array::<T>(count).ok()?;
+    let block = Layout::from_size_align(wanted.size() + wanted.align(), 8).ok()?;
+    assert!(count > 0 && wanted.align().is_multiple_of(8));
+    // SAFETY: the size of the block is not zero. What is handed out begins at most one alignment behind its start, so
+    // that it lies within it; it is aligned for `T`, never freed, and `T: Zeroable` says that zero bytes are a valid `T`.
+    unsafe {
+        let start = alloc_zeroed(block);
+        if start.is_null() {
+            return None;
+        }
+        let values = start.add(start.align_offset(wanted.align())).cast::<T>();
+        Some(std::slice::from_raw_parts(values, count))
+    }
+}
+
+/// Types for which zero bytes are a valid value.
+///
+/// # Safety
+///
+/// Zero bytes must be a valid value of the type.
+#[cfg(not(loom))]
+unsafe trait Zeroable {}
+
+// SAFETY: an atomic integer has the representation of the integer, for which zero bytes are 0.
+#[cfg(not(loom))]
+unsafe impl Zeroable for AtomicU64 {}
+
+// SAFETY: a chunk is an array of atomic integers.
+#[cfg(not(loom))]
+unsafe impl Zeroable for Chunk {}

@@ -1,0 +1,124 @@
+//! What a list counts: of all tasks, and by kind.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
+
+use super::process_list::ProcessList;
+use crate::base::options::ListLimits;
+use crate::base::outcome::Count;
+use crate::shared::state::Inner;
+use crate::slot::gate::Slot;
+use crate::store::kind_stats::KindStats;
+
+/// What a list has counted since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Tasks that are running.
+    pub live: u64,
+    /// The most tasks that ran at once. Looked at whenever a thread takes 32 slots, and here: it may miss up to 31 tasks
+    /// of each thread.
+    pub peak: u64,
+    /// Tasks that were started and shown.
+    pub started: u64,
+    /// Tasks that ended as finished.
+    pub finished: u64,
+    /// Tasks that ended by `fail`.
+    pub failed: u64,
+    /// Tasks that ended because they were cancelled.
+    pub cancelled: u64,
+    /// Tasks that ended in a panic.
+    pub aborted: u64,
+    /// Tasks whose future was dropped by its owner before it was done.
+    pub dropped: u64,
+    /// Tasks that were asked to stop and are still running.
+    pub cancelling: u64,
+    /// Cancelled tasks whose future was dropped for it.
+    pub forced: u64,
+    /// Ended tasks that are no longer kept.
+    pub ended_evicted: u64,
+    /// Tasks that ended and whose kind came after the [limit](Options::max_kinds) was reached.
+    pub kinds_dropped: u64,
+    /// Panics of hooks and wakers, which went no further.
+    pub panics_caught: u64,
+    /// Tasks that ran but were not shown, because the list was full.
+    pub not_shown: u64,
+    /// Statuses that were not recorded for lack of memory.
+    pub statuses_dropped: u64,
+    /// Attributes and progress reports that were not recorded: too many of them, or no memory.
+    pub attrs_dropped: u64,
+    /// Texts that were cut to their limit.
+    pub texts_cut: u64,
+    /// Values and texts in which something was [masked](Options::redact).
+    pub redacted: u64,
+    /// Calls on handles of tasks that had ended, which did nothing.
+    pub late_calls: u64,
+    /// Cancel requests that reached a task, repeated ones left out.
+    pub cancel_requests: u64,
+    /// Bytes of memory that the list holds.
+    pub bytes_held: u64,
+}
+
+impl ProcessList {
+    /// What the tasks of each kind have in common: outcomes, how long they took, where their time went; the kind with the
+    /// most tasks first.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<KindStats> {
+        let inner = self.inner();
+        let mut running: HashMap<u32, u64> = HashMap::new();
+        inner.slab.each_live(|index| *running.entry(Slot::at(inner, index).kind_number()).or_default() += 1);
+        inner.slab.kinds().collect(&running, &inner.timer.moment())
+    }
+
+    /// What the list keeps at most.
+    #[must_use]
+    pub fn limits(&self) -> ListLimits {
+        let inner = self.inner();
+        ListLimits::of(&inner.limits, inner.slab.max_bytes())
+    }
+
+    /// [`Counters::not_shown`] alone, which costs less to ask for.
+    #[must_use]
+    pub fn not_shown(&self) -> u64 {
+        self.inner().lost.tasks.load(StdOrdering::Relaxed)
+    }
+
+    /// What the list has counted since it was made.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        let Inner { slab, lost, .. } = self.inner();
+        let get = |counter: &StdAtomicU64| counter.load(StdOrdering::Relaxed);
+        let counted = slab.tally().since(*self.inner().before.lock());
+        let of = |count: Count| counted.0[count as usize];
+        let (finished, failed) = (of(Count::Finished), of(Count::Failed));
+        let (cancelled, aborted) = (of(Count::Cancelled), of(Count::Aborted));
+        let live = counted.live();
+        Counters {
+            live,
+            peak: slab.peak(live),
+            started: of(Count::Started).saturating_sub(of(Count::Discarded)),
+            finished,
+            failed,
+            cancelled,
+            aborted,
+            dropped: of(Count::Dropped),
+            // Ends before requests, as a task that ends meanwhile must not make more ends than requests.
+            cancelling: {
+                let ends = get(&lost.cancelled_ends);
+                get(&lost.cancels).saturating_sub(ends)
+            },
+            forced: get(&lost.forced),
+            ended_evicted: slab.let_go.load(StdOrdering::Relaxed),
+            kinds_dropped: slab.kinds().ended_as_other(),
+            panics_caught: get(&lost.panics),
+            not_shown: get(&lost.tasks),
+            statuses_dropped: get(&lost.statuses),
+            attrs_dropped: get(&lost.attrs),
+            texts_cut: get(&lost.texts),
+            redacted: get(&lost.redacted),
+            late_calls: get(&lost.late),
+            cancel_requests: get(&lost.cancels),
+            bytes_held: slab.bytes(),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! The process list: all live tasks of a program, or of a part of it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering as StdOrdering;
+
+use crate::base::clock::Moment;
+use crate::base::options::Options;
+use crate::cancel::cancelled::Cancelled;
+use crate::shared::state::Inner;
+use crate::store::recorded;
+use crate::task::builder::TaskBuilder;
+use crate::task::future::TaskFuture;
+use crate::task::live::Task;
+
+/// A list of the tasks that are live.
+///
+/// Clones are the same list. A list whose last clone is dropped is gone for readers; tasks that still run keep running
+/// and end in peace.
+///
+/// ```
+/// use pm_core::ProcessList;
+///
+/// let list = ProcessList::new();
+/// let task = list.task("req-1").kind("GET /hosts/{id}").attr("host", "db1").start();
+/// task.status("reading")?;
+///
+/// let snapshot = list.snapshot();
+/// let row = snapshot.get(0).unwrap();
+/// assert_eq!(row.id().as_str(), "req-1");
+/// assert_eq!(row.status().to_string(), "reading");
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+#[derive(Clone)]
+pub struct ProcessList {
+    owner: Arc<Owner>,
+}
+
+struct Owner(&'static Inner);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.retire();
+    }
+}
+
+impl Default for ProcessList {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ProcessList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessList").field("live", &self.counters().live).finish_non_exhaustive()
+    }
+}
+
+impl ProcessList {
+    /// A list with the default options, separate from all others.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_options(Options::new())
+    }
+
+    /// A list with options of its own.
+    #[must_use]
+    pub fn with_options(options: Options) -> Self {
+        Self { owner: Arc::new(Owner(Inner::obtain(&options))) }
+    }
+
+    pub(crate) fn inner(&self) -> &'static Inner {
+        self.owner.0
+    }
+
+    /// Begins to describe a task; [`TaskBuilder::start`] starts it. Any text is a valid id; live tasks may share one.
+    pub fn task(&self, id: &str) -> TaskBuilder<'_> {
+        TaskBuilder::new(self.inner(), Some(id))
+    }
+
+    /// Begins to describe a task whose id is made from its serial.
+    pub fn unnamed(&self) -> TaskBuilder<'_> {
+        TaskBuilder::new(self.inner(), None)
+    }
+
+    /// Starts a task that is no more than its id.
+    #[must_use = "the task ends when this is dropped"]
+    pub fn start(&self, id: &str) -> Task {
+        self.task(id).start()
+    }
+
+    /// Runs a future as a task that is no more than its id. See [`TaskBuilder::run`].
+    pub fn run<F: Future>(&self, id: &str, future: F) -> TaskFuture<F> {
+        self.task(id).run(future)
+    }
+
+    /// Runs `f` as a task: it is current on this thread meanwhile, and a cancel that unwinds stops here.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when `f` returned it, or was unwound by `checkpoint_or_unwind`.
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn run_sync<T>(&self, id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        self.task(id).run_sync(f)
+    }
+
+    /// Now, by this list's clock.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.inner().timer.moment()
+    }
+
+    /// A text as this list would record it, but for its length: without what [looks like a secret](Options::redact). For
+    /// those who keep elsewhere what they tell the list, as an audit log does.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// assert_eq!(list.redacted("see http://me:hunter2@host/"), "see http://***@host/");
+    /// ```
+    #[must_use]
+    pub fn redacted<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        recorded::recorded(self.inner(), text, usize::MAX).text
+    }
+
+    /// Whether tasks started from now on can be cancelled unless they say otherwise.
+    pub fn set_cancellable(&self, yes: bool) {
+        self.inner().cancellable.store(yes, StdOrdering::Relaxed);
+    }
+
+    /// Switches the list off or on. Tasks started while it is off run as ever, but are not shown or counted, can't be
+    /// cancelled, and cost next to nothing.
+    pub fn set_enabled(&self, yes: bool) {
+        self.inner().enabled.store(yes, StdOrdering::Relaxed);
+    }
+
+    /// Whether the list is switched on, as it is at first.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.inner().enabled.load(StdOrdering::Relaxed)
+    }
+}

@@ -1,0 +1,122 @@
+//! All live tasks one by one, oldest first, in memory that does not grow with their number.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::process_list::ProcessList;
+use crate::base::clock::Moment;
+use crate::layout::words::{STARTED, acquire};
+use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
+use crate::slot::gate::Slot;
+use crate::store::kinds::Kinds;
+use crate::view::task_view::{TaskView, started_ticks};
+
+impl ProcessList {
+    /// All live tasks, oldest first, one by one, in memory that does not grow with their number.
+    #[must_use]
+    pub fn scan(&self) -> Scan {
+        Scan::new(self.clone())
+    }
+}
+
+/// Tasks whose order is worked out at a time.
+const WINDOW: usize = 65_536;
+
+/// All tasks that were live when the scan began, oldest first, one by one; a task that ends before its turn is left out.
+///
+/// The memory it takes has a ceiling of about 4 MiB while it looks for the next tasks in order and 256 KiB otherwise,
+/// however many tasks there are; nothing of it holds up a task. A scan may rest between two tasks for as long as it likes.
+pub struct Scan {
+    list: ProcessList,
+    kinds: Arc<Kinds>,
+    moment: Moment,
+    /// The slots of the next tasks, the last one first.
+    window: Vec<u32>,
+    /// Start and slot of the last task of the window.
+    seen: Option<(u64, u32)>,
+    complete: bool,
+    row: Vec<u8>,
+    scratch: Scratch,
+}
+
+impl Scan {
+    pub(crate) fn new(list: ProcessList) -> Self {
+        let moment = list.now();
+        Self {
+            kinds: list.inner().slab.kinds(),
+            list,
+            moment,
+            window: Vec::new(),
+            seen: None,
+            complete: false,
+            row: Vec::new(),
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// When the scan began: what all its ages and dates are relative to.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// The next task; `None` at the end.
+    #[allow(clippy::should_implement_trait, reason = "the row is lent, which `Iterator` can't say")]
+    pub fn next(&mut self) -> Option<TaskView<'_>> {
+        let inner = self.list.inner();
+        loop {
+            while let Some(index) = self.window.pop() {
+                self.row.clear();
+                if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut self.scratch, &mut self.row)
+                    && started_ticks(&self.row) <= self.moment.ticks()
+                {
+                    return Some(TaskView::new(&self.row, self.moment, &self.kinds));
+                }
+            }
+            if self.complete {
+                return None;
+            }
+            self.look_ahead();
+        }
+    }
+
+    /// Finds the next tasks in order of their start.
+    fn look_ahead(&mut self) {
+        let slab = self.list.inner().slab;
+        let limit = self.moment.ticks();
+        let mut keys: Vec<(u64, u32)> = Vec::new();
+        self.complete = true;
+        slab.each_live(|index| {
+            let key = (acquire(slab.chunk(index).word(STARTED)), index);
+            if key.0 <= limit && self.seen.is_none_or(|seen| key > seen) {
+                keys.push(key);
+                if keys.len() == 2 * WINDOW {
+                    keep_first(&mut keys);
+                    self.complete = false;
+                }
+            }
+        });
+        if keys.len() > WINDOW {
+            keep_first(&mut keys);
+            self.complete = false;
+        }
+        keys.sort_unstable();
+        self.seen = keys.last().copied().or(self.seen);
+        self.window.clear();
+        self.window.extend(keys.iter().rev().map(|&(_, index)| index));
+    }
+}
+
+/// The first tasks of a window, in any order. Slots are often in order already: that costs a look.
+fn keep_first(keys: &mut Vec<(u64, u32)>) {
+    if !keys.is_sorted() {
+        keys.select_nth_unstable(WINDOW);
+    }
+    keys.truncate(WINDOW);
+}
+
+impl fmt::Debug for Scan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scan").field("moment", &self.moment).finish_non_exhaustive()
+    }
+}

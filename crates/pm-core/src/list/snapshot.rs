@@ -1,0 +1,177 @@
+//! All tasks at once, live or ended, copied in one go.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::process_list::ProcessList;
+use crate::base::clock::Moment;
+use crate::shared::state::Inner;
+use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
+use crate::slot::gate::Slot;
+use crate::store::ended::NOTABLE_STAYS;
+use crate::store::kinds::Kinds;
+use crate::view::task_view::{TaskView, started_ticks};
+
+impl ProcessList {
+    /// All live tasks, oldest first.
+    ///
+    /// Shows every task that was live during the whole call; one that started or ended meanwhile may or may not appear.
+    /// No task waits for it.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::take(self.inner())
+    }
+
+    /// Looks at each live task, in no given order, in one pass and in memory that does not grow with their number: for
+    /// those who look for a few among many. All ages are relative to the moment that this returns.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("job-1");
+    /// let mut oldest = None;
+    /// list.for_each(|task| oldest = oldest.max(Some(task.age())));
+    /// assert!(oldest.is_some());
+    /// ```
+    pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Moment {
+        let inner = self.inner();
+        let (moment, kinds) = (inner.timer.moment(), inner.slab.kinds());
+        let (mut scratch, mut row) = (Scratch::default(), Vec::new());
+        inner.slab.each_live(|index| {
+            row.clear();
+            if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+                look(&TaskView::new(&row, moment, &kinds));
+            }
+        });
+        moment
+    }
+
+    /// The tasks that ended and are kept, in order of their end.
+    ///
+    /// How many are kept, and for how long, is told by [`Options::keep_ended`] and what follows it. Their
+    /// [outcome](TaskView::outcome) is known; what [`history`](Self::history) tells of them ends with it.
+    ///
+    /// ```
+    /// use pm_core::{Outcome, ProcessList};
+    ///
+    /// let list = ProcessList::new();
+    /// list.start("import-42").fail("no such file");
+    /// let ended = list.ended();
+    /// assert_eq!(ended.get(0).unwrap().outcome(), Some(Outcome::Failed));
+    /// ```
+    #[must_use]
+    pub fn ended(&self) -> Snapshot {
+        self.ended_where(|_| true)
+    }
+
+    /// Those of the tasks that ended and are kept which are wanted, in order of their end. See [`ended`](Self::ended).
+    #[must_use]
+    pub fn ended_where(&self, wanted: impl FnMut(&TaskView<'_>) -> bool) -> Snapshot {
+        Snapshot::take_ended(self.inner(), wanted)
+    }
+}
+
+/// Values of all tasks, copied at one moment; oldest task first.
+///
+/// Holds no lock and keeps no task from anything.
+pub struct Snapshot {
+    rows: Vec<u8>,
+    /// Start, in ticks, and where the row begins.
+    order: Vec<(u64, usize)>,
+    moment: Moment,
+    kinds: Arc<Kinds>,
+}
+
+impl Snapshot {
+    pub(crate) fn take(inner: &'static Inner) -> Self {
+        let mut live = 0;
+        inner.slab.each_live(|_| live += 1);
+        let mut rows = Vec::with_capacity(live * 256);
+        let mut order = Vec::with_capacity(live);
+        let mut scratch = Scratch::default();
+        inner.slab.each_live(|index| {
+            let start = rows.len();
+            if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut rows) {
+                order.push((started_ticks(&rows[start..]), start));
+            }
+        });
+        order.sort_unstable();
+        Self { rows, order, moment: inner.timer.moment(), kinds: inner.slab.kinds() }
+    }
+
+    /// The tasks that ended and are kept, in order of their end.
+    pub(crate) fn take_ended(inner: &'static Inner, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
+        let kinds = inner.slab.kinds();
+        let (mut rows, mut order, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+        let mut found: Vec<u32> = Vec::new();
+        inner.slab.each_ended(|index| found.push(index));
+        let moment = inner.timer.moment();
+        let (max_age, since) = (inner.limits.ended_for, inner.first_serial());
+        let mut notable = 0;
+        for index in found {
+            let start = rows.len();
+            if !copy_row(Slot::at(inner, index), Wanted::Ended, Detail::History, &mut scratch, &mut rows) {
+                continue;
+            }
+            let task = TaskView::new(&rows[start..], moment, &kinds);
+            let age = moment.age_nanos(task.ended_ticks());
+            let is_notable = task.is_notable();
+            let stays = max_age.saturating_mul(if is_notable { NOTABLE_STAYS } else { 1 });
+            if task.serial().get() >= since && age <= stays && wanted(&task) {
+                notable += usize::from(is_notable);
+                order.push((task.ended_ticks(), task.serial(), start, is_notable));
+            } else {
+                rows.truncate(start);
+            }
+        }
+        order.sort_unstable();
+        // A thread holds on to a few more than the limit; they are not shown. The oldest go first, the ordinary before
+        // the notable.
+        let limit = inner.limits.ended as usize;
+        let mut surplus = order.len().saturating_sub(limit);
+        let mut surplus_notable = notable.saturating_sub(limit);
+        order.retain(|&(.., is_notable)| {
+            let spare = if is_notable { &mut surplus_notable } else { &mut surplus };
+            let goes = *spare > 0;
+            *spare -= usize::from(goes);
+            !goes
+        });
+        let order = order.into_iter().map(|(ended, _, start, _)| (ended, start)).collect();
+        Self { rows, order, moment, kinds }
+    }
+
+    /// The tasks, oldest first; ended ones in order of their end.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = TaskView<'_>> + DoubleEndedIterator {
+        self.order.iter().map(|&(_, start)| TaskView::new(&self.rows[start..], self.moment, &self.kinds))
+    }
+
+    /// How many tasks there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether no task was live.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The task at this place, counted from the oldest.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<TaskView<'_>> {
+        let &(_, start) = self.order.get(index)?;
+        Some(TaskView::new(&self.rows[start..], self.moment, &self.kinds))
+    }
+
+    /// When the snapshot was taken.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        self.moment
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

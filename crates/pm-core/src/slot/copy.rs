@@ -1,0 +1,235 @@
+//! Reads a task without locking: copies its words into a row, then validates the copy against the gate.
+//!
+//! Readers write nothing and never wait; a copy that a writer spoilt is made again.
+
+use super::gate::Slot;
+use crate::base::sync::{Ordering, fence, relax};
+use crate::layout::chunk::{WORDS, mark};
+use crate::layout::row::{FACTS, PARENT_ENDED};
+use crate::layout::words::*;
+use crate::store::slab::Slab;
+
+/// Copies tried before a part that keeps changing is left out.
+const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
+
+/// How much of the history a row takes along.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    Newest,
+    History,
+}
+
+/// Which tasks are copied.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those that are live.
+    Live,
+    /// Those that ended and are kept.
+    Ended,
+    /// One that ends now, by who holds its lock.
+    Ending,
+}
+
+/// The payload of a chunk, copied.
+struct Block {
+    words: [u64; WORDS - PAYLOAD],
+    first: usize,
+    used: usize,
+}
+
+/// Memory for copies, kept from row to row.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    blocks: Vec<Block>,
+}
+
+fn push(out: &mut Vec<u8>, words: &[u64]) {
+    for word in words {
+        out.extend_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// Appends a row of the slot to `out`. False, and `out` as before, when there is no such task in it.
+pub(crate) fn copy_row(slot: Slot, wanted: Wanted, detail: Detail, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    for round in 0..TRIES {
+        match try_copy(slot, wanted, detail, scratch, out, round + 1 == TRIES) {
+            Copied::Row => return true,
+            Copied::Nothing => {
+                out.truncate(start);
+                return false;
+            }
+            Copied::Torn => {
+                out.truncate(start);
+                relax(round);
+            }
+        }
+    }
+    false
+}
+
+enum Copied {
+    Row,
+    Nothing,
+    Torn,
+}
+
+fn try_copy(
+    slot: Slot,
+    wanted: Wanted,
+    detail: Detail,
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+    last: bool,
+) -> Copied {
+    let Slot { inner, chunk } = slot;
+    let slab = inner.slab;
+    let gate = acquire(chunk.gate());
+    let (gate, lock) = match wanted {
+        Wanted::Live | Wanted::Ending if mark::is_live(gate) => (gate | 1, 1),
+        Wanted::Ended if gate & 0b111 == mark::ENDED => (gate, 0),
+        _ => return Copied::Nothing,
+    };
+    let serial = mark::serial(gate);
+    let start = out.len();
+    let cancel = acquire(chunk.word(CANCEL));
+    let cursor = Cursor(acquire(chunk.word(CURSOR)));
+    let kept = Tail(acquire(chunk.word(KEPT)));
+    let ring = Tail(acquire(chunk.word(RING)));
+    let used = cursor.used().min(WORDS - LOG);
+
+    let whole = start + (FACTS + used) * 8;
+    out.resize(whole, 0);
+    let log = chunk.range(LOG, LOG + used);
+    for (to, word) in out[start + FACTS * 8..].chunks_exact_mut(8).zip(log) {
+        to.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+    }
+    if kept.index().is_some() {
+        scratch.blocks.clear();
+        let complete = copy_chain(slab, serial, kept, &mut scratch.blocks, |_| false);
+        if complete {
+            for block in scratch.blocks.iter().rev() {
+                push(out, &block.words[..block.used]);
+            }
+        } else if !last {
+            return Copied::Torn;
+        }
+    }
+    let log_words = (out.len() - start) / 8 - FACTS;
+    if ring.index().is_some() {
+        scratch.blocks.clear();
+        copy_chain(slab, serial, ring, &mut scratch.blocks, |block| {
+            detail == Detail::Newest && block.first < block.used
+        });
+        let mut begun = false;
+        for block in scratch.blocks.iter().rev() {
+            let from = if begun { 0 } else { block.first };
+            if from < block.used {
+                begun = true;
+                push(out, &block.words[from..block.used]);
+            }
+        }
+        if !begun && !last {
+            return Copied::Torn;
+        }
+    }
+    let ring_words = (out.len() - start) / 8 - FACTS - log_words;
+    if let Some(first) = cancel_chain(cancel) {
+        let mut next = Some(first);
+        while let Some(index) = next {
+            let Some(part) = slab.try_chunk(index) else { return Copied::Torn };
+            if part.gate().load(Ordering::Relaxed) != mark::of(serial, mark::CHAIN) {
+                return Copied::Torn;
+            }
+            for at in PAYLOAD..WORDS {
+                push(out, &[part.peek(at)]);
+            }
+            next = next_in(part.peek(LINKS));
+            if out.len() - start > (1 << 20) {
+                return Copied::Torn;
+            }
+        }
+    }
+    let parent = chunk.peek(PARENT);
+    let mut kind = u64::from(ring.kind());
+    if parent != 0
+        && let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1)
+    {
+        let is_live = slab
+            .try_chunk(at as u32)
+            .is_some_and(|parent_chunk| acquire(parent_chunk.gate()) | 1 == mark::of(parent, mark::LOCKED));
+        kind |= if is_live { 0 } else { PARENT_ENDED };
+    }
+    let facts = [
+        serial,
+        chunk.peek(STARTED),
+        parent,
+        if wanted == Wanted::Live { cursor.live().0 } else { cursor.0 },
+        log_words as u64 | (ring_words as u64) << 32,
+        cancel,
+        if wanted == Wanted::Live { 0 } else { chunk.peek(NEWEST) },
+        kind,
+    ];
+    for (to, word) in out[start..].chunks_exact_mut(8).zip(facts) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+    // Acquire: pairs with the Release fence of whoever takes this slot or these chunks next. If a word above came from
+    // there, the loads below see that the slot changed hands.
+    fence(Ordering::Acquire);
+    if chunk.gate().load(Ordering::Relaxed) | lock != gate {
+        // Another task may be here by now: the next try takes it.
+        return Copied::Torn;
+    }
+    if kept.index().is_some() && Tail(chunk.peek(KEPT)).version() != kept.version() && !last {
+        return Copied::Torn;
+    }
+    if detail == Detail::History && chunk.peek(CURSOR) != cursor.0 && !last {
+        return Copied::Torn;
+    }
+    Copied::Row
+}
+
+/// Copies a chain from its newest chunk backwards until `enough`, or until it ends. False when the chain did not reach
+/// its first chunk because older ones were used again.
+fn copy_chain(
+    slab: &Slab,
+    serial: u64,
+    tail: Tail,
+    out: &mut Vec<Block>,
+    mut enough: impl FnMut(&Block) -> bool,
+) -> bool {
+    let owner = mark::of(serial, mark::CHAIN);
+    let mut next = tail.index();
+    let mut used = tail.used();
+    let mut expected = None;
+    while let Some(index) = next {
+        let Some(chunk) = slab.try_chunk(index) else { return false };
+        if acquire(chunk.gate()) != owner {
+            return false;
+        }
+        let place = Place(acquire(chunk.word(PLACE)));
+        if expected.is_some_and(|expected| place.ordinal() != expected) {
+            return false;
+        }
+        let mut words = [0; WORDS - PAYLOAD];
+        for (to, word) in words.iter_mut().zip(chunk.range(PAYLOAD, WORDS)) {
+            *to = word.load(Ordering::Relaxed);
+        }
+        let prev = prev_in(chunk.peek(LINKS));
+        // Acquire: pairs with the Release fence before a chunk is used again.
+        fence(Ordering::Acquire);
+        if chunk.peek(PLACE) != place.0 || chunk.gate().load(Ordering::Relaxed) != owner {
+            return false;
+        }
+        let block = Block { words, first: place.first() - PAYLOAD, used: used.max(PAYLOAD) - PAYLOAD };
+        let stop = enough(&block);
+        out.push(block);
+        if stop || place.ordinal() == 0 {
+            return true;
+        }
+        expected = Some(place.ordinal() - 1);
+        next = prev;
+        used = WORDS;
+    }
+    false
+}

@@ -1,0 +1,244 @@
+//! The gate of a slot, and the lock of its writers.
+
+use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering as StdOrdering;
+
+use crate::base::sync::{AtomicU64, Ordering, fence, relax, reset};
+use crate::base::text;
+use crate::layout::chunk::{Chunk, mark, tag};
+use crate::layout::record;
+use crate::layout::record::Head;
+use crate::layout::words::*;
+use crate::shared::state::Inner;
+use crate::store::magazine;
+
+/// The parent of a task that is being built and for which none was named.
+const NOT_NAMED: u64 = u64::MAX;
+
+/// A slot and the task in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) inner: &'static Inner,
+    pub(crate) chunk: &'static Chunk,
+}
+
+impl Slot {
+    #[inline(always)]
+    pub(crate) fn index(self) -> u32 {
+        self.chunk.get(SELF) as u32
+    }
+
+    /// The serial of the task that is being built here.
+    #[inline]
+    fn unpublished_serial(self) -> u64 {
+        mark::serial(self.chunk.get(0))
+    }
+
+    /// Makes a free chunk ready for a task; nobody reads it until `publish`.
+    #[inline]
+    pub(crate) fn prepare(inner: &'static Inner, index: u32, serial: u64, cancellable: bool) -> Self {
+        let chunk = inner.slab.chunk(index);
+        // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
+        fence(Ordering::Release);
+        chunk.put(0, mark::of(serial, mark::FREE));
+        reset(chunk.word(CANCEL));
+        chunk.put(PARENT, NOT_NAMED);
+        // The first entry, `init`, takes no room: it is the start.
+        let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };
+        chunk.put(CURSOR, 1 << 16 | flags);
+        chunk.put(KEPT, 0);
+        chunk.put(RING, 0);
+        chunk.put(RING_OLD, 0);
+        chunk.put(BOOK, 0);
+        chunk.put(SELF, u64::from(index));
+        Self { inner, chunk }
+    }
+
+    /// Notes the id and its hash, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_id(self, id: &str) {
+        let hash = text::hash(id);
+        self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
+        // A long id that finds no room: the task is shown without one.
+        let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
+    }
+
+    /// Names the parent, before `publish`; without a slot (0) it is in no list, or in another.
+    pub(crate) fn set_parent(self, serial: u64, slot: u32) {
+        self.chunk.put(PARENT, serial);
+        // Not needed for its own purpose before the task starts.
+        self.chunk.put(NEWEST, u64::from(slot));
+    }
+
+    /// Notes the number of the kind, which has 16 bits at most, before `publish`.
+    #[inline(always)]
+    pub(crate) fn set_kind(self, kind: u32) {
+        self.chunk.put(RING, u64::from(kind) << 40);
+    }
+
+    /// Shows the task to readers, in a status unless that is empty, and returns its serial and whether it has a parent in
+    /// this list.
+    #[inline]
+    pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32), status: &str) -> (u64, bool) {
+        let serial = self.unpublished_serial();
+        if self.chunk.get(PARENT) == NOT_NAMED {
+            let (parent, slot) = current();
+            self.set_parent(parent, slot);
+        }
+        let parent_slot = self.chunk.get(NEWEST);
+        let own = self.chunk.get(SELF);
+        self.chunk.put(SELF, own & 0xffff_ffff | parent_slot << 32);
+        let born_with = Cursor(self.chunk.get(CURSOR)).used();
+        self.chunk.put(RING, self.chunk.get(RING) | (born_with as u64) << 56);
+        if std::thread::panicking() {
+            self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
+        }
+        let now = self.inner.timer.ticks();
+        self.chunk.put(STARTED, now);
+        self.chunk.put(NEWEST, now);
+        if !status.is_empty() && self.unpublished().first_status(status).is_err() {
+            self.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+        }
+        // Release: pairs with the Acquire of readers and of handles that lock.
+        self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
+        self.inner.slab.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
+        (serial, parent_slot != 0)
+    }
+
+    pub(crate) fn at(inner: &'static Inner, index: u32) -> Self {
+        Self { inner, chunk: inner.slab.chunk(index) }
+    }
+
+    /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
+    #[inline]
+    pub(crate) fn lock(self, serial: u64) -> Option<Writer> {
+        let open = mark::of(serial, mark::LIVE);
+        let locked = mark::of(serial, mark::LOCKED);
+        let mut round = 0;
+        loop {
+            // Acquire: pairs with the Release of the last unlock (or of `publish`).
+            match self.chunk.gate().compare_exchange_weak(open, locked, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Writer { slot: self, serial, unlock_to: open }),
+                Err(found) if found == open || found == locked => {
+                    relax(round);
+                    round = round.saturating_add(1);
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The same, for a task that is being built and that nobody else knows: there is no lock to give back.
+    #[inline]
+    pub(crate) fn unpublished(self) -> ManuallyDrop<Writer> {
+        ManuallyDrop::new(Writer { slot: self, serial: self.unpublished_serial(), unlock_to: 0 })
+    }
+
+    /// Whether the task is still in its slot.
+    #[inline]
+    pub(crate) fn is_live(self, serial: u64) -> bool {
+        self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
+    }
+
+    /// The parent, and its slot if it is of the same list.
+    pub(crate) fn parent(self) -> (u64, Option<Self>) {
+        let at = (self.chunk.get(SELF) >> 32).checked_sub(1);
+        (self.chunk.get(PARENT), at.map(|at| Self::at(self.inner, at as u32)))
+    }
+
+    /// The number of the task's kind.
+    pub(crate) fn kind_number(self) -> u32 {
+        Tail(self.chunk.peek(RING)).kind()
+    }
+
+    /// The serial that the gate names.
+    pub(crate) fn serial(self) -> u64 {
+        mark::serial(acquire(self.chunk.gate()))
+    }
+
+    /// The cancel word.
+    #[inline(always)]
+    pub(crate) fn cancel(self) -> &'static AtomicU64 {
+        self.chunk.word(CANCEL)
+    }
+}
+
+/// The right to write to a task; given back on drop.
+pub(crate) struct Writer {
+    pub(crate) slot: Slot,
+    pub(crate) serial: u64,
+    pub(super) unlock_to: u64,
+}
+
+impl Drop for Writer {
+    #[inline]
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of the next lock.
+        self.slot.chunk.gate().store(self.unlock_to, Ordering::Release);
+    }
+}
+
+/// There is no more room for what was to be written.
+#[derive(Debug)]
+pub(crate) struct NoRoom;
+
+impl Writer {
+    #[inline]
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor(self.slot.chunk.get(CURSOR))
+    }
+
+    #[inline]
+    pub(super) fn set_cursor(&self, cursor: Cursor) {
+        // Release: pairs with the Acquire of readers, who then see the words below it.
+        self.slot.chunk.word(CURSOR).store(cursor.0, Ordering::Release);
+    }
+
+    /// Now, never earlier than the newest entry, as ticks since the start.
+    #[inline]
+    pub(super) fn stamp(&self) -> u64 {
+        let now = self.slot.inner.timer.ticks().max(self.slot.chunk.get(NEWEST));
+        self.slot.chunk.put(NEWEST, now);
+        now.wrapping_sub(self.slot.chunk.get(STARTED))
+    }
+
+    /// Marks that somebody waits for the task.
+    pub(crate) fn set_watched(&self) {
+        let cursor = self.cursor();
+        if !cursor.has(Cursor::WATCHED) {
+            self.set_cursor(Cursor(cursor.0 | Cursor::WATCHED));
+        }
+    }
+
+    pub(crate) fn is_watched(&self) -> bool {
+        self.cursor().has(Cursor::WATCHED)
+    }
+
+    pub(crate) fn slot(&self) -> Slot {
+        self.slot
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    pub(crate) fn parent(&self) -> u64 {
+        self.slot.chunk.get(PARENT)
+    }
+
+    /// Frees the slot of a task that never started.
+    pub(crate) fn discard(&self) {
+        self.free_chain(self.kept_first());
+        magazine::give_unused(self.slot.inner, self.slot.index());
+    }
+
+    pub(crate) fn set_cancellable(&self, yes: bool) {
+        let cursor = self.cursor().0;
+        let flag = Cursor::NOT_CANCELLABLE;
+        self.slot.chunk.put(CURSOR, if yes { cursor & !flag } else { cursor | flag });
+    }
+
+    pub(crate) fn is_cancellable(&self) -> bool {
+        !self.cursor().has(Cursor::NOT_CANCELLABLE)
+    }
+}

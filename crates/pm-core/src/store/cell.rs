@@ -1,0 +1,117 @@
+//! What waits for a task: its own future, futures that wait for its cancellation, and those that wait for its end.
+//!
+//! Wakers are taken out under a lock and woken after it, as they are code of others.
+
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::Duration;
+
+use super::counters::guard;
+use super::scopes::Scopes;
+use crate::base::outcome::Outcome;
+use crate::base::sync::Mutex;
+use crate::cancel::timer::Event;
+use crate::shared::state::Inner;
+
+/// Bytes of a cell with its lock.
+pub(crate) const CELL_BYTES: usize = size_of::<Mutex<Cell>>();
+
+/// What waits for the task of a slot.
+#[derive(Default)]
+pub(crate) struct Cell {
+    /// The task's own future, if it runs as one and is idle.
+    pub(crate) future: Option<Waker>,
+    pub(crate) rest: Option<Box<Rest>>,
+}
+
+/// The key of a waker that nobody replaces or takes back.
+pub(crate) const UNKEYED: u64 = 0;
+
+#[derive(Default)]
+pub(crate) struct Rest {
+    pub(crate) hearers: Vec<(u64, Waker)>,
+    pub(crate) next_hearer: u64,
+    pub(crate) waiters: Vec<Arc<Wait>>,
+    scopes: Scopes,
+}
+
+impl Cell {
+    pub(crate) fn scopes(&mut self) -> &mut Scopes {
+        &mut self.rest.get_or_insert_default().scopes
+    }
+}
+
+/// Wakers that were taken out, to be woken when no lock is held.
+pub(crate) struct Wakers(pub(crate) Vec<Waker>);
+
+impl Wakers {
+    pub(crate) fn wake(self, inner: &Inner) {
+        for waker in self.0 {
+            guard(inner, || waker.wake());
+        }
+    }
+}
+
+/// How a task ended, for who waits for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Ended {
+    pub(crate) outcome: Outcome,
+    pub(crate) forced: bool,
+    pub(crate) ticks: u64,
+}
+
+/// Somebody who waits for the end of a task.
+#[derive(Default)]
+pub(crate) struct Wait(pub(crate) Mutex<WaitState>);
+
+#[derive(Default)]
+pub(crate) struct WaitState {
+    pub(crate) ended: Option<Ended>,
+    /// The time is up.
+    pub(crate) due: bool,
+    pub(crate) waker: Option<Waker>,
+}
+
+impl Wait {
+    fn change(&self, inner: &Inner, change: impl FnOnce(&mut WaitState)) {
+        let waker = {
+            let mut state = self.0.lock();
+            change(&mut state);
+            state.waker.take()
+        };
+        Wakers(waker.into_iter().collect()).wake(inner);
+    }
+
+    pub(crate) fn end(&self, inner: &Inner, ended: Ended) {
+        self.change(inner, |state| state.ended = Some(ended));
+    }
+
+    pub(crate) fn time_is_up(&self, inner: &Inner) {
+        self.change(inner, |state| state.due = true);
+    }
+
+    /// Lets the time be up after this; at once if there is nobody to tell it, then false.
+    pub(crate) fn set_time(self: &Arc<Self>, inner: &'static Inner, after: Duration) -> bool {
+        let set = !after.is_zero() && inner.timer.schedule(after, Event::Wait(inner, Arc::downgrade(self)));
+        if !set {
+            self.time_is_up(inner);
+        }
+        set
+    }
+
+    /// Lets whatever happens next wake this. Says what happened already: whether the task has ended, and whether the time
+    /// is up.
+    pub(crate) fn listen(&self, waker: &Waker) -> (bool, bool) {
+        let new = waker.clone();
+        let mut state = self.0.lock();
+        let happened = (state.ended.is_some(), state.due);
+        let old = state.waker.replace(new);
+        drop(state);
+        // After the lock: a waker is code of somebody else.
+        drop(old);
+        happened
+    }
+}
+
+/// A waiter that may be gone.
+pub(crate) type WeakWait = Weak<Wait>;

@@ -1,0 +1,114 @@
+//! Which ended tasks are kept, and for how long.
+//!
+//! A task that ended stays in its slot, so that keeping it copies nothing. Each thread gathers the slots of tasks that
+//! ended on it, and hands them on by the batch; what is beyond the limits by then is let go, and its memory goes to the
+//! thread that made the limit overflow. Readers look at slots and know nothing of this.
+
+use std::collections::VecDeque;
+
+use crate::base::limits::Limits;
+use crate::base::outcome::Count;
+use crate::layout::chunk::WORDS;
+
+/// Ended tasks of one thread, oldest first.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) slots: Vec<u32>,
+    /// Chunks that their chains hold.
+    pub(crate) chained: u64,
+    /// When the newest of them ended.
+    pub(crate) newest: u64,
+}
+
+impl Batch {
+    #[inline]
+    pub(crate) fn push(&mut self, slot: u32, chained: u32, ended: u64) {
+        self.slots.push(slot);
+        self.chained += u64::from(chained);
+        self.newest = self.newest.max(ended);
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.slots.len() as u64 + self.chained) * (WORDS as u64 + 1) * 8
+    }
+}
+
+/// The batches of all threads.
+#[derive(Default)]
+pub(crate) struct Retained {
+    ordinary: Kept,
+    /// Failures, kills and the slowest of their kind.
+    notable: Kept,
+}
+
+#[derive(Default)]
+struct Kept {
+    batches: VecDeque<Batch>,
+    tasks: u64,
+    bytes: u64,
+}
+
+impl Kept {
+    fn push(&mut self, batch: Batch) {
+        self.tasks += batch.slots.len() as u64;
+        self.bytes += batch.bytes();
+        self.batches.push_back(batch);
+    }
+
+    fn pop(&mut self) -> Option<Batch> {
+        let batch = self.batches.pop_front()?;
+        self.tasks -= batch.slots.len() as u64;
+        self.bytes -= batch.bytes();
+        Some(batch)
+    }
+
+    fn is_older(&self, than: u64, now: u64) -> bool {
+        self.batches.front().is_some_and(|batch| now.saturating_sub(batch.newest) > than)
+    }
+}
+
+/// How much longer than others the notable ones stay.
+pub(crate) const NOTABLE_STAYS: u64 = 4;
+
+impl Retained {
+    pub(crate) fn push(&mut self, batch: Batch, notable: bool) {
+        if notable { self.notable.push(batch) } else { self.ordinary.push(batch) }
+    }
+
+    /// The next batch that is beyond a limit; `max_age` is in ticks.
+    pub(crate) fn surplus(&mut self, limits: &Limits, max_age: u64, now: u64) -> Option<Batch> {
+        if self.ordinary.is_older(max_age, now) {
+            return self.ordinary.pop();
+        }
+        if self.notable.is_older(max_age.saturating_mul(NOTABLE_STAYS), now) {
+            return self.notable.pop();
+        }
+        let over = self.ordinary.tasks + self.notable.tasks > limits.ended
+            || self.ordinary.bytes + self.notable.bytes > limits.ended_bytes;
+        if over { self.pop(limits) } else { None }
+    }
+
+    /// The batch to go first: the oldest of the ordinary ones, unless the notable ones take more than half of the room.
+    pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Batch> {
+        let crowding = self.notable.tasks > limits.ended / 2 || self.notable.bytes > limits.ended_bytes / 2;
+        let first = if crowding { self.notable.pop() } else { self.ordinary.pop() };
+        first.or_else(|| self.ordinary.pop()).or_else(|| self.notable.pop())
+    }
+
+    /// The slots of all.
+    pub(crate) fn into_slots(self) -> impl Iterator<Item = u32> {
+        self.ordinary.batches.into_iter().chain(self.notable.batches).flat_map(|batch| batch.slots)
+    }
+}
+
+/// What is known of a task's end.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    pub(crate) outcome: Count,
+    pub(crate) kind: u32,
+    /// How long the task ran.
+    pub(crate) ticks: u64,
+    pub(crate) ended: u64,
+    /// Chunks beside the slot.
+    pub(crate) chained: u32,
+}

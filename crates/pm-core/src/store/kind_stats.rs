@@ -1,0 +1,111 @@
+//! The statistics of a kind, summed over all threads.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::kinds::Counts;
+use crate::base::clock::Moment;
+use crate::base::histogram::{Latency, Sums};
+use crate::base::outcome::Count;
+
+/// What the tasks of one kind did since the list was made.
+///
+/// Counts are exact for tasks that ended before the call.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct KindStats {
+    /// The kind; `None` for tasks without one, and for [all others](Self::is_other).
+    pub kind: Option<String>,
+    /// All kinds that came after [the limit](crate::Options::max_kinds) was reached.
+    pub is_other: bool,
+    /// Tasks that run now.
+    pub running: u64,
+    /// Tasks that were started: those that run and those that ended.
+    pub started: u64,
+    /// Tasks that ended as finished.
+    pub finished: u64,
+    /// Tasks that ended by `fail`.
+    pub failed: u64,
+    /// Tasks that ended because they were cancelled.
+    pub cancelled: u64,
+    /// Tasks that ended in a panic.
+    pub aborted: u64,
+    /// Tasks whose future was dropped by its owner.
+    pub dropped: u64,
+    /// How long the tasks that ended took.
+    pub latency: Latency,
+    /// Where the time of the tasks that ended went; the most time first.
+    pub statuses: Vec<StatusTime>,
+}
+
+/// The time that tasks of a kind spent in one status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StatusTime {
+    /// The status, with `#` for each number in it; `None` for all that came after
+    /// [the limit](crate::Options::max_statuses) was reached or that are not known any more.
+    pub status: Option<String>,
+    /// How often it was entered.
+    pub entered: u64,
+    /// The time from entering it until the next status or the end.
+    pub time: Duration,
+}
+
+impl KindStats {
+    pub(super) fn merge(
+        kind: Option<String>,
+        is_other: bool,
+        running: u64,
+        counts: &[&Counts],
+        moment: &Moment,
+    ) -> Self {
+        let sum = |cell: fn(&Counts) -> &AtomicU64| {
+            counts.iter().map(|counts| cell(counts).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
+        };
+        let of = |outcome: Count| {
+            counts.iter().map(|counts| counts.outcomes[outcome as usize].load(Ordering::Relaxed)).sum::<u64>()
+        };
+        let mut sums = Sums::default();
+        // By text; the others have none.
+        let mut statuses: HashMap<Option<String>, (u64, u64)> = HashMap::new();
+        for counts in counts {
+            counts.latency.add_to(&mut sums);
+            let named = counts.statuses.iter().map_while(OnceLock::get);
+            let named = named.map(|status| (Some(status.name()), &status.time));
+            for (name, time) in named.chain([(Some("init".to_owned()), &counts.init), (None, &counts.other)]) {
+                let entered = time.entered.load(Ordering::Relaxed);
+                if entered > 0 {
+                    let total = statuses.entry(name).or_default();
+                    *total = (total.0 + entered, total.1.wrapping_add(time.ticks.load(Ordering::Relaxed)));
+                }
+            }
+        }
+        let mut statuses: Vec<StatusTime> = statuses
+            .into_iter()
+            .map(|(status, (entered, ticks))| StatusTime {
+                status,
+                entered,
+                time: Duration::from_nanos(moment.nanos_in(ticks)),
+            })
+            .collect();
+        statuses.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.status.cmp(&b.status)));
+        let max = counts.iter().map(|counts| counts.max.load(Ordering::Relaxed)).max().unwrap_or(0);
+        let [finished, failed] = [of(Count::Finished), of(Count::Failed)];
+        let [cancelled, aborted, dropped] = [of(Count::Cancelled), of(Count::Aborted), of(Count::Dropped)];
+        Self {
+            kind,
+            is_other,
+            running,
+            started: running + finished + failed + cancelled + aborted + dropped,
+            finished,
+            failed,
+            cancelled,
+            aborted,
+            dropped,
+            latency: sums.into_latency(sum(|counts| &counts.ticks), max, moment),
+            statuses,
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! What tasks of the same kind have in common: outcomes, how long they took, in which statuses their time went.
+//!
+//! Each thread counts for itself, when a task ends on it; who asks adds up what the threads counted. Nothing grows
+//! without a ceiling: kinds beyond the limit are counted together, and so are statuses of one kind.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::ended::End;
+use super::kind_stats::KindStats;
+use crate::base::clock::Moment;
+use crate::base::histogram::Histogram;
+use crate::base::limits::Limits;
+use crate::base::sync::PlainMutex;
+use crate::base::text;
+use crate::layout::record;
+use crate::layout::record::Head;
+use crate::layout::walk::EntryAt;
+use crate::slot::gate::Slot;
+
+/// The number of tasks without a kind.
+pub(crate) const NONE: u32 = 0;
+
+/// The number of all kinds that found no number of their own.
+pub(crate) const OTHER: u32 = 1;
+
+const FIRST: u32 = 2;
+
+/// Bytes of a status that tell it from others, when times are added up.
+const STATUS_BYTES: usize = 64;
+
+const STATUS_WORDS: usize = STATUS_BYTES / 8;
+
+/// The kinds of one list and what the threads counted of them.
+pub(crate) struct Kinds {
+    names: Box<[OnceLock<Box<str>>]>,
+    numbers: PlainMutex<HashMap<Box<str>, u32>>,
+    shards: PlainMutex<Shards>,
+    max_statuses: usize,
+    /// Bytes that the shards hold.
+    bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Shards {
+    all: Vec<Arc<Shard>>,
+    /// Those of threads that exited, for the next threads.
+    idle: Vec<Arc<Shard>>,
+}
+
+impl Kinds {
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            names: (0..limits.kinds).map(|_| OnceLock::new()).collect(),
+            numbers: PlainMutex::new(HashMap::new()),
+            shards: PlainMutex::default(),
+            max_statuses: limits.statuses,
+            bytes: AtomicU64::new(0),
+        })
+    }
+
+    /// Numbers below this are counted.
+    fn counted(&self) -> u32 {
+        if self.names.is_empty() { 0 } else { self.names.len() as u32 + FIRST }
+    }
+
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
+        self.names.get(number.checked_sub(FIRST)? as usize)?.get().map(|name| &**name)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    fn number(&self, name: &str) -> u32 {
+        let mut numbers = self.numbers.lock();
+        if let Some(&number) = numbers.get(name) {
+            return number;
+        }
+        let Some(free) = self.names.get(numbers.len()) else { return OTHER };
+        let number = FIRST + numbers.len() as u32;
+        let _ = free.set(name.into());
+        numbers.insert(name.into(), number);
+        number
+    }
+
+    fn take_shard(&self) -> Arc<Shard> {
+        let mut shards = self.shards.lock();
+        shards.idle.pop().unwrap_or_else(|| {
+            let shard = Arc::new(Shard::new(self.counted() as usize));
+            self.bytes.fetch_add(shard.kinds.len() as u64 * 16, Ordering::Relaxed);
+            shards.all.push(Arc::clone(&shard));
+            shard
+        })
+    }
+
+    /// Tasks that ended and whose kind found no number of its own.
+    pub(crate) fn ended_as_other(&self) -> u64 {
+        let shards = self.shards.lock();
+        let others = shards.all.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
+        others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
+    pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
+        let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
+        let mut all: Vec<KindStats> = (0..self.counted())
+            .filter_map(|number| {
+                let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
+                let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
+                let running = running.get(&number).copied().unwrap_or(0);
+                if counts.is_empty() && running == 0 {
+                    return None;
+                }
+                let kind = self.name(number).map(str::to_owned);
+                Some(KindStats::merge(kind, number == OTHER, running, &counts, moment))
+            })
+            .collect();
+        all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.kind.cmp(&b.kind)));
+        all
+    }
+}
+
+/// What one thread needs to count.
+pub(crate) struct Counter {
+    kinds: Arc<Kinds>,
+    shard: Arc<Shard>,
+    /// Numbers of kinds that this thread met, by a hash of their name.
+    cache: [u32; 32],
+}
+
+impl Counter {
+    pub(crate) fn new(kinds: Arc<Kinds>) -> Self {
+        Self { shard: kinds.take_shard(), kinds, cache: [NONE; 32] }
+    }
+
+    #[inline]
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
+        let place = text::hash(name) as usize % self.cache.len();
+        let known = self.cache[place];
+        if self.kinds.name(known) == Some(name) {
+            return known;
+        }
+        let number = self.kinds.number(name);
+        self.cache[place] = number;
+        number
+    }
+
+    /// Counts a task that ended and is still in its slot.
+    #[inline]
+    pub(crate) fn count(&self, slot: Slot, end: &End) {
+        if cfg!(loom) {
+            // Looks at words that others race for, but only to count: nothing for the model checker.
+            return;
+        }
+        let Some(counts) = self.shard.kinds.get(end.kind as usize) else { return };
+        let counts = counts.get_or_init(|| {
+            let counts = Box::new(Counts::new(self.kinds.max_statuses));
+            self.kinds.bytes.fetch_add(counts.bytes(), Ordering::Relaxed);
+            counts
+        });
+        let taken = counts.count(slot, end);
+        if taken > 0 {
+            self.kinds.bytes.fetch_add(taken as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether the task took longer than all of its kind that this thread saw end lately.
+    #[inline]
+    pub(crate) fn is_slowest(&self, end: &End, keep_for: u64) -> bool {
+        let Some(counts) = self.shard.kinds.get(end.kind as usize).and_then(OnceLock::get) else { return false };
+        let slowest = counts.slowest.load(Ordering::Relaxed);
+        let since = end.ended.wrapping_sub(counts.slowest_ended.load(Ordering::Relaxed));
+        if end.ticks <= slowest && since <= keep_for {
+            return false;
+        }
+        counts.slowest.store(end.ticks, Ordering::Relaxed);
+        counts.slowest_ended.store(end.ended, Ordering::Relaxed);
+        true
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.kinds.shards.lock().idle.push(Arc::clone(&self.shard));
+    }
+}
+
+struct Shard {
+    kinds: Box<[OnceLock<Box<Counts>>]>,
+}
+
+impl Shard {
+    fn new(kinds: usize) -> Self {
+        Self { kinds: (0..kinds).map(|_| OnceLock::new()).collect() }
+    }
+}
+
+/// What one thread counted of one kind. Written by that thread only.
+pub(super) struct Counts {
+    /// By outcome.
+    pub(super) outcomes: [AtomicU64; 8],
+    pub(super) ticks: AtomicU64,
+    pub(super) max: AtomicU64,
+    pub(super) latency: Histogram,
+    /// The slowest of late, for which tasks are kept longer, and when it ended.
+    slowest: AtomicU64,
+    slowest_ended: AtomicU64,
+    pub(super) init: Time,
+    /// Those that were met; their places are what follows in the path.
+    pub(super) statuses: Box<[OnceLock<Box<StatusCount>>]>,
+    pub(super) other: Time,
+    /// The places in `statuses` of the last task's statuses, a byte each: the next task's are likely the same.
+    path: AtomicU64,
+}
+
+/// A status that was met, and what was counted of it.
+pub(super) struct StatusCount {
+    /// The low bits of the records that have its text.
+    head: u64,
+    /// The text, in whole words; zero behind it.
+    words: [u64; STATUS_WORDS],
+    pub(super) time: Time,
+}
+
+/// How often a status was entered, and the ticks until what came next.
+pub(super) struct Time {
+    pub(super) entered: AtomicU64,
+    pub(super) ticks: AtomicU64,
+}
+
+impl Time {
+    const fn new() -> Self {
+        Self { entered: AtomicU64::new(0), ticks: AtomicU64::new(0) }
+    }
+
+    #[inline(always)]
+    fn add(&self, ticks: u64) {
+        add(&self.entered, 1);
+        add(&self.ticks, ticks);
+    }
+}
+
+impl StatusCount {
+    fn len(&self) -> usize {
+        Head(self.head).text_len()
+    }
+
+    /// Words of the text.
+    #[inline(always)]
+    fn words(&self) -> &[u64] {
+        &self.words[..self.len().div_ceil(8).min(STATUS_WORDS)]
+    }
+
+    pub(super) fn name(&self) -> String {
+        let bytes: Vec<u8> = self.words.iter().flat_map(|word| word.to_le_bytes()).take(self.len()).collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Adds to what only this thread writes.
+#[inline]
+fn add(cell: &AtomicU64, more: u64) {
+    cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+}
+
+impl Counts {
+    fn new(max_statuses: usize) -> Self {
+        Self {
+            outcomes: [const { AtomicU64::new(0) }; 8],
+            ticks: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+            latency: Histogram::new(),
+            slowest: AtomicU64::new(0),
+            slowest_ended: AtomicU64::new(0),
+            init: Time::new(),
+            statuses: (0..max_statuses).map(|_| OnceLock::new()).collect(),
+            other: Time::new(),
+            path: AtomicU64::new(0),
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        (size_of::<Self>() + size_of_val(&*self.statuses)) as u64
+    }
+
+    /// Returns the bytes that were newly taken.
+    #[inline]
+    fn count(&self, slot: Slot, end: &End) -> usize {
+        add(&self.outcomes[end.outcome as usize], 1);
+        add(&self.ticks, end.ticks);
+        if end.ticks > self.max.load(Ordering::Relaxed) {
+            self.max.store(end.ticks, Ordering::Relaxed);
+        }
+        let taken = self.latency.count(end.ticks);
+
+        // Tasks of a kind mostly say the same one after the other. As long as this one does, nothing that is read of its
+        // slot tells where to read next, so that none of these reads waits for another.
+        let path = self.path.load(Ordering::Relaxed);
+        let mut walk = Walk { time: &self.init, since: 0, path, step: 0, walked: 0, taken };
+        let (mut at, log_end) = (slot.entries_from(), slot.log_end());
+        while at < log_end {
+            let head = slot.chunk.peek(at);
+            if let Some(status) = self.statuses.get(walk.guess()).and_then(OnceLock::get)
+                && head & record::STATUS_HEAD == status.head
+                && status.words().iter().enumerate().all(|(word, &text)| slot.chunk.peek(at + 1 + word) == text)
+            {
+                walk.enter(walk.guess(), &status.time, Head(head).delta());
+                at += 1 + status.words().len();
+            } else if Head(head).is_attr() {
+                // Set meanwhile.
+                at += Head(head).words();
+            } else {
+                break;
+            }
+        }
+        if at < log_end || end.chained > 0 {
+            self.walk_on(&mut walk, slot, at);
+        }
+        walk.time.add(end.ticks.saturating_sub(walk.since));
+        if walk.walked != path {
+            self.path.store(walk.walked, Ordering::Relaxed);
+        }
+        walk.taken
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn walk_on<'c>(&'c self, walk: &mut Walk<'c>, slot: Slot, from: usize) {
+        slot.each_entry(from, |entry| {
+            if let Some(entry) = entry {
+                let place = self.find(&entry, walk);
+                let status = self.statuses.get(place).and_then(OnceLock::get);
+                walk.enter(place, status.map_or(&self.other, |status| &status.time), entry.delta());
+            } else {
+                // Entries are missing here: nobody knows when what came before the gap ended.
+                walk.time = &self.other;
+            }
+        });
+    }
+
+    /// The place of a status, which may be new.
+    fn find(&self, entry: &EntryAt<'_>, walk: &mut Walk<'_>) -> usize {
+        let mut name = Name::new();
+        if entry.is_cancel_request() {
+            name.put(b"[cancel request]".iter().copied());
+        } else {
+            let words = (0..entry.len().div_ceil(8)).flat_map(|at| entry.word(at).to_le_bytes());
+            name.put(words.take(entry.len()));
+        }
+        let (head, words) = (record::status_head(name.len, 0), name.words());
+        let is_it = |status: &StatusCount| status.head == head && status.words == words;
+        let guess = walk.guess();
+        if self.statuses.get(guess).and_then(OnceLock::get).is_some_and(|status| is_it(status)) {
+            return guess;
+        }
+        for (place, status) in self.statuses.iter().enumerate() {
+            match status.get() {
+                Some(known) if is_it(known) => return place,
+                Some(_) => {}
+                None => {
+                    walk.taken += size_of::<StatusCount>();
+                    let _ = status.set(Box::new(StatusCount { head, words, time: Time::new() }));
+                    return place;
+                }
+            }
+        }
+        self.statuses.len()
+    }
+}
+
+/// The way of one task through its statuses.
+struct Walk<'c> {
+    /// That of the status where it is, which it entered at `since`.
+    time: &'c Time,
+    since: u64,
+    /// The places of the statuses to come, a byte each, as the last task went.
+    path: u64,
+    /// The places of those that came.
+    walked: u64,
+    step: u32,
+    /// Bytes that were newly taken.
+    taken: usize,
+}
+
+impl<'c> Walk<'c> {
+    /// The place of the next status, likely.
+    #[inline(always)]
+    fn guess(&self) -> usize {
+        (self.path >> (8 * (self.step % 8)) & 0xff) as usize
+    }
+
+    #[inline(always)]
+    fn enter(&mut self, place: usize, time: &'c Time, at: u64) {
+        self.time.add(at.saturating_sub(self.since));
+        self.time = time;
+        self.since = at;
+        if self.step < 8 {
+            self.walked |= (place as u64 & 0xff) << (8 * self.step);
+        }
+        self.step += 1;
+    }
+}
+
+/// What statuses that differ in numbers only have in common: `#` stands for each number.
+struct Name {
+    bytes: [u8; STATUS_BYTES],
+    len: usize,
+}
+
+impl Name {
+    fn new() -> Self {
+        Self { bytes: [0; STATUS_BYTES], len: 0 }
+    }
+
+    fn put(&mut self, text: impl Iterator<Item = u8>) {
+        let mut in_number = false;
+        for byte in text {
+            let digit = byte.is_ascii_digit();
+            if digit && in_number {
+                continue;
+            }
+            in_number = digit;
+            if self.len == STATUS_BYTES {
+                return self.mark_cut();
+            }
+            self.bytes[self.len] = if digit { b'#' } else { byte };
+            self.len += 1;
+        }
+    }
+
+    #[cold]
+    fn mark_cut(&mut self) {
+        let mark = "…".as_bytes();
+        self.len -= mark.len();
+        while std::str::from_utf8(&self.bytes[..self.len]).is_err() {
+            self.len -= 1;
+        }
+        self.bytes[self.len..self.len + mark.len()].copy_from_slice(mark);
+        self.len += mark.len();
+        self.bytes[self.len..].fill(0);
+    }
+
+    fn words(&self) -> [u64; STATUS_WORDS] {
+        let (words, _) = self.bytes.as_chunks::<8>();
+        std::array::from_fn(|at| u64::from_le_bytes(words[at]))
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    #[test]
+    fn statuses_that_differ_in_numbers_are_one() {
+        let general = |text: &str| {
+            let mut name = super::Name::new();
+            name.put(text.bytes());
+            assert!(name.bytes[name.len..].iter().all(|&byte| byte == 0));
+            String::from_utf8(name.bytes[..name.len].to_vec()).unwrap()
+        };
+        assert_eq!(general("reading block 17 of 2048"), "reading block # of #");
+        assert_eq!(general(&"9".repeat(500)), "#");
+        assert_eq!(general(&"é".repeat(40)), format!("{}…", "é".repeat(30)));
+        assert_eq!(general(&"x".repeat(64)).len(), 64);
+    }
+}

@@ -1,0 +1,66 @@
+//! Text on its way into a slot: without secrets, and cut to its limit.
+
+use crate::base::redact;
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+
+use crate::base::text::cut_off;
+use crate::shared::state::Inner;
+
+/// Hands `text` to `use_text`, cut to its limit; what is cut is counted.
+#[inline(always)]
+pub(crate) fn with_cut<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if text.len() <= limit { use_text(text) } else { with_cut_off(inner, text, limit, use_text) }
+}
+
+/// By itself, so that the common way stays short.
+#[cold]
+#[inline(never)]
+fn with_cut_off<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    inner.lost.texts.fetch_add(1, Ordering::Relaxed);
+    use_text(&cut_off(text, limit))
+}
+
+/// Whether a text is to be recorded as it is. If not, [`recorded`] tells how.
+#[inline(always)]
+pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
+    text.len() <= limit && !redact::is_suspect(text)
+}
+
+/// Hands `text` to `use_text` as it is to be recorded: without secrets, and cut to its limit. Both are counted.
+#[inline(always)]
+pub(crate) fn with_recorded<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if is_plain(text, limit) { use_text(text) } else { with_changed(inner, text, limit, use_text) }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn with_changed<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    let recorded = recorded(inner, text, limit);
+    recorded.count(inner);
+    use_text(&recorded.text)
+}
+
+/// A text as it is to be recorded.
+pub(crate) struct Recorded<'t> {
+    pub(crate) text: Cow<'t, str>,
+    masked: bool,
+    cut: bool,
+}
+
+impl Recorded<'_> {
+    pub(crate) fn count(&self, inner: &Inner) {
+        inner.lost.redacted.fetch_add(u64::from(self.masked), Ordering::Relaxed);
+        inner.lost.texts.fetch_add(u64::from(self.cut), Ordering::Relaxed);
+    }
+}
+
+/// `text` as it is to be recorded. First masked, then cut: a cut might take away what tells a secret.
+pub(crate) fn recorded<'t>(inner: &Inner, text: &'t str, limit: usize) -> Recorded<'t> {
+    let shown = if redact::is_suspect(text) && inner.limits.redact { inner.also.mask(text) } else { text.into() };
+    let masked = matches!(shown, Cow::Owned(_));
+    if shown.len() <= limit {
+        return Recorded { text: shown, masked, cut: false };
+    }
+    Recorded { text: cut_off(&shown, limit).into(), masked, cut: true }
+}

@@ -1,0 +1,313 @@
+//! The chunks of one list, and the central store that the threads share.
+
+use std::sync::atomic::AtomicU64 as StdAtomicU64;
+use std::sync::{Arc, OnceLock};
+
+use super::cell::{CELL_BYTES, Cell};
+use super::ended::Retained;
+use super::kinds::Kinds;
+use super::magazine::NEXT_SERIAL;
+use crate::base::limits::Limits;
+use crate::base::outcome::Count;
+use crate::base::sync::{AtomicU64, Mutex, Ordering, PlainMutex, own};
+use crate::layout::chunk::{Chunk, SEGMENT, SEGMENT_BYTES, Segment, WORDS, tag};
+use crate::shared::state::Inner;
+use crate::slot::gate::Slot;
+
+/// Chunks that move between a magazine and the central store at a time.
+pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
+
+const COUNTS: usize = 7;
+
+// By itself in its cache lines, or threads would slow each other down.
+#[repr(align(128))]
+pub(crate) struct Shard {
+    // Written by one thread and read as numbers only: nothing for the model checker.
+    pub(super) counts: [StdAtomicU64; COUNTS],
+}
+
+impl Shard {
+    pub(super) fn new() -> Self {
+        Self { counts: [const { StdAtomicU64::new(0) }; COUNTS] }
+    }
+
+    /// Adds one; for the shard's own thread, which is the only one that writes it.
+    #[inline]
+    pub(crate) fn bump(&self, count: Count) {
+        let cell = &self.counts[count as usize];
+        // Release: pairs with the Acquire of `tally`. Who sees that all tasks have ended sees all they counted.
+        cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+}
+
+pub(crate) struct Slab {
+    segments: Box<[OnceLock<Segment>]>,
+    /// Chunks that were ever handed out: those below lie in segments that exist.
+    /// Release on growth pairs with the Acquire of readers.
+    high: AtomicU64,
+    pub(super) central: Mutex<Central>,
+    /// Counts of threads that have no magazine (they are about to exit): added to by several threads.
+    pub(super) homeless: Shard,
+    /// What waits for tasks, 64 slots at a time: see `watch.rs`.
+    cells: Box<[OnceLock<Pages>]>,
+    pages: StdAtomicU64,
+    /// What the list that has this slab counts of its kinds.
+    kinds: PlainMutex<Arc<Kinds>>,
+    /// Grows whenever another list takes the slab over.
+    pub(super) epoch: StdAtomicU64,
+    /// Ended tasks that were let go.
+    pub(crate) let_go: StdAtomicU64,
+    /// The most live tasks that were seen.
+    peak: StdAtomicU64,
+}
+
+type Page = Box<[Mutex<Cell>]>;
+type Pages = Box<[OnceLock<Page>]>;
+const PAGE: usize = if cfg!(loom) { 2 } else { 64 };
+
+pub(super) struct Central {
+    pub(super) free: Free,
+    pub(super) retained: Retained,
+    pub(super) shards: Vec<&'static Shard>,
+    /// Shards of threads that exited, for the next threads.
+    pub(super) idle: Vec<&'static Shard>,
+}
+
+/// Free chunks, by segment. Those of the lowest segments are taken first, so that after a burst what lives gathers in
+/// few segments again.
+#[derive(Default)]
+pub(super) struct Free {
+    segments: Vec<Vec<u32>>,
+    /// No segment below this one has any.
+    lowest: usize,
+}
+
+impl Free {
+    pub(super) fn put(&mut self, chunks: impl IntoIterator<Item = u32>) {
+        for index in chunks {
+            let segment = index as usize / SEGMENT;
+            if segment >= self.segments.len() {
+                self.segments.resize_with(segment + 1, Vec::new);
+            }
+            self.segments[segment].push(index);
+            self.lowest = self.lowest.min(segment);
+        }
+    }
+
+    /// Moves up to `wanted` into `into`.
+    fn take(&mut self, into: &mut Vec<u32>, wanted: usize) {
+        let full = into.len() + wanted;
+        while into.len() < full
+            && let Some(free) = self.segments.get_mut(self.lowest)
+        {
+            into.extend(free.drain(free.len().saturating_sub(full - into.len())..));
+            if free.is_empty() {
+                self.lowest += 1;
+            }
+        }
+    }
+}
+
+impl Slab {
+    /// How many segments a list may have that takes no more than this.
+    pub(crate) fn segments_for(max_bytes: usize) -> usize {
+        (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT)
+    }
+
+    pub(crate) fn max_segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    pub(crate) fn max_bytes(&self) -> u64 {
+        (self.segments.len() * SEGMENT_BYTES) as u64
+    }
+
+    /// A slab that grows to so many segments. It lives as long as the process.
+    pub(crate) fn allocate(segments: usize, limits: &Limits) -> &'static Self {
+        Box::leak(Box::new(Self::new(segments, limits)))
+    }
+
+    fn new(segments: usize, limits: &Limits) -> Self {
+        Self {
+            segments: (0..segments).map(|_| OnceLock::new()).collect(),
+            high: AtomicU64::new(0),
+            central: Mutex::new(Central {
+                free: Free::default(),
+                retained: Retained::default(),
+                shards: Vec::new(),
+                idle: Vec::new(),
+            }),
+            homeless: Shard::new(),
+            cells: (0..segments).map(|_| OnceLock::new()).collect(),
+            pages: StdAtomicU64::new(0),
+            kinds: PlainMutex::new(Kinds::new(limits)),
+            epoch: StdAtomicU64::new(0),
+            let_go: StdAtomicU64::new(0),
+            peak: StdAtomicU64::new(0),
+        }
+    }
+
+    /// Forgets what the list before counted and kept; none of its tasks is live. Returns the first serial that is the
+    /// new list's.
+    pub(crate) fn renew(&'static self, inner: &'static Inner) -> u64 {
+        *self.kinds.lock() = Kinds::new(&inner.limits);
+        let mut chunks = Vec::new();
+        let retained = std::mem::take(&mut self.central.lock().retained);
+        retained.into_slots().for_each(|index| Slot::at(inner, index).let_go(|index| chunks.push(index)));
+        self.give_back(chunks);
+        self.let_go.store(0, Ordering::Relaxed);
+        self.peak.store(0, Ordering::Relaxed);
+        // Release: pairs with the Acquire of `with_magazine`. A thread that kept ended tasks of the list before lets go
+        // of them then, and takes new serials; until then its old ones tell that they are not this list's.
+        self.epoch.fetch_add(1, Ordering::Release);
+        NEXT_SERIAL.load(Ordering::Relaxed)
+    }
+
+    /// What the list counts of its kinds.
+    pub(crate) fn kinds(&self) -> Arc<Kinds> {
+        Arc::clone(&self.kinds.lock())
+    }
+
+    /// What waits for the task in this slot.
+    pub(crate) fn cell(&self, index: u32) -> &Mutex<Cell> {
+        let (segment, offset) = (index as usize / SEGMENT, index as usize % SEGMENT);
+        let pages = self.cells[segment].get_or_init(|| (0..SEGMENT.div_ceil(PAGE)).map(|_| OnceLock::new()).collect());
+        let page = pages[offset / PAGE].get_or_init(|| {
+            self.pages.fetch_add(1, Ordering::Relaxed);
+            (0..PAGE).map(|_| Mutex::new(Cell::default())).collect()
+        });
+        &page[offset % PAGE]
+    }
+
+    #[inline]
+    fn segment(&self, index: u32) -> Segment {
+        *self.segments[index as usize / SEGMENT]
+            .get()
+            .expect("an index that was handed out lies in a segment that exists")
+    }
+
+    #[inline]
+    pub(crate) fn chunk(&self, index: u32) -> &'static Chunk {
+        &self.segment(index).chunks[index as usize % SEGMENT]
+    }
+
+    /// The chunk of an index that may be rubbish, read from memory that changed meanwhile.
+    pub(crate) fn try_chunk(&self, index: u32) -> Option<&'static Chunk> {
+        let segment = self.segments.get(index as usize / SEGMENT)?.get()?;
+        Some(&segment.chunks[index as usize % SEGMENT])
+    }
+
+    #[inline]
+    pub(crate) fn tag(&self, index: u32) -> &'static AtomicU64 {
+        &self.segment(index).tags[index as usize % SEGMENT]
+    }
+
+    /// Calls `visit` with the index of each slot that holds a live task.
+    pub(crate) fn each_live(&self, mut visit: impl FnMut(u32)) {
+        self.each_tag(|index, tag| {
+            if tag & tag::LIVE != 0 {
+                visit(index);
+            }
+            true
+        });
+    }
+
+    /// Calls `visit` with the index of each slot that holds a task that ended and is kept.
+    pub(crate) fn each_ended(&self, mut visit: impl FnMut(u32)) {
+        self.each_tag(|index, tag| {
+            if tag & tag::LIVE == 0 {
+                visit(index);
+            }
+            true
+        });
+    }
+
+    /// Calls `visit` with the index and tag of each slot that holds a task, live or ended, until it says no.
+    pub(crate) fn each_tag(&self, mut visit: impl FnMut(u32, u64) -> bool) {
+        let high = self.high.load(Ordering::Acquire) as usize;
+        for (number, segment) in self.segments.iter().enumerate().take(high.div_ceil(SEGMENT)) {
+            let Some(segment) = segment.get() else { return };
+            let first = number * SEGMENT;
+            for (offset, tag) in segment.tags[..SEGMENT.min(high - first)].iter().enumerate() {
+                // Acquire: pairs with the Release of `publish`, so that the gate behind it is that task's or later.
+                let tag = tag.load(Ordering::Acquire);
+                if tag != 0 && !visit((first + offset) as u32, tag) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Bytes of all that is in use.
+    pub(crate) fn bytes(&self) -> u64 {
+        let high = self.high.load(Ordering::Acquire) as usize;
+        let segments = high.div_ceil(SEGMENT) * SEGMENT * (WORDS + 1) * 8;
+        let cells = self.pages.load(Ordering::Relaxed) as usize * PAGE * CELL_BYTES;
+        (segments + cells) as u64 + self.kinds.lock().bytes()
+    }
+
+    /// The most live tasks there ever were, as far as anybody looked.
+    pub(crate) fn peak(&self, live: u64) -> u64 {
+        self.peak.fetch_max(live, Ordering::Relaxed).max(live)
+    }
+
+    /// Moves up to `wanted` free chunks into `into`; none when the list is full.
+    pub(super) fn refill(&self, into: &mut Vec<u32>, wanted: usize) {
+        let mut central = self.central.lock();
+        // Tasks only ever get more with new chunks: a good time to see how many there are.
+        self.peak(central.tally(&self.homeless).live());
+        central.free.take(into, wanted);
+        if !into.is_empty() {
+            return;
+        }
+        let high = own(&self.high) as usize;
+        let segment = high / SEGMENT;
+        if segment >= self.segments.len() {
+            return;
+        }
+        if high.is_multiple_of(SEGMENT) && self.segments[segment].get().is_none() {
+            let Some(new) = Segment::allocate() else { return };
+            let _ = self.segments[segment].set(new);
+        }
+        let end = (high + wanted).min((segment + 1) * SEGMENT);
+        // The lowest index is taken first.
+        into.extend((high..end).rev().map(|index| index as u32));
+        self.high.store(end as u64, Ordering::Release);
+    }
+
+    pub(super) fn give_back(&self, chunks: impl IntoIterator<Item = u32>) {
+        self.central.lock().free.put(chunks);
+    }
+
+    /// The sums over all threads.
+    pub(crate) fn tally(&self) -> Tally {
+        self.central.lock().tally(&self.homeless)
+    }
+}
+
+impl Central {
+    fn tally(&self, homeless: &Shard) -> Tally {
+        let mut tally = Tally([0; COUNTS]);
+        // Ends before starts: a task that ends meanwhile must not make more ends than starts.
+        for count in (0..COUNTS).rev() {
+            let shards = self.shards.iter().copied().chain([homeless]);
+            tally.0[count] = shards.map(|shard| shard.counts[count].load(Ordering::Acquire)).sum();
+        }
+        tally
+    }
+}
+
+/// What all threads counted for one list.
+#[derive(Clone, Copy)]
+pub(crate) struct Tally(pub(crate) [u64; COUNTS]);
+
+impl Tally {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self(std::array::from_fn(|count| self.0[count] - before.0[count]))
+    }
+
+    pub(crate) fn live(self) -> u64 {
+        let ended: u64 = self.0[Count::Started as usize + 1..].iter().sum();
+        self.0[Count::Started as usize].saturating_sub(ended)
+    }
+}

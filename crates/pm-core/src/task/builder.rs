@@ -1,0 +1,306 @@
+//! How a task is described and started.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::sync::atomic::Ordering as StdOrdering;
+use std::time::Duration;
+
+use super::current::current;
+use super::future::{TaskFuture, TryTaskFuture};
+use super::handle::TaskHandle;
+use super::live::Task;
+use super::supervisor::{NEVER, Supervisor};
+use super::value::{Value, is_plain, set, with_changed};
+use crate::base::limits::nanos;
+use crate::base::{redact, text};
+use crate::cancel::cancelled::Cancelled;
+use crate::cancel::timer::Event;
+use crate::cancel::tree;
+use crate::layout::chunk::Chunk;
+use crate::layout::record;
+use crate::layout::record::Head;
+use crate::shared::state::Inner;
+use crate::slot::gate::{Slot, Writer};
+use crate::store::{kinds, magazine, recorded};
+
+// Not inlined: a list that is off would pay for its prologue.
+#[inline(never)]
+fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
+    let Some((index, serial)) = magazine::take_slot(inner) else {
+        inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
+        return None;
+    };
+    let slot = Slot::prepare(inner, index, serial, inner.cancellable.load(StdOrdering::Relaxed));
+    match id {
+        Some(id) if recorded::is_plain(id, inner.limits.id) => slot.set_id(id),
+        Some(id) => recorded::with_changed(inner, id, inner.limits.id, |id| slot.set_id(id)),
+        None => text::numbered(serial, |id| slot.set_id(id)),
+    }
+    Some(slot.chunk)
+}
+
+/// A task that is being described; [`start`](Self::start) starts it. Dropped before that, it never was.
+#[must_use = "the task starts with `start` or `run`"]
+pub struct TaskBuilder<'l> {
+    // Little: all else is in the slot already, and a builder is moved with every call.
+    inner: &'static Inner,
+    chunk: Option<&'static Chunk>,
+    /// Nanoseconds.
+    grace: Option<u64>,
+    deadline: Option<Duration>,
+    list: PhantomData<&'l ()>,
+}
+
+impl TaskBuilder<'_> {
+    #[inline]
+    pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
+        let chunk = if inner.enabled.load(StdOrdering::Relaxed) { prepare(inner, id) } else { None };
+        Self { inner, chunk, grace: None, deadline: None, list: PhantomData }
+    }
+
+    #[inline]
+    fn slot(&self) -> Option<Slot> {
+        let inner = self.inner;
+        self.chunk.map(|chunk| Slot { inner, chunk })
+    }
+
+    #[inline(always)]
+    fn write(&self, f: impl FnOnce(&Writer)) {
+        if let Some(slot) = self.slot() {
+            f(&slot.unpublished());
+        }
+    }
+
+    /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
+    #[inline(always)]
+    pub fn kind(self, kind: &str) -> Self {
+        recorded::with_recorded(self.inner, kind, self.inner.limits.name, |kind| {
+            if let Some(slot) = self.slot() {
+                let number = magazine::kind_number(self.inner, kind);
+                slot.set_kind(number);
+                if number == kinds::OTHER {
+                    let _ = slot.unpublished().log_texts(Head::text(record::KIND, kind.len()), kind, "");
+                }
+            }
+        });
+        self
+    }
+
+    /// Gives the task an attribute; the value is copied.
+    #[inline(always)]
+    pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
+        if let Some(slot) = self.slot() {
+            let (inner, value) = (self.inner, value.into());
+            if is_plain(inner, name, redact::letters(name), value) {
+                set(&slot.unpublished(), inner, name, value);
+            } else {
+                with_changed(inner, name, value, &mut |name, value| set(&slot.unpublished(), inner, name, value));
+            }
+        }
+        self
+    }
+
+    /// Makes the task a child of another, instead of the one that is current. A cancel of the parent is one of the child,
+    /// too, as long as both are in the same list; if the parent was cancelled already, the child is from its start.
+    pub fn parent(self, parent: &TaskHandle) -> Self {
+        if let Some(slot) = self.slot() {
+            let (serial, at) = parent.as_parent(self.inner);
+            slot.set_parent(serial, at);
+        }
+        self
+    }
+
+    /// Makes the task nobody's child, even where another is current: it is not cancelled with it.
+    pub fn detached(self) -> Self {
+        if let Some(slot) = self.slot() {
+            slot.set_parent(0, 0);
+        }
+        self
+    }
+
+    /// Cancels the task by itself when it has been running so long, for the reason `deadline`.
+    ///
+    /// Costs a thread for all deadlines of the process. A deadline that is never reached is forgotten.
+    ///
+    /// ```
+    /// use pm_core::{Clock, Options, ProcessList};
+    /// use std::time::Duration;
+    ///
+    /// let (clock, hand) = Clock::manual();
+    /// let list = ProcessList::with_options(Options::new().clock(clock));
+    /// let task = list.task("import-42").deadline(Duration::from_secs(30)).start();
+    /// assert!(task.checkpoint().is_ok());
+    /// hand.advance(Duration::from_secs(30));
+    /// assert_eq!(task.checkpoint().unwrap_err().reason(), "deadline");
+    /// ```
+    pub fn deadline(mut self, after: Duration) -> Self {
+        self.deadline = Some(after);
+        self
+    }
+
+    /// How long a task that [runs as a future](Self::run) may go on after it was asked to stop, before it is dropped.
+    /// Default: [that of the list](crate::Options::grace), which is 0 unless set.
+    ///
+    /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy up.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = Some(nanos(grace).min(NEVER - 1));
+        self
+    }
+
+    /// Never drops the future: a request to stop is only told. For futures that must not be cut anywhere; for a part of
+    /// one see [`protect`](crate::protect).
+    pub fn never_forced(mut self) -> Self {
+        self.grace = Some(NEVER);
+        self
+    }
+
+    /// Refuses to be cancelled.
+    pub fn not_cancellable(self) -> Self {
+        self.write(|writer| writer.set_cancellable(false));
+        self
+    }
+
+    /// Allows to be cancelled, even where the list does not.
+    pub fn cancellable(self) -> Self {
+        self.write(|writer| writer.set_cancellable(true));
+        self
+    }
+
+    /// Starts the task. It ends when what this returns is dropped.
+    ///
+    /// Never fails: when the list is full, the task runs but is not shown.
+    #[inline(always)]
+    #[must_use = "the task ends when this is dropped"]
+    pub fn start(self) -> Task {
+        self.start_in("")
+    }
+
+    /// The same; unless it is empty, `status` is the task's from its start on.
+    #[inline(always)]
+    fn start_in(self, status: &str) -> Task {
+        let builder = ManuallyDrop::new(self);
+        let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
+        let (serial, has_parent) = slot.publish(|| current().as_parent(builder.inner), status);
+        if has_parent {
+            tree::born(slot, serial);
+        }
+        if let Some(after) = builder.deadline {
+            builder.inner.timer.schedule(after, Event::Deadline(slot, serial));
+        }
+        Task { handle: TaskHandle { slot: Some(slot), serial } }
+    }
+
+    /// Starts the task, and gives a future that runs `future` as it. Needs no runtime of its own.
+    ///
+    /// The task is current whenever the future is polled: [`current`] gives it, and tasks started there are its children.
+    /// It ends with the future. A kill wakes the future and drops it where it awaits, after its [grace](Self::grace);
+    /// destructors run before the task has ended.
+    ///
+    /// The output is that of `future`, or [`Cancelled`] if it was dropped for a kill. A future that is done is never lost:
+    /// if it was asked to stop and ends by itself, its output is given.
+    ///
+    /// ```
+    /// # let waker = std::task::Waker::noop();
+    /// # let mut context = std::task::Context::from_waker(waker);
+    /// use std::{future, pin::pin, task::Poll};
+    ///
+    /// let list = pm_core::ProcessList::new();
+    /// let mut running = pin!(list.task("import-42").run(future::pending::<()>()));
+    /// assert!(running.as_mut().poll(&mut context).is_pending());
+    /// list.cancel("import-42", "too slow").unwrap();
+    /// let Poll::Ready(Err(cancelled)) = running.as_mut().poll(&mut context) else { panic!() };
+    /// assert_eq!(cancelled.reason(), "too slow");
+    /// ```
+    pub fn run<F: Future>(self, future: F) -> TaskFuture<F> {
+        TaskFuture::new(self.supervise(), future)
+    }
+
+    /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, or as
+    /// cancelled if it was asked to stop. A kill gives the error that is made from [`Cancelled`].
+    ///
+    /// ```
+    /// # let waker = std::task::Waker::noop();
+    /// # let mut context = std::task::Context::from_waker(waker);
+    /// use std::pin::pin;
+    ///
+    /// let list = pm_core::ProcessList::new();
+    /// let mut running = pin!(list.task("import-42").try_run(async {
+    ///     pm_core::current().checkpoint()?;
+    ///     Err::<(), Box<dyn std::error::Error>>("no such file".into())
+    /// }));
+    /// assert!(running.as_mut().poll(&mut context).is_ready());
+    /// assert_eq!(list.counters().failed, 1);
+    /// ```
+    pub fn try_run<F, T, E>(self, future: F) -> TryTaskFuture<F>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: fmt::Display + From<Cancelled>,
+    {
+        TryTaskFuture::new(self.run(future))
+    }
+
+    /// Starts the task, and gives what runs it whatever is polled: for those who write wrappers like
+    /// [`run`](Self::run).
+    #[must_use = "the task ends when this is dropped"]
+    pub fn supervise(self) -> Supervisor {
+        let grace = self.grace.unwrap_or(self.inner.limits.grace);
+        Supervisor::new(self.start(), grace)
+    }
+
+    /// The same, with a status from the start on: in fewer steps than a [`note`](TaskHandle::note) after it.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let supervisor = list.task("import-42").supervise_with_status("connecting");
+    /// assert_eq!(supervisor.handle().view(|task| task.status().to_string()).as_deref(), Some("connecting"));
+    /// ```
+    #[must_use = "the task ends when this is dropped"]
+    #[inline(always)]
+    pub fn supervise_with_status(self, status: &str) -> Supervisor {
+        let (inner, grace) = (self.inner, self.grace.unwrap_or(self.inner.limits.grace));
+        let task = recorded::with_recorded(inner, status, inner.limits.status, |status| self.start_in(status));
+        Supervisor::new(task, grace)
+    }
+
+    /// Starts the task, and runs `f` as it. See [`ProcessList::run_sync`](crate::ProcessList::run_sync).
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn run_sync<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        self.start().run_sync(f)
+    }
+
+    /// Starts the task, and runs `f` as it, with errors of its own. See [`Task::try_run_sync`].
+    ///
+    /// # Errors
+    ///
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Task) -> Result<T, E>) -> Result<T, E>
+    where
+        E: fmt::Display + From<Cancelled>,
+    {
+        self.start().try_run_sync(f)
+    }
+}
+
+impl Drop for TaskBuilder<'_> {
+    fn drop(&mut self) {
+        self.write(Writer::discard);
+    }
+}
+
+impl fmt::Debug for TaskBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskBuilder").finish_non_exhaustive()
+    }
+}

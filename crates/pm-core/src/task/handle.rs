@@ -1,0 +1,327 @@
+//! A handle of a task, through which a program reports on it and observes a cancellation.
+
+use std::fmt;
+use std::panic::resume_unwind;
+use std::sync::atomic::Ordering as StdOrdering;
+use std::task::Waker;
+
+use super::value::{Value, is_plain, set, with_changed};
+use crate::base::serial::Serial;
+use crate::base::{redact, text};
+use crate::cancel::cancelled::{Cancelled, CancelledFuture, Unwind};
+use crate::cancel::handle::CancelHandle;
+use crate::cancel::request::{CancelError, CancelRequest};
+use crate::layout::words::{acquire, cancel};
+use crate::shared::state::Inner;
+use crate::slot::copy::{Detail, Wanted};
+use crate::slot::gate::{NoRoom, Slot, Writer};
+use crate::store::recorded;
+use crate::view::row::Row;
+use crate::view::task_view::TaskView;
+
+/// A handle of a task that may have ended: any number of them, on any thread.
+///
+/// What is said through it after the task ended goes nowhere, and is counted; it never touches another task.
+#[derive(Clone, Copy)]
+pub struct TaskHandle {
+    pub(super) slot: Option<Slot>,
+    /// 0 when there is no task.
+    pub(super) serial: u64,
+}
+
+impl TaskHandle {
+    pub(crate) const INERT: Self = Self { slot: None, serial: 0 };
+
+    #[inline(always)]
+    pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
+        Self { slot, serial }
+    }
+
+    /// The number of the task; the highest possible one if there is none.
+    #[must_use]
+    pub fn serial(&self) -> Serial {
+        Serial::new(self.serial)
+    }
+
+    #[inline(always)]
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.slot
+    }
+
+    #[inline(always)]
+    pub(crate) fn raw_serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The serial, and where a child finds it: its slot and 1, or 0 if the child is in another list.
+    #[inline]
+    pub(super) fn as_parent(&self, list_of_child: &'static Inner) -> (u64, u32) {
+        let slot = self.slot.filter(|slot| std::ptr::eq(slot.inner, list_of_child));
+        (self.serial, slot.map_or(0, |slot| slot.index() + 1))
+    }
+
+    /// Asks the task and all below it to stop. See [`ProcessList::cancel`](crate::ProcessList::cancel).
+    ///
+    /// # Errors
+    ///
+    /// [`CancelError::NotFound`] when it has ended or is not shown, [`CancelError::NotCancellable`].
+    pub fn cancel(&self, reason: &str) -> Result<(), CancelError> {
+        let slot = self.slot.ok_or(CancelError::NotFound)?;
+        slot.ask(self.serial, &CancelRequest::new(reason), |_, _| ()).map(drop)
+    }
+
+    /// The same with all that a request can say. See
+    /// [`ProcessList::request_cancel`](crate::ProcessList::request_cancel).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`cancel`](Self::cancel), and what was found instead of what the request expects.
+    pub fn request_cancel(&self, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
+        self.slot.ok_or(CancelError::NotFound)?.request_cancel(self.serial, request)
+    }
+
+    /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
+    ///
+    /// Of a task that ends without having been asked, or that is not shown, it never tells.
+    pub fn cancelled(&self) -> CancelledFuture {
+        CancelledFuture::new(self.slot, self.serial)
+    }
+
+    /// Wakes `waker` once when the task is asked to stop; at once if it was already. For those who pass a cancel on to
+    /// something else; code of the task wants [`cancelled`](Self::cancelled).
+    ///
+    /// It is woken when no lock is held, and dropped unused when the task ends without having been asked. Waking it does
+    /// not count as hearing the request.
+    pub fn wake_on_cancel(&self, waker: &Waker) {
+        let Some(slot) = self.slot else { return };
+        if !slot.add_hearer(self.serial, waker.clone()) {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// Whether the task is still running.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.slot.is_some_and(|slot| slot.is_live(self.serial))
+    }
+
+    #[inline]
+    fn write(&self, f: impl FnOnce(&Writer, &'static Inner)) {
+        let Some(slot) = self.slot else { return };
+        match slot.lock(self.serial) {
+            Some(writer) => f(&writer, slot.inner),
+            None => late(slot.inner),
+        }
+    }
+
+    /// Says what the task is doing; then tells whether it was asked to stop.
+    ///
+    /// The text is copied; [secrets](crate::Options::redact) are masked, and beyond the list's limit (1,024 bytes) it is
+    /// cut. Statuses of several threads are kept in
+    /// the order of their times.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status(&self, status: &str) -> Result<(), Cancelled> {
+        if let Some(slot) = self.slot {
+            if !recorded::is_plain(status, slot.inner.limits.status) {
+                return self.changed_status(status);
+            }
+            self.record_status(slot, status);
+        }
+        self.checkpoint()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn changed_status(&self, status: &str) -> Result<(), Cancelled> {
+        self.note(status);
+        self.checkpoint()
+    }
+
+    /// Says what the task is doing, for code that speaks for it and could do nothing about a cancel: a middleware, or what
+    /// turns spans into statuses. Unlike [`status`](Self::status) it does not count as hearing one.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("import-42");
+    /// list.cancel("import-42", "too slow").unwrap();
+    /// task.handle().note("reading");
+    /// drop(task);
+    /// assert_eq!(list.counters().finished, 1); // and not cancelled: it never heard of that
+    /// ```
+    pub fn note(&self, status: &str) {
+        let Some(slot) = self.slot else { return };
+        recorded::with_recorded(slot.inner, status, slot.inner.limits.status, |status| {
+            self.record_status(slot, status)
+        });
+    }
+
+    /// Looks at the task as others see it; `None` when it has ended or is not shown.
+    ///
+    /// Finds it at once, however long the list is, and copies it, as all readers do.
+    ///
+    /// ```
+    /// let task = pm_core::start("import-42");
+    /// task.status("reading")?;
+    /// let status = task.handle().view(|task| task.status().to_string());
+    /// assert_eq!(status.as_deref(), Some("reading"));
+    /// # Ok::<(), pm_core::Cancelled>(())
+    /// ```
+    pub fn view<R>(&self, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
+        let row = Row::copy(self.slot?, Wanted::Live, Detail::Newest)?;
+        let task = row.view();
+        (task.serial() == self.serial()).then(|| look(&task))
+    }
+
+    #[inline(always)]
+    fn record_status(&self, slot: Slot, status: &str) {
+        match slot.lock(self.serial) {
+            Some(writer) => {
+                if let Err(NoRoom) = writer.status(status) {
+                    slot.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+                }
+            }
+            None => late(slot.inner),
+        }
+    }
+
+    /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
+        if self.slot.is_none() {
+            return Ok(());
+        }
+        text::format(status, |status| self.status(status))
+    }
+
+    /// Tells whether the task was asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], if so. A task that has ended, or is not shown, was not.
+    #[inline]
+    pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        match self.slot {
+            Some(slot) if cancel::is_asked(acquire(slot.cancel())) => self.hear(cancel::HEARD),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn hear(&self, mark: u64) -> Result<(), Cancelled> {
+        let Some(writer) = self.slot.and_then(|slot| slot.lock(self.serial)) else { return Ok(()) };
+        match writer.hear_cancel(mark) {
+            Some(cancelled) => Err(cancelled),
+            None => Ok(()),
+        }
+    }
+
+    /// Unwinds to the `run_sync` of this task if it was asked to stop: for code deep below that can't return an error.
+    ///
+    /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
+    #[inline]
+    pub fn checkpoint_or_unwind(&self) {
+        if let Some(slot) = self.slot
+            && cancel::is_asked(acquire(slot.cancel()))
+            && let Err(cancelled) = self.hear(cancel::HEARD | cancel::UNWOUND)
+        {
+            resume_unwind(Box::new(Unwind(cancelled)));
+        }
+    }
+
+    /// Sets an attribute; the value is copied. A number that replaces one of its type is written in place.
+    #[inline]
+    pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
+        // Here, as the name is a constant nearly always: then so is this.
+        self.set_value(name, redact::letters(name), value.into());
+    }
+
+    /// Once for all types of values, and not at each place where one is set.
+    fn set_value(&self, name: &str, letters: u32, value: Value<'_>) {
+        let Some(slot) = self.slot else { return };
+        if is_plain(slot.inner, name, letters, value) {
+            self.write(|writer, inner| set(writer, inner, name, value));
+        } else {
+            with_changed(slot.inner, name, value, &mut |name, value| {
+                self.write(|writer, inner| set(writer, inner, name, value));
+            });
+        }
+    }
+
+    /// Sets an attribute to a formatted text.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
+        if self.slot.is_some() {
+            text::format(value, |value| self.set(name, value));
+        }
+    }
+
+    /// Removes an attribute.
+    pub fn unset(&self, name: &str) {
+        self.write(|writer, inner| {
+            // Not counted as cut: it was when the attribute was set.
+            let name = text::cut(name, inner.limits.name);
+            if let Err(NoRoom) = writer.unset(&name) {
+                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+            }
+        });
+    }
+
+    /// Says how far the task has come: `done` of `total` (0: not known) of a unit, as `bytes`.
+    ///
+    /// Only the newest counts. Rate and time left are worked out by who looks.
+    pub fn progress(&self, done: u64, total: u64, unit: &str) {
+        self.write(|writer, inner| {
+            let result = recorded::with_cut(inner, unit, inner.limits.name, |unit| writer.progress(done, total, unit));
+            if let Err(NoRoom) = result {
+                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+            }
+        });
+    }
+
+    /// Whether the task was asked to stop. Asking so does not count as hearing it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.slot.is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && slot.is_live(self.serial))
+    }
+}
+
+#[cold]
+pub(crate) fn late(inner: &Inner) {
+    inner.lost.late.fetch_add(1, StdOrdering::Relaxed);
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskHandle").field("serial", &self.serial).finish_non_exhaustive()
+    }
+}
+
+/// Says what a task is doing, in the words of [`format!`]; allocates nothing.
+///
+/// ```
+/// let task = pm_core::start("import-42");
+/// for block in 0..3 {
+///     pm_core::status!(task, "reading block {block}")?;
+/// }
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+#[macro_export]
+macro_rules! status {
+    ($task:expr, $($format:tt)+) => {
+        $task.status_fmt(::core::format_args!($($format)+))
+    };
+}

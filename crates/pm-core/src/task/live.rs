@@ -1,0 +1,277 @@
+//! A live task: it ends when it is dropped.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use super::current::Entered;
+use super::end::end;
+use super::handle::TaskHandle;
+use super::value::Value;
+use crate::base::outcome::Count;
+use crate::base::serial::Serial;
+use crate::cancel::cancelled::{Cancelled, CancelledFuture, Unwind};
+use crate::layout::words::{acquire, cancel};
+
+/// A live task: it ends when this is dropped.
+///
+/// Dropped in a panic, it ends as aborted; dropped after it heard a cancel, as cancelled; else as finished. Share it by
+/// reference, or give others a [`TaskHandle`].
+///
+/// A task can't be ended twice:
+///
+/// ```compile_fail
+/// let task = pm_core::start("import-42");
+/// task.finish();
+/// task.finish();
+/// ```
+///
+/// One that is forgotten stays in the list as long as the process lives, and costs its slot.
+pub struct Task {
+    pub(super) handle: TaskHandle,
+}
+
+impl Task {
+    /// A handle for other threads and for later: it may outlive the task, and then does nothing.
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.handle
+    }
+
+    /// The number of this task; the highest possible one if the task is not shown.
+    #[must_use]
+    pub fn serial(&self) -> Serial {
+        self.handle.serial()
+    }
+
+    /// Runs `f` as this task, which ends with it: for work that starts later than the task, as in a queue of threads.
+    ///
+    /// ```
+    /// let task = pm_core::start("import-42"); // shown while it waits for its turn
+    /// let worker = std::thread::spawn(move || {
+    ///     task.run_sync(|task| {
+    ///         task.status("reading")?;
+    ///         Ok(7)
+    ///     })
+    /// });
+    /// assert_eq!(worker.join().unwrap().unwrap(), 7);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn run_sync<T>(self, f: impl FnOnce(&Self) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
+        match self.unwound(f) {
+            Ok(Ok(value)) => {
+                self.finish();
+                Ok(value)
+            }
+            Ok(Err(cancelled)) => {
+                self.end(Count::Cancelled);
+                Err(cancelled)
+            }
+            Err(payload) => Err(self.caught(payload)),
+        }
+    }
+
+    /// Runs work with the task as the current one; `Err` is what it was unwound with.
+    #[inline]
+    fn unwound<T>(&self, f: impl FnOnce(&Self) -> T) -> std::thread::Result<T> {
+        let _current = self.enter();
+        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
+        // a cancel, for which `f` asked.
+        catch_unwind(AssertUnwindSafe(|| f(self)))
+    }
+
+    /// The same for work with an error of its own, which ends the task as failed, with the error as its reason, or as cancelled
+    /// if it was asked to stop. The twin of [`TaskBuilder::try_run`] for code that does not await.
+    ///
+    /// ```
+    /// # fn read(file: &str) -> Result<u64, std::num::ParseIntError> { file.parse() }
+    /// let list = pm_core::ProcessList::new();
+    /// let result = list.task("import-42").try_run_sync(|task| {
+    ///     task.status("reading")?;
+    ///     Ok::<u64, Box<dyn std::error::Error>>(read("no number")?)
+    /// });
+    /// assert!(result.is_err());
+    /// assert_eq!(list.counters().failed, 1);
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// A panic of `f` goes on; the task ends as aborted.
+    pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E>
+    where
+        E: fmt::Display + From<Cancelled>,
+    {
+        match self.unwound(f) {
+            Ok(Ok(value)) => {
+                self.finish();
+                Ok(value)
+            }
+            Ok(Err(error)) => {
+                // One that was asked to stop may have heard it from a task below, as this error.
+                match self.checkpoint() {
+                    Err(_) => self.end(Count::Cancelled),
+                    Ok(()) => self.fail(&error.to_string()),
+                }
+                Err(error)
+            }
+            Err(payload) => Err(E::from(self.caught(payload))),
+        }
+    }
+
+    /// Ends the task as finished, even if it was asked to stop.
+    pub fn finish(self) {
+        self.end(Count::Finished);
+    }
+
+    /// Ends the task as failed. The reason is its last history entry.
+    pub fn fail(self, reason: &str) {
+        let _ = match reason {
+            "" => self.handle.status("failed"),
+            _ => self.handle.status_fmt(format_args!("failed: {reason}")),
+        };
+        self.end(Count::Failed);
+    }
+
+    /// Ends the task as dropped: nobody wants what it was for. As cancelled if it was asked to stop.
+    pub fn abandon(mut self) {
+        let handle = std::mem::replace(&mut self.handle, TaskHandle::INERT);
+        end(handle, |word, _| if cancel::is_asked(word) { Count::Cancelled } else { Count::Dropped });
+    }
+
+    pub(crate) fn has_heard(&self) -> bool {
+        self.handle.slot.is_some_and(|slot| acquire(slot.cancel()) & cancel::HEARD != 0)
+    }
+
+    /// Takes the task out; what is left is nobody's.
+    pub(crate) fn take(&mut self) -> Self {
+        Self { handle: std::mem::replace(&mut self.handle, TaskHandle::INERT) }
+    }
+
+    pub(crate) fn end(mut self, outcome: Count) {
+        end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_, _| outcome);
+    }
+
+    /// What an unwind through `run_sync` means.
+    fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
+        match payload.downcast::<Unwind>() {
+            Ok(unwind) if unwind.0.serial() == self.serial() => {
+                self.end(Count::Cancelled);
+                unwind.0
+            }
+            Ok(outer) => {
+                // The cancel of a task further out: this one goes with it.
+                self.end(Count::Cancelled);
+                resume_unwind(outer)
+            }
+            Err(panic) => {
+                self.end(Count::Aborted);
+                resume_unwind(panic)
+            }
+        }
+    }
+
+    /// Makes this the current task of the thread until the guard is dropped. See [`TaskHandle::enter`].
+    #[must_use = "the task is current as long as this lives"]
+    pub fn enter(&self) -> Entered {
+        self.handle.enter()
+    }
+
+    /// Says what the task is doing; then tells whether it was asked to stop. See [`TaskHandle::status`].
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status(&self, status: &str) -> Result<(), Cancelled> {
+        self.handle.status(status)
+    }
+
+    /// The same with a formatted text; [`status!`](crate::status!) is shorter.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], after the status was recorded.
+    #[inline]
+    pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
+        self.handle.status_fmt(status)
+    }
+
+    /// Tells whether the task was asked to stop. One atomic load.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`], if so.
+    #[inline]
+    pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        self.handle.checkpoint()
+    }
+
+    /// Unwinds to the `run_sync` of this task if it was asked to stop. See [`TaskHandle::checkpoint_or_unwind`].
+    #[inline]
+    pub fn checkpoint_or_unwind(&self) {
+        self.handle.checkpoint_or_unwind();
+    }
+
+    /// Sets an attribute; the value is copied.
+    #[inline]
+    pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
+        self.handle.set(name, value);
+    }
+
+    /// Sets an attribute to a formatted text.
+    pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
+        self.handle.set_fmt(name, value);
+    }
+
+    /// Removes an attribute.
+    pub fn unset(&self, name: &str) {
+        self.handle.unset(name);
+    }
+
+    /// Says how far the task has come. See [`TaskHandle::progress`].
+    pub fn progress(&self, done: u64, total: u64, unit: &str) {
+        self.handle.progress(done, total, unit);
+    }
+
+    /// Whether the task was asked to stop. Asking so does not count as hearing it.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.handle.is_cancelled()
+    }
+
+    /// Waits until the task is asked to stop. See [`TaskHandle::cancelled`].
+    pub fn cancelled(&self) -> CancelledFuture {
+        self.handle.cancelled()
+    }
+}
+
+impl Drop for Task {
+    #[inline]
+    fn drop(&mut self) {
+        end(self.handle, |word, born_in_panic| {
+            let panicked = std::thread::panicking() && !born_in_panic;
+            match (panicked, word & cancel::UNWOUND != 0, word & cancel::HEARD != 0) {
+                (true, false, _) => Count::Aborted,
+                (true, true, _) | (false, _, true) => Count::Cancelled,
+                (false, _, false) => Count::Finished,
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("serial", &self.handle.serial).finish_non_exhaustive()
+    }
+}

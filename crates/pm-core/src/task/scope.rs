@@ -1,0 +1,156 @@
+//! A status for the length of a block: said at its beginning, and taken back at its end.
+//!
+//! The open scopes of a task lie beside its slot, each with the status to go back to, and are touched under the lock of
+//! the task's writers. Scopes may end in any order, as they do when a task does several things at once: one that ends
+//! while a later one is open hands on what it would go back to.
+
+use std::fmt;
+
+use super::handle::{TaskHandle, late};
+use super::live::Task;
+use crate::base::text;
+use crate::slot::copy::{Detail, Wanted};
+use crate::slot::gate::{NoRoom, Slot, Writer};
+use crate::store::recorded;
+use crate::store::scopes::NONE;
+use crate::view::row::Row;
+use crate::view::values::StatusText;
+
+/// Keeps a status for the length of a block; made by [`Task::scope`]. Dropped, it sets back the one before.
+#[must_use = "the status is that of the block as long as this lives"]
+pub struct StatusScope {
+    task: TaskHandle,
+    key: u64,
+    opened_in_panic: bool,
+}
+
+impl TaskHandle {
+    /// Says what the task does for the length of a block: when what this returns is dropped, the status is again what it
+    /// was before.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("import-42");
+    /// let status = || list.view(task.serial(), |task| task.status().to_string()).unwrap();
+    /// {
+    ///     let _import = task.scope("importing");
+    ///     for file in ["a", "b"] {
+    ///         let _file = pm_core::scope!(task, "reading {file}");
+    ///         task.checkpoint()?;
+    ///     }
+    ///     assert_eq!(status(), "importing");
+    /// }
+    /// assert_eq!(status(), "init");
+    /// # Ok::<(), pm_core::Cancelled>(())
+    /// ```
+    ///
+    /// - Each scope is two entries of the history, and costs a copy of the task's facts. In a tight loop say a [`status`](Self::status).
+    /// - What the block itself said as its status is over with it.
+    /// - Scopes may end in any order: the status goes back when the latest one ends, to what was before all that have
+    ///   ended.
+    /// - In a panic, and when a task is unwound for a cancel, the status stays: it tells where that was.
+    /// - It does not hear a cancel; `status` and [`checkpoint`](Self::checkpoint) do.
+    /// - At most 64 scopes of a task are open; further ones say their status, and set nothing back.
+    pub fn scope(&self, status: &str) -> StatusScope {
+        let mut key = NONE;
+        if let Some(slot) = self.slot() {
+            recorded::with_recorded(slot.inner, status, slot.inner.limits.status, |status| {
+                match slot.lock(self.raw_serial()) {
+                    Some(writer) => {
+                        let before = status_before(slot);
+                        key = writer.with_cell(|cell| cell.scopes().push(before));
+                        say(&writer, status);
+                    }
+                    None => late(slot.inner),
+                }
+            });
+        }
+        StatusScope { task: *self, key, opened_in_panic: std::thread::panicking() }
+    }
+
+    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
+        let mut scope = StatusScope { task: *self, key: NONE, opened_in_panic: false };
+        if self.slot().is_some() {
+            text::format(status, |status| scope = self.scope(status));
+        }
+        scope
+    }
+}
+
+impl Task {
+    /// Says what the task does for the length of a block. See [`TaskHandle::scope`].
+    pub fn scope(&self, status: &str) -> StatusScope {
+        self.handle().scope(status)
+    }
+
+    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
+    ///
+    /// # Panics
+    ///
+    /// If a value's `Display` does; the task stays as it was.
+    pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
+        self.handle().scope_fmt(status)
+    }
+}
+
+fn say(writer: &Writer, status: &str) {
+    if let Err(NoRoom) = writer.status(status) {
+        writer.slot().inner.lost.statuses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// What the task, whose lock is held, said last.
+fn status_before(slot: Slot) -> String {
+    let row = |detail| Row::timeless(slot, Wanted::Live, detail);
+    let before = match row(Detail::Newest) {
+        Some(newest) if !matches!(newest.view().status(), StatusText::CancelRequest(_)) => {
+            Some(newest.view().status().to_string())
+        }
+        // It was asked to stop since.
+        _ => row(Detail::History).map(|all| all.view().said_last().to_string()),
+    };
+    before.unwrap_or_else(|| StatusText::Init.to_string())
+}
+
+impl Drop for StatusScope {
+    fn drop(&mut self) {
+        let Some(slot) = self.task.slot().filter(|_| self.key != NONE) else { return };
+        let Some(writer) = slot.lock(self.task.raw_serial()) else { return };
+        let before = writer.with_cell(|cell| cell.scopes().remove(self.key));
+        if let Some(before) = before
+            && (self.opened_in_panic || !std::thread::panicking())
+        {
+            say(&writer, &before);
+        }
+    }
+}
+
+impl fmt::Debug for StatusScope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StatusScope").field("task", &self.task).finish_non_exhaustive()
+    }
+}
+
+/// Says what a task does for the length of a block, in the words of [`format!`].
+///
+/// ```
+/// let task = pm_core::start("import-42");
+/// for block in 0..3 {
+///     let _scope = pm_core::scope!(task, "reading block {block}");
+///     task.checkpoint()?;
+/// }
+/// # Ok::<(), pm_core::Cancelled>(())
+/// ```
+///
+/// See [`TaskHandle::scope`].
+#[macro_export]
+macro_rules! scope {
+    ($task:expr, $($format:tt)+) => {
+        $task.scope_fmt(::core::format_args!($($format)+))
+    };
+}

@@ -1,0 +1,251 @@
+//! Runs whatever is polled as a task: current while it is polled, woken and dropped when it is killed.
+
+use std::fmt;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::current::Entered;
+use super::handle::TaskHandle;
+use super::live::Task;
+use crate::base::outcome::Count;
+use crate::cancel::cancelled::Cancelled;
+use crate::cancel::timer::Event;
+use crate::layout::words::{acquire, cancel};
+use crate::slot::gate::Slot;
+
+/// What a poll under a [`Supervisor`] came to.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SupervisedPoll<T> {
+    /// What the poll gave. The task runs on until [`Supervisor::finish`].
+    Ready(T),
+    /// Not ready yet. The task will be polled again, also when it is killed.
+    Pending,
+    /// The task is to be killed: call [`Supervisor::kill`].
+    Kill,
+}
+
+/// Runs as a task whatever is polled: what futures, streams and bodies that run as tasks have in common.
+///
+/// For those who write such a wrapper; others want [`TaskBuilder::run`](crate::TaskBuilder::run). Dropped before it was
+/// finished or killed, the task ends as dropped.
+pub struct Supervisor {
+    /// One that is nobody's once it has ended.
+    pub(super) task: Task,
+    /// The waker that is registered, to tell whether the next one is the same; zeroes when none is.
+    waker: (usize, usize),
+    /// Nanoseconds from the request to the kill.
+    grace: u64,
+    grace_planned: bool,
+}
+
+/// A grace that never ends.
+pub(crate) const NEVER: u64 = u64::MAX;
+
+fn identity(waker: &Waker) -> (usize, usize) {
+    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
+}
+
+/// Ends the task as aborted, unless it is forgotten: for the time in which code that is not ours may panic.
+struct EndIfPanics<'s>(&'s mut Task);
+
+impl Drop for EndIfPanics<'_> {
+    fn drop(&mut self) {
+        self.0.take().end(Count::Aborted);
+    }
+}
+
+impl Supervisor {
+    pub(crate) fn new(task: Task, grace: u64) -> Self {
+        Self { task, waker: (0, 0), grace, grace_planned: false }
+    }
+
+    /// The task; a handle that does nothing once it has ended.
+    #[inline]
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.task.handle()
+    }
+
+    /// Calls `poll` as the current task, unless the task is to be killed. A panic of `poll` ends the task as aborted, and
+    /// goes on.
+    #[inline]
+    pub fn poll<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
+    ) -> SupervisedPoll<T> {
+        let handle = self.handle();
+        let Some(slot) = handle.slot() else {
+            return match poll(context) {
+                Poll::Ready(value) => SupervisedPoll::Ready(value),
+                Poll::Pending => SupervisedPoll::Pending,
+            };
+        };
+        // Acquire: pairs with the request's.
+        if cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()) {
+            return SupervisedPoll::Kill;
+        }
+        let polled = {
+            let entered = handle.enter();
+            let panics = EndIfPanics(&mut self.task);
+            let polled = poll(context);
+            std::mem::forget(panics);
+            drop(entered);
+            polled
+        };
+        if let Poll::Ready(value) = polled {
+            return SupervisedPoll::Ready(value);
+        }
+        // A waker that is registered stays so until a request takes it out, and wakes it: then there is another poll.
+        if self.waker == identity(context.waker()) {
+            return SupervisedPoll::Pending;
+        }
+        if self.register(slot, handle.raw_serial(), context.waker()) {
+            SupervisedPoll::Kill
+        } else {
+            SupervisedPoll::Pending
+        }
+    }
+
+    /// Whether the task is to be killed: then call [`kill`](Self::kill).
+    #[inline]
+    pub fn should_kill(&mut self) -> bool {
+        let handle = self.handle();
+        // Acquire: pairs with the request's.
+        handle
+            .slot()
+            .is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()))
+    }
+
+    /// Makes the task current until the guard is told to [`leave`](SupervisorGuard::leave): for what runs as the task and is no
+    /// poll, as the call that gives the future.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let mut supervisor = list.task("import-42").supervise();
+    /// let task = supervisor.handle();
+    /// let underway = supervisor.enter();
+    /// assert_eq!(pm_core::current().serial(), task.serial());
+    /// underway.leave();
+    /// assert_ne!(pm_core::current().serial(), task.serial());
+    /// ```
+    #[inline]
+    pub fn enter(&mut self) -> SupervisorGuard<'_> {
+        let entered = self.handle().enter();
+        SupervisorGuard { panics: EndIfPanics(&mut self.task), entered }
+    }
+
+    /// Lets a request wake the future. True if it is to be killed already.
+    #[inline(never)]
+    fn register(&mut self, slot: Slot, serial: u64, waker: &Waker) -> bool {
+        let new = waker.clone();
+        let Some(writer) = slot.lock(serial) else { return false };
+        let old = writer.with_cell(|cell| cell.future.replace(new));
+        // Under the lock, which a request takes, too: it finds the waker, or is found here.
+        let asked = cancel::is_asked(acquire(slot.cancel()));
+        drop(writer);
+        drop(old);
+        if asked {
+            return self.is_due(slot, serial);
+        }
+        self.waker = identity(waker);
+        false
+    }
+
+    /// Whether a task that was asked to stop is to be killed now. If not yet, it is woken when its grace is over.
+    #[cold]
+    #[inline(never)]
+    fn is_due(&mut self, slot: Slot, serial: u64) -> bool {
+        // A request takes the waker out that it finds.
+        self.waker = (0, 0);
+        if self.grace == NEVER || acquire(slot.cancel()) & cancel::PROTECTED != 0 {
+            return false;
+        }
+        if self.grace == 0 {
+            return true;
+        }
+        let Some(asked) = slot.lock(serial).and_then(|writer| writer.asked_ticks()) else { return false };
+        let left = self.grace.saturating_sub(slot.inner.timer.moment().age_nanos(asked));
+        if left > 0 && !self.grace_planned {
+            self.grace_planned = true;
+            slot.inner.timer.schedule(Duration::from_nanos(left), Event::Grace(slot, serial));
+        }
+        left == 0
+    }
+
+    /// Drops what runs as the task, by `drop_it`, and ends the task: as failed for a reason, as cancelled if it heard that
+    /// it was to stop, else as finished. A panic of `drop_it` ends the task as aborted, and goes on.
+    #[inline]
+    pub fn finish(&mut self, failed: Option<&str>, drop_it: impl FnOnce()) {
+        self.drop_within(drop_it);
+        let task = self.task.take();
+        match failed {
+            Some(reason) if !task.has_heard() => task.fail(reason),
+            _ => drop(task),
+        }
+    }
+
+    /// Drops what runs as the task, by `drop_it`, ends the task as cancelled, and tells what was asked. A panic of
+    /// `drop_it` ends the task as aborted, and goes on.
+    pub fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
+        self.drop_within(drop_it);
+        let handle = self.handle();
+        let cancelled = handle.slot().and_then(|slot| slot.lock(handle.raw_serial())?.hear_cancel(cancel::FORCED));
+        self.task.take().end(Count::Cancelled);
+        // It was asked, or it would not be killed.
+        cancelled.unwrap_or_else(|| Cancelled::unknown(handle.serial()))
+    }
+
+    /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to stop.
+    pub fn abandon(&mut self, drop_it: impl FnOnce()) {
+        self.drop_within(drop_it);
+        self.task.take().abandon();
+    }
+
+    #[inline]
+    fn drop_within(&mut self, drop_it: impl FnOnce()) {
+        let entered = self.handle().enter();
+        let panics = EndIfPanics(&mut self.task);
+        drop_it();
+        std::mem::forget(panics);
+        drop(entered);
+    }
+}
+
+/// Keeps a task current; made by [`Supervisor::enter`]. Dropped without [`leave`](Self::leave), as by a panic, it ends the
+/// task as aborted.
+#[must_use = "dropped, it ends the task as aborted"]
+pub struct SupervisorGuard<'s> {
+    // First: the task ends while it is current.
+    panics: EndIfPanics<'s>,
+    entered: Entered,
+}
+
+impl SupervisorGuard<'_> {
+    /// Makes the task current before this one current again.
+    #[inline]
+    pub fn leave(self) {
+        let Self { panics, entered } = self;
+        std::mem::forget(panics);
+        drop(entered);
+    }
+}
+
+impl fmt::Debug for SupervisorGuard<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SupervisorGuard").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.task.take().abandon();
+    }
+}
+
+impl fmt::Debug for Supervisor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supervisor").field("task", &self.task).finish_non_exhaustive()
+    }
+}

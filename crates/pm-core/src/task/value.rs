@@ -1,0 +1,106 @@
+//! The value of an attribute, and how it is recorded.
+
+use std::sync::atomic::Ordering as StdOrdering;
+
+use crate::base::redact;
+use crate::layout::record;
+use crate::shared::state::Inner;
+use crate::slot::gate::{NoRoom, Writer};
+use crate::store::recorded;
+
+/// The value of an attribute. Made from texts, numbers and `bool` by `into`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// A text; copied.
+    Text(&'a str),
+    /// A signed integer.
+    I64(i64),
+    /// An unsigned integer.
+    U64(u64),
+    /// A floating-point number. Infinities and NaN are kept; JSON shows them as `null`.
+    F64(f64),
+    /// True or false.
+    Bool(bool),
+}
+
+macro_rules! value_from {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$from> for Value<'_> {
+            fn from(value: $from) -> Self {
+                Self::$variant(value.into())
+            }
+        }
+    )*};
+}
+
+value_from!(
+    i8 => I64, i16 => I64, i32 => I64, i64 => I64, u8 => U64, u16 => U64, u32 => U64, u64 => U64,
+    f32 => F64, f64 => F64, bool => Bool,
+);
+
+impl From<usize> for Value<'_> {
+    fn from(value: usize) -> Self {
+        Self::U64(value as u64)
+    }
+}
+
+impl From<isize> for Value<'_> {
+    fn from(value: isize) -> Self {
+        Self::I64(value as i64)
+    }
+}
+
+impl<'a> From<&'a str> for Value<'a> {
+    fn from(value: &'a str) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl<'a> From<&'a String> for Value<'a> {
+    fn from(value: &'a String) -> Self {
+        Self::Text(value)
+    }
+}
+
+#[inline(always)]
+pub(super) fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
+    let result = match value {
+        Value::Text(value) => writer.set_text(name, value),
+        Value::I64(value) => writer.set_number(name, record::I64, value.cast_unsigned()),
+        Value::U64(value) => writer.set_number(name, record::U64, value),
+        Value::F64(value) => writer.set_number(name, record::F64, value.to_bits()),
+        Value::Bool(value) => writer.set_number(name, record::BOOL, u64::from(value)),
+    };
+    if let Err(NoRoom) = result {
+        inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+    }
+}
+
+/// Whether an attribute is to be recorded as it is; `letters` are those of its name.
+#[inline(always)]
+pub(super) fn is_plain(inner: &Inner, name: &str, letters: u32, value: Value<'_>) -> bool {
+    let limits = &inner.limits;
+    name.len() <= limits.name
+        && !redact::may_be_secret(letters)
+        && !inner.also.may_have(letters)
+        && if let Value::Text(value) = value { recorded::is_plain(value, limits.value) } else { true }
+}
+
+/// Hands over an attribute as it is to be recorded.
+#[cold]
+#[inline(never)]
+pub(super) fn with_changed(inner: &Inner, name: &str, value: Value<'_>, set: &mut dyn FnMut(&str, Value<'_>)) {
+    let number = !matches!(value, Value::Text(_));
+    let is_secret = inner.limits.redact && inner.also.is_secret(name, number);
+    recorded::with_cut(inner, name, inner.limits.name, |name| match value {
+        _ if is_secret => {
+            inner.lost.redacted.fetch_add(1, StdOrdering::Relaxed);
+            set(name, Value::Text(redact::MASK));
+        }
+        Value::Text(value) => {
+            recorded::with_recorded(inner, value, inner.limits.value, |value| set(name, Value::Text(value)));
+        }
+        number => set(name, number),
+    });
+}

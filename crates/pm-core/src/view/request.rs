@@ -1,0 +1,73 @@
+//! The cancel request of a task.
+
+use std::time::Duration;
+
+use super::records::{RecordView, Records};
+use super::values::Text;
+use crate::base::clock::Moment;
+use crate::base::serial::Serial;
+use crate::cancel::cancelled::Cancelled;
+
+/// What was asked of a task that is to stop.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestView<'a> {
+    pub(super) reason: Text<'a>,
+    pub(super) by: Text<'a>,
+    pub(super) ticks: u64,
+    pub(super) origin: u64,
+    pub(super) moment: Moment,
+}
+
+impl<'a> RequestView<'a> {
+    pub(crate) fn parse(bytes: &'a [u8], moment: Moment) -> Option<Self> {
+        let mut records = Records { bytes };
+        let (asked, origin, reason) = (records.next()?, records.next()?, records.next()?);
+        let number = |record: RecordView<'a>| record.word(record.head.words() - 1);
+        let (by, reason) = (asked.name(), reason.text());
+        Some(Self { reason, by, ticks: number(asked), origin: number(origin), moment })
+    }
+
+    pub(crate) fn to_cancelled(self, serial: Serial) -> Cancelled {
+        Cancelled {
+            serial,
+            reason: self.reason.as_str().to_owned(),
+            by: self.by.as_str().to_owned(),
+            unix_nanos: self.unix_nanos(),
+            origin: self.origin(),
+        }
+    }
+
+    pub(crate) fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// Why; empty when no reason was given.
+    #[must_use]
+    pub fn reason(&self) -> Text<'a> {
+        self.reason
+    }
+
+    /// Who asked; empty when that was not told.
+    #[must_use]
+    pub fn by(&self) -> Text<'a> {
+        self.by
+    }
+
+    /// When, in nanoseconds since 1970.
+    #[must_use]
+    pub fn unix_nanos(&self) -> u64 {
+        self.moment.unix_nanos_of(self.ticks)
+    }
+
+    /// How long ago.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        Duration::from_nanos(self.moment.age_nanos(self.ticks))
+    }
+
+    /// The task that the request was meant for: this one, or an ancestor of it.
+    #[must_use]
+    pub fn origin(&self) -> Serial {
+        Serial::new(self.origin)
+    }
+}

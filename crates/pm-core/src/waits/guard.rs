@@ -1,0 +1,197 @@
+//! The guards by which tasks say what they wait for and hold.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::shared::resource::{Hold, MAX_HOLDS, NONE, Resource};
+use crate::task::current::current;
+use crate::task::handle::TaskHandle;
+use crate::task::live::Task;
+use crate::task::scope::StatusScope;
+
+impl Resource {
+    /// Says that the current task holds so many units of it; without a current task, that somebody does.
+    pub fn hold(&self, units: u64) -> HoldGuard {
+        HoldGuard::new(self.clone(), current(), units)
+    }
+
+    /// Says that somebody holds so many units of it who is not known yet: see [`HoldGuard::claim`].
+    pub fn hold_unclaimed(&self, units: u64) -> HoldGuard {
+        HoldGuard::new(self.clone(), TaskHandle::INERT, units)
+    }
+
+    /// Says that the current task waits for so many units of it. See [`TaskHandle::waiting_on`].
+    pub fn wait(&self, units: u64) -> WaitGuard {
+        WaitGuard::new(self.clone(), current(), units)
+    }
+}
+
+fn ticks_of(task: TaskHandle) -> u64 {
+    task.slot().map_or(0, |slot| slot.inner.timer.ticks())
+}
+
+/// Says that a task holds something; made by [`Resource::hold`], [`Task::holding`] and [`WaitGuard::acquired`]. Dropped, it
+/// says that the task has given it back: drop it before you do.
+///
+/// It goes on to name the task that took it when it is moved elsewhere.
+#[must_use = "the task holds it as long as this lives"]
+pub struct HoldGuard {
+    resource: Resource,
+    token: u64,
+    serial: AtomicU64,
+}
+
+impl HoldGuard {
+    fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
+        let since = ticks_of(task);
+        let token = {
+            let mut state = resource.shared.state.lock();
+            state.version += 1;
+            if state.holds.len() < MAX_HOLDS {
+                state.last_token += 1;
+                let token = state.last_token;
+                state.holds.push(Hold { token, task, since, units });
+                token
+            } else {
+                state.unlisted += 1;
+                NONE
+            }
+        };
+        Self { resource, token, serial: AtomicU64::new(task.raw_serial()) }
+    }
+
+    /// What is held.
+    #[must_use]
+    pub fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Says that it is now the current task that holds it. Costs next to nothing if it was before.
+    pub fn claim(&self) {
+        let task = current();
+        // Relaxed: a hint, so that the lock is taken only when the task is another.
+        if self.token == NONE || self.serial.swap(task.raw_serial(), Ordering::Relaxed) == task.raw_serial() {
+            return;
+        }
+        let since = ticks_of(task);
+        let mut state = self.resource.shared.state.lock();
+        state.version += 1;
+        if let Some(hold) = state.holds.iter_mut().find(|hold| hold.token == self.token) {
+            (hold.task, hold.since) = (task, since);
+        }
+    }
+}
+
+impl Drop for HoldGuard {
+    fn drop(&mut self) {
+        let mut state = self.resource.shared.state.lock();
+        state.version += 1;
+        if self.token == NONE {
+            state.unlisted -= 1;
+        } else if let Some(at) = state.holds.iter().position(|hold| hold.token == self.token) {
+            state.holds.swap_remove(at);
+        }
+    }
+}
+
+impl fmt::Debug for HoldGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HoldGuard").field("resource", &self.resource).finish_non_exhaustive()
+    }
+}
+
+/// Says that a task waits for something; made by [`TaskHandle::waiting_on`]. Dropped, it says that the task does so no more.
+#[must_use = "the task waits as long as this lives"]
+pub struct WaitGuard {
+    task: TaskHandle,
+    units: u64,
+    // In this order: first nobody waits, then the status goes back.
+    entry: Entry,
+    _status: StatusScope,
+}
+
+struct Entry {
+    task: TaskHandle,
+    token: u64,
+    resource: Resource,
+}
+
+impl WaitGuard {
+    fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
+        let status = task.scope_fmt(format_args!("waiting on {}", resource.name()));
+        let token = match task.slot() {
+            Some(slot) => slot.inner.waits.add(crate::shared::blocked::Waiter {
+                task,
+                resource: resource.clone(),
+                since: slot.inner.timer.ticks(),
+                units,
+            }),
+            None => NONE,
+        };
+        Self { task, units, entry: Entry { task, token, resource }, _status: status }
+    }
+
+    /// Ends the wait, as the task now holds what it waited for.
+    pub fn acquired(self) -> HoldGuard {
+        let Self { task, units, entry, _status } = self;
+        let resource = entry.resource.clone();
+        // Not both at once, which would be a task that waits for itself.
+        drop(entry);
+        HoldGuard::new(resource, task, units)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(slot) = self.task.slot().filter(|_| self.token != NONE) {
+            slot.inner.waits.remove(self.token);
+        }
+    }
+}
+
+impl fmt::Debug for WaitGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitGuard").field("resource", &self.entry.resource).finish_non_exhaustive()
+    }
+}
+
+impl TaskHandle {
+    /// Says what the task waits for, until what this returns is dropped: as its status, `waiting on pool:db`, which goes back
+    /// then as that of a [`scope`](Self::scope), and to those who ask [who blocks whom](crate::ProcessList::waits).
+    ///
+    /// Takes a [`Resource`], or the name of one of which nobody tells who holds it.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.start("import-42");
+    /// {
+    ///     let _wait = task.waiting_on("pool:db");
+    ///     // pool.get().await
+    ///     assert_eq!(list.waits().waits[0].resource.name, "pool:db");
+    /// }
+    /// assert!(list.waits().waits.is_empty());
+    /// ```
+    ///
+    /// Costs what a scope costs, and a lock that all who wait share: say it when the task is about to wait, not when it may
+    /// have to. At most 10,000 waits of a list are told; further ones are only statuses, and counted.
+    pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
+        WaitGuard::new(resource.into(), *self, 1)
+    }
+
+    /// Says that the task holds a unit of something, until what this returns is dropped.
+    pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
+        HoldGuard::new(resource.into(), *self, 1)
+    }
+}
+
+impl Task {
+    /// Says what the task waits for. See [`TaskHandle::waiting_on`].
+    pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
+        self.handle().waiting_on(resource)
+    }
+
+    /// Says that the task holds a unit of something. See [`TaskHandle::holding`].
+    pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
+        self.handle().holding(resource)
+    }
+}
