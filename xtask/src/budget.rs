@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::step::{Done, Outcome, cargo, list, output};
-use crate::{layers, source};
+use crate::{files, layers, source};
 
 /// The most third-party crates that each of ours may bring. A library goes into other people's programs, the command
 /// does not; `pm-core` may have one clock crate, should it ever earn its place.
@@ -17,28 +16,28 @@ const UNSAFE_HOME: &str = "crates/pm-core/src";
 
 pub(crate) fn check() -> Outcome {
     let ours = crates(&["--workspace", "--depth=0"])?;
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     println!("{:<12}{:>8}{:>8}  third-party crates, default features, this machine", "crate", "brings", "limit");
     for (name, limit) in LIMITS {
         let brings = crates(&["--package", name])?.difference(&ours).count();
         println!("{name:<12}{brings:>8}{limit:>8}");
         if brings > limit {
-            faults.push(format!("{name} brings {brings} crates, its limit is {limit} (cargo tree --package {name})"));
+            errors.push(format!("{name} brings {brings} crates, its limit is {limit} (cargo tree --package {name})"));
         }
     }
     let mut homes = Vec::new();
-    for path in rust_files().map_err(|error| format!("could not read the sources: {error}"))? {
+    for path in files::with_extensions(&["rs"])? {
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         if let Some(line) = source::first_unsafe(&text) {
             match may_be_unsafe(&path, &text) {
                 Ok(()) => homes.push(path.display().to_string()),
-                Err(why) => faults.push(format!("{}:{line}: `unsafe` in a file that {why}", path.display())),
+                Err(why) => errors.push(format!("{}:{line}: `unsafe` in a file that {why}", path.display())),
             }
         }
     }
     println!("unsafe: {}", if homes.is_empty() { "nowhere".into() } else { homes.join(", ") });
-    faults.extend(layers::errors());
-    if faults.is_empty() { Ok(Done::Whole) } else { Err(list(&faults)) }
+    errors.extend(layers::errors());
+    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
 }
 
 /// Names with versions, as `cargo tree` finds them.
@@ -62,27 +61,6 @@ fn may_be_unsafe(path: &Path, text: &str) -> Result<(), &'static str> {
         return Err("does not say why at its top (`//! Contains `unsafe`: ...`)");
     }
     Ok(())
-}
-
-fn rust_files() -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut dirs = vec![PathBuf::from("crates"), PathBuf::from("xtask")];
-    while let Some(dir) = dirs.pop() {
-        for entry in dir.read_dir()? {
-            let entry = entry?;
-            let path = entry.path();
-            if entry.file_type()?.is_dir() {
-                // `cargo` run inside a crate may leave a target directory there.
-                if path.file_name().is_some_and(|name| name != "target") {
-                    dirs.push(path);
-                }
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 #[cfg(test)]

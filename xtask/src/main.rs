@@ -7,6 +7,9 @@
 //! | `model.rs` | loom and Miri |
 //! | `budget.rs` | how many crates each of ours may bring; where `unsafe` may be |
 //! | `layers.rs` | which modules of a crate may use which |
+//! | `lines.rs` | the length of lines and files |
+//! | `words.rs` | words that are no longer used |
+//! | `files.rs` | the sources and documents of the workspace |
 //! | `source.rs` | Rust source as tokens |
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
@@ -22,11 +25,14 @@ mod command;
 mod contract;
 mod coverage;
 mod deny;
+mod files;
 mod layers;
+mod lines;
 mod model;
 mod page;
 mod source;
 mod step;
+mod words;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,6 +55,10 @@ usage: cargo xtask COMMAND
   miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
   budget    third-party crates that ours bring, where `unsafe` is, and layers; fails beyond the limits
   layers    which modules of a crate use which; fails on one that uses a module above it (xtask/src/layers/table.rs)
+  lines     lines over 120 columns and files over 600 lines
+  words [PATH...]
+            words that are no longer used, by the glossary of CONTRIBUTING.md, in all sources and documents or below PATH;
+            summaries of documentation that begin with What, Who, Whether or The same
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
@@ -88,6 +98,8 @@ fn main() -> ExitCode {
         ["miri"] => &[("miri", model::miri_with_install)],
         ["budget"] => &[("budget", budget::check)],
         ["layers"] => &[("layers", layers::check)],
+        ["lines"] => &[("lines", lines::check)],
+        ["words", ref below @ ..] => return step::run_one("words", || words::check(below)),
         ["deny"] => &[("deny", deny::check)],
         ["browser"] => &[("browser", browser::check)],
         ["page"] => &[("page", page::check)],

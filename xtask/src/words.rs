@@ -1,0 +1,306 @@
+//! Finds words that are no longer used, and summaries that do not begin with a verb or a noun phrase.
+//!
+//! The words are in the glossary of `CONTRIBUTING.md`: the table with the columns "not", "say" and "except". A term in the
+//! first column may be a phrase; in code it is also found as part of a name. What the last column has in backticks is
+//! allowed: a phrase that holds the term anywhere, the term alone only where it is quoted, as the wire's words are.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::files;
+use crate::source::{Kind, tokens};
+use crate::step::{Done, Outcome, list};
+
+const GLOSSARY: &str = "CONTRIBUTING.md";
+/// The heads of the table, in lower case.
+const COLUMNS: [&str; 3] = ["not", "say", "except"];
+/// Beginnings of a summary that say nothing in a list of items.
+const SUMMARIES: [(&str, &str); 4] = [
+    ("What", "a verb or a noun phrase"),
+    ("Who", "a verb or a noun phrase"),
+    ("Whether", "\"Returns `true` if\""),
+    ("The same", "what the item does"),
+];
+const EXTENSIONS: [&str; 6] = ["rs", "md", "js", "mjs", "html", "css"];
+
+/// Searches all sources and documents, or those below the given paths.
+pub(crate) fn check(below: &[&str]) -> Outcome {
+    let text = fs::read_to_string(GLOSSARY).map_err(|error| format!("{GLOSSARY}: {error}"))?;
+    let rules = rules(&text)?;
+    let mut errors = Vec::new();
+    let mut counts: BTreeMap<PathBuf, [usize; 3]> = BTreeMap::new();
+    for path in files::with_extensions(&EXTENSIONS)? {
+        if !below.is_empty() && !below.iter().any(|below| path.starts_with(below)) {
+            continue;
+        }
+        let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let count = counts.entry(files::part(&path)).or_default();
+        for Found { line, what, place } in search(&rules, &path, &text) {
+            count[place as usize] += 1;
+            errors.push(format!("{}:{line}: {what}", path.display()));
+        }
+    }
+    println!("{:<28}{:>8}{:>8}{:>12}", "", "names", "texts", "summaries");
+    for (part, [names, texts, summaries]) in counts {
+        println!("{:<28}{names:>8}{texts:>8}{summaries:>12}", part.display());
+    }
+    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
+}
+
+/// A row of the glossary.
+struct Rule {
+    /// The words of each term, in lower case.
+    terms: Vec<Vec<String>>,
+    say: String,
+    /// In lower case, as they are written.
+    except: Vec<String>,
+}
+
+/// Where a term was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Name,
+    Text,
+    Summary,
+}
+
+struct Found {
+    line: usize,
+    what: String,
+    place: Place,
+}
+
+/// Returns the rows of the glossary's table.
+fn rules(text: &str) -> Result<Vec<Rule>, String> {
+    let rows = text.lines().skip_while(|line| !is_head(line)).skip(2).map_while(cells);
+    let rule = |[not, say, except]: [String; 3]| Rule {
+        terms: not.split(',').map(|term| words(term).map(|word| word.text).collect()).collect(),
+        say,
+        except: except.to_lowercase().split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+    };
+    let rules: Vec<Rule> = rows.map(rule).collect();
+    if rules.is_empty() {
+        return Err(format!("{GLOSSARY} has no table with the columns {}", COLUMNS.join(", ")));
+    }
+    Ok(rules)
+}
+
+fn is_head(line: &str) -> bool {
+    cells(line).is_some_and(|cells| cells.map(|cell| cell.to_lowercase()) == COLUMNS)
+}
+
+/// Returns the three cells of a row.
+fn cells(line: &str) -> Option<[String; 3]> {
+    let inner = line.strip_prefix('|')?.trim_end().strip_suffix('|')?;
+    let cells: Vec<String> = inner.split('|').map(|cell| cell.trim().to_owned()).collect();
+    cells.try_into().ok()
+}
+
+fn search(rules: &[Rule], path: &Path, text: &str) -> Vec<Found> {
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+    // Where each name and each other piece of code begins, and whether it is a name.
+    let mut pieces = BTreeMap::new();
+    let mut found = Vec::new();
+    if is_rust {
+        let mut last_doc = None;
+        for token in tokens(text) {
+            pieces.insert(token.text.as_ptr() as usize - text.as_ptr() as usize, token.kind == Kind::Word);
+            if token.kind == Kind::Doc {
+                if last_doc.is_none_or(|last| token.line > last + 1)
+                    && let Some(what) = summary(token.text)
+                {
+                    found.push(Found { line: token.line, what, place: Place::Summary });
+                }
+                last_doc = Some(token.line + token.text.matches('\n').count());
+            }
+        }
+    }
+    let is_name = |at: usize| pieces.range(..=at).next_back().is_some_and(|(_, is_name)| *is_name);
+    let lower = text.to_ascii_lowercase();
+    let words: Vec<Word> = words(text).collect();
+    let glossary = if path == Path::new(GLOSSARY) { table(text) } else { 0..0 };
+    for rule in rules {
+        for term in &rule.terms {
+            for (number, word) in words.iter().enumerate() {
+                let Some(run) = run(text, &words[number..], term) else { continue };
+                if glossary.contains(&word.line) || is_excepted(rule, term, &lower, run.clone()) {
+                    continue;
+                }
+                let place = if is_name(run.start) { Place::Name } else { Place::Text };
+                let what = format!("`{}`: say {}", &text[run], rule.say);
+                found.push(Found { line: word.line, what, place });
+            }
+        }
+    }
+    // In the order of the text, whatever the order of the rules.
+    found.sort_by_key(|found| found.line);
+    found
+}
+
+/// Returns the lines of the glossary's table.
+fn table(text: &str) -> std::ops::Range<usize> {
+    let begin = text.lines().position(is_head).map_or(0, |at| at + 1);
+    let rows = text.lines().skip(begin).take_while(|line| line.starts_with('|')).count();
+    begin..begin + rows + 1
+}
+
+/// Returns what is wrong with the first line of a documentation comment.
+fn summary(doc: &str) -> Option<String> {
+    let text = doc.trim_start_matches(['/', '*', '!']).trim_start();
+    let (begin, say) = SUMMARIES.into_iter().find(|(begin, _)| {
+        text.strip_prefix(begin).is_some_and(|rest| rest.starts_with(|c: char| !c.is_alphanumeric()))
+    })?;
+    Some(format!("a summary that begins with \"{begin}\": begin with {say}"))
+}
+
+/// A word in lower case, or a part of a name such as `end` in `endedAt`.
+struct Word {
+    text: String,
+    line: usize,
+    begin: usize,
+    end: usize,
+}
+
+/// Returns the words of a text and the parts of its names.
+fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
+    let (mut at, mut line) = (0, 1);
+    std::iter::from_fn(move || {
+        let begin = at + text[at..].find(|c: char| c.is_alphanumeric())?;
+        line += text[at..begin].matches('\n').count();
+        let mut previous = ' ';
+        let mut chars = text[begin..].char_indices().peekable();
+        at = text.len();
+        while let Some((offset, c)) = chars.next() {
+            let is_next_lower = chars.peek().is_some_and(|(_, next)| next.is_lowercase());
+            let begins_part = c.is_uppercase() && (previous.is_lowercase() || previous.is_uppercase() && is_next_lower);
+            if !c.is_alphanumeric() || begins_part {
+                at = begin + offset;
+                break;
+            }
+            previous = c;
+        }
+        Some(Word { text: text[begin..at].to_lowercase(), line, begin, end: at })
+    })
+}
+
+/// Returns where the term is, if the words begin with it and nothing but space, signs of comments and of names is between.
+fn run(text: &str, words: &[Word], term: &[String]) -> Option<std::ops::Range<usize>> {
+    let words = words.get(..term.len())?;
+    let gaps = words.windows(2).map(|pair| &text[pair[0].end..pair[1].begin]);
+    let is_term = words.iter().zip(term).all(|(word, term)| word.text == *term)
+        && gaps.into_iter().all(|gap| gap.chars().all(|c| c.is_whitespace() || "/*!#>_-\\".contains(c)));
+    (is_term && !term.is_empty()).then(|| words[0].begin..words[words.len() - 1].end)
+}
+
+fn is_excepted(rule: &Rule, term: &[String], lower: &str, run: std::ops::Range<usize>) -> bool {
+    let term = term.join(" ");
+    rule.except.iter().any(|phrase| {
+        if *phrase == term {
+            let (before, after) = (lower[..run.start].chars().next_back(), lower[run.end..].chars().next());
+            let is_quote = |c: Option<char>| matches!(c, Some('"' | '\'' | '`' | '\\'));
+            return is_quote(before) && is_quote(after);
+        }
+        // The phrase lies around the term.
+        phrase.match_indices(&lower[run.clone()]).any(|(at, _)| {
+            run.start
+                .checked_sub(at)
+                .is_some_and(|begin| lower.get(begin..).is_some_and(|rest| rest.starts_with(phrase)))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+# Glossary
+
+| term | meaning |
+|---|---|
+| task | a piece of work |
+
+| not | say | except |
+|---|---|---|
+| blob, blobs | task | `blobs` of `/v1`, `too-many-blobs` |
+| is nil | is not | `there is nil`, `is nil longer` |
+
+The word blob.
+";
+
+    /// Returns the lines of what is found, as they are printed.
+    fn found(path: &str, text: &str) -> Vec<String> {
+        let rules = rules(TABLE).unwrap();
+        search(&rules, Path::new(path), text).iter().map(|found| format!("{}: {}", found.line, found.what)).collect()
+    }
+
+    fn count(text: &str) -> usize {
+        found("a.rs", text).len()
+    }
+
+    #[test]
+    fn terms_are_found_in_texts_and_names_with_their_lines() {
+        assert_eq!(found("a.rs", "// A\n// Blob.\n"), ["2: `Blob`: say task"]);
+        assert_eq!(found("a.md", "the blobs"), ["1: `blobs`: say task"]);
+        for text in
+            ["fn a_blob_b() {}", "struct ABlob;", "let x = \"a blob\";", "/// is\n/// nil\nf", "is_nil", "isNil"]
+        {
+            assert_eq!(count(text), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn other_words_and_broken_phrases_pass() {
+        for text in ["blobby", "ablob", "What it is. Nil", "is (nil)"] {
+            assert_eq!(count(text), 0, "{text}");
+        }
+    }
+
+    #[test]
+    fn exceptions_pass() {
+        for text in ["\"blobs\"", "{\\\"blobs\\\": 1}", "`blobs`", "too-many-blobs", "there is nil", "it is nil longer"]
+        {
+            assert_eq!(count(text), 0, "{text}");
+        }
+        for text in ["blobs", "\"the blobs\"", "many-blobs", "\"blob\""] {
+            assert_eq!(count(text), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_and_texts_are_counted_apart() {
+        let rules = rules(TABLE).unwrap();
+        let found = search(&rules, Path::new("a.rs"), "let blob = \"blob\"; // blob");
+        assert_eq!(found.iter().map(|found| found.place).collect::<Vec<_>>(), [Place::Name, Place::Text, Place::Text]);
+    }
+
+    #[test]
+    fn the_table_itself_is_not_searched() {
+        assert_eq!(found(GLOSSARY, TABLE), ["12: `blob`: say task"]);
+    }
+
+    #[test]
+    fn a_document_without_the_table_is_an_error() {
+        assert!(rules("| term | meaning |\n|---|---|\n| task | work |").is_err());
+    }
+
+    #[test]
+    fn summaries_begin_with_a_verb_or_a_noun_phrase() {
+        for text in [
+            "/// What it is.",
+            "//! Who asks.",
+            "/// Whether it is.",
+            "/// The same, but not.",
+            "/** What it is. */",
+            "//! Good.\n\n/// What it is.",
+        ] {
+            assert_eq!(count(text), 1, "{text}");
+        }
+        for text in
+            ["/// Returns it.\n/// What it is.", "// What it is.", "/// Whatever.", "/// The sameness.", "//// What"]
+        {
+            assert_eq!(count(text), 0, "{text}");
+        }
+    }
+}
