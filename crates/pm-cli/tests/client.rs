@@ -76,7 +76,7 @@ async fn tokens_and_unix_sockets_let_in_whom_they_should() {
         .listen("127.0.0.1:0")
         .listen_unix(&socket)
         .token_file(&tokens)
-        .require_token()
+        .require_token(true)
         .start()
         .unwrap();
     let address = server.addr().to_string();

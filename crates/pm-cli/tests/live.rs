@@ -353,8 +353,13 @@ fn a_wrong_token_is_refused_with_what_to_do() {
     let tokens = folder.join("tokens");
     let list = pm::ProcessList::new();
     let _task = list.start("job");
-    let server =
-        pm::Server::builder().list(&list).listen("127.0.0.1:0").token_file(&tokens).require_token().start().unwrap();
+    let server = pm::Server::builder()
+        .list(&list)
+        .listen("127.0.0.1:0")
+        .token_file(&tokens)
+        .require_token(true)
+        .start()
+        .unwrap();
     let endpoint = server.addr().to_string();
     let output = pm(&["ls", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));

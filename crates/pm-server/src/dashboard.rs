@@ -1,23 +1,22 @@
-//! The page for browsers: a few files inside the binary, handed out under names that tell what is in them, so that a browser
-//! may keep each for ever and never shows an old one. Only the first, `index.html`, is asked for anew each time.
+//! The page for browsers: a few files inside the binary. Their names contain a hash of their content, so that a browser may
+//! cache each indefinitely and never shows an old one. Only `index.html` is loaded each time.
 //!
-//! The files lie in `page/` as they were written, one room for each behaviour; nothing builds them. When the page is
-//! wanted first, its modules are put into one file, each in a function of its own, without lines of comment and indents: a
-//! browser that asks for thirty small files is there half a second later than one that asks for one. Then each file's name
-//! gets a hash of its own bytes. All paths are relative, so the page works wherever it is mounted.
+//! The sources are in `page/`, a module for each behaviour; there is no build step. When the page is first requested, its
+//! modules are joined into one file, each in a function of its own, without comment lines and indentation: thirty small
+//! files take a browser half a second longer than one. All paths are relative, so the page works wherever it is mounted.
 
-use std::io::Write as _;
 use std::sync::OnceLock;
 
-use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use http::Response;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, VARY};
 
-/// What the page may do: load its own files, and ask its own server. No text becomes markup or code, whatever is in it.
-pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
+use crate::response::{self, Body, File};
+
+/// The policy of the page: it loads its own files and sends requests to its own server. No text becomes markup or code.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
     base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
-/// For files whose names tell what is in them: a year.
-pub(super) const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// For files with a hash in their names: a year.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 const INDEX: &str = include_str!("../page/index.html");
 macro_rules! files {
@@ -56,45 +55,7 @@ const MODULES: [(&str, &str); 29] = files!(
 );
 const OTHERS: [(&str, &str); 2] = files!("icon.svg", "page.css");
 
-/// A file as it is handed out.
-#[derive(Debug)]
-pub(super) struct File {
-    name: String,
-    text: Bytes,
-    packed: OnceLock<Bytes>,
-}
-
-impl File {
-    fn new(name: String, text: String) -> Self {
-        Self { name, text: text.into(), packed: OnceLock::new() }
-    }
-
-    pub(super) fn text(&self) -> Bytes {
-        self.text.clone()
-    }
-
-    /// The same in fewer bytes: packed once, as well as can be.
-    pub(super) fn packed(&self) -> Bytes {
-        let packed = self.packed.get_or_init(|| {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-            // A vector takes every write.
-            let _ = encoder.write_all(&self.text);
-            encoder.finish().unwrap_or_default().into()
-        });
-        packed.clone()
-    }
-
-    pub(super) fn content_type(&self) -> &'static str {
-        match self.name.rsplit('.').next() {
-            Some("html") => "text/html; charset=utf-8",
-            Some("js") => "text/javascript; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            _ => "image/svg+xml",
-        }
-    }
-}
-
-/// All files under the names that browsers know.
+/// All files, under the names that browsers load.
 #[derive(Debug)]
 struct Page {
     index: File,
@@ -106,19 +67,26 @@ fn page() -> &'static Page {
     PAGE.get_or_init(Page::new)
 }
 
-/// What `/` is for a browser.
-pub(super) fn index() -> &'static File {
-    &page().index
+/// The response to `GET /` for a browser: `index.html`, which is revalidated each time. Other clients get a text instead.
+pub(crate) fn index() -> Response<Body> {
+    let mut response = response::file(&page().index);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(VARY, HeaderValue::from_static("accept"));
+    response
 }
 
-/// The file of this name, which has the hash in it.
-pub(super) fn file(name: &str) -> Option<&'static File> {
-    page().files.iter().find(|file| file.name == name)
+/// The file with this name, which includes the hash of its content: browsers may cache it.
+pub(crate) fn file(name: &str) -> Option<Response<Body>> {
+    let mut response = response::file(page().file(name)?);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(IMMUTABLE));
+    Some(response)
 }
 
 /// The names of all files.
 #[cfg(test)]
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     page().files.iter().map(|file| file.name.as_str())
 }
 
@@ -134,10 +102,14 @@ impl Page {
         let files = files.collect();
         Self { index: File::new("index.html".to_owned(), index), files }
     }
+
+    fn file(&self, name: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.name == name)
+    }
 }
 
-/// All modules in one: each behind those that it imports, in a function that gives what it exports. One that is in a circle
-/// would come too early; a test sees that there is none.
+/// Joins all modules: each after those that it imports, in a function that returns its exports. Imports have no cycle; a test
+/// checks that.
 fn join(modules: &[(&str, &str)]) -> String {
     let mut all = String::new();
     let mut left = modules.to_vec();
@@ -173,7 +145,7 @@ fn declared(code: &str) -> Option<&str> {
     words.find(|word| !matches!(*word, "async" | "function" | "class" | "const"))
 }
 
-/// What a browser needs of a file: no lines that are comments, no indents. No text in our files goes over a line's end.
+/// Strips comment lines and indentation. No string in the files spans lines.
 fn essence(text: &str) -> String {
     let mut essence = String::with_capacity(text.len());
     let mut is_comment = false;
@@ -195,7 +167,7 @@ fn essence(text: &str) -> String {
     essence
 }
 
-/// `main.js` with these bytes is `main-0123456789ab.js`.
+/// Adds the hash of the content to a name: `main-0123456789ab.js`.
 fn name_of(name: &str, bytes: &[u8]) -> String {
     let digest = hmac_sha256::Hash::hash(bytes);
     let hash: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -244,7 +216,7 @@ mod tests {
                 let (names, from) = line.strip_prefix("const { ").unwrap().split_once(" } = m_").unwrap();
                 let from = from.trim_end_matches(';');
                 let exports = known.iter().find(|(other, _)| other == from);
-                let (_, exports) = exports.unwrap_or_else(|| panic!("{name} needs {from}: a circle?"));
+                let (_, exports) = exports.unwrap_or_else(|| panic!("{name} needs {from}: a cycle?"));
                 for wanted in names.split(", ") {
                     assert!(exports.iter().any(|export| export == wanted), "{from} exports no {wanted}");
                 }
@@ -271,25 +243,27 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_the_bytes_that_are_served_under_it() {
+    fn a_name_contains_the_hash_of_its_content() {
         for file in &page().files {
             assert_eq!(file.name, name_of(&plain(file), &file.text()), "{}", file.name);
-            assert!(self::file(&file.name).is_some());
+            assert!(page().file(&file.name).is_some());
         }
-        assert!(file("main.js").is_none() && file("main-000000000000.js").is_none() && file("").is_none());
+        assert!(["main.js", "main-000000000000.js", ""].into_iter().all(|name| page().file(name).is_none()));
     }
 
     #[test]
     fn every_link_leads_to_a_file_that_is_there() {
         let index = String::from_utf8(page().index.text().to_vec()).unwrap();
         let links: Vec<&str> = index.split("\"page/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-        assert!(links.iter().all(|name| file(name).is_some()), "{index}");
+        assert!(links.iter().all(|name| page().file(name).is_some()), "{index}");
         assert_eq!(links.len(), page().files.len(), "each is named once");
     }
 
     #[test]
     fn the_page_asks_nobody_else_and_runs_nothing_of_its_own_markup() {
-        for text in page().files.iter().chain([index()]).map(|file| String::from_utf8(file.text().to_vec()).unwrap()) {
+        for text in
+            page().files.iter().chain([&page().index]).map(|file| String::from_utf8(file.text().to_vec()).unwrap())
+        {
             for bad in [
                 "innerHTML",
                 "outerHTML",
@@ -305,7 +279,7 @@ mod tests {
             let elsewhere = text.replace("http://www.w3.org/2000/svg", "");
             assert!(!elsewhere.contains("http://") && !elsewhere.contains("https://"), "{text}");
         }
-        let index = String::from_utf8(index().text().to_vec()).unwrap();
+        let index = String::from_utf8(page().index.text().to_vec()).unwrap();
         assert!(!index.contains("style=") && !index.contains(" on") && !index.contains("<style"), "{index}");
         assert_eq!(index.matches("<script").count(), 1);
         assert!(index.contains("\"></script>"), "no script within the page: {index}");
@@ -313,11 +287,11 @@ mod tests {
 
     #[test]
     fn all_of_it_together_is_small() {
-        let files = || page().files.iter().chain([index()]);
-        let packed: usize = files().map(|file| file.packed().len()).sum();
+        let files = || page().files.iter().chain([&page().index]);
+        let compressed: usize = files().map(|file| file.compressed().len()).sum();
         let whole: usize = files().map(|file| file.text().len()).sum();
-        println!("the page: {whole} bytes, {packed} packed");
-        assert!(packed <= 60 << 10 && whole <= 200 << 10, "{whole} bytes, {packed} packed");
+        println!("the page: {whole} bytes, {compressed} compressed");
+        assert!(compressed <= 60 << 10 && whole <= 200 << 10, "{whole} bytes, {compressed} compressed");
     }
 
     #[test]

@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let list = ProcessList::with_options(Options::new().keep_ended(500).max_kinds(40));
     let mut server = Server::builder().list(&list).listen("127.0.0.1:0");
     if let Some(tokens) = std::env::args_os().nth(1) {
-        server = server.token_file(tokens).require_token();
+        server = server.token_file(tokens).require_token(true);
     }
     let server = server.start()?;
 

@@ -14,8 +14,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::temp_dir().join(format!("pm-mtls-{}", std::process::id()));
     make_certificates(&folder)?;
 
-    let tls = pm::Tls::new(folder.join("server.pem"), folder.join("server.key"))
-        .clients(folder.join("authority.pem"), pm::Scope::Read); // they may look, and cancel nothing
+    let tls = pm::server::Tls::new(folder.join("server.pem"), folder.join("server.key"))
+        .clients(folder.join("authority.pem"), pm::server::Permission::Read); // they may look, and cancel nothing
     let server = pm::Server::builder().listen_tls("127.0.0.1:0", tls).start()?;
     let url = format!("https://{}", server.addr());
     println!("cd {}", folder.display());

@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         server = server.prefix(&prefix);
     }
     if let Some(tokens) = words.next().flatten() {
-        server = server.token_file(tokens).require_token();
+        server = server.token_file(tokens).require_token(true);
     }
     let server = server.start()?;
     let tasks = Tasks::default();

@@ -13,7 +13,7 @@
 //! | to name a piece of work, and hear that it is to stop | [`task()`], [`start`], [`run`], [`Task`], [`status!`] |
 //! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
 //! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
-//! | the same inside a server that you have | [`service()`], [`Service`] |
+//! | the same inside a server that you have | [`service()`], [`server::Service`] |
 //! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
 //! | each call of a function as a task | `#[pm::task]` |
 //! | tasks that tokio runs | `SpawnExt`: `task(id).spawn(future)` |
@@ -46,8 +46,8 @@
 //! its clients work with them. Ids travel percent-encoded as one segment of the path. Where several live tasks bear an id,
 //! a serial says which one.
 //!
-//! By default whoever can reach a loopback address may list and cancel; [`Builder::token_file`], [`Builder::require_token`],
-//! [`Builder::listen_unix`] and [`Builder::audit_file`] are for where that is too much.
+//! By default whoever can reach a loopback address may list and cancel; [`Builder::token_file`](server::Builder::token_file), [`Builder::require_token`](server::Builder::require_token),
+//! [`Builder::listen_unix`](server::Builder::listen_unix) and [`Builder::audit_file`](server::Builder::audit_file) are for where that is too much.
 //!
 //! [`pm_wire::filter`]: https://docs.rs/pm-wire
 //!
@@ -55,7 +55,7 @@
 //!
 //! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
 //! - `dashboard` (default): the server shows a page to browsers.
-//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `Tls`.
+//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `server::Tls`.
 //! - `tokio`: tasks that tokio runs, `SpawnExt`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
 //! - `sync`: tokio's locks and channels with names, `sync`: what a task waits for, and who holds it.
 //! - `tokio-util`: `CancellationToken`s, `TaskTokenExt`.
@@ -104,9 +104,7 @@ pub use pm_macros::task;
 #[cfg(feature = "server")]
 #[doc(inline)]
 pub use pm_server as server;
-#[cfg(feature = "tls")]
-pub use pm_server::Tls;
 #[cfg(feature = "server")]
-pub use pm_server::{Body, Builder, ResponseFuture, Scope, Server, Service, StartError, serve, service};
+pub use pm_server::{Server, serve, service};
 #[cfg(feature = "tracing")]
 pub use tracing::tracing_layer;

@@ -182,7 +182,7 @@ fn on_loopback_where_a_token_is_required_nothing_else_counts() {
     let dir = Dir::new();
     assert_door("loopback", [Nobody, Nobody, Reads, Cancels], |list| {
         let builder = Server::builder().list(list).listen("127.0.0.1:0");
-        let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+        let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
         let address = server.addr();
         (server, Box::new(move || Box::new(tcp(address))))
     });
@@ -203,7 +203,7 @@ fn beyond_loopback_the_dangerous_word_lets_all_in_but_a_wrong_token_is_401() {
     let dir = Dir::new();
     assert_door("dangerously", [Cancels, Nobody, Reads, Cancels], |list| {
         let builder = Server::builder().list(list).listen("0.0.0.0:0").token_file(dir.tokens());
-        let server = builder.dangerously_listen_beyond_loopback().start().unwrap();
+        let server = builder.dangerously_listen_beyond_loopback(true).start().unwrap();
         let port = server.addr().port();
         (server, Box::new(move || Box::new(tcp(([127, 0, 0, 1], port).into()))))
     });
@@ -215,7 +215,7 @@ fn on_a_unix_socket_the_same_user_may_cancel_also_where_a_token_is_required() {
     assert_door("unix", [Cancels, Nobody, Reads, Cancels], |list| {
         let path = dir.path("pm.sock");
         let builder = Server::builder().list(list).listen_unix(&path).token_file(dir.tokens());
-        let server = builder.require_token().start().unwrap();
+        let server = builder.require_token(true).start().unwrap();
         (server, Box::new(move || Box::new(unix(&path))))
     });
 }
@@ -224,13 +224,13 @@ fn on_a_unix_socket_the_same_user_may_cancel_also_where_a_token_is_required() {
 mod tls {
     use std::io::Read as _;
 
-    use pm::{Scope, Tls};
+    use pm::server::{Permission, Tls};
     use safety::tls::{Authority, Certificate};
 
     use super::*;
 
     /// A door with TLS, for clients with a certificate of `clients`.
-    fn door(authority: &Authority, clients: Option<(&Authority, Scope)>) -> Tls {
+    fn door(authority: &Authority, clients: Option<(&Authority, Permission)>) -> Tls {
         let (certificate, key) = authority.sign("server");
         let tls = Tls::new(certificate, key);
         match clients {
@@ -239,7 +239,7 @@ mod tls {
         }
     }
 
-    fn assert_tls(name: &str, clients: Option<Scope>, own: Option<&Certificate>, worths: [Worth; 4]) {
+    fn assert_tls(name: &str, clients: Option<Permission>, own: Option<&Certificate>, worths: [Worth; 4]) {
         let (authority, dir) = (std::rc::Rc::new(Authority::new()), Dir::new());
         // Those of clients come from the authority of their own certificate, if that is to be trusted.
         let trusted = own.map(|(certificate, _)| certificate.with_file_name("ca"));
@@ -264,24 +264,24 @@ mod tls {
 
     #[test]
     fn where_certificates_count_who_has_none_needs_a_token() {
-        assert_tls("tls without certificate", Some(Scope::Cancel), None, [Nobody, Nobody, Reads, Cancels]);
+        assert_tls("tls without certificate", Some(Permission::Cancel), None, [Nobody, Nobody, Reads, Cancels]);
     }
 
     #[test]
     fn a_certificate_has_the_scope_of_its_door_and_a_token_counts_more() {
         let clients = Authority::new();
         let own = clients.sign("client");
-        assert_tls("certificate that reads", Some(Scope::Read), Some(&own), [Reads, Nobody, Reads, Cancels]);
-        assert_tls("certificate that cancels", Some(Scope::Cancel), Some(&own), [Cancels, Nobody, Reads, Cancels]);
+        assert_tls("certificate that reads", Some(Permission::Read), Some(&own), [Reads, Nobody, Reads, Cancels]);
+        assert_tls("certificate that cancels", Some(Permission::Cancel), Some(&own), [Cancels, Nobody, Reads, Cancels]);
     }
 
     #[test]
     fn a_certificate_of_another_authority_or_of_the_past_gets_no_connection_whatever_token_it_has() {
         let clients = Authority::new();
         let other = clients.sign("client");
-        assert_tls("certificate of another", Some(Scope::Cancel), Some(&other), [Worth::NoConnection; 4]);
+        assert_tls("certificate of another", Some(Permission::Cancel), Some(&other), [Worth::NoConnection; 4]);
         let old = clients.sign_until("old", 2001);
-        assert_tls("certificate that expired", Some(Scope::Cancel), Some(&old), [Worth::NoConnection; 4]);
+        assert_tls("certificate that expired", Some(Permission::Cancel), Some(&old), [Worth::NoConnection; 4]);
     }
 
     #[test]
@@ -317,10 +317,10 @@ mod tls {
             (Tls::new(&certificate, &empty), &empty),
             (Tls::new(&key, &certificate), &key),
             (Tls::new(&certificate, &other_key), &certificate),
-            (Tls::new(&certificate, &key).clients(&empty, Scope::Read), &empty),
+            (Tls::new(&certificate, &key).clients(&empty, Permission::Read), &empty),
         ] {
             let error = Server::builder().listen_tls("127.0.0.1:0", tls).start().unwrap_err();
-            assert!(matches!(error, pm::StartError::Tls { .. }), "{error:?}");
+            assert!(matches!(error, pm::server::StartError::Tls { .. }), "{error:?}");
             assert!(error.to_string().starts_with(&file.display().to_string()), "{error}");
         }
     }
@@ -380,7 +380,7 @@ mod tls {
         let (certificate, key) = authority.sign("server");
         let (one, two) = (Authority::new(), Authority::new());
         let own = one.sign("client");
-        let tls = Tls::new(certificate, key).clients(one.file(), Scope::Read);
+        let tls = Tls::new(certificate, key).clients(one.file(), Permission::Read);
         let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls);
         let server = builder.token_file(dir.tokens()).start().unwrap();
         let ask = || status(&mut authority.connect(server.addr(), Some(&own)), &request("GET", "/v1/tasks", &[], ""));
@@ -418,7 +418,7 @@ fn every_operation_of_the_description_is_in_the_matrix() {
 fn answer_to(headers: &[&str]) -> (u16, serde_json::Value) {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
-    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
     json(&mut tcp(server.addr()), &request("GET", "/v1/tasks", headers, ""))
 }
 
@@ -464,7 +464,7 @@ fn a_token_counts_as_bearer_only_and_only_once() {
 fn who_is_refused_is_told_how_to_ask() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
-    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
     let ask = |headers: &[&str], method: &str, target: &str| {
         let mut stream = tcp(server.addr());
         std::io::Write::write_all(&mut stream, request(method, target, headers, "").as_bytes()).unwrap();
@@ -484,7 +484,7 @@ fn a_token_in_the_query_is_an_unknown_parameter_and_counts_nowhere() {
     let task = list.start("victim");
     let open = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let builder = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens());
-    let closed = builder.require_token().start().unwrap();
+    let closed = builder.require_token(true).start().unwrap();
     for operation in OPERATIONS.iter().filter(|operation| operation.need != Need::Nothing) {
         for name in ["token", "access_token", "authorization", "api_key"] {
             let path = operation.path.replace("{ref}", "victim");
@@ -552,7 +552,7 @@ fn bearer(token: &str) -> String {
 fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
-    let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+    let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
     let mut stream = tcp(server.addr());
     let mut ask = |token: &str| json(&mut stream, &request("GET", "/v1/info", &[&bearer(token)], ""));
     let (status, info) = ask(READ);
@@ -585,7 +585,7 @@ fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() 
         .map(|(why, spoil)| {
             let dir = Dir::new();
             let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
-            let server = builder.token_file(dir.tokens()).require_token().start().unwrap();
+            let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
             spoil(&dir);
             (why, dir, server)
         })
@@ -623,9 +623,9 @@ fn a_token_file_at_the_start_is_whole_and_nobody_elses_business_or_nothing_start
     let error = start().unwrap_err().to_string();
     assert!(error.contains("chmod 600"), "{error}");
     dir.write("tokens", "cancel short\n");
-    assert!(matches!(start().unwrap_err(), pm::StartError::Tokens { .. }));
-    let without = Server::builder().listen("127.0.0.1:0").require_token().start().unwrap_err();
-    assert!(matches!(without, pm::StartError::Tokens { .. }), "{without}");
+    assert!(matches!(start().unwrap_err(), pm::server::StartError::Tokens { .. }));
+    let without = Server::builder().listen("127.0.0.1:0").require_token(true).start().unwrap_err();
+    assert!(matches!(without, pm::server::StartError::Tokens { .. }), "{without}");
 }
 
 // Other users.

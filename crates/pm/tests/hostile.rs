@@ -8,7 +8,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use common::{Reply, connect, delete, get, raw, request, served};
-use pm::{ProcessList, Server, StartError};
+use pm::server::StartError;
+use pm::{ProcessList, Server};
 
 /// Sends as much as the server takes, then reads what it says.
 fn insist(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
@@ -355,7 +356,7 @@ fn beyond_loopback_needs_the_dangerous_word() {
     let server = Server::builder()
         .list(&ProcessList::new())
         .listen("0.0.0.0:0")
-        .dangerously_listen_beyond_loopback()
+        .dangerously_listen_beyond_loopback(true)
         .start()
         .unwrap();
     let text = format!("GET /procs/ HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n", server.addr().port());

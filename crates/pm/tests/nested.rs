@@ -19,7 +19,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn call(service: &mut pm::Service, request: Request<Full<&'static [u8]>>) -> (Response<()>, String) {
+fn call(service: &mut pm::server::Service, request: Request<Full<&'static [u8]>>) -> (Response<()>, String) {
     let Ok(response) = now(service.call(request));
     let (head, body) = response.into_parts();
     let Ok(body) = now(body.collect());

@@ -11,7 +11,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::MetadataExt as _;
 
-use pm::{ProcessList, Server, StartError};
+use pm::server::StartError;
+use pm::{ProcessList, Server};
 use safety::{CANCEL, Dir, READ, Stream, head, request, status, tcp, unix};
 use serde_json::{Value, json};
 
@@ -69,7 +70,7 @@ fn beyond_loopback_nothing_starts_without_a_token_or_the_dangerous_word() {
         // Machines without IPv6 refuse for another reason.
         let may = |result: Result<Server, StartError>| !matches!(result, Err(StartError::BeyondLoopback { .. }));
         assert!(may(builder().token_file(dir.tokens()).start()), "{address} with tokens");
-        assert!(may(builder().dangerously_listen_beyond_loopback().start()), "{address} dangerously");
+        assert!(may(builder().dangerously_listen_beyond_loopback(true).start()), "{address} dangerously");
     }
     let open = TcpListener::bind("0.0.0.0:0").unwrap();
     let handed_over = Server::builder().listener(open.try_clone().unwrap()).start();
@@ -165,7 +166,7 @@ fn on_loopback_list_and_cancel_need_no_token_and_require_token_closes_it() {
     assert!(task.is_cancelled());
     let dir = Dir::new();
     let builder = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens());
-    let closed = builder.require_token().start().unwrap();
+    let closed = builder.require_token(true).start().unwrap();
     assert_eq!(ask(&closed, "GET", "/v1/tasks", &[], ""), 401);
 }
 
@@ -277,7 +278,7 @@ fn no_page_elsewhere_is_allowed_anything_by_a_header() {
 fn a_token_in_the_query_is_no_token() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").token_file(dir.tokens());
-    let server = builder.require_token().start().unwrap();
+    let server = builder.require_token(true).start().unwrap();
     assert_eq!(ask(&server, "GET", &format!("/v1/tasks?token={CANCEL}"), &[], ""), 401);
     let (_list, open) = served();
     assert_eq!(ask(&open, "GET", &format!("/v1/tasks?token={CANCEL}"), &[], ""), 400);
@@ -500,7 +501,8 @@ fn one_address_beyond_this_machine_has_64_connections_and_this_machine_is_not_co
         eprintln!("not tested: this machine has no address of its own");
         return;
     };
-    let builder = Server::builder().list(&ProcessList::new()).listen("0.0.0.0:0").dangerously_listen_beyond_loopback();
+    let builder =
+        Server::builder().list(&ProcessList::new()).listen("0.0.0.0:0").dangerously_listen_beyond_loopback(true);
     let server = builder.allow_host("localhost").start().unwrap();
     let port = server.addr().port();
     let all = assert_places(64, || Box::new(tcp(SocketAddr::new(own, port))));
@@ -556,7 +558,7 @@ fn over_tls_nothing_but_http_1_is_agreed_on_and_no_old_tls() {
 
     let authority = safety::tls::Authority::new();
     let (certificate, key) = authority.sign("server");
-    let tls = pm::Tls::new(certificate, key);
+    let tls = pm::server::Tls::new(certificate, key);
     let server = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls).start().unwrap();
     let mut stream = authority.connect(server.addr(), None);
     assert_eq!(status(&mut stream, &request("GET", "/healthz", &[], "")), 200);

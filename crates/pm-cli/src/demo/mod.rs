@@ -170,7 +170,7 @@ fn start_pm(args: &Args, address: SocketAddr) -> Result<pm::Server, Error> {
         server = server.listen_unix(path);
     }
     if let Some(tokens) = &args.tokens {
-        server = server.token_file(tokens).require_token();
+        server = server.token_file(tokens).require_token(true);
     }
     if let Some(audit) = &args.audit {
         server = server.audit_file(audit);

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use super::throttle::Throttle;
 use super::tokens::Tokens;
 use super::{Caller, Identity};
-use crate::failure::Failure;
+use crate::response::Failure;
 
 /// Decides who a caller is. Clones share what they know.
 #[derive(Clone, Default)]

@@ -6,14 +6,15 @@
 //!
 //! | room | what |
 //! |---|---|
-//! | `mod.rs` | [`Scope`], [`Identity`], [`Caller`] |
+//! | `mod.rs` | [`Permission`], [`Identity`], [`Caller`] |
 //! | `gate.rs` | whom a request comes from |
 //! | `tokens.rs` | the token file: read, checked, read again when it changes |
 //! | `throttle.rs` | who guesses tokens has to wait |
 
-pub(super) mod gate;
-pub(super) mod throttle;
-pub(super) mod tokens;
+pub(crate) mod gate;
+pub(crate) mod guard;
+mod throttle;
+pub(crate) mod tokens;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,16 +22,16 @@ use std::sync::Arc;
 /// What a caller may do; each scope includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
-pub enum Scope {
+pub enum Permission {
     /// Look at tasks.
     Read,
     /// Look at them, and ask them to stop.
     Cancel,
 }
 
-impl Scope {
+impl Permission {
     /// Whether one who has this may do what needs `needed`.
-    pub(crate) fn allows(self, needed: Self) -> bool {
+    pub(crate) fn includes(self, needed: Self) -> bool {
         self >= needed
     }
 
@@ -46,7 +47,7 @@ impl Scope {
     }
 }
 
-impl fmt::Display for Scope {
+impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -92,7 +93,7 @@ fn short_hex(digest: &[u8; 32]) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
-    pub(crate) scope: Scope,
+    pub(crate) permission: Permission,
 }
 
 #[cfg(test)]
@@ -101,10 +102,13 @@ mod tests {
 
     #[test]
     fn cancelling_includes_reading_but_not_the_other_way_round() {
-        assert!(Scope::Cancel.allows(Scope::Read) && Scope::Cancel.allows(Scope::Cancel));
-        assert!(Scope::Read.allows(Scope::Read) && !Scope::Read.allows(Scope::Cancel));
-        assert_eq!((Scope::parse("read"), Scope::parse("cancel")), (Some(Scope::Read), Some(Scope::Cancel)));
-        assert_eq!((Scope::parse("Read"), Scope::parse("")), (None, None));
+        assert!(Permission::Cancel.includes(Permission::Read) && Permission::Cancel.includes(Permission::Cancel));
+        assert!(Permission::Read.includes(Permission::Read) && !Permission::Read.includes(Permission::Cancel));
+        assert_eq!(
+            (Permission::parse("read"), Permission::parse("cancel")),
+            (Some(Permission::Read), Some(Permission::Cancel))
+        );
+        assert_eq!((Permission::parse("Read"), Permission::parse("")), (None, None));
     }
 
     #[test]

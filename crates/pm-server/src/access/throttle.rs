@@ -8,9 +8,12 @@
 //! that bring a token.
 
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
+
+use crate::address::network;
+use crate::sync::lock;
 
 const FAILURES: usize = 10;
 const WITHIN: Duration = Duration::from_secs(10);
@@ -50,16 +53,7 @@ impl Throttle {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, VecDeque<Instant>>> {
-        // Whole at every step, also after a panic.
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What counts as one address.
-pub(crate) fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        lock(&self.failures)
     }
 }
 

@@ -1,15 +1,15 @@
-//! Where connections come from, and what each kind of door says of who comes in.
+//! Listeners, and what each kind knows about the caller of a connection.
 //!
-//! | room | what |
+//! | module | content |
 //! |---|---|
-//! | `mod.rs` | TCP, and what all doors have in common |
+//! | `mod.rs` | TCP, and what all listeners have in common |
 //! | `unix.rs` | unix sockets: their file, the user at the other end |
-//! | `tls.rs` | TLS, with certificates of clients or without; feature `tls` |
+//! | `tls.rs` | TLS, with client certificates or without; feature `tls` |
 
 #[cfg(feature = "tls")]
-pub(super) mod tls;
+pub(crate) mod tls;
 #[cfg(unix)]
-pub(super) mod unix;
+pub(crate) mod unix;
 
 use std::fmt::Debug;
 use std::io;
@@ -18,72 +18,69 @@ use std::task::{Context, Poll};
 
 use tokio::net::TcpStream;
 
-use super::access::{Caller, Identity, Scope};
-use super::start_error::StartError;
+use crate::access::{Caller, Identity, Permission};
+use crate::address::is_loopback;
+use crate::start_error::StartError;
 
-/// An address that was named, and what it stands for.
-pub(super) struct Address {
-    pub(super) name: String,
-    pub(super) found: io::Result<Vec<SocketAddr>>,
+/// An address as it was named, and what it resolves to.
+pub(crate) struct Address {
+    pub(crate) name: String,
+    pub(crate) found: io::Result<Vec<SocketAddr>>,
 }
 
 impl Address {
-    pub(super) fn of(address: impl ToSocketAddrs + Debug) -> Self {
+    pub(crate) fn of(address: impl ToSocketAddrs + Debug) -> Self {
         let found = address.to_socket_addrs().map(Iterator::collect);
         Self { name: format!("{address:?}").trim_matches('"').to_owned(), found }
     }
 }
 
-/// What may be opened.
+/// Which addresses may be listened on.
 #[derive(Clone, Copy)]
-pub(super) enum Beyond {
-    /// Loopback only.
-    Refused,
-    /// Others must bring a token or a certificate.
-    WithToken,
-    /// Whoever comes may all.
-    Dangerously,
+pub(crate) enum Exposure {
+    /// Loopback addresses only.
+    Loopback,
+    /// All; callers from other machines need a token or a certificate.
+    Authenticated,
+    /// All; every caller may cancel.
+    Open,
 }
 
-/// The first of the addresses that can be listened on.
-pub(super) fn open(address: Address, beyond: Beyond) -> Result<TcpListener, StartError> {
+/// Listens on the first of the addresses that can be.
+pub(crate) fn open(address: Address, exposure: Exposure) -> Result<TcpListener, StartError> {
     let Address { name, found } = address;
     let found = found.map_err(|source| StartError::Address { address: name.clone(), source })?;
     let mut last = None;
     for address in found {
-        allowed(address, beyond)?;
+        allowed(address, exposure)?;
         match TcpListener::bind(address) {
             Ok(listener) => return Ok(listener),
             Err(source) => last = Some(StartError::Listen { address, source }),
         }
     }
-    let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name stands for no address");
+    let nothing = || io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
     Err(last.unwrap_or_else(|| StartError::Address { address: name, source: nothing() }))
 }
 
-/// Whether a listener on this address may be.
-pub(super) fn allowed(address: SocketAddr, beyond: Beyond) -> Result<(), StartError> {
-    match beyond {
-        Beyond::Refused if !is_loopback(address.ip()) => Err(StartError::BeyondLoopback { address }),
+/// Checks that an address may be listened on.
+pub(crate) fn allowed(address: SocketAddr, exposure: Exposure) -> Result<(), StartError> {
+    match exposure {
+        Exposure::Loopback if !is_loopback(address.ip()) => Err(StartError::BeyondLoopback { address }),
         _ => Ok(()),
     }
 }
 
-pub(super) fn is_loopback(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback()
-}
-
-/// A listener, and whom it lets in without more.
-pub(super) enum Door {
+/// A listener, and the caller of its connections if no token is needed.
+pub(crate) enum Listener {
     Tcp(tokio::net::TcpListener, Option<Caller>),
     #[cfg(unix)]
-    Unix(unix::Door),
+    Unix(unix::Listener),
     #[cfg(feature = "tls")]
-    Tls(tls::Door),
+    Tls(tls::Listener),
 }
 
-/// A connection that has come in.
-pub(super) enum Incoming {
+/// A new connection.
+pub(crate) enum Incoming {
     Tcp(TcpStream, Option<Caller>),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream, Caller),
@@ -92,8 +89,8 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// The address of the other end, if that is beyond this machine.
-    pub(super) fn stranger(&self) -> Option<IpAddr> {
+    /// Returns the address of the peer, if that is on another machine.
+    pub(crate) fn remote_peer(&self) -> Option<IpAddr> {
         let stream = match self {
             Self::Tcp(stream, _) => stream,
             #[cfg(unix)]
@@ -104,8 +101,8 @@ impl Incoming {
         stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| !is_loopback(*peer))
     }
 
-    /// Whether it is known to come from who runs the program.
-    pub(super) fn is_owner(&self) -> bool {
+    /// Returns `true` if it came in through a unix socket.
+    pub(crate) fn is_unix(&self) -> bool {
         #[cfg(unix)]
         if let Self::Unix(..) = self {
             return true;
@@ -114,28 +111,28 @@ impl Incoming {
     }
 }
 
-impl Door {
-    /// Who comes in through a TCP listener is known by nothing but the listener.
-    pub(super) fn tcp(listener: TcpListener, beyond: Beyond) -> io::Result<Self> {
+impl Listener {
+    /// Makes a listener from an open socket. All that it knows about callers is its own address.
+    pub(crate) fn tcp(listener: TcpListener, exposure: Exposure) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        let caller = match (is_loopback(listener.local_addr()?.ip()), beyond) {
-            (true, _) => Some(Caller { identity: Identity::Loopback, scope: Scope::Cancel }),
-            (false, Beyond::Dangerously) => Some(Caller { identity: Identity::Anyone, scope: Scope::Cancel }),
+        let caller = match (is_loopback(listener.local_addr()?.ip()), exposure) {
+            (true, _) => Some(Caller { identity: Identity::Loopback, permission: Permission::Cancel }),
+            (false, Exposure::Open) => Some(Caller { identity: Identity::Anyone, permission: Permission::Cancel }),
             (false, _) => None,
         };
         Ok(Self::Tcp(tokio::net::TcpListener::from_std(listener)?, caller))
     }
 
-    /// The next connection; one from a user who is not let in is closed and forgotten.
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+    /// Polls for the next connection. One from a user without access is closed.
+    pub(crate) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         match self {
             Self::Tcp(listener, caller) => listener
                 .poll_accept(context)
                 .map(|accepted| accepted.map(|(stream, _)| Incoming::Tcp(stream, caller.clone()))),
             #[cfg(unix)]
-            Self::Unix(door) => door.poll_accept(context),
+            Self::Unix(listener) => listener.poll_accept(context),
             #[cfg(feature = "tls")]
-            Self::Tls(door) => door.poll_accept(context),
+            Self::Tls(listener) => listener.poll_accept(context),
         }
     }
 }

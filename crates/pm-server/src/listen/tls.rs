@@ -1,12 +1,12 @@
-//! TLS: certificates from files, read again when they change; certificates of clients, if they count.
+//! TLS: certificates from files, reloaded when they change; client certificates, if they are accepted.
 //!
-//! The handshake is done by the task of the connection, within a time, so that a slow one holds nobody up.
+//! The handshake is part of serving the connection and has a time limit, so that a slow one delays no other.
 
 use std::error::Error;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -19,35 +19,36 @@ use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::Incoming;
-use crate::access::{Caller, Identity, Scope};
+use crate::access::{Caller, Identity, Permission};
 use crate::start_error::StartError;
+use crate::sync::lock;
 
-/// How often the files are looked at, at most.
+/// The files are checked for changes at most this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a listener with TLS needs: files in PEM.
+/// The certificates of a listener with TLS, as PEM files.
 ///
-/// They are looked at again when somebody connects, at most once a second. If they changed and can't be used, what was
-/// read before goes on.
+/// When a client connects, they are checked for changes, at most once a second. If they changed and can't be used, the
+/// certificates from before stay in use.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Tls {
     certificate: PathBuf,
     key: PathBuf,
-    clients: Option<(PathBuf, Scope)>,
+    clients: Option<(PathBuf, Permission)>,
 }
 
 impl Tls {
-    /// The file with the certificate and those it is signed by, and the file with its private key.
+    /// Sets the file with the certificate and the chain that it is signed by, and the file with its private key.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         Self { certificate: certificate.into(), key: key.into(), clients: None }
     }
 
-    /// Lets clients in whose certificate is signed by one in this file; they need no token, and may do this.
+    /// Accepts clients with a certificate that is signed by one in this file; they need no token and have this permission.
     ///
-    /// Others may still come in with a token.
-    pub fn clients(mut self, ca: impl Into<PathBuf>, scope: Scope) -> Self {
-        self.clients = Some((ca.into(), scope));
+    /// Other clients need a token.
+    pub fn clients(mut self, ca: impl Into<PathBuf>, permission: Permission) -> Self {
+        self.clients = Some((ca.into(), permission));
         self
     }
 
@@ -58,7 +59,7 @@ impl Tls {
     fn stamps(&self) -> Vec<Option<Stamp>> {
         let stamp = |file: &Path| {
             let data = std::fs::metadata(file).ok()?;
-            Some((data.modified().ok()?, data.len(), number_of(&data)))
+            Some((data.modified().ok()?, data.len(), inode_of(&data)))
         };
         self.files().map(stamp).collect()
     }
@@ -93,17 +94,17 @@ impl Tls {
     }
 }
 
-/// How a file looked, to tell whether it changed.
+/// The metadata of a file, compared to find out whether it changed.
 type Stamp = (SystemTime, u64, u64);
 
-/// Another file at the same place may have the length and the time of the one before.
+/// The inode: another file at the same path may have the same length and time.
 #[cfg(unix)]
-fn number_of(data: &std::fs::Metadata) -> u64 {
+fn inode_of(data: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::ino(data)
 }
 
 #[cfg(not(unix))]
-fn number_of(_: &std::fs::Metadata) -> u64 {
+fn inode_of(_: &std::fs::Metadata) -> u64 {
     0
 }
 
@@ -112,42 +113,42 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, StartE
     let certificates: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(path).map_err(|error| failed(error.into()))?.collect();
     match certificates.map_err(|error| failed(error.into()))? {
-        none if none.is_empty() => Err(failed("there is no certificate in it".into())),
+        none if none.is_empty() => Err(failed("the file has no certificate".into())),
         some => Ok(some),
     }
 }
 
-pub(crate) struct Door {
+pub(crate) struct Listener {
     listener: tokio::net::TcpListener,
     tls: Tls,
     current: Mutex<Current>,
     health: Arc<Health>,
 }
 
-/// How reading the files again goes, of all doors with TLS.
+/// How reloading the files went, for all listeners with TLS.
 #[derive(Debug, Default)]
 pub(crate) struct Health(Mutex<Counts>);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// How often files were read anew.
+    /// How often files were reloaded.
     pub(crate) reloads: u64,
-    /// How often they changed to something that could not be taken.
+    /// How often they changed and could not be used.
     pub(crate) failures: u64,
-    /// Why files, as they are now, were not taken.
+    /// Why the files, as they are now, can't be used.
     pub(crate) error: Option<String>,
 }
 
 impl Health {
     pub(crate) fn counts(&self) -> Counts {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0).clone()
     }
 
     fn note(&self, error: Option<String>) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.0);
         match &error {
             None => counts.reloads += 1,
-            // The same fault, looked at once more, is one fault.
+            // An error that is seen again counts once.
             Some(_) => counts.failures += u64::from(counts.error != error),
         }
         counts.error = error;
@@ -160,7 +161,7 @@ struct Current {
     looked: Instant,
 }
 
-impl Door {
+impl Listener {
     pub(crate) fn new(listener: TcpListener, tls: Tls, health: Arc<Health>) -> Result<Self, StartError> {
         let failed = |source| StartError::Thread { source };
         listener.set_nonblocking(true).map_err(failed)?;
@@ -171,9 +172,9 @@ impl Door {
         Ok(Self { listener, tls, current, health })
     }
 
-    /// What the files say now, or said when they were last good.
+    /// Returns the configuration from the files, or the last one that could be used.
     fn config(&self, now: Instant) -> Arc<ServerConfig> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         if now.saturating_duration_since(current.looked) >= LOOK_EVERY {
             current.looked = now;
             let stamps = self.tls.stamps();
@@ -191,26 +192,26 @@ impl Door {
 
     pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
-        let scope = self.tls.clients.as_ref().map(|(_, scope)| *scope);
-        Poll::Ready(Ok(Incoming::Tls(stream, Handshake { config: self.config(Instant::now()), scope })))
+        let permission = self.tls.clients.as_ref().map(|(_, permission)| *permission);
+        Poll::Ready(Ok(Incoming::Tls(stream, Handshake { config: self.config(Instant::now()), permission })))
     }
 }
 
-/// A handshake to be done.
+/// A TLS handshake to come.
 pub(crate) struct Handshake {
     config: Arc<ServerConfig>,
-    /// What a client with a certificate may do.
-    scope: Option<Scope>,
+    /// The permission of a client with a certificate.
+    permission: Option<Permission>,
 }
 
 impl Handshake {
-    /// The stream within, and who is there if a certificate tells. `None` if the client does not agree.
-    pub(crate) async fn shake(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Caller>)> {
+    /// Returns the stream, and the caller if it has a certificate. `None` if the handshake fails.
+    pub(crate) async fn complete(self, stream: TcpStream) -> Option<(TlsStream<TcpStream>, Option<Caller>)> {
         let stream = TlsAcceptor::from(self.config).accept(stream).await.ok()?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        let caller = certificate.zip(self.scope).map(|(certificate, scope)| Caller {
+        let caller = certificate.zip(self.permission).map(|(certificate, permission)| Caller {
             identity: Identity::Certificate(hmac_sha256::Hash::hash(certificate)),
-            scope,
+            permission,
         });
         Some((stream, caller))
     }

@@ -1,8 +1,8 @@
-//! Unix sockets: only the user of this process gets in, and who else was named.
+//! Unix sockets: for the user of this process, and other users that are allowed.
 //!
-//! The socket is made under another name, closed to others by its mode, and then moved to its place, so that at no time
-//! somebody else could connect to it. Who connects is also asked for by the kernel: the mode of a file does not count
-//! everywhere.
+//! The socket is created under another name, closed to other users by its mode, and then moved to its place, so that other
+//! users can connect to it at no time. The kernel is also asked for the user of each peer: not every system checks the mode
+//! of a socket.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::Incoming;
-use crate::access::{Caller, Identity, Scope};
+use crate::access::{Caller, Identity, Permission};
 use crate::start_error::StartError;
 
-/// The file of a socket, removed when this is dropped unless it is somebody else's by then.
+/// The file of a socket, removed when this is dropped unless another file has taken its place.
 pub(crate) struct SocketFile {
     path: PathBuf,
     inode: u64,
@@ -24,22 +24,22 @@ pub(crate) struct SocketFile {
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if std::fs::symlink_metadata(&self.path).is_ok_and(|file| file.ino() == self.inode) {
-            // It may be gone, or the folder be read-only: a later start replaces it.
+            // If the folder is read-only, the file stays, and a later start replaces it.
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Listens on a path. A socket that is there already is replaced if it is ours and nobody listens on it.
+/// Listens on a path. A socket that no process listens on is replaced.
 pub(crate) fn open(path: &Path) -> Result<(UnixListener, SocketFile), StartError> {
     let failed = |source| StartError::Unix { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
-            return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket")));
+            return Err(failed(io::Error::new(io::ErrorKind::AlreadyExists, "the file at this path is not a socket")));
         }
         Ok(_) => match UnixStream::connect(path) {
             Ok(_) => {
-                return Err(failed(io::Error::new(io::ErrorKind::AddrInUse, "another program listens there")));
+                return Err(failed(io::Error::new(io::ErrorKind::AddrInUse, "another program listens on this path")));
             }
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
             Err(error) => return Err(failed(error)),
@@ -47,11 +47,13 @@ pub(crate) fn open(path: &Path) -> Result<(UnixListener, SocketFile), StartError
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let name = path.file_name().ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "it has no name")))?;
+    let name = path
+        .file_name()
+        .ok_or_else(|| failed(io::Error::new(io::ErrorKind::InvalidInput, "the path has no file name")))?;
     let mut hidden = std::ffi::OsString::from(format!(".{}.", std::process::id()));
     hidden.push(name);
     let hidden = path.with_file_name(hidden);
-    // Left by a process that had our number and died in between.
+    // Left by a process with the same id that died in between.
     let _ = std::fs::remove_file(&hidden);
     let listener = UnixListener::bind(&hidden).map_err(failed)?;
     let placed = std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600))
@@ -66,18 +68,18 @@ pub(crate) fn open(path: &Path) -> Result<(UnixListener, SocketFile), StartError
     }
 }
 
-pub(crate) struct Door {
+pub(crate) struct Listener {
     listener: tokio::net::UnixListener,
-    /// Who may come in.
+    /// The users with access.
     uids: Arc<[u32]>,
     _file: SocketFile,
 }
 
-impl Door {
-    /// Lets in who runs this process, and those `others`.
+impl Listener {
+    /// Gives access to the user of this process, and to `others`.
     pub(crate) fn new(listener: UnixListener, file: SocketFile, others: &[u32]) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        // Whom the kernel says we are: the owner of the file may be another one by now, or on a foreign file system.
+        // As the kernel sees this process: the owner of the file may differ, or be mapped by a network file system.
         let own = tokio::net::UnixStream::pair()?.0.peer_cred()?.uid();
         let uids = others.iter().copied().chain([own]).collect();
         Ok(Self { listener: tokio::net::UnixListener::from_std(listener)?, uids, _file: file })
@@ -85,13 +87,13 @@ impl Door {
 
     pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
-        // Refused is what is told to one client, and says nothing about the next.
+        // Concerns one client and says nothing about the next one.
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         let uid = stream.peer_cred().map_err(|_| refused())?.uid();
         if !self.uids.contains(&uid) {
             return Poll::Ready(Err(refused()));
         }
-        Poll::Ready(Ok(Incoming::Unix(stream, Caller { identity: Identity::Uid(uid), scope: Scope::Cancel })))
+        Poll::Ready(Ok(Incoming::Unix(stream, Caller { identity: Identity::Uid(uid), permission: Permission::Cancel })))
     }
 }
 
@@ -117,11 +119,11 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_in_use_is_left_alone_and_a_dead_one_is_replaced() {
+    fn a_socket_in_use_is_kept_and_a_stale_one_is_replaced() {
         let path = folder("stale").join("pm.sock");
         let (listener, file) = open(&path).unwrap();
         let error = open(&path).err().unwrap();
-        assert!(error.to_string().contains("another program listens there"), "{error}");
+        assert!(error.to_string().contains("another program listens on this path"), "{error}");
         drop(listener);
         let (_second, second) = open(&path).unwrap();
         drop(file);
@@ -130,10 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_socket_is_never_removed() {
+    fn a_file_that_is_not_a_socket_is_never_removed() {
         let path = folder("file").join("pm.sock");
         std::fs::write(&path, "precious").unwrap();
-        assert!(open(&path).err().unwrap().to_string().contains("no socket"));
+        assert!(open(&path).err().unwrap().to_string().contains("not a socket"));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
         assert!(open(Path::new("/no/such/folder/pm.sock")).is_err());
     }

@@ -13,15 +13,13 @@ use pm_wire::filter::Filter;
 use pm_wire::{VerdictReply, duration};
 use serde_json::{Map, Value, json};
 
-use super::idempotency::{Seen, Ticket};
 use super::tasks::{NAME_SERIAL, find};
-use crate::attempt::Attempt;
-use crate::failure::Failure;
-use crate::procs::{refused, request};
-use crate::query::invalid_filter;
-use crate::reply::{self, Body};
-use crate::route::{Op, Ref, no_such_task};
-use crate::service::{Asked, Begun, Requester, State};
+use crate::cancel::{Attempt, refused, request};
+use crate::request::idempotency::{Seen, Ticket};
+use crate::request::query::invalid_filter;
+use crate::request::route::{Op, TaskRef, no_such_task};
+use crate::request::{Answer, Call, Requester, State};
+use crate::response::{self, Body, Failure};
 
 /// Victims of one request, unless it says otherwise; and the most it may say.
 const MAX_VICTIMS: (u64, u64) = (100, 10_000);
@@ -29,11 +27,11 @@ const MAX_VICTIMS: (u64, u64) = (100, 10_000);
 /// Begins what is asked; it has been recorded when this returns.
 pub(super) async fn begin(
     state: &Arc<State>,
-    asked: Asked,
-    who: &Requester,
+    call: Call,
+    requester: &Requester,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Begun, Failure> {
+) -> Result<Answer, Failure> {
     let mut all_keys = headers.get_all("idempotency-key").iter();
     let ticket = match (all_keys.next(), all_keys.next()) {
         (None, _) => None,
@@ -43,22 +41,22 @@ pub(super) async fn begin(
         }
         (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
-            let request = format!("{}{:?}", asked.operation.path, asked.task);
-            match state.keys.look(&who.shown(), key, (&request, body), Instant::now())? {
+            let request = format!("{}{:?}", call.operation.path, call.task);
+            match state.keys.look(&requester.name(), key, (&request, body), Instant::now())? {
                 Seen::Before(status, body) => {
-                    return Ok(Begun::Done(Box::new(reply::whole(status, reply::JSON, body))));
+                    return Ok(Answer::ready(response::whole(status, response::JSON, body)));
                 }
                 Seen::First(ticket) => Some(Kept { state: Arc::clone(state), ticket: Some(ticket) }),
             }
         }
     };
-    let work = match (asked.operation.op, &asked.task) {
-        (Op::CancelTask, Some(task)) => one(state, task, who, body).await?,
-        _ => many(state, who, body).await?,
+    let work = match (call.operation.op, &call.task) {
+        (Op::CancelTask, Some(task)) => one(state, task, requester, body).await?,
+        _ => many(state, requester, body).await?,
     };
     Ok(match work {
-        Work::Done(status, value) => Begun::Done(Box::new(finish(ticket, status, &value))),
-        Work::Waits(waits) => Begun::Waits(Box::pin(async move {
+        Work::Done(status, value) => Answer::ready(finish(ticket, status, &value)),
+        Work::Waits(waits) => Answer::Later(Box::pin(async move {
             let (status, value) = waits.await;
             finish(ticket, status, &value)
         })),
@@ -91,7 +89,7 @@ fn finish(kept: Option<Kept>, status: StatusCode, value: &Value) -> Response<Bod
     {
         kept.state.keys.keep(ticket, status, &body);
     }
-    reply::whole(status, reply::JSON, body)
+    response::whole(status, response::JSON, body)
 }
 
 /// The members of a JSON object, taken one by one; what is left is unknown.
@@ -197,7 +195,7 @@ fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
     value
 }
 
-async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
@@ -207,10 +205,10 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     expect.finish(&["serial", "minAge", "status"])?;
 
     let named = match task {
-        Ref::Id(id) => Some(id.clone()),
-        Ref::Serial(_) => None,
+        TaskRef::Id(id) => Some(id.clone()),
+        TaskRef::Serial(_) => None,
     };
-    let attempt = Attempt::one(state, who, named, &reason);
+    let attempt = Attempt::one(state, requester, named, &reason);
     let refuse = |attempt: &Attempt, failure: Failure| {
         attempt.refused(&failure);
         failure
@@ -226,7 +224,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     })?;
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
-    let by = who.shown();
+    let by = requester.name();
     let request = request(&reason, &by, min_age, status.as_deref());
     match state.list.request_cancel(serial, &request) {
         Ok(asked) => {
@@ -265,7 +263,7 @@ async fn one(state: &State, task: &Ref, who: &Requester, body: &[u8]) -> Result<
     }
 }
 
-async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let filter = match members.0.remove("filter") {
         Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
@@ -276,7 +274,7 @@ async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failu
     let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
     members.finish(&["filter", "reason", "wait", "dryRun", "max", "expectTotal"])?;
-    let attempt = Attempt::many(state, who, filter.to_string(), &reason);
+    let attempt = Attempt::many(state, requester, filter.to_string(), &reason);
     let victims = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
     let total = victims.len();
     if dry_run {
@@ -287,12 +285,12 @@ async fn many(state: &State, who: &Requester, body: &[u8]) -> Result<Work, Failu
     }
     attempt.begin().await?;
     attempt.asked();
-    let by = who.shown();
+    let by = requester.name();
     let request = CancelRequest::new(&reason).by(&by);
     let asked: Vec<Victim> = victims
         .into_iter()
         .map(|(serial, id)| {
-            let attempt = attempt.victim(serial, &id);
+            let attempt = attempt.target(serial, &id);
             let state = match state.list.request_cancel(serial, &request) {
                 Ok(asked) => {
                     attempt.asked();

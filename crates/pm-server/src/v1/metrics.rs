@@ -11,8 +11,8 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use pm_core::{BlockedTask, KindStats};
 
-use crate::reply::{self, Body};
-use crate::service::State;
+use crate::request::State;
+use crate::response::{self, Body};
 
 /// Kinds that have series of their own: those with the most tasks.
 const MAX_KINDS: usize = 100;
@@ -63,7 +63,7 @@ pub(super) fn metrics(state: &State, accept: &str) -> Response<Body> {
     } else {
         "text/plain; version=0.0.4; charset=utf-8"
     };
-    reply::whole(StatusCode::OK, content_type, Bytes::from(write(state, text)))
+    response::whole(StatusCode::OK, content_type, Bytes::from(write(state, text)))
 }
 
 fn series(state: &State) -> Vec<(String, Series)> {

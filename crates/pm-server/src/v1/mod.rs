@@ -1,21 +1,19 @@
 //! The answers of `/v1`, of `/metrics`, `/healthz` and `/openapi.json`.
 //!
-//! | room | what |
+//! | module | content |
 //! |---|---|
-//! | `page.rs` | some tasks out of many: filter, order, limit, cursor, groups |
-//! | `tasks.rs` | the list, what ended, the tree, one task, its history |
-//! | `cancel.rs` | asking one task to stop, or many |
-//! | `idempotency.rs` | the same request twice |
-//! | `summary.rs` | kinds, info |
-//! | `waits.rs` | who waits for what |
-//! | `metrics.rs` | the same for Prometheus |
-//! | `../../openapi.json` | all of it, described; kept by hand |
-//! | `described.rs` | tests that hold it against the code |
+//! | `page.rs` | a page of tasks: filter, order, limit, cursor, groups |
+//! | `tasks.rs` | live tasks, ended tasks, the tree, one task, its history |
+//! | `cancel.rs` | cancels one task, or many |
+//! | `events.rs` | changes as they happen |
+//! | `summary.rs` | kinds, info, audit |
+//! | `waits.rs` | blocked tasks, and what they wait for |
+//! | `metrics.rs` | counters for Prometheus |
+//!
+//! `openapi.json`, beside `src`, describes all of it; `tests/described.rs` compares it with the code.
 
 mod cancel;
-#[cfg(test)]
-mod described;
-mod idempotency;
+mod events;
 mod metrics;
 mod page;
 mod summary;
@@ -28,22 +26,18 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use pm_wire::v1_rows::Fields;
 
-use super::access::gate::Gate;
+use crate::access::gate::Gate;
 #[cfg(feature = "dashboard")]
-use super::dashboard;
-use super::events;
-use super::failure::Failure;
-use super::query;
-use super::reply::{self, Body};
-use super::route::Op;
+use crate::dashboard;
+use crate::request::query;
+use crate::request::route::Op;
 #[cfg(feature = "dashboard")]
-use super::route::Ref;
-use super::service::{Asked, Begun, Requester, State};
-
-pub(super) use idempotency::Idempotency;
+use crate::request::route::TaskRef;
+use crate::request::{Answer, Call, Requester, State, header};
+use crate::response::{self, Body, Failure};
 
 /// The description of the API (OpenAPI 3.1).
-pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
+pub(crate) const OPENAPI: &str = include_str!("../../openapi.json");
 
 const HOME: &str = "\
 This is the process list of a program: see what runs in it, and stop it. In a browser it is a page.
@@ -55,19 +49,19 @@ This is the process list of a program: see what runs in it, and stop it. In a br
   GET  /v1/events            changes as they happen
   GET  /metrics /healthz
   GET  /openapi.json         all of it in detail
-  GET  /procs/               the same list for clients of the first pm
+  GET  /procs/               the list for clients of VividCortex/pm
 ";
 
-/// Answers what changes nothing.
-pub(super) fn look(
+/// Answers a call that changes nothing.
+pub(crate) fn read(
     state: &State,
     gate: &Gate,
-    asked: Asked,
-    who: &Requester,
+    call: Call,
+    requester: &Requester,
     headers: &HeaderMap,
 ) -> Result<Response<Body>, Failure> {
-    let query = asked.query.as_deref();
-    match (asked.operation.op, &asked.task) {
+    let query = call.query.as_deref();
+    match (call.operation.op, &call.task) {
         (Op::Tasks, _) => tasks::list(state, query),
         (Op::Ended, _) => tasks::ended(state, query),
         (Op::Tree, _) => tasks::tree(state, query),
@@ -75,50 +69,45 @@ pub(super) fn look(
         (Op::History, Some(task)) => tasks::history(state, task, query),
         (Op::Events, _) => events::watch(state, query, headers),
         (Op::Kinds, _) => query::none(query).map(|()| summary::kinds(state)),
-        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, who.caller.scope)),
+        (Op::Info, _) => query::none(query).map(|()| summary::info(state, gate, requester.caller.permission)),
         (Op::Waits, _) => waits::waits(state, query),
         (Op::Audit, _) => summary::audit(state, query),
         (Op::Metrics, _) => query::none(query).map(|()| metrics::metrics(state, header(headers, "accept"))),
-        (Op::Health, _) => Ok(reply::json(br#"{"status":"ok"}"#.to_vec())),
-        (Op::OpenApi, _) => Ok(reply::whole(StatusCode::OK, reply::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
+        (Op::Health, _) => Ok(response::json(br#"{"status":"ok"}"#.to_vec())),
+        (Op::OpenApi, _) => Ok(response::whole(StatusCode::OK, response::JSON, Bytes::from_static(OPENAPI.as_bytes()))),
         #[cfg(feature = "dashboard")]
-        (Op::Home, _) if header(headers, "accept").contains("text/html") => Ok(reply::index(dashboard::index())),
+        (Op::Home, _) if header(headers, "accept").contains("text/html") => Ok(dashboard::index()),
         #[cfg(feature = "dashboard")]
-        (Op::PageFile, Some(Ref::Id(name))) => match dashboard::file(name) {
-            Some(file) => Ok(reply::file(file)),
+        (Op::PageFile, Some(TaskRef::Id(name))) => match dashboard::file(name) {
+            Some(file) => Ok(file),
             None => Err(Failure::not_found("not-found", "the page has no such file").hint("load the page anew")),
         },
-        (Op::Home, _) => Ok(reply::whole(StatusCode::OK, reply::TEXT, Bytes::from_static(HOME.as_bytes()))),
+        (Op::Home, _) => Ok(response::whole(StatusCode::OK, response::TEXT, Bytes::from_static(HOME.as_bytes()))),
         (Op::Task | Op::History | Op::CancelTask | Op::CancelMany | Op::PageFile, _) => {
             Err(Failure::not_found("not-found", "nothing is served at this path"))
         }
     }
 }
 
-/// Now, as answers tell it.
+/// The current time, as responses show it.
 fn server_time(state: &State) -> String {
     pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
 }
 
-/// A header that may be there, as text.
-pub(super) fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// Does what is asked, and answers.
-pub(super) async fn change(
+/// Answers a call that changes something.
+pub(crate) async fn change(
     state: &Arc<State>,
-    asked: Asked,
-    who: &Requester,
+    call: Call,
+    requester: &Requester,
     headers: &HeaderMap,
     body: &[u8],
-) -> Result<Begun, Failure> {
-    query::none(asked.query.as_deref())?;
-    cancel::begin(state, asked, who, headers, body).await
+) -> Result<Answer, Failure> {
+    query::none(call.query.as_deref())?;
+    cancel::begin(state, call, requester, headers, body).await
 }
 
 /// What `fields` and `view` mean: where both are there, the one says which members, the other whether statuses are cut.
-pub(super) fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
+fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
     let named = fields.map(Fields::parse).transpose();
     let named = named.map_err(|error| query::invalid("fields", error.to_string()))?;
     match view {

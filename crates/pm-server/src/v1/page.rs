@@ -20,8 +20,8 @@ use pm_wire::v1_rows::{Fields, RowWriter};
 use serde_json::{Value, json};
 
 use super::fields_of;
-use crate::failure::Failure;
-use crate::query::{self, invalid, invalid_filter, number, once};
+use crate::request::query::{self, invalid, invalid_filter, number, once};
+use crate::response::Failure;
 
 const LIMIT: usize = 100;
 const MAX_LIMIT: u64 = 1000;

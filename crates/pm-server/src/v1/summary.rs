@@ -8,18 +8,17 @@ use pm_wire::duration::millis;
 use serde_json::{Value, json};
 
 use super::server_time;
-use crate::access::Scope;
+use crate::access::Permission;
 use crate::access::gate::Gate;
 use crate::access::tokens::Tokens;
-use crate::failure::Failure;
-use crate::query;
-use crate::reply::{self, Body};
-use crate::service::State;
+use crate::request::State;
+use crate::request::query;
+use crate::response::{self, Body, Failure};
 
 /// All kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {
     let kinds: Vec<Value> = state.list.kinds().iter().map(kind).collect();
-    reply::serialized(StatusCode::OK, &json!({ "kinds": kinds, "serverTime": server_time(state) }))
+    response::serialized(StatusCode::OK, &json!({ "kinds": kinds, "serverTime": server_time(state) }))
 }
 
 fn kind(stats: &KindStats) -> Value {
@@ -82,11 +81,11 @@ pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>,
         text += &format!(r#","dropped":{dropped}"#);
     }
     text.push('}');
-    Ok(reply::json(text.into_bytes()))
+    Ok(response::json(text.into_bytes()))
 }
 
 /// Version, limits, what was counted and dropped, and what the server itself takes.
-pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
+pub(super) fn info(state: &State, gate: &Gate, scope: Permission) -> Response<Body> {
     let (counters, limits) = (state.list.counters(), state.list.limits());
     let feed = state.feed.status();
     let mut answer = json!({
@@ -164,5 +163,5 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Scope) -> Response<Body> {
             answer["tls"]["error"] = error.into();
         }
     }
-    reply::serialized(StatusCode::OK, &answer)
+    response::serialized(StatusCode::OK, &answer)
 }

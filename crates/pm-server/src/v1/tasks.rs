@@ -10,12 +10,11 @@ use serde_json::json;
 use super::page::{Page, Query, Takes};
 use super::waits::OfTask;
 use super::{fields_of, server_time};
-use crate::failure::Failure;
-use crate::procs::ambiguous;
-use crate::query::{self, once};
-use crate::reply::{self, Body};
-use crate::route::{Ref, no_such_task};
-use crate::service::State;
+use crate::cancel::ambiguous;
+use crate::request::State;
+use crate::request::query::{self, once};
+use crate::request::route::{TaskRef, no_such_task};
+use crate::response::{self, Body, Failure};
 
 /// How one of several tasks with the same id is named here.
 pub(super) const NAME_SERIAL: &str = "name one by its serial";
@@ -29,7 +28,7 @@ pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
     let mut page = Page::new(&query);
     let moment = state.list.for_each(|task| page.offer(task));
-    Ok(reply::json(page.finish(&moment, state.list.not_shown())))
+    Ok(response::json(page.finish(&moment, state.list.not_shown())))
 }
 
 /// The tasks that ended and are kept.
@@ -40,14 +39,14 @@ pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>,
         page.offer(task);
         false
     });
-    Ok(reply::json(page.finish(&ended.moment(), 0)))
+    Ok(response::json(page.finish(&ended.moment(), 0)))
 }
 
 /// The serials of the live tasks that a path means, or of the newest that ended.
-pub(super) fn find(list: &ProcessList, task: &Ref) -> Result<Serial, Failure> {
+pub(super) fn find(list: &ProcessList, task: &TaskRef) -> Result<Serial, Failure> {
     let id = match task {
-        Ref::Serial(serial) => return Ok(*serial),
-        Ref::Id(id) => id,
+        TaskRef::Serial(serial) => return Ok(*serial),
+        TaskRef::Id(id) => id,
     };
     match list.find(id)[..] {
         [serial] => Ok(serial),
@@ -61,7 +60,7 @@ pub(super) fn find(list: &ProcessList, task: &Ref) -> Result<Serial, Failure> {
 }
 
 /// One task, live or ended.
-pub(super) fn one(state: &State, task: &Ref, text: Option<&str>) -> Result<Response<Body>, Failure> {
+pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let (mut fields, mut view) = (None, None);
     for (name, value) in query::pairs(text)? {
         match name.as_str() {
@@ -87,7 +86,7 @@ pub(super) fn one(state: &State, task: &Ref, text: Option<&str>) -> Result<Respo
     writer.raw(br#","serverTime":""#);
     writer.raw(server_time(state).as_bytes());
     writer.raw(br#""}"#);
-    Ok(reply::json(writer.take()))
+    Ok(response::json(writer.take()))
 }
 
 fn gone() -> Failure {
@@ -95,11 +94,11 @@ fn gone() -> Failure {
 }
 
 /// What a task did so far.
-pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<Response<Body>, Failure> {
+pub(super) fn history(state: &State, task: &TaskRef, text: Option<&str>) -> Result<Response<Body>, Failure> {
     query::none(text)?;
     let serial = find(&state.list, task)?;
     let history = state.list.history(serial).ok_or_else(gone)?;
-    Ok(reply::json(v1_rows::history(serial, &history)))
+    Ok(response::json(v1_rows::history(serial, &history)))
 }
 
 /// Live tasks, each behind its parent and before its parent's next child. Flat, so that no depth is too much for a
@@ -107,7 +106,7 @@ pub(super) fn history(state: &State, task: &Ref, text: Option<&str>) -> Result<R
 pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let mut root = None;
     let query = Query::read(text, Takes::Limit, &state.boot, |name, value| match name {
-        "root" => once("root", &mut root, Ref::of(value)?).map(|()| true),
+        "root" => once("root", &mut root, TaskRef::of(value)?).map(|()| true),
         _ => Ok(false),
     })?;
     let root = root.map(|task| find(&state.list, &task)).transpose()?;
@@ -136,7 +135,7 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     });
     writer.raw(b"],");
     writer.raw(&rest.to_string().as_bytes()[1..]);
-    Ok(reply::json(writer.take()))
+    Ok(response::json(writer.take()))
 }
 
 /// The forest of those tasks that match.

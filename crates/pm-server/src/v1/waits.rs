@@ -6,10 +6,9 @@ use pm_wire::duration::millis;
 use serde_json::{Map, Value, json};
 
 use super::server_time;
-use crate::failure::Failure;
-use crate::query;
-use crate::reply::{self, Body};
-use crate::service::State;
+use crate::request::State;
+use crate::request::query;
+use crate::response::{self, Body, Failure};
 
 /// Waits that are shown unless asked for more.
 const LIMIT: usize = 1_000;
@@ -36,7 +35,7 @@ pub(super) fn waits(state: &State, text: Option<&str>) -> Result<Response<Body>,
     if waits.not_shown > 0 {
         answer["notShown"] = waits.not_shown.into();
     }
-    Ok(reply::serialized(StatusCode::OK, &answer))
+    Ok(response::serialized(StatusCode::OK, &answer))
 }
 
 /// What one task waits for, and who waits for what it holds; `None` where there is nothing to tell.

@@ -1,0 +1,191 @@
+//! The tokens of a token file, and what each permits.
+//!
+//! ```text
+//! # permission  token, at least 32 characters                                     name for the audit log
+//! cancel        4f0c6a1e8b5d4c3f9a7e2b1d0c8f6e5a4f0c6a1e8b5d4c3f9a7e2b1d0c8f6e5a  deploy
+//! read          b1946ac92492d2347c6235b4d2611184b1946ac92492d2347c6235b4d2611184
+//! ```
+//!
+//! | module | content |
+//! |---|---|
+//! | `mod.rs` | [`Tokens`]: checks a token, and reloads the file when it changed |
+//! | `file.rs` | the file: its metadata, its content, its creation |
+//! | `parse.rs` | its text |
+//! | `error.rs` | errors, which never show a token |
+//!
+//! Only SHA-256 digests of the tokens are stored, and a given token is compared with all of them in constant time. When a
+//! token is checked and a second has passed since the last time, the file is checked for changes: so writing the file adds
+//! or removes a token. A file that can't be read, is open to other users or is incomplete leaves the tokens as they were,
+//! and the error is counted and reported ([`Tokens::health`]); at the start it is an error.
+
+mod error;
+mod file;
+mod parse;
+
+use std::fmt;
+use std::hint::black_box;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+pub(crate) use self::error::TokenFileError;
+pub(crate) use self::file::create;
+use self::file::{Stamp, look, read};
+use super::{Caller, Identity, Permission};
+use crate::start_error::StartError;
+use crate::sync::lock;
+
+/// The file is checked for changes at most this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The tokens of one file.
+pub(crate) struct Tokens {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+struct State {
+    tokens: Arc<[Token]>,
+    seen: Seen,
+    /// When the file was last checked for changes.
+    looked: Instant,
+    health: Health,
+}
+
+/// The file as it was last seen.
+#[derive(Clone, PartialEq)]
+enum Seen {
+    File(Stamp),
+    /// Its metadata could not be read.
+    Unreadable(io::ErrorKind),
+}
+
+struct Token {
+    digest: [u8; 32],
+    permission: Permission,
+    name: Arc<str>,
+}
+
+/// How often the file was read, and how that went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Health {
+    /// Valid tokens.
+    pub(crate) tokens: usize,
+    /// How often the file was reloaded.
+    pub(crate) reloads: u64,
+    /// How often it changed and could not be used.
+    pub(crate) failures: u64,
+    /// Why the file, as it is now, can't be used.
+    pub(crate) error: Option<String>,
+}
+
+impl Tokens {
+    /// Reads the file.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenFileError`] names the file, the line and what to do.
+    pub(crate) fn open(path: &Path, now: Instant) -> Result<Self, TokenFileError> {
+        let error = |problem| TokenFileError { path: path.to_owned(), problem };
+        let (tokens, stamp) = read(path).map_err(error)?;
+        let health = Health { tokens: tokens.len(), ..Health::default() };
+        let state = State { tokens, seen: Seen::File(stamp), looked: now, health };
+        Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
+    }
+
+    /// Reads the file, and creates it first if it is missing.
+    pub(crate) fn obtain(path: &Path) -> Result<Self, StartError> {
+        let failed = |error: TokenFileError| StartError::Tokens { source: error.into() };
+        create(path).map_err(failed)?;
+        Self::open(path, Instant::now()).map_err(failed)
+    }
+
+    /// Returns the caller that has this token; `None` if the token is unknown.
+    pub(crate) fn check(&self, token: &[u8], now: Instant) -> Option<Caller> {
+        let tokens = self.up_to_date(now);
+        let digest = digest(token);
+        let mut found = None;
+        // All of them, so that the time does not depend on the place.
+        for candidate in &*tokens {
+            if is_same(&candidate.digest, &digest) {
+                found = Some(candidate);
+            }
+        }
+        found.map(|token| Caller { identity: Identity::Token(Arc::clone(&token.name)), permission: token.permission })
+    }
+
+    /// Returns how reading the file went, as of the last check.
+    pub(crate) fn health(&self) -> Health {
+        self.lock().health.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Returns the tokens, reloaded if the file changed.
+    fn up_to_date(&self, now: Instant) -> Arc<[Token]> {
+        let mut state = self.lock();
+        if now.saturating_duration_since(state.looked) < LOOK_EVERY {
+            return Arc::clone(&state.tokens);
+        }
+        // Concurrent checks use the current tokens in the meantime.
+        state.looked = now;
+        let (tokens, before) = (Arc::clone(&state.tokens), state.seen.clone());
+        drop(state);
+        let seen = match look(&self.path) {
+            Ok(stamp) => Seen::File(stamp),
+            Err(error) => Seen::Unreadable(error.kind()),
+        };
+        if seen == before && matches!(&seen, Seen::Unreadable(_) | Seen::File(Stamp { settled: true, .. })) {
+            return tokens;
+        }
+        let result = read(&self.path);
+        let mut state = self.lock();
+        match result {
+            Ok((tokens, stamp)) => {
+                let is_new = !tokens.iter().map(Token::parts).eq(state.tokens.iter().map(Token::parts));
+                state.health.reloads += u64::from(is_new);
+                state.health.tokens = tokens.len();
+                state.health.error = None;
+                state.seen = Seen::File(stamp);
+                state.tokens = tokens;
+            }
+            Err(problem) => {
+                let error = TokenFileError { path: self.path.clone(), problem }.to_string();
+                // A file that was just written is read repeatedly, and its error counts once.
+                let is_new = state.health.error.as_ref() != Some(&error);
+                state.health.failures += u64::from(is_new);
+                state.health.error = Some(error);
+                state.seen = seen;
+            }
+        }
+        Arc::clone(&state.tokens)
+    }
+}
+
+impl Token {
+    fn parts(&self) -> ([u8; 32], Permission, &str) {
+        (self.digest, self.permission, &self.name)
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn digest(token: &[u8]) -> [u8; 32] {
+    hmac_sha256::Hash::hash(token)
+}
+
+/// Compares in constant time.
+fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
+    black_box(differs) == 0
+}
+
+#[cfg(all(test, unix))]
+mod tests;

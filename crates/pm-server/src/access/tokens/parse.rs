@@ -1,0 +1,69 @@
+//! The text of a token file.
+
+use std::sync::Arc;
+
+use super::error::{LineProblem, Problem};
+use super::{Token, digest};
+use crate::access::{Permission, short_hex};
+
+/// The length of a token, in bytes. A random one of 32 letters and digits has 160 bits or more.
+pub(super) const SHORTEST: usize = 32;
+pub(super) const LONGEST: usize = 512;
+pub(super) const LONGEST_NAME: usize = 64;
+
+/// Parses a file, in which every line ends.
+pub(super) fn parse(text: &[u8]) -> Result<Arc<[Token]>, Problem> {
+    let mut tokens: Vec<Token> = Vec::new();
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let after_the_last = lines.next_back().unwrap_or_default();
+    let mut count = 0;
+    for line in lines {
+        count += 1;
+        let at = |problem| Problem::Line { line: count, problem };
+        let line = std::str::from_utf8(line).map_err(|_| at(LineProblem::OddCharacter))?;
+        if let Some(new) = parse_line(line).map_err(at)? {
+            if tokens.iter().any(|token| token.digest == new.digest) {
+                return Err(at(LineProblem::Duplicate));
+            }
+            tokens.push(new);
+        }
+    }
+    match (after_the_last, tokens.is_empty()) {
+        ([], false) => Ok(tokens.into()),
+        ([], true) => Err(Problem::Empty),
+        _ => Err(Problem::Line { line: count + 1, problem: LineProblem::NoLineBreak }),
+    }
+}
+
+fn parse_line(line: &str) -> Result<Option<Token>, LineProblem> {
+    let mut words = line.split_ascii_whitespace();
+    let permission = match words.next() {
+        None => return Ok(None),
+        Some(word) if word.starts_with('#') => return Ok(None),
+        // Not shown: it may be a token in the wrong place.
+        Some(word) => Permission::parse(word).ok_or(LineProblem::Permission)?,
+    };
+    let token = words.next().ok_or(LineProblem::NoToken)?;
+    // RFC 6750, 2.1: what can travel in an `Authorization` header.
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    match token.len() {
+        _ if !token.bytes().all(is_allowed) => return Err(LineProblem::OddCharacter),
+        length @ ..SHORTEST => return Err(LineProblem::Short { length }),
+        LONGEST.. => return Err(LineProblem::Long),
+        _ => {}
+    }
+    let digest = digest(token.as_bytes());
+    let name = match words.next() {
+        Some(name) => check_name(name)?.into(),
+        None => short_hex(&digest).into(),
+    };
+    match words.next() {
+        None => Ok(Some(Token { digest, permission, name })),
+        Some(_) => Err(LineProblem::Trailing),
+    }
+}
+
+fn check_name(name: &str) -> Result<&str, LineProblem> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._@".contains(&byte);
+    if name.len() <= LONGEST_NAME && name.bytes().all(is_allowed) { Ok(name) } else { Err(LineProblem::Name) }
+}

@@ -1,0 +1,241 @@
+//! One connection: requests in, responses out, and its end when the client takes too long.
+//!
+//! | module | content |
+//! |---|---|
+//! | `mod.rs` | serves a connection, or refuses it |
+//! | `pulse.rs` | its activity, and the watchdog |
+//! | `socket.rs` | the stream, which records its activity |
+//! | `accept.rs` | accepts connections, up to the limits |
+//!
+//! A connection is in its *head* (the next request has begun to arrive), or else it is idle or answering. The time limit of
+//! a head starts with its first byte; every other limit starts with the last byte in either direction. One timer watches
+//! both. If a connection is closed while the client still sends, the client's system discards the last response; so what
+//! arrives after it is read for a while and ignored.
+
+pub(crate) mod accept;
+mod pulse;
+mod socket;
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body::Body as _;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use self::pulse::{Phase, Pulse, Watchdog};
+use self::socket::Socket;
+use crate::access::Caller;
+use crate::listen::Incoming;
+use crate::request::ConnectionInfo;
+use crate::response::{self, Body, Failure};
+use crate::service::Service;
+
+const MAX_HEAD: usize = 16 << 10;
+const MAX_HEADERS: usize = 64;
+/// The time limit of a TLS handshake.
+#[cfg(feature = "tls")]
+const HANDSHAKE: Duration = Duration::from_secs(5);
+/// How long, and how many bytes, are read after the last response.
+const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
+
+/// Limits of connections.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connections: usize,
+    /// Connections from one address of another machine.
+    pub(crate) per_address: usize,
+    pub(crate) head_timeout: Duration,
+    pub(crate) body_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            per_address: 64,
+            head_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves a connection to its end, once it is known who connects.
+pub(super) async fn accepted(incoming: Incoming, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
+    match incoming {
+        Incoming::Tcp(stream, caller) => {
+            let info = tcp_info(&stream, caller);
+            serve(stream, info, service, limits, stop).await;
+        }
+        #[cfg(unix)]
+        Incoming::Unix(stream, caller) => {
+            let info = ConnectionInfo { local: None, peer: None, caller: Some(caller) };
+            serve(stream, info, service, limits, stop).await;
+        }
+        #[cfg(feature = "tls")]
+        Incoming::Tls(stream, handshake) => {
+            let mut info = tcp_info(&stream, None);
+            if let Ok(Some((stream, caller))) = timeout(HANDSHAKE, Box::pin(handshake.complete(stream))).await {
+                info.caller = caller;
+                // The state of TLS is large, and most connections have none.
+                Box::pin(serve(stream, info, service, limits, stop)).await;
+            }
+        }
+    }
+}
+
+fn tcp_info(stream: &TcpStream, caller: Option<Caller>) -> ConnectionInfo {
+    // Responses are written in few large pieces, so delaying small ones only costs time.
+    let _ = stream.set_nodelay(true);
+    let ip = |address: io::Result<std::net::SocketAddr>| address.ok().map(|address| address.ip());
+    ConnectionInfo { local: ip(stream.local_addr()), peer: ip(stream.peer_addr()), caller }
+}
+
+/// Refuses a connection beyond the limits.
+pub(super) async fn refuse(incoming: Incoming, detail: &str) {
+    let message = response::closing(StatusCode::SERVICE_UNAVAILABLE, detail);
+    match incoming {
+        Incoming::Tcp(stream, _) => close_with(Socket::new(stream), message).await,
+        #[cfg(unix)]
+        Incoming::Unix(stream, _) => close_with(Socket::new(stream), message).await,
+        // A message would take a handshake.
+        #[cfg(feature = "tls")]
+        Incoming::Tls(..) => {}
+    }
+}
+
+/// Serves a stream to its end.
+pub(crate) async fn serve<S>(
+    stream: S,
+    info: ConnectionInfo,
+    service: Service,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let socket = Socket::new(stream);
+    let pulse = Arc::clone(&socket.pulse);
+    let answer = service_fn(|request: Request<hyper::body::Incoming>| {
+        pulse.set(Phase::Answering);
+        let guard = IdleOnDrop(Arc::clone(&pulse));
+        let is_v1 = service.is_v1(request.uri().path());
+        // A proxy in front may disagree about where a chunked body ends, or whether there is a tunnel (RFC 9112, 6.1 and
+        // 11.2): nothing after such a request is read as another request.
+        let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || request.method() == Method::CONNECT;
+        let has_body = !request.body().is_end_stream();
+        let answer = timeout(limits.body_timeout, service.handle(request, info.clone()));
+        async move {
+            // Only the body of the request can take time, and waiting for a verdict.
+            let mut response = match answer.await {
+                Ok(answer) => answer.response().await,
+                Err(_) => body_timed_out().response(is_v1),
+            };
+            guard.0.endless.store(response.body().is_endless(), Relaxed);
+            if is_last {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            // Not every body is read to its end.
+            if has_body || response.headers().contains_key(header::CONNECTION) {
+                guard.0.linger.store(true, Relaxed);
+            }
+            Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _guard: guard }))
+        }
+    });
+    let mut http = http1::Builder::new();
+    // The watchdog limits the time of the head: unlike hyper, it distinguishes an idle client.
+    http.header_read_timeout(None).max_buf_size(MAX_HEAD).max_headers(MAX_HEADERS).half_close(true);
+    let mut connection = http.serve_connection(TokioIo::new(socket), answer);
+    let mut watchdog = Watchdog::new(Arc::clone(&pulse), limits);
+    let mut stopping = pin!(async { stop.wait_for(|&stopping| stopping).await.is_ok() });
+    let mut is_stopping = false;
+    let head_timed_out = poll_fn(|context| {
+        if !is_stopping && stopping.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            Pin::new(&mut connection).graceful_shutdown();
+        }
+        if Pin::new(&mut connection).poll(context).is_ready() {
+            return Poll::Ready(false);
+        }
+        watchdog.poll(context)
+    })
+    .await;
+    if head_timed_out && !pulse.is_blocked() {
+        let message = response::closing(StatusCode::REQUEST_TIMEOUT, "the head of the request did not arrive in time");
+        close_with(connection.into_parts().io.into_inner(), message).await;
+    }
+}
+
+/// 408, and the connection is closed, as the rest of the body is not read.
+fn body_timed_out() -> Failure {
+    let detail = "the body of the request did not arrive in time";
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "body-timed-out", detail).closing()
+}
+
+/// Sends a closing message if the client is still reading, then closes the connection.
+async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, message: String) {
+    socket.pulse.linger.store(true, Relaxed);
+    let mut rest = message.as_bytes();
+    let send = poll_fn(|context| {
+        while !rest.is_empty() {
+            match ready!(Pin::new(&mut socket).poll_write(context, rest)) {
+                Ok(count) if count > 0 => rest = &rest[count..],
+                _ => return Poll::Ready(()),
+            }
+        }
+        Pin::new(&mut socket).poll_shutdown(context).map(drop)
+    });
+    let _ = timeout(LINGER.0, send).await;
+}
+
+/// A response body that makes the connection idle when it is sent or dropped.
+struct GuardedBody {
+    body: Body,
+    _guard: IdleOnDrop,
+}
+
+struct IdleOnDrop(Arc<Pulse>);
+
+impl Drop for IdleOnDrop {
+    fn drop(&mut self) {
+        self.0.set(Phase::Idle);
+    }
+}
+
+impl http_body::Body for GuardedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! The activity of a connection, and the watchdog that times it out.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::Limits;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Idle,
+    Head,
+    Answering,
+}
+
+/// The phase of a connection and its last activity; written as bytes move, read by the watchdog.
+pub(super) struct Pulse {
+    opened: Instant,
+    /// Milliseconds since the connection was opened, and the phase in the two lowest bits.
+    beat: AtomicU64,
+    /// The client currently reads nothing.
+    pub(super) blocked: AtomicBool,
+    /// The client may still be sending when the connection is closed.
+    pub(super) linger: AtomicBool,
+    /// The response ends only when its reader leaves.
+    pub(super) endless: AtomicBool,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        let beat = AtomicU64::new(Phase::Head as u64);
+        let flag = || AtomicBool::new(false);
+        Self { opened: Instant::now(), beat, blocked: flag(), linger: flag(), endless: flag() }
+    }
+
+    pub(super) fn beat(&self) -> (Phase, Instant) {
+        let beat = self.beat.load(Relaxed);
+        let phase = match beat & 3 {
+            0 => Phase::Idle,
+            1 => Phase::Head,
+            _ => Phase::Answering,
+        };
+        (phase, self.opened + Duration::from_millis(beat >> 2))
+    }
+
+    pub(super) fn set(&self, phase: Phase) {
+        let millis = u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX >> 2);
+        self.beat.store(millis << 2 | phase as u64, Relaxed);
+    }
+
+    pub(super) fn received(&self) {
+        match self.beat().0 {
+            Phase::Idle => self.set(Phase::Head),
+            // The time limit of a head starts with its first byte.
+            Phase::Head => {}
+            Phase::Answering => self.set(Phase::Answering),
+        }
+    }
+
+    pub(super) fn sent(&self) {
+        match self.beat().0 {
+            Phase::Head => {}
+            phase => self.set(phase),
+        }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Relaxed)
+    }
+}
+
+/// Times out a connection.
+pub(super) struct Watchdog {
+    pulse: Arc<Pulse>,
+    limits: Limits,
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl Watchdog {
+    pub(super) fn new(pulse: Arc<Pulse>, limits: Limits) -> Self {
+        let sleep = Box::pin(sleep_until(pulse.opened + limits.head_timeout));
+        Self { pulse, limits, sleep }
+    }
+
+    /// Ready when the time is over; `true` if that is within a head that had begun.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            let (phase, since) = self.pulse.beat();
+            let limit = if phase == Phase::Head { self.limits.head_timeout } else { self.limits.idle_timeout };
+            let until = since + limit;
+            // A later deadline is noticed when the timer fires, so that most requests do not reset the timer.
+            if until < self.sleep.deadline() {
+                self.sleep.as_mut().reset(until);
+            }
+            ready!(self.sleep.as_mut().poll(context));
+            if Instant::now() >= until {
+                return Poll::Ready(phase == Phase::Head);
+            }
+            self.sleep.as_mut().reset(until);
+        }
+    }
+}

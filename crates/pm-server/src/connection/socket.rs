@@ -1,0 +1,130 @@
+//! A stream that records its activity, and reads for a while what arrives after the last response.
+
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::pulse::{Phase, Pulse};
+use super::{LINGER, MAX_HEAD};
+
+/// A stream that records its activity in a pulse.
+pub(super) struct Socket<S> {
+    stream: S,
+    pub(super) pulse: Arc<Pulse>,
+    lingering: Option<Lingering>,
+    /// Bytes that were received while an endless response was sent.
+    unread: usize,
+}
+
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    left: usize,
+}
+
+impl<S> Socket<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, pulse: Arc::new(Pulse::new()), lingering: None, unread: 0 }
+    }
+
+    /// Fails when the client has closed its end, or sends more than will be read.
+    fn poll_still_open(&mut self, context: &mut Context<'_>) -> io::Result<()>
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut block = [0; 512];
+        loop {
+            let mut buffer = ReadBuf::new(&mut block);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Pending => return Ok(()),
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(())) => {
+                    self.unread += buffer.filled().len();
+                    if buffer.filled().is_empty() || self.unread > MAX_HEAD {
+                        return Err(io::ErrorKind::ConnectionAborted.into());
+                    }
+                }
+            }
+        }
+    }
+
+    fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        self.pulse.blocked.store(result.is_pending(), Relaxed);
+        if result.is_ready() {
+            self.pulse.sent();
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pulse.received();
+        }
+        result
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.wrote(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.pulse.endless.load(Relaxed) {
+            self.poll_still_open(context)?;
+        }
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
+            let in_head = this.pulse.beat().0 == Phase::Head;
+            if !in_head && !this.pulse.linger.load(Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        let lingering = this.lingering.get_or_insert_with(|| Lingering {
+            until: Box::pin(sleep_until(Instant::now() + LINGER.0)),
+            left: LINGER.1,
+        });
+        let mut block = [0; 4096];
+        while lingering.left > 0 && lingering.until.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut block);
+            ready!(Pin::new(&mut this.stream).poll_read(context, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                break;
+            }
+            lingering.left = lingering.left.saturating_sub(buffer.filled().len());
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,325 @@
+//! Changes as they happen, for watchers: a snapshot, then what changed since.
+//!
+//! Watching adds no work to the tasks. While there are watchers, one thread looks through the list a few times a second
+//! and compares what it finds with what it found before; without watchers, there is no such thread. What changed twice
+//! between two looks is reported once, in its latest state. Since each look reads the list itself, no event can be about a
+//! task that does not exist, and a new snapshot makes up for whatever a watcher missed.
+//!
+//! | module | content |
+//! |---|---|
+//! | `mod.rs` | [`Feed`]: the thread, the channels and their watchers |
+//! | `look.rs` | one look, compared with the one before |
+//! | `channel.rs` | a channel: the newest frames, which all watchers with the same filter and format share |
+//! | `stream.rs` | one watcher: snapshot, frames, gap, end |
+//!
+//! A *frame* is what one look found for one channel, as bytes that all its watchers share. Its last event has its number
+//! as id, so that a watcher that was disconnected within a frame gets all of it again.
+
+mod channel;
+mod look;
+mod stream;
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::StatusCode;
+use pm_core::ProcessList;
+
+use self::channel::Channel;
+pub(crate) use self::channel::{Format, Watch};
+use self::look::{Looker, look};
+use self::stream::EventStream;
+use crate::response::Failure;
+use crate::sync::{lock, wait_timeout};
+
+/// Who may watch at a time, unless said otherwise.
+const MAX_WATCHERS: usize = 1_000;
+/// Watches that differ in filter, fields, format or interval; each costs a comparison with every task.
+const MAX_CHANNELS: usize = 64;
+/// How long a channel that nobody watches is kept, so that who was cut off can go on where it was.
+const LINGER: Duration = Duration::from_secs(30);
+/// A channel where nothing happens says so this often.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between two looks the thread rests so many times as long as the first of them took.
+const REST: u32 = 9;
+
+/// The changes of a list, for all who watch it.
+pub(crate) struct Feed {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    list: ProcessList,
+    boot: String,
+    state: Mutex<Watches>,
+    /// A channel came, or the end.
+    changed: Condvar,
+    max_watchers: AtomicUsize,
+    watchers: AtomicUsize,
+    next_watcher: AtomicU64,
+    /// In milliseconds.
+    heartbeat: AtomicU64,
+    looks: AtomicU64,
+    /// In nanoseconds.
+    last_look: AtomicU64,
+}
+
+#[derive(Default)]
+struct Watches {
+    channels: Vec<Arc<Channel>>,
+    has_thread: bool,
+    closed: bool,
+}
+
+/// What watching costs.
+pub(crate) struct Status {
+    pub(crate) max_watchers: usize,
+    pub(crate) watchers: usize,
+    pub(crate) channels: usize,
+    pub(crate) bytes: usize,
+    pub(crate) looks: u64,
+    pub(crate) last_look: Duration,
+}
+
+impl Feed {
+    pub(crate) fn new(list: &ProcessList, boot: &str) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                list: list.clone(),
+                boot: boot.to_owned(),
+                state: Mutex::default(),
+                changed: Condvar::new(),
+                max_watchers: AtomicUsize::new(MAX_WATCHERS),
+                watchers: AtomicUsize::new(0),
+                next_watcher: AtomicU64::new(0),
+                heartbeat: AtomicU64::new(HEARTBEAT.as_millis() as u64),
+                looks: AtomicU64::new(0),
+                last_look: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    pub(crate) fn set_max_watchers(&self, count: usize) {
+        self.shared.max_watchers.store(count, Ordering::Relaxed);
+    }
+
+    /// Sees to it that no connection stands still so long, if that is less than usual.
+    pub(crate) fn keep_alive(&self, idle: Duration) {
+        let heartbeat = HEARTBEAT.min(idle / 2).max(Duration::from_millis(10));
+        self.shared.heartbeat.store(heartbeat.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Somebody watches from now on; `last_event` is the last it saw before it was cut off.
+    pub(crate) fn subscribe(&self, watch: Watch, last_event: Option<&str>) -> Result<EventStream, Failure> {
+        let shared = &self.shared;
+        let most = shared.max_watchers.load(Ordering::Relaxed);
+        if shared.watchers.fetch_add(1, Ordering::Relaxed) >= most {
+            shared.watchers.fetch_sub(1, Ordering::Relaxed);
+            let words = format!("{most} watchers are there already, which is the most");
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-watchers", words).retry_after(5));
+        }
+        match shared.join(watch) {
+            Ok(channel) => {
+                let seat = Seat {
+                    shared: Arc::clone(shared),
+                    channel,
+                    number: shared.next_watcher.fetch_add(1, Ordering::Relaxed),
+                };
+                let resume = last_event.map(|id| shared.number_of(id));
+                Ok(EventStream::new(seat, resume))
+            }
+            Err(failure) => {
+                shared.watchers.fetch_sub(1, Ordering::Relaxed);
+                Err(failure)
+            }
+        }
+    }
+
+    pub(crate) fn watchers(&self) -> usize {
+        self.shared.watchers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let channels = self.shared.watches().channels.clone();
+        Status {
+            max_watchers: self.shared.max_watchers.load(Ordering::Relaxed),
+            watchers: self.shared.watchers.load(Ordering::Relaxed),
+            bytes: channels.iter().map(|channel| channel.bytes()).sum(),
+            channels: channels.len(),
+            looks: self.shared.looks.load(Ordering::Relaxed),
+            last_look: Duration::from_nanos(self.shared.last_look.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// Says farewell to all who watch. Nobody can watch any more.
+    pub(crate) fn close(&self) {
+        let channels = {
+            let mut state = self.shared.watches();
+            state.closed = true;
+            std::mem::take(&mut state.channels)
+        };
+        self.shared.changed.notify_all();
+        for channel in channels {
+            channel.close().into_iter().for_each(std::task::Waker::wake);
+        }
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    fn watches(&self) -> MutexGuard<'_, Watches> {
+        lock(&self.state)
+    }
+
+    /// The number of a look as watchers know it.
+    fn id(&self, number: u64) -> String {
+        format!("{}-{number}", self.boot)
+    }
+
+    /// The number in an id; none if it is not of this feed.
+    fn number_of(&self, id: &str) -> Option<u64> {
+        let (boot, number) = id.split_once('-')?;
+        number.parse().ok().filter(|_| boot == self.boot)
+    }
+
+    /// The channel for a watch, and a thread that looks for it.
+    fn join(self: &Arc<Self>, watch: Watch) -> Result<Arc<Channel>, Failure> {
+        let unavailable =
+            |code, words: String| Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, words).retry_after(5);
+        let key = watch.key();
+        let mut state = self.watches();
+        if state.closed {
+            return Err(unavailable("shutting-down", "the server is about to stop".to_owned()));
+        }
+        if let Some(channel) = state.channels.iter().find(|channel| channel.key == key) {
+            channel.join();
+            return Ok(Arc::clone(channel));
+        }
+        if state.channels.len() >= MAX_CHANNELS {
+            // One that is only kept for who may come back makes room.
+            let idle = (0..state.channels.len()).filter_map(|at| Some((state.channels[at].idle_since()?, at))).min();
+            if let Some((_, at)) = idle {
+                state.channels.remove(at);
+            }
+        }
+        if state.channels.len() >= MAX_CHANNELS {
+            let words = format!("{MAX_CHANNELS} different filters are watched already, which is the most");
+            return Err(unavailable("too-many-watches", words));
+        }
+        if !state.has_thread {
+            let shared = Arc::clone(self);
+            let thread = std::thread::Builder::new().name("pm-feed".to_owned()).spawn(move || shared.run());
+            if let Err(error) = thread {
+                return Err(unavailable("no-thread", format!("no thread could be started: {error}")));
+            }
+            state.has_thread = true;
+        }
+        let channel = Arc::new(Channel::new(watch));
+        state.channels.push(Arc::clone(&channel));
+        drop(state);
+        self.changed.notify_all();
+        Ok(channel)
+    }
+
+    /// The thread: looks whenever a channel is due, until there is none.
+    fn run(&self) {
+        let mut looking = Looking::default();
+        loop {
+            let until = {
+                let mut state = self.watches();
+                loop {
+                    let now = Instant::now();
+                    state.channels.retain(|channel| !channel.is_idle(now, LINGER));
+                    looking.keep(&state.channels, now);
+                    if state.closed || state.channels.is_empty() {
+                        state.has_thread = false;
+                        return;
+                    }
+                    match looking.due() {
+                        Some(due) if due > now => {
+                            state = wait_timeout(&self.changed, state, due - now);
+                        }
+                        _ => break now,
+                    }
+                }
+            };
+            looking.look(self, until);
+        }
+    }
+}
+
+/// What the thread remembers.
+#[derive(Default)]
+struct Looking {
+    lookers: Vec<(Looker, Instant)>,
+    /// The last look; numbers are never used again, whoever looks.
+    number: u64,
+}
+
+impl Looking {
+    /// Forgets channels that are gone, and takes on new ones.
+    fn keep(&mut self, channels: &[Arc<Channel>], now: Instant) {
+        self.lookers.retain(|(looker, _)| channels.iter().any(|channel| Arc::ptr_eq(channel, &looker.channel)));
+        for channel in channels {
+            if !self.lookers.iter().any(|(looker, _)| Arc::ptr_eq(channel, &looker.channel)) {
+                self.lookers.push((Looker::new(Arc::clone(channel), now), now));
+            }
+        }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.lookers.iter().map(|(looker, _)| looker.due).min()
+    }
+
+    /// Looks for all that are due at `now`, and tells who waits.
+    fn look(&mut self, shared: &Shared, now: Instant) {
+        let began = Instant::now();
+        self.number = shared.looks.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut due: Vec<&mut Looker> =
+            self.lookers.iter_mut().map(|(looker, _)| looker).filter(|looker| looker.due <= now).collect();
+        look(&shared.list, &mut due, self.number);
+        let heartbeat = Duration::from_millis(shared.heartbeat.load(Ordering::Relaxed));
+        let id = shared.id(self.number);
+        let took = began.elapsed();
+        shared.last_look.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        let mut wakers = Vec::new();
+        for (looker, last_frame) in self.lookers.iter_mut().filter(|(looker, _)| looker.due <= now) {
+            let mut frame = looker.take_frame(&id);
+            if frame.is_none() && now.saturating_duration_since(*last_frame) >= heartbeat {
+                let mut bytes = Vec::new();
+                looker.channel.watch.format.write_heartbeat(&mut bytes, &id);
+                frame = Some(Bytes::from(bytes));
+            }
+            if frame.is_some() {
+                *last_frame = now;
+            }
+            wakers.extend(looker.channel.push(self.number, frame));
+            let rest = looker.channel.watch.interval.min(heartbeat).max(took * REST);
+            // Together with the others, where that is early enough.
+            looker.due = now + rest;
+        }
+        // Woken when no lock is held.
+        wakers.into_iter().for_each(std::task::Waker::wake);
+    }
+}
+
+/// The right to watch, until it is dropped.
+struct Seat {
+    shared: Arc<Shared>,
+    channel: Arc<Channel>,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.channel.leave(self.number, Instant::now());
+        self.shared.watchers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

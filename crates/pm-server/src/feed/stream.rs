@@ -1,0 +1,196 @@
+//! One watcher: first a snapshot, then frame by frame what changed since.
+//!
+//! It holds a place among the frames and no more: what it has not taken yet is kept once for all. The snapshot begins
+//! after a look, so that whatever changes behind the snapshot's back is found by the next one.
+
+use std::fmt;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use pm_core::Scan;
+use pm_wire::v1_rows::RowWriter;
+
+use super::Seat;
+use super::channel::{Format, Next};
+use crate::response::Produce;
+
+/// How much of a snapshot is written at a time.
+const PART: usize = 64 << 10;
+/// How many tasks are looked at before others have their turn.
+const TURN: usize = 20_000;
+/// When a browser is to come back that was cut off, in milliseconds.
+const RETRY: &[u8] = b"retry: 2000\n\n";
+
+/// Events on their way to a watcher.
+pub(crate) struct EventStream {
+    seat: Seat,
+    phase: Phase,
+    /// All up to this frame was taken.
+    seen: u64,
+    /// What is to be sent before anything else.
+    before: Vec<u8>,
+}
+
+enum Phase {
+    /// It was here before and saw all up to this frame, if the frame is known.
+    Resumes(Option<u64>),
+    /// The list has not been looked at yet.
+    Begins,
+    Snapshot(Box<Snapshot>),
+    Follows,
+    Ended,
+}
+
+struct Snapshot {
+    scan: Scan,
+    writer: RowWriter,
+    /// Tasks that matched so far.
+    total: u64,
+    /// Tasks of the part that is being written.
+    in_part: usize,
+    id: String,
+}
+
+impl EventStream {
+    pub(super) fn new(seat: Seat, resume: Option<Option<u64>>) -> Self {
+        let before = if seat.channel.watch.format == Format::Sse { RETRY.to_vec() } else { Vec::new() };
+        let phase = resume.map_or(Phase::Begins, Phase::Resumes);
+        Self { seat, phase, seen: 0, before }
+    }
+
+    fn gap(&mut self, why: &str, number: u64) {
+        let members = format!(r#","why":"{why}""#);
+        // Without an id: who is cut off before the end of the snapshot that follows must not go on behind it.
+        self.seat.channel.watch.format.write(&mut self.before, "gap", None, members.as_bytes());
+        self.begin(number);
+    }
+
+    fn begin(&mut self, number: u64) {
+        self.seen = number;
+        let id = self.seat.shared.id(number);
+        let scan = self.seat.shared.list.scan();
+        self.phase = Phase::Snapshot(Box::new(Snapshot { scan, writer: RowWriter::new(), total: 0, in_part: 0, id }));
+    }
+
+    fn next(&mut self, context: &Context<'_>) -> Next {
+        self.seat.channel.next(self.seat.number, self.seen, context.waker())
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            match &mut self.phase {
+                Phase::Ended if self.before.is_empty() => return Poll::Ready(None),
+                Phase::Ended => return self.flush(),
+                Phase::Begins => match self.next(context) {
+                    Next::Closed => self.say_farewell(),
+                    // The first look was not yet.
+                    Next::Nothing(0) => return self.flush(),
+                    Next::Nothing(number) | Next::Gap(number) | Next::Frame(number, _) => self.begin(number),
+                },
+                Phase::Resumes(number) => {
+                    self.seen = number.unwrap_or(0);
+                    let known = number.is_some();
+                    match self.next(context) {
+                        Next::Closed => self.say_farewell(),
+                        Next::Nothing(0) => return self.flush(),
+                        Next::Nothing(newest) if known && newest >= self.seen => self.phase = Phase::Follows,
+                        Next::Frame(..) if known => self.phase = Phase::Follows,
+                        Next::Nothing(number) | Next::Gap(number) | Next::Frame(number, _) => {
+                            self.gap("resume", number)
+                        }
+                    }
+                }
+                Phase::Snapshot(snapshot) => {
+                    let watch = &self.seat.channel.watch;
+                    let done = snapshot.write_part(watch);
+                    if done == Some(false) && snapshot.writer.len() < PART {
+                        // Few match; others have their turn.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    snapshot.finish_part(watch.format, done == Some(true), &mut self.before);
+                    if done == Some(true) {
+                        self.phase = Phase::Follows;
+                    }
+                    return self.flush();
+                }
+                Phase::Follows => match self.next(context) {
+                    Next::Closed => self.say_farewell(),
+                    Next::Frame(number, frame) => {
+                        self.seen = number;
+                        if self.before.is_empty() {
+                            return Poll::Ready(Some(frame));
+                        }
+                        self.before.extend_from_slice(&frame);
+                        return self.flush();
+                    }
+                    Next::Nothing(number) => {
+                        self.seen = number;
+                        return self.flush();
+                    }
+                    Next::Gap(number) => self.gap("slow", number),
+                },
+            }
+        }
+    }
+
+    fn say_farewell(&mut self) {
+        let format = self.seat.channel.watch.format;
+        format.write(&mut self.before, "bye", None, br#","why":"shutdown""#);
+        self.phase = Phase::Ended;
+    }
+
+    fn flush(&mut self) -> Poll<Option<Bytes>> {
+        match std::mem::take(&mut self.before) {
+            nothing if nothing.is_empty() => Poll::Pending,
+            bytes => Poll::Ready(Some(bytes.into())),
+        }
+    }
+}
+
+impl Snapshot {
+    /// Goes on with the part; true when there are no more tasks, false when it is somebody else's turn, and none when the
+    /// part is full.
+    fn write_part(&mut self, watch: &super::channel::Watch) -> Option<bool> {
+        for _ in 0..TURN {
+            if self.writer.len() >= PART {
+                return None;
+            }
+            let Some(task) = self.scan.next() else { return Some(true) };
+            if watch.filter.matches(&task) {
+                if self.in_part > 0 {
+                    self.writer.raw(b",");
+                }
+                self.in_part += 1;
+                self.total += 1;
+                self.writer.row(&task, watch.fields);
+            }
+        }
+        Some(false)
+    }
+
+    fn finish_part(&mut self, format: Format, is_last: bool, out: &mut Vec<u8>) {
+        let mut members = br#","tasks":["#.to_vec();
+        members.extend_from_slice(&self.writer.take());
+        self.in_part = 0;
+        let time = pm_wire::time::rfc3339(self.scan.moment().unix_nanos());
+        let rest = match is_last {
+            true => format!(r#"],"more":false,"total":{},"serverTime":"{}""#, self.total, time.as_str()),
+            false => r#"],"more":true"#.to_owned(),
+        };
+        members.extend_from_slice(rest.as_bytes());
+        format.write(out, "snapshot", is_last.then_some(self.id.as_str()), &members);
+    }
+}
+
+impl Produce for EventStream {
+    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        self.poll_next(context)
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
