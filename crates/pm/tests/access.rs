@@ -570,12 +570,12 @@ fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
 fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() {
     type Break = fn(&Dir);
     let faults: [(&str, Break); 6] = [
-        ("there is no token file", |dir| std::fs::remove_file(dir.path("tokens")).unwrap()),
-        ("is open to other users", |dir| mode(&dir.path("tokens"), 0o644)),
-        ("half written", |dir| drop(dir.write("tokens", &format!("cancel {WRONG}\ncancel {}", &READ[..9])))),
+        ("does not exist", |dir| std::fs::remove_file(dir.path("tokens")).unwrap()),
+        ("other users can open", |dir| mode(&dir.path("tokens"), 0o644)),
+        ("may be incomplete", |dir| drop(dir.write("tokens", &format!("cancel {WRONG}\ncancel {}", &READ[..9])))),
         ("has no token", |dir| drop(dir.write("tokens", ""))),
         ("a token has at least", |dir| drop(dir.write("tokens", "cancel short\n"))),
-        ("is no file", |dir| {
+        ("is not a file", |dir| {
             std::fs::remove_file(dir.path("tokens")).unwrap();
             std::fs::create_dir(dir.path("tokens")).unwrap();
         }),
