@@ -1,24 +1,24 @@
-//! What `#[pm::task]` calls. Not for others: it changes with the macro.
+//! Functions that the expansion of `#[pm::task]` calls. Not public API: they change with the macro.
 
 use std::fmt::{self, Display};
 use std::future::Future;
 
 use pm_core::{Cancelled, TaskBuilder, TryTaskFuture};
 
-/// What a task may return that can be killed.
+/// A return type of a function whose task can be cancelled.
 #[diagnostic::on_unimplemented(
-    message = "a killed task needs something to return, and `{Self}` can't tell that it was",
+    message = "a cancelled task must return an error, and `{Self}` has none",
     label = "must be a `Result<_, E>` with `E: From<pm::Cancelled> + Display`",
-    note = "a task that refuses to be killed may return anything: `#[pm::task(no_cancel)]`"
+    note = "a task that is not cancellable may return anything: `#[pm::task(no_cancel)]`"
 )]
-pub trait Killable: Sized {
+pub trait Cancellable: Sized {
     type Running<F: Future<Output = Self>>: Future<Output = Self>;
 
     fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> Self::Running<F>;
     fn run_sync(task: TaskBuilder<'_>, body: impl FnOnce() -> Self) -> Self;
 }
 
-impl<T, E: From<Cancelled> + Display> Killable for Result<T, E> {
+impl<T, E: From<Cancelled> + Display> Cancellable for Result<T, E> {
     type Running<F: Future<Output = Self>> = TryTaskFuture<F>;
 
     fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> TryTaskFuture<F> {
@@ -30,15 +30,15 @@ impl<T, E: From<Cancelled> + Display> Killable for Result<T, E> {
     }
 }
 
-pub fn run<R: Killable, F: Future<Output = R>>(task: TaskBuilder<'_>, body: F) -> R::Running<F> {
+pub fn run<R: Cancellable, F: Future<Output = R>>(task: TaskBuilder<'_>, body: F) -> R::Running<F> {
     R::run(task, body)
 }
 
-pub fn run_sync<R: Killable>(task: TaskBuilder<'_>, body: impl FnOnce() -> R) -> R {
+pub fn run_sync<R: Cancellable>(task: TaskBuilder<'_>, body: impl FnOnce() -> R) -> R {
     R::run_sync(task, body)
 }
 
-/// Tells the compiler what a body returns. Never called.
+/// Lets the compiler infer the return type of a body. Never called.
 pub fn type_of_output<R>() -> R {
     unreachable!("only its type counts")
 }
@@ -69,7 +69,7 @@ pub fn uncut_result_sync<T, E: Display>(task: TaskBuilder<'_>, body: impl FnOnce
 
 const WHY: &str = "a task that is not cancellable is never asked to stop";
 
-/// The error of a body that need not be made from [`Cancelled`].
+/// An error type for bodies whose own error is not `From<Cancelled>`.
 enum Failure<E> {
     Own(E),
     Cancelled,

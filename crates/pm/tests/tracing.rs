@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use pm::tracing::{TasksLayer, WithTask};
+use pm::tracing::{SpansLayer, WithTask};
 use pm::{Options, Outcome, ProcessList, ValueView, tracing_layer};
 use tracing::dispatcher::{self, Dispatch};
 use tracing::{Instrument, Level, Span, debug, error, info, info_span, trace_span};
@@ -19,11 +19,11 @@ use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 
 /// Runs `f` with a layer as the thread's default, over the registry.
-fn traced<R>(layer: TasksLayer, f: impl FnOnce() -> R) -> R {
+fn traced<R>(layer: SpansLayer, f: impl FnOnce() -> R) -> R {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), f)
 }
 
-fn list_and_layer() -> (ProcessList, TasksLayer) {
+fn list_and_layer() -> (ProcessList, SpansLayer) {
     let list = ProcessList::new();
     let layer = tracing_layer().list(&list);
     (list, layer)

@@ -1,4 +1,4 @@
-//! A progress bar in the terminal that is also the progress of a task.
+//! A terminal progress bar that is also the progress of a task.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use indicatif::ProgressBar;
 use pm_core::{Cancelled, Meter, TaskHandle};
 
-/// A progress bar and a task, told in one call: feature `indicatif`.
+/// A progress bar and a task, updated together.
 ///
 /// ```
 /// use indicatif::ProgressBar;
@@ -17,7 +17,7 @@ use pm_core::{Cancelled, Meter, TaskHandle};
 /// let bar = pm::Bar::new(&task, ProgressBar::hidden(), "files");
 /// bar.set_length(3);
 /// for file in ["a", "b", "c"] {
-///     pm::status!(bar, "reading {file}")?; // the message of the bar, and the status of the task; hears a cancel
+///     pm::status!(bar, "reading {file}")?; // sets the bar's message and the task's status; observes a cancellation
 ///     bar.inc(1);
 /// }
 /// bar.finish();
@@ -28,9 +28,9 @@ use pm_core::{Cancelled, Meter, TaskHandle};
 /// # Ok::<(), pm::Cancelled>(())
 /// ```
 ///
-/// It goes one way: what is said to the bar itself is told to the task with the next call here. Threads share it by
-/// reference; the task may be behind a little, as with a [`Meter`], until a status, `finish` or the end of this. The bar
-/// stays on the screen as its own style says.
+/// Updates go one way: a change made to the inner bar directly reaches the task with the next call here. Threads share it
+/// by reference. As with a [`Meter`], the task may lag slightly until a status, `finish` or the drop of this value. The
+/// bar's own style decides whether it stays on the screen.
 pub struct Bar {
     bar: ProgressBar,
     task: TaskHandle,
@@ -38,7 +38,7 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Tells a task of a bar. The unit is what is counted, as `files`.
+    /// Reports the progress of `bar` as the progress of a task. The unit names the things counted, such as `files`.
     pub fn new(task: impl Into<TaskHandle>, bar: ProgressBar, unit: impl Into<Cow<'static, str>>) -> Self {
         let task = task.into();
         let mut meter = task.meter(bar.length().unwrap_or(0), unit);
@@ -46,25 +46,25 @@ impl Bar {
         Self { bar, task, meter: Mutex::new(meter) }
     }
 
-    /// Units more that are done.
+    /// Adds units to those that are done.
     pub fn inc(&self, units: u64) {
         self.bar.inc(units);
         self.catch_up();
     }
 
-    /// How many units are done.
+    /// Sets how many units are done.
     pub fn set_position(&self, done: u64) {
         self.bar.set_position(done);
         self.catch_up();
     }
 
-    /// How many units there are in all.
+    /// Sets how many units there are in total.
     pub fn set_length(&self, total: u64) {
         self.bar.set_length(total);
         self.with(|meter| meter.set_total(total));
     }
 
-    /// Says what the task is doing: the message of the bar, too. Then tells whether it was asked to stop.
+    /// Sets the status of the task and the message of the bar, then checks whether the task was asked to stop.
     ///
     /// # Errors
     ///
@@ -75,7 +75,7 @@ impl Bar {
         self.task.status(status)
     }
 
-    /// The same with a formatted text: `pm::status!(bar, "reading {file}")?`.
+    /// Sets a formatted status: `pm::status!(bar, "reading {file}")?`.
     ///
     /// # Errors
     ///
@@ -84,7 +84,7 @@ impl Bar {
         self.status(&status.to_string())
     }
 
-    /// All is done: the bar is full, and so is the progress of the task.
+    /// Finishes the bar, and sets the task's progress to its total.
     pub fn finish(&self) {
         self.bar.finish();
         self.with(|meter| {
@@ -93,26 +93,26 @@ impl Bar {
         });
     }
 
-    /// The bar itself.
+    /// Returns the inner bar.
     #[must_use]
     pub fn bar(&self) -> &ProgressBar {
         &self.bar
     }
 
-    /// The task.
+    /// Returns a handle of the task.
     #[must_use]
     pub fn task(&self) -> TaskHandle {
         self.task
     }
 
-    fn with(&self, tell: impl FnOnce(&mut Meter)) {
-        tell(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner));
+    fn with(&self, update: impl FnOnce(&mut Meter)) {
+        update(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Unless another thread does so right now.
+    /// Updates the task, unless another thread is doing so right now.
     fn catch_up(&self) {
         if let Ok(mut meter) = self.meter.try_lock() {
-            // Looked at within the lock, so that it never goes back.
+            // Read under the lock, so that progress never goes back.
             meter.set(self.bar.position());
         }
     }
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_and_a_task_are_told_the_same_by_any_number_of_threads() {
+    fn a_bar_and_a_task_show_the_same_progress_for_any_number_of_threads() {
         let list = ProcessList::new();
         let task = list.start("job");
         let bar = Bar::new(&task, ProgressBar::hidden(), "files");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_hears_a_cancel() {
+    fn a_bar_observes_a_cancellation() {
         let list = ProcessList::new();
         let task = list.start("job");
         let bar = Bar::new(&task, ProgressBar::hidden(), "files");

@@ -11,9 +11,11 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
 use super::sealed::Sealed;
 
-/// Runs an HTTP body as what a [`TaskBuilder`] describes: feature `http-body`. Needs no runtime.
+/// Runs an HTTP body as the task that a [`TaskBuilder`] describes. Needs no runtime.
+///
+/// This trait is sealed.
 pub trait RunBodyExt: Sealed + Sized {
-    /// Starts the task, and gives a body that runs `body` as it. See [`TaskBody`].
+    /// Starts the task, and returns a body that runs `body` as that task. See [`TaskBody`].
     fn run_body<B: Body<Error: fmt::Display>>(self, body: B) -> TaskBody<B>;
 }
 
@@ -24,19 +26,20 @@ impl RunBodyExt for TaskBuilder<'_> {
 }
 
 pin_project! {
-    /// A body that runs as a task.
+    /// A body that runs as a task; returned by [`RunBodyExt::run_body`].
     ///
     /// The task is current whenever the body is polled. It ends
     ///
-    /// - with the last frame, also if nobody asks for what comes after it;
+    /// - with the last frame, even if it is not polled again after that;
     /// - as failed, with the error as its reason, when the body fails;
-    /// - as dropped, when the body is dropped before its end, as when the client goes away;
-    /// - as cancelled, when it is killed: the body is dropped where it waits, after the task's grace, and what comes is
-    ///   [`BodyError::Cancelled`]. A server cuts the connection then, so that the client sees that not all has come.
+    /// - as dropped, when the body is dropped before its end, for example because the client disconnected;
+    /// - as cancelled, when it is cancelled: the inner body is dropped at its await point, after the task's grace, and the
+    ///   next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client can see that the
+    ///   body is incomplete.
     ///
     /// ```
     /// use http_body::Body as _;
-    /// use pm::RunBodyExt as _;
+    /// use pm::prelude::*;
     ///
     /// let list = pm::ProcessList::new();
     /// let body = list.task("download-42").run_body(http_body_util::Full::new(&b"all of it"[..]));
@@ -48,7 +51,7 @@ pin_project! {
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct TaskBody<B> {
         supervisor: Supervisor,
-        // Gone when it has ended.
+        // `None` once it has ended.
         #[pin]
         body: Option<B>,
     }
@@ -64,10 +67,10 @@ pin_project! {
 }
 
 impl<B: Body<Error: fmt::Display>> TaskBody<B> {
-    /// Goes on with a task that runs already: what made a response, say, has its body run as the same task.
+    /// Continues a task that is already running: a handler, for example, runs the body of its response as the same task.
     pub fn new(mut supervisor: Supervisor, body: B) -> Self {
         if body.is_end_stream() {
-            // Nobody will poll it.
+            // It may never be polled.
             supervisor.finish(None, || drop(body));
             return Self { supervisor, body: None };
         }
@@ -76,7 +79,7 @@ impl<B: Body<Error: fmt::Display>> TaskBody<B> {
 }
 
 impl<B> TaskBody<B> {
-    /// A handle of the task.
+    /// Returns a handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.supervisor.handle()
@@ -129,13 +132,13 @@ impl<B> fmt::Debug for TaskBody<B> {
     }
 }
 
-/// Why a [`TaskBody`] was cut.
+/// An error of a [`TaskBody`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError<E> {
-    /// Its task was killed.
+    /// Its task was cancelled.
     Cancelled(Cancelled),
-    /// The body failed by itself.
+    /// The inner body failed.
     Body(E),
 }
 
@@ -152,7 +155,7 @@ impl<E: Error> Error for BodyError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Cancelled(_) => None,
-            // Told already by what this displays.
+            // `Display` shows this error already.
             Self::Body(error) => error.source(),
         }
     }

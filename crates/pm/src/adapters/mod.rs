@@ -1,15 +1,15 @@
-//! Types of other crates as tasks, or at the service of one: a file for each, behind a feature.
+//! Adapters for types of other crates: one file each, behind a feature.
 //!
-//! | file | feature | gives |
+//! | file | feature | adapts |
 //! |---|---|---|
-//! | `spawn` | `tokio` | a task that tokio runs |
-//! | `token` | `tokio-util` | a `CancellationToken` for a task, and a task that follows one |
-//! | `stream` | `stream` | a stream that runs as a task |
-//! | `stream_progress` | `stream` | a stream that a task works through: progress, and an end on cancellation |
-//! | `body` | `http-body` | an HTTP body that runs as a task |
-//! | `bar` | `indicatif` | a progress bar that is a task's progress, too |
+//! | `spawn` | `tokio` | `tokio::spawn` and its relatives: a future or closure that runs as a task |
+//! | `token` | `tokio-util` | `CancellationToken`: cancelled with a task, or cancels it |
+//! | `stream` | `stream` | `Stream` that runs as a task |
+//! | `stream_progress` | `stream` | `Stream` that a task consumes: reports progress, ends on cancellation |
+//! | `body` | `http-body` | `Body` that runs as a task |
+//! | `bar` | `indicatif` | `ProgressBar` that is also a task's progress |
 //!
-//! They know pm-core and their one crate, not each other. The crate root re-exports what is public.
+//! Each depends on pm-core and its own third-party crate, not on the others. The crate root re-exports the public names.
 
 #[cfg(feature = "indicatif")]
 pub(crate) mod bar;
@@ -24,7 +24,7 @@ pub(crate) mod stream_progress;
 #[cfg(feature = "tokio-util")]
 pub(crate) mod token;
 
-/// Keeps extension traits to the types that have them here, so that methods can be added to the traits.
+/// Seals the extension traits, so that adding a method is not a breaking change.
 #[cfg(any(feature = "tokio", feature = "stream", feature = "http-body", feature = "tokio-util"))]
 mod sealed {
     pub trait Sealed {}

@@ -1,4 +1,4 @@
-//! Tasks that tokio runs: `tokio::spawn` and its kin, on a task that was described.
+//! Spawns tasks on tokio: `tokio::spawn` and its relatives as methods of a task builder.
 
 use std::future::Future;
 
@@ -8,33 +8,33 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet, LocalSet};
 
 use super::sealed::Sealed;
 
-/// Spawns what a [`TaskBuilder`] describes: feature `tokio`.
+/// Spawns the task that a [`TaskBuilder`] describes on tokio.
 ///
 /// ```
-/// use pm::SpawnExt as _;
+/// use pm::prelude::*;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
 /// # runtime.block_on(async {
 /// let list = pm::ProcessList::new();
 /// let import = list.task("import-42").kind("import").spawn(async {
-///     std::future::pending::<()>().await; // waits for what never comes
+///     std::future::pending::<()>().await; // never completes
 /// });
 /// list.cancel("import-42", "too slow").unwrap();
 /// assert_eq!(import.await.unwrap().unwrap_err().reason(), "too slow");
 /// # });
 /// ```
 ///
-/// The task starts at once and is shown while it waits for its first turn; tasks that are current where it is spawned
-/// are its parents. It ends
+/// The task starts immediately and is listed while it waits for its first poll; its parent is the task that is current
+/// where it is spawned. It ends
 ///
-/// - with the future: see [`TaskBuilder::run`], of which this is tokio's form;
+/// - when the future completes, as with [`TaskBuilder::run`];
 /// - as dropped, when it is aborted through tokio's handle or set, or when the runtime shuts down;
-/// - as cancelled, when it is killed: the future is dropped and the output is [`Cancelled`];
-/// - as aborted, when it panics: the handle gives tokio's `JoinError`, as ever.
+/// - as cancelled, when it is cancelled: the future is dropped and the output is [`Cancelled`];
+/// - as aborted, when it panics: the handle returns tokio's `JoinError`, as usual.
 ///
-/// A task that is killed before its first turn is never run.
+/// A task that is cancelled before its first poll never runs.
 ///
-/// Like tokio's own functions, those that name no runtime panic where there is none.
+/// Methods without a `runtime` or `set` argument panic outside of a runtime, as tokio's functions do. This trait is sealed.
 pub trait SpawnExt: Sealed + Sized {
     /// Spawns a future: [`tokio::spawn`].
     ///
@@ -45,12 +45,12 @@ pub trait SpawnExt: Sealed + Sized {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Spawns a future on a runtime: [`Handle::spawn`].
+    /// Spawns a future on the given runtime: [`Handle::spawn`].
     fn spawn_on<F>(self, future: F, runtime: &Handle) -> JoinHandle<Result<F::Output, Cancelled>>
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Spawns a future that stays on this thread: [`tokio::task::spawn_local`].
+    /// Spawns a `!Send` future on the current [`LocalSet`]: [`tokio::task::spawn_local`].
     ///
     /// # Panics
     ///
@@ -59,13 +59,15 @@ pub trait SpawnExt: Sealed + Sized {
     where
         F: Future + 'static;
 
-    /// Spawns a future in a set of such: [`LocalSet::spawn_local`].
+    /// Spawns a `!Send` future on the given set: [`LocalSet::spawn_local`].
     fn spawn_local_on<F>(self, future: F, set: &LocalSet) -> JoinHandle<Result<F::Output, Cancelled>>
     where
         F: Future + 'static;
 
-    /// Runs a function where it may block: [`tokio::task::spawn_blocking`]. It hears a cancel where it asks for it; a task
-    /// that is cancelled while it waits for a thread is never run.
+    /// Runs a closure on a thread where it may block: [`tokio::task::spawn_blocking`].
+    ///
+    /// The closure observes a cancellation at its checkpoints. A task that is cancelled while it waits for a thread never
+    /// runs.
     ///
     /// # Panics
     ///
@@ -75,13 +77,13 @@ pub trait SpawnExt: Sealed + Sized {
         F: FnOnce(&Task) -> Result<T, Cancelled> + Send + 'static,
         T: Send + 'static;
 
-    /// The same on a runtime: [`Handle::spawn_blocking`].
+    /// Runs a closure on a blocking thread of the given runtime: [`Handle::spawn_blocking`].
     fn spawn_blocking_on<F, T>(self, f: F, runtime: &Handle) -> JoinHandle<Result<T, Cancelled>>
     where
         F: FnOnce(&Task) -> Result<T, Cancelled> + Send + 'static,
         T: Send + 'static;
 
-    /// Spawns a future as one of a set: [`JoinSet::spawn`].
+    /// Spawns a future into a [`JoinSet`]: [`JoinSet::spawn`].
     ///
     /// # Panics
     ///
@@ -90,7 +92,7 @@ pub trait SpawnExt: Sealed + Sized {
     where
         F: Future<Output: Send> + Send + 'static;
 
-    /// Spawns a future that stays on this thread as one of a set: [`JoinSet::spawn_local`].
+    /// Spawns a `!Send` future into a [`JoinSet`]: [`JoinSet::spawn_local`].
     ///
     /// # Panics
     ///
@@ -99,7 +101,7 @@ pub trait SpawnExt: Sealed + Sized {
     where
         F: Future + 'static;
 
-    /// Runs a function where it may block as one of a set: [`JoinSet::spawn_blocking`].
+    /// Runs a closure on a blocking thread, as a member of a [`JoinSet`]: [`JoinSet::spawn_blocking`].
     ///
     /// # Panics
     ///
@@ -187,30 +189,30 @@ impl SpawnExt for TaskBuilder<'_> {
     }
 }
 
-/// Starts the task, which waits for a thread then.
+/// Starts the task; the returned closure runs it once it has a thread.
 fn blocking<F, T>(builder: TaskBuilder<'_>, f: F) -> impl FnOnce() -> Result<T, Cancelled> + use<F, T>
 where
     F: FnOnce(&Task) -> Result<T, Cancelled>,
 {
-    let waiting = Waiting(Some(builder.start()));
+    let queued = Queued(Some(builder.start()));
     move || {
-        waiting.into_task().run_sync(|task| {
+        queued.into_task().run_sync(|task| {
             task.checkpoint()?;
             f(task)
         })
     }
 }
 
-/// A task that waits for a thread. If it never gets one, it is dropped.
-struct Waiting(Option<Task>);
+/// A task that waits for a thread. Ends as dropped if it never gets one.
+struct Queued(Option<Task>);
 
-impl Waiting {
+impl Queued {
     fn into_task(mut self) -> Task {
-        self.0.take().expect("a task waits until it is taken, once")
+        self.0.take().expect("taken only here, and `self` is consumed")
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Queued {
     fn drop(&mut self) {
         if let Some(task) = self.0.take() {
             task.abandon();

@@ -10,10 +10,12 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
 
 use super::sealed::Sealed;
 
-/// Runs a stream as what a [`TaskBuilder`] describes: feature `stream`. Needs no runtime.
+/// Runs a stream as the task that a [`TaskBuilder`] describes. Needs no runtime.
+///
+/// This trait is sealed.
 ///
 /// ```
-/// use pm::RunStreamExt as _;
+/// use pm::prelude::*;
 /// # use futures_util::{StreamExt as _, future::FutureExt as _};
 ///
 /// let list = pm::ProcessList::new();
@@ -26,15 +28,17 @@ use super::sealed::Sealed;
 /// # }.now_or_never().unwrap();
 /// ```
 pub trait RunStreamExt: Sealed + Sized {
-    /// Starts the task, and gives a stream that runs `stream` as it.
+    /// Starts the task, and returns a stream that runs `stream` as that task.
     ///
-    /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when its owner wants no
-    /// more. A kill drops the stream where it waits, after the task's grace; what comes then is `Err(Cancelled)`, and the
-    /// end.
+    /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when the stream is dropped
+    /// before its end. A cancellation drops the inner stream at its await point, after the task's grace; the last item is
+    /// then `Err(Cancelled)`.
     fn run_stream<S: Stream>(self, stream: S) -> TaskStream<S>;
 
-    /// The same for a stream of results: a kill gives the error that is made from [`Cancelled`]. If the last that came was
-    /// an error, the task ends as failed, with the error as its reason.
+    /// Starts the task, and returns a stream of results that runs as that task.
+    ///
+    /// Like [`run_stream`](Self::run_stream), but a cancellation yields the error that is made from [`Cancelled`]. If the
+    /// last item was an error, the task ends as failed, with the error as its reason.
     fn try_run_stream<S, T, E>(self, stream: S) -> TryTaskStream<S>
     where
         S: Stream<Item = Result<T, E>>,
@@ -56,14 +60,14 @@ impl RunStreamExt for TaskBuilder<'_> {
 }
 
 pin_project! {
-    /// A stream that runs as a task; made by [`RunStreamExt::run_stream`].
+    /// A stream that runs as a task; returned by [`RunStreamExt::run_stream`].
     #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct TaskStream<S> {
         supervisor: Supervisor,
-        // Gone when it has ended.
+        // `None` once it has ended.
         #[pin]
         stream: Option<S>,
-        // What the last item said went wrong.
+        // The error of the last item.
         failed: Option<String>,
     }
 
@@ -82,7 +86,7 @@ pin_project! {
 }
 
 impl<S> TaskStream<S> {
-    /// A handle of the task.
+    /// Returns a handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.supervisor.handle()
@@ -90,7 +94,7 @@ impl<S> TaskStream<S> {
 }
 
 impl<S: Stream> TaskStream<S> {
-    fn poll_judged(
+    fn poll_item(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         failed: impl FnOnce(&S::Item) -> Option<String>,
@@ -111,9 +115,9 @@ impl<S: Stream> TaskStream<S> {
         }
     }
 
-    fn left(&self) -> (usize, Option<usize>) {
+    fn remaining(&self) -> (usize, Option<usize>) {
         self.stream.as_ref().map_or((0, Some(0)), |stream| {
-            // A kill may cut it short at any time, and adds an item of its own.
+            // A cancellation may end it at any time, and adds an item of its own.
             (0, stream.size_hint().1.and_then(|most| most.checked_add(1)))
         })
     }
@@ -123,11 +127,11 @@ impl<S: Stream> Stream for TaskStream<S> {
     type Item = Result<S::Item, Cancelled>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll_judged(context, |_| None)
+        self.poll_item(context, |_| None)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.left()
+        self.remaining()
     }
 }
 
@@ -138,7 +142,7 @@ impl<S> fmt::Debug for TaskStream<S> {
 }
 
 pin_project! {
-    /// A stream of results that runs as a task; made by [`RunStreamExt::try_run_stream`].
+    /// A stream of results that runs as a task; returned by [`RunStreamExt::try_run_stream`].
     #[must_use = "streams do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct TryTaskStream<S> {
         #[pin]
@@ -147,7 +151,7 @@ pin_project! {
 }
 
 impl<S> TryTaskStream<S> {
-    /// A handle of the task.
+    /// Returns a handle of the task.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.running.handle()
@@ -163,12 +167,12 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let failed = |item: &Result<T, E>| item.as_ref().err().map(ToString::to_string);
-        let polled = self.project().running.poll_judged(context, failed);
+        let polled = self.project().running.poll_item(context, failed);
         polled.map(|item| item.map(|item| item.unwrap_or_else(|cancelled| Err(E::from(cancelled)))))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.running.left()
+        self.running.remaining()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Streams that a task works through: how far it has come, and where it is to stop.
+//! Streams that a task consumes: report its progress, and end when it is cancelled.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,11 +10,12 @@ use futures_core::{FusedStream, Stream};
 use pin_project_lite::pin_project;
 use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 
-/// What streams can do for a task that works through them: feature `stream`. [`TaskIteratorExt`](crate::TaskIteratorExt) is the
-/// same for iterators.
+/// Adapts streams that a task consumes, as [`TaskIteratorExt`](crate::TaskIteratorExt) does for iterators.
+///
+/// Implemented for every stream.
 ///
 /// ```
-/// use pm::TaskStreamExt as _;
+/// use pm::prelude::*;
 /// # use futures_util::{StreamExt as _, future::FutureExt as _};
 ///
 /// let list = pm::ProcessList::new();
@@ -22,7 +23,7 @@ use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 /// # async {
 /// let mut rows = futures_util::stream::iter(1..=3).with_progress(&task, "rows").checked(&task);
 /// while let Some(row) = rows.next().await {
-///     let _row = row?; // `Err(Cancelled)` once the task is to stop
+///     let _row = row?; // `Err(Cancelled)` once the task is asked to stop
 /// }
 /// # Ok::<(), pm::Cancelled>(())
 /// # }.now_or_never().unwrap().unwrap();
@@ -30,10 +31,10 @@ use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 /// assert_eq!(done, Some(3));
 /// ```
 pub trait TaskStreamExt: Stream + Sized {
-    /// Tells how many items came as the progress of the task. The total is what the stream says is left, if it knows
-    /// exactly; one that turns out wrong is corrected, and when the stream ends, all that came is the total.
+    /// Reports the number of items received as the task's progress.
     ///
-    /// The list is told now and then, as by a [`Meter`].
+    /// The total is the stream's size hint, if that is exact. A total that turns out to be wrong is corrected, and when the
+    /// stream ends, the total is the number of items received. The list is updated from time to time, as by a [`Meter`].
     fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> ProgressStream<Self> {
         let total = match self.size_hint() {
             (least, Some(most)) if least == most => least as u64,
@@ -42,18 +43,19 @@ pub trait TaskStreamExt: Stream + Sized {
         ProgressStream { stream: self, meter: task.into().meter(total, unit) }
     }
 
-    /// Ends with [`Cancelled`], once, when the task is to stop, also while it waits for an item. Nothing is taken from the
-    /// stream after that, so no item is lost.
+    /// Ends the stream with one `Err(Cancelled)` when the task is asked to stop, also while it waits for an item.
+    ///
+    /// No item is taken from the inner stream after that, so none is lost.
     fn checked(self, task: impl Into<TaskHandle>) -> CheckedStream<Self> {
         let task = task.into();
-        CheckedStream { stream: self, task, hearing: task.cancelled(), over: false }
+        CheckedStream { stream: self, task, cancelled: task.cancelled(), ended: false }
     }
 }
 
 impl<S: Stream> TaskStreamExt for S {}
 
 pin_project! {
-    /// Tells how far it has come; made by [`TaskStreamExt::with_progress`].
+    /// A stream that reports its progress; returned by [`TaskStreamExt::with_progress`].
     #[must_use = "streams do nothing unless they are polled"]
     pub struct ProgressStream<S> {
         #[pin]
@@ -71,7 +73,7 @@ impl<S: Stream> Stream for ProgressStream<S> {
         match &polled {
             Poll::Ready(Some(_)) => this.meter.add(1),
             Poll::Ready(None) => this.meter.finish(),
-            // The next one may take long: until then the list is right.
+            // The next item may take long: keep the list up to date until then.
             Poll::Pending => this.meter.settle(),
         }
         polled
@@ -95,14 +97,14 @@ impl<S> fmt::Debug for ProgressStream<S> {
 }
 
 pin_project! {
-    /// Stops when the task is to; made by [`TaskStreamExt::checked`].
+    /// A stream that ends when its task is cancelled; returned by [`TaskStreamExt::checked`].
     #[must_use = "streams do nothing unless they are polled"]
     pub struct CheckedStream<S> {
         #[pin]
         stream: S,
         task: TaskHandle,
-        hearing: CancelledFuture,
-        over: bool,
+        cancelled: CancelledFuture,
+        ended: bool,
     }
 }
 
@@ -111,30 +113,30 @@ impl<S: Stream> Stream for CheckedStream<S> {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        if *this.over {
+        if *this.ended {
             return Poll::Ready(None);
         }
         if let Err(cancelled) = this.task.checkpoint() {
-            *this.over = true;
+            *this.ended = true;
             return Poll::Ready(Some(Err(cancelled)));
         }
         match this.stream.poll_next(context) {
             Poll::Ready(item) => {
-                *this.over = item.is_none();
+                *this.ended = item.is_none();
                 Poll::Ready(item.map(Ok))
             }
-            Poll::Pending => Pin::new(this.hearing).poll(context).map(|cancelled| {
-                *this.over = true;
+            Poll::Pending => Pin::new(this.cancelled).poll(context).map(|cancelled| {
+                *this.ended = true;
                 Some(Err(cancelled))
             }),
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        if self.over {
+        if self.ended {
             return (0, Some(0));
         }
-        // A cancel may cut it short at any time, and is an item itself.
+        // A cancellation may end it at any time, and is an item itself.
         let (least, most) = self.stream.size_hint();
         (least.min(1), most.and_then(|most| most.checked_add(1)))
     }
@@ -142,7 +144,7 @@ impl<S: Stream> Stream for CheckedStream<S> {
 
 impl<S: Stream> FusedStream for CheckedStream<S> {
     fn is_terminated(&self) -> bool {
-        self.over
+        self.ended
     }
 }
 

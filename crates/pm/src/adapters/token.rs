@@ -1,4 +1,4 @@
-//! Tasks and tokio-util's cancellation tokens: a cancel of the one becomes a cancel of the other.
+//! Links tasks with tokio-util's cancellation tokens, in both directions.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,16 +10,17 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::sealed::Sealed;
 
-/// Ties a task to a [`CancellationToken`]: feature `tokio-util`. Needs no runtime and no thread, and what ties them is gone
-/// when the task has ended.
+/// Links a task with a [`CancellationToken`]. Needs no runtime and no thread.
+///
+/// The link is freed when the task has ended. This trait is sealed.
 pub trait TaskTokenExt: Sealed {
-    /// A token that is cancelled when the task is asked to stop: for code that takes one.
+    /// Returns a token that is cancelled when the task is asked to stop, for code that takes one.
     ///
-    /// That counts as hearing the request: a task that ends after it ends as cancelled. The token of a task that ends
-    /// without having been asked, or that is not shown, is never cancelled by this.
+    /// Cancelling the token counts as observing the request: a task that ends afterwards ends as cancelled. The token of a
+    /// task that ends without a cancel request, or that is not listed, is never cancelled.
     ///
     /// ```
-    /// use pm::TaskTokenExt as _;
+    /// use pm::prelude::*;
     ///
     /// let list = pm::ProcessList::new();
     /// let task = list.start("import-42");
@@ -29,18 +30,18 @@ pub trait TaskTokenExt: Sealed {
     /// ```
     fn cancellation_token(&self) -> CancellationToken;
 
-    /// Asks the task to stop when the token is cancelled, for this reason: for programs that shut down by a token.
+    /// Cancels the task, with the given reason, when the token is cancelled: for programs that shut down by a token.
     ///
-    /// A task that can't be cancelled goes on.
+    /// A task that is not cancellable keeps running.
     ///
     /// ```
-    /// use pm::TaskTokenExt as _;
+    /// use pm::prelude::*;
     ///
     /// let shutdown = tokio_util::sync::CancellationToken::new();
     /// let task = pm::start("import-42");
-    /// task.cancel_by(&shutdown, "the program stops");
+    /// task.cancel_by(&shutdown, "shutting down");
     /// shutdown.cancel();
-    /// assert_eq!(task.checkpoint().unwrap_err().reason(), "the program stops");
+    /// assert_eq!(task.checkpoint().unwrap_err().reason(), "shutting down");
     /// ```
     fn cancel_by(&self, token: &CancellationToken, reason: &str);
 }
@@ -48,13 +49,13 @@ pub trait TaskTokenExt: Sealed {
 impl TaskTokenExt for TaskHandle {
     fn cancellation_token(&self) -> CancellationToken {
         let token = CancellationToken::new();
-        let passes_on = PassesOn { task: *self, token: token.clone() };
-        self.wake_on_cancel(&Waker::from(Arc::new(passes_on)));
+        let waker = CancelToken { task: *self, token: token.clone() };
+        self.wake_on_cancel(&Waker::from(Arc::new(waker)));
         token
     }
 
     fn cancel_by(&self, token: &CancellationToken, reason: &str) {
-        Waits::tie(*self, token, reason);
+        TokenWait::start(*self, token, reason);
     }
 }
 
@@ -68,65 +69,65 @@ impl TaskTokenExt for Task {
     }
 }
 
-/// Cancels the token when the task is cancelled.
-struct PassesOn {
+/// Waker of the task: cancels the token when the task is cancelled.
+struct CancelToken {
     task: TaskHandle,
     token: CancellationToken,
 }
 
-impl Wake for PassesOn {
+impl Wake for CancelToken {
     fn wake(self: Arc<Self>) {
         let _ = self.task.checkpoint();
         self.token.cancel();
     }
 }
 
-/// Waits for the token on behalf of the task.
-struct Waits {
+/// Waits for the token, and cancels the task.
+struct TokenWait {
     task: TaskHandle,
     reason: String,
-    // Polled once.
+    // Polled once, to register the waker.
     future: Mutex<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-impl Waits {
-    fn tie(task: TaskHandle, token: &CancellationToken, reason: &str) -> Weak<Self> {
+impl TokenWait {
+    fn start(task: TaskHandle, token: &CancellationToken, reason: &str) -> Weak<Self> {
         let future = Mutex::new(Box::pin(token.clone().cancelled_owned()));
-        let waits = Arc::new(Self { task, reason: reason.to_owned(), future });
-        let weak = Arc::downgrade(&waits);
-        let waker = Waker::from(Arc::new(Cancels(Weak::clone(&weak))));
-        let mut future = waits.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = Arc::new(Self { task, reason: reason.to_owned(), future });
+        let weak = Arc::downgrade(&wait);
+        let waker = Waker::from(Arc::new(CancelTask(Weak::clone(&weak))));
+        let mut future = wait.future.lock().unwrap_or_else(PoisonError::into_inner);
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(future);
         if polled.is_ready() {
-            waits.cancel();
+            wait.cancel();
         }
-        // As long as the task lives and was not asked, its list holds this, and this holds what waits.
-        task.wake_on_cancel(&Waker::from(Arc::new(Held(waits))));
+        // The list keeps this waker, and with it the wait, until the task ends or is cancelled.
+        task.wake_on_cancel(&Waker::from(Arc::new(KeepAlive(wait))));
         weak
     }
 
     fn cancel(&self) {
-        // It may have ended, or refuse.
+        // Fails if the task has ended or is not cancellable.
         let _ = self.task.request_cancel(&CancelRequest::new(&self.reason).by("cancellation token"));
     }
 }
 
-/// What the token wakes.
-struct Cancels(Weak<Waits>);
+/// Waker of the token: cancels the task.
+struct CancelTask(Weak<TokenWait>);
 
-impl Wake for Cancels {
+impl Wake for CancelTask {
     fn wake(self: Arc<Self>) {
-        if let Some(waits) = self.0.upgrade() {
-            waits.cancel();
+        if let Some(wait) = self.0.upgrade() {
+            wait.cancel();
         }
     }
 }
 
-/// What the list of the task holds, and never needs to be woken.
-struct Held(#[expect(dead_code, reason = "dropped with this")] Arc<Waits>);
+/// Waker of the task that does nothing but own the wait.
+struct KeepAlive(#[expect(dead_code, reason = "owned, to be dropped with this")] Arc<TokenWait>);
 
-impl Wake for Held {
+impl Wake for KeepAlive {
     fn wake(self: Arc<Self>) {}
 }
 
@@ -135,17 +136,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_ties_a_task_to_a_token_is_gone_when_the_task_has_ended_or_was_asked() {
+    fn the_link_to_a_token_is_freed_when_the_task_has_ended_or_was_cancelled() {
         let list = pm_core::ProcessList::new();
         let token = CancellationToken::new();
-        let ended: Vec<_> = (0..10_000).map(|_| Waits::tie(list.start("short").handle(), &token, "test")).collect();
-        assert!(ended.iter().all(|waits| waits.strong_count() == 0));
+        let ended: Vec<_> =
+            (0..10_000).map(|_| TokenWait::start(list.start("short").handle(), &token, "test")).collect();
+        assert!(ended.iter().all(|wait| wait.strong_count() == 0));
 
         let task = list.start("long");
-        let waits = Waits::tie(task.handle(), &token, "test");
-        assert_eq!(waits.strong_count(), 1);
+        let wait = TokenWait::start(task.handle(), &token, "test");
+        assert_eq!(wait.strong_count(), 1);
         token.cancel();
         assert!(task.is_cancelled());
-        assert_eq!(waits.strong_count(), 0);
+        assert_eq!(wait.strong_count(), 0);
     }
 }

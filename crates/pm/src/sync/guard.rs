@@ -1,4 +1,4 @@
-//! The guard that all locks give, and how a task is shown while it waits for one.
+//! The guard of all locks, and the futures that show a task as waiting.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -8,17 +8,17 @@ use std::task::Poll;
 
 use pm_core::{HoldGuard, Resource};
 
-/// A guard of tokio's, and word of who holds it.
-#[must_use = "what it guards is given back at once"]
+/// A guard of tokio's, which records the task that holds it.
+#[must_use = "the lock is released immediately if the guard is dropped"]
 pub struct Guard<G> {
-    // In this order: nobody holds it any more before the next one takes it.
-    pub(super) held: HoldGuard,
+    // First, so that the hold ends before the lock is released and another task can acquire it.
+    pub(super) hold: HoldGuard,
     pub(super) inner: G,
 }
 
 impl<G> Guard<G> {
     pub(super) fn new(resource: &Resource, units: u64, inner: G) -> Self {
-        Self { held: resource.hold(units), inner }
+        Self { hold: resource.hold(units), inner }
     }
 }
 
@@ -48,7 +48,7 @@ impl<G: fmt::Display> fmt::Display for Guard<G> {
     }
 }
 
-/// Awaits what tokio gives, and says so if that takes longer than one poll.
+/// Awaits a future of tokio's, and shows the task as waiting if that takes more than one poll.
 pub(super) async fn waited<F: Future>(resource: &Resource, units: u64, future: F) -> F::Output {
     let mut future = pin!(future);
     if let Poll::Ready(output) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
@@ -58,7 +58,7 @@ pub(super) async fn waited<F: Future>(resource: &Resource, units: u64, future: F
     future.await
 }
 
-/// The same for what is then held.
+/// Awaits a lock of tokio's like [`waited`], and returns it with a record of its holder.
 pub(super) async fn guarded<F: Future>(resource: &Resource, units: u64, future: F) -> Guard<F::Output> {
     let mut future = pin!(future);
     if let Poll::Ready(inner) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
@@ -66,5 +66,5 @@ pub(super) async fn guarded<F: Future>(resource: &Resource, units: u64, future: 
     }
     let waiting = resource.wait(units);
     let inner = future.await;
-    Guard { held: waiting.acquired(), inner }
+    Guard { hold: waiting.acquired(), inner }
 }

@@ -1,4 +1,4 @@
-//! Locks and channels of tokio that tell what a task waits for, and who holds it: feature `sync`.
+//! Named locks and channels of tokio that record which task waits for them, and which task holds them.
 //!
 //! ```
 //! use pm::sync::Mutex;
@@ -12,7 +12,7 @@
 //! });
 //! let held = users.lock().await;
 //! let report = list.task("report").run(async {
-//!     // Shown: waiting on lock:users
+//!     // status: waiting on lock:users
 //!     users.lock().await.len()
 //! });
 //! # drop(import);
@@ -21,17 +21,17 @@
 //! # });
 //! ```
 //!
-//! Each is tokio's own with a name before its other arguments, and does the same: order, fairness, cancel safety,
-//! cooperation. Besides,
+//! Each wraps tokio's type, takes a name before its other arguments, and has the same ordering, fairness, cancel safety and
+//! cooperation. In addition,
 //!
-//! - a task that has to wait says so as its status, `waiting on lock:users`, and the list tells
-//!   [who blocks whom](pm_core::ProcessList::waits), which names deadlocks;
-//! - the task that was current when a lock was taken counts as its holder as long as the guard lives, wherever it is moved. Of a
-//!   channel, each end belongs to the task that used it last;
-//! - a task that is killed while it waits or holds gives both up when its future is dropped.
+//! - a task that has to wait shows it as its status, `waiting on lock:users`, and
+//!   [`ProcessList::waits`](crate::ProcessList::waits) reports which tasks block which, and deadlocks;
+//! - the task that was current when a lock was acquired counts as its holder while the guard lives, wherever the guard is
+//!   moved. Each end of a channel belongs to the task that last used it;
+//! - a task that is cancelled while it waits for or holds a lock releases it when its future is dropped.
 //!
-//! Taking and giving back what is free costs a lock and a read of the clock more than tokio's; having to wait costs two
-//! statuses. Outside of any task they are tokio's.
+//! An uncontended acquire and release cost a lock and a clock read more than tokio's; waiting costs two statuses. Outside of
+//! any task they behave as tokio's.
 
 mod guard;
 pub mod mpsc;

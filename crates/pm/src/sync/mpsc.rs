@@ -1,7 +1,7 @@
-//! Channels from many to one, with a name.
+//! Named channels with many senders and one receiver.
 //!
-//! Who sends waits for room, which the task has that receives; who receives waits for messages, which those have that
-//! send. Each end belongs to the task that used it last, and to nobody before that.
+//! A sender waits for capacity, which the receiving task holds; a receiver waits for messages, which the sending tasks hold.
+//! Each end belongs to the task that last used it, and to no task before its first use.
 
 use std::fmt;
 
@@ -17,7 +17,9 @@ fn resource(name: &str, state: &str) -> Resource {
     Resource::fair(&format!("{name} ({state})"), ResourceKind::Channel, None)
 }
 
-/// A channel with room for so many messages. Who waits is told to wait on `NAME (full)`, or `NAME (empty)`.
+/// Creates a channel with capacity for this number of messages.
+///
+/// Waiting tasks are shown to wait on `NAME (full)` or `NAME (empty)`.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -31,16 +33,16 @@ fn resource(name: &str, state: &str) -> Resource {
 ///
 /// # Panics
 ///
-/// If there is room for none.
+/// If the capacity is 0.
 #[must_use]
-pub fn channel<T>(name: &str, room: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = mpsc::channel(room);
-    let (room, messages) = (resource(name, "full"), resource(name, "empty"));
-    let receiver = Receiver { room: room.hold_unclaimed(1), messages: messages.clone(), inner: receiver };
-    (Sender { messages: messages.hold_unclaimed(1), room, inner: sender }, receiver)
+pub fn channel<T>(name: &str, capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = mpsc::channel(capacity);
+    let (capacity, messages) = (resource(name, "full"), resource(name, "empty"));
+    let receiver = Receiver { capacity: capacity.hold_unclaimed(1), messages: messages.clone(), inner: receiver };
+    (Sender { messages: messages.hold_unclaimed(1), capacity, inner: sender }, receiver)
 }
 
-/// A channel with room without end. Who waits is told to wait on `NAME (empty)`.
+/// Creates a channel with unbounded capacity. Waiting tasks are shown to wait on `NAME (empty)`.
 #[must_use]
 pub fn unbounded_channel<T>(name: &str) -> (UnboundedSender<T>, UnboundedReceiver<T>) {
     let (sender, receiver) = mpsc::unbounded_channel();
@@ -49,66 +51,66 @@ pub fn unbounded_channel<T>(name: &str) -> (UnboundedSender<T>, UnboundedReceive
     (sender, UnboundedReceiver { messages, inner: receiver })
 }
 
-/// Sends into a [`channel`]: a [`tokio::sync::mpsc::Sender`].
+/// A sender of a [`channel`]: a [`tokio::sync::mpsc::Sender`].
 pub struct Sender<T> {
     messages: HoldGuard,
-    room: Resource,
+    capacity: Resource,
     inner: mpsc::Sender<T>,
 }
 
 impl<T> Sender<T> {
-    /// Sends, as soon as there is room. Cancel safe in so far as nothing was sent when it is dropped.
+    /// Sends a message once there is capacity. Cancel safe: if the future is dropped, the message was not sent.
     ///
     /// # Errors
     ///
-    /// Nobody will receive it.
+    /// [`SendError`], with the message, if the receiver is closed.
     pub async fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.messages.claim();
-        waited(&self.room, 1, self.inner.send(message)).await
+        waited(&self.capacity, 1, self.inner.send(message)).await
     }
 
-    /// Sends if there is room.
+    /// Sends a message if there is capacity.
     ///
     /// # Errors
     ///
-    /// There is none, or nobody will receive it.
+    /// [`TrySendError`], with the message, if the channel is full or closed.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         self.messages.claim();
         self.inner.try_send(message)
     }
 
-    /// Sends, blocking the thread until there is room.
+    /// Sends a message, blocking the thread until there is capacity.
     ///
     /// # Errors
     ///
-    /// Nobody will receive it.
+    /// [`SendError`], with the message, if the receiver is closed.
     ///
     /// # Panics
     ///
-    /// In an asynchronous context, as tokio's does.
+    /// In an asynchronous context, like tokio's.
     pub fn blocking_send(&self, message: T) -> Result<(), SendError<T>> {
         match self.try_send(message) {
             Ok(()) => Ok(()),
             Err(TrySendError::Closed(message)) => Err(SendError(message)),
             Err(TrySendError::Full(message)) => {
-                let _waiting = self.room.wait(1);
+                let _waiting = self.capacity.wait(1);
                 self.inner.blocking_send(message)
             }
         }
     }
 
-    /// Completes when nobody will receive any more.
+    /// Completes when the receiver is closed.
     pub async fn closed(&self) {
         self.inner.closed().await;
     }
 
-    /// Whether nobody will receive any more.
+    /// Returns `true` if the receiver is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
     }
 
-    /// For how many messages there is room now.
+    /// Returns for how many more messages there is capacity.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.inner.capacity()
@@ -118,45 +120,45 @@ impl<T> Sender<T> {
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         let messages = self.messages.resource().hold_unclaimed(1);
-        Self { messages, room: self.room.clone(), inner: self.inner.clone() }
+        Self { messages, capacity: self.capacity.clone(), inner: self.inner.clone() }
     }
 }
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("room", &self.room).finish_non_exhaustive()
+        f.debug_struct("Sender").field("capacity", &self.capacity).finish_non_exhaustive()
     }
 }
 
-/// Receives from a [`channel`]: a [`tokio::sync::mpsc::Receiver`].
+/// The receiver of a [`channel`]: a [`tokio::sync::mpsc::Receiver`].
 pub struct Receiver<T> {
-    room: HoldGuard,
+    capacity: HoldGuard,
     messages: Resource,
     inner: mpsc::Receiver<T>,
 }
 
 impl<T> Receiver<T> {
-    /// The next message; `None` when there are none and nobody will send any more. Cancel safe.
+    /// Receives the next message; `None` when the channel is empty and closed. Cancel safe.
     pub async fn recv(&mut self) -> Option<T> {
-        self.room.claim();
+        self.capacity.claim();
         waited(&self.messages, 1, self.inner.recv()).await
     }
 
-    /// The next message if there is one.
+    /// Receives the next message if there is one.
     ///
     /// # Errors
     ///
-    /// There is none now, or there never will be one.
+    /// [`TryRecvError`] if the channel is empty; it distinguishes whether it is also closed.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.room.claim();
+        self.capacity.claim();
         self.inner.try_recv()
     }
 
-    /// The next message, blocking the thread until it is there.
+    /// Receives the next message, blocking the thread; `None` when the channel is empty and closed.
     ///
     /// # Panics
     ///
-    /// In an asynchronous context, as tokio's does.
+    /// In an asynchronous context, like tokio's.
     pub fn blocking_recv(&mut self) -> Option<T> {
         match self.try_recv() {
             Ok(message) => Some(message),
@@ -168,7 +170,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Lets nobody send any more; what was sent is still received.
+    /// Closes the channel: sending fails from now on; messages already sent are still received.
     pub fn close(&mut self) {
         self.inner.close();
     }
@@ -180,29 +182,29 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// Sends into an [`unbounded_channel`]: a [`tokio::sync::mpsc::UnboundedSender`].
+/// A sender of an [`unbounded_channel`]: a [`tokio::sync::mpsc::UnboundedSender`].
 pub struct UnboundedSender<T> {
     messages: HoldGuard,
     inner: mpsc::UnboundedSender<T>,
 }
 
 impl<T> UnboundedSender<T> {
-    /// Sends at once.
+    /// Sends a message without waiting.
     ///
     /// # Errors
     ///
-    /// Nobody will receive it.
+    /// [`SendError`], with the message, if the receiver is closed.
     pub fn send(&self, message: T) -> Result<(), SendError<T>> {
         self.messages.claim();
         self.inner.send(message)
     }
 
-    /// Completes when nobody will receive any more.
+    /// Completes when the receiver is closed.
     pub async fn closed(&self) {
         self.inner.closed().await;
     }
 
-    /// Whether nobody will receive any more.
+    /// Returns `true` if the receiver is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
@@ -221,28 +223,28 @@ impl<T> fmt::Debug for UnboundedSender<T> {
     }
 }
 
-/// Receives from an [`unbounded_channel`]: a [`tokio::sync::mpsc::UnboundedReceiver`].
+/// The receiver of an [`unbounded_channel`]: a [`tokio::sync::mpsc::UnboundedReceiver`].
 pub struct UnboundedReceiver<T> {
     messages: Resource,
     inner: mpsc::UnboundedReceiver<T>,
 }
 
 impl<T> UnboundedReceiver<T> {
-    /// The next message; `None` when there are none and nobody will send any more. Cancel safe.
+    /// Receives the next message; `None` when the channel is empty and closed. Cancel safe.
     pub async fn recv(&mut self) -> Option<T> {
         waited(&self.messages, 1, self.inner.recv()).await
     }
 
-    /// The next message if there is one.
+    /// Receives the next message if there is one.
     ///
     /// # Errors
     ///
-    /// There is none now, or there never will be one.
+    /// [`TryRecvError`] if the channel is empty; it distinguishes whether it is also closed.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.inner.try_recv()
     }
 
-    /// Lets nobody send any more; what was sent is still received.
+    /// Closes the channel: sending fails from now on; messages already sent are still received.
     pub fn close(&mut self) {
         self.inner.close();
     }

@@ -1,4 +1,4 @@
-//! A mutex with a name.
+//! A named mutex.
 
 use std::fmt;
 use std::future::Future;
@@ -9,9 +9,9 @@ use tokio::sync::{self, TryLockError};
 
 use super::guard::{Guard, guarded};
 
-/// What [`Mutex::lock`] gives.
+/// The guard returned by [`Mutex::lock`].
 pub type MutexGuard<'a, T> = Guard<sync::MutexGuard<'a, T>>;
-/// What [`Mutex::lock_owned`] gives.
+/// The guard returned by [`Mutex::lock_owned`].
 pub type OwnedMutexGuard<T> = Guard<sync::OwnedMutexGuard<T>>;
 
 /// A [`tokio::sync::Mutex`] with a name. See the [module](super).
@@ -21,52 +21,52 @@ pub struct Mutex<T> {
 }
 
 impl<T> Mutex<T> {
-    /// A free one.
+    /// Creates an unlocked mutex.
     #[must_use]
     pub fn new(name: &str, value: T) -> Self {
         Self { resource: Resource::fair(name, ResourceKind::Mutex, Some(1)), inner: Arc::new(sync::Mutex::new(value)) }
     }
 
-    /// What tasks are told to wait for.
+    /// Returns the resource that waiting tasks are shown to wait for.
     #[must_use]
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// Takes it, as soon as those who came before have given it back.
+    /// Locks the mutex, in the order of arrival.
     ///
-    /// Cancel safe: dropped, one gives up one's place.
+    /// Cancel safe: dropping the future gives up its place in the queue.
     pub async fn lock(&self) -> MutexGuard<'_, T> {
         guarded(&self.resource, 1, self.inner.lock()).await
     }
 
-    /// The same with a guard that borrows nothing.
+    /// Locks the mutex, with a guard that does not borrow it.
     pub fn lock_owned(&self) -> impl Future<Output = OwnedMutexGuard<T>> + use<T> {
         let (resource, inner) = (self.resource.clone(), Arc::clone(&self.inner));
         async move { guarded(&resource, 1, inner.lock_owned()).await }
     }
 
-    /// Takes it if it is free.
+    /// Locks the mutex if it is free.
     ///
     /// # Errors
     ///
-    /// It is not.
+    /// [`TryLockError`] if it is locked.
     pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError> {
         Ok(Guard::new(&self.resource, 1, self.inner.try_lock()?))
     }
 
-    /// Takes it, blocking the thread.
+    /// Locks the mutex, blocking the thread.
     ///
     /// # Panics
     ///
-    /// In an asynchronous context, as tokio's does.
+    /// In an asynchronous context, like tokio's.
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
         if let Ok(guard) = self.try_lock() {
             return guard;
         }
         let waiting = self.resource.wait(1);
         let inner = self.inner.blocking_lock();
-        Guard { held: waiting.acquired(), inner }
+        Guard { hold: waiting.acquired(), inner }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One message, once, with a name.
+//! A named channel for a single message.
 
 use std::fmt;
 use std::future::Future;
@@ -11,7 +11,9 @@ use tokio::sync::oneshot;
 use tokio::sync::oneshot::error::{RecvError, TryRecvError};
 pub use tokio::sync::oneshot::{Sender, error};
 
-/// A channel for one message. Who waits is told to wait on its name; who will send it is not known before it is sent.
+/// Creates a channel for a single message.
+///
+/// A waiting task is shown to wait on the channel's name. The sending task is not known before it sends.
 ///
 /// ```
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -28,7 +30,7 @@ pub fn channel<T>(name: &str) -> (Sender<T>, Receiver<T>) {
     (sender, Receiver { waiting: None, message, inner: receiver })
 }
 
-/// Receives the message: a [`tokio::sync::oneshot::Receiver`].
+/// A receiver of one message: a [`tokio::sync::oneshot::Receiver`].
 pub struct Receiver<T> {
     waiting: Option<WaitGuard>,
     message: Resource,
@@ -36,16 +38,16 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The message if it is there.
+    /// Returns the message if it has been sent.
     ///
     /// # Errors
     ///
-    /// It is not yet there, or never will be.
+    /// [`TryRecvError`] if it has not been sent yet, or the sender was dropped.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.inner.try_recv()
     }
 
-    /// Lets nobody send any more.
+    /// Closes the channel: sending fails from now on.
     pub fn close(&mut self) {
         self.inner.close();
     }

@@ -1,4 +1,4 @@
-//! A semaphore with a name.
+//! A named semaphore.
 
 use std::fmt;
 use std::future::Future;
@@ -9,9 +9,9 @@ use tokio::sync::{self, AcquireError, TryAcquireError};
 
 use super::guard::{Guard, guarded};
 
-/// What [`Semaphore::acquire`] gives.
+/// The permit returned by [`Semaphore::acquire`].
 pub type SemaphorePermit<'a> = Guard<sync::SemaphorePermit<'a>>;
-/// What [`Semaphore::acquire_owned`] gives.
+/// The permit returned by [`Semaphore::acquire_owned`].
 pub type OwnedSemaphorePermit = Guard<sync::OwnedSemaphorePermit>;
 
 /// A [`tokio::sync::Semaphore`] with a name. See the [module](super).
@@ -20,99 +20,99 @@ pub struct Semaphore {
     inner: Arc<sync::Semaphore>,
 }
 
-/// Takes the permits out of a guard, or the guard away.
-fn opened<P>(guard: Guard<Result<P, AcquireError>>) -> Result<Guard<P>, AcquireError> {
-    let Guard { held, inner } = guard;
-    Ok(Guard { held, inner: inner? })
+/// Moves the error of a closed semaphore out of the guard.
+fn transposed<P>(guard: Guard<Result<P, AcquireError>>) -> Result<Guard<P>, AcquireError> {
+    let Guard { hold, inner } = guard;
+    Ok(Guard { hold, inner: inner? })
 }
 
-/// Lets there be fewer permits, after nobody holds these any more.
-fn forgotten<P>(guard: Guard<P>, permits: usize, forget: impl FnOnce(P)) {
-    let Guard { held, inner } = guard;
-    let resource = held.resource().clone();
-    drop(held);
-    forget(inner);
+/// Removes permits from the semaphore, after the hold on them has ended.
+fn forget<P>(guard: Guard<P>, permits: usize, forget_permit: impl FnOnce(P)) {
+    let Guard { hold, inner } = guard;
+    let resource = hold.resource().clone();
+    drop(hold);
+    forget_permit(inner);
     resource.shrink(permits as u64);
 }
 
 impl Semaphore {
-    /// One with so many permits.
+    /// Creates a semaphore with this number of permits.
     ///
     /// # Panics
     ///
-    /// With more than tokio allows.
+    /// If there are more than [`tokio::sync::Semaphore::MAX_PERMITS`].
     #[must_use]
     pub fn new(name: &str, permits: usize) -> Self {
         let resource = Resource::fair(name, ResourceKind::Semaphore, Some(permits as u64));
         Self { resource, inner: Arc::new(sync::Semaphore::new(permits)) }
     }
 
-    /// What tasks are told to wait for.
+    /// Returns the resource that waiting tasks are shown to wait for.
     #[must_use]
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// How many permits are free.
+    /// Returns how many permits are available.
     #[must_use]
     pub fn available_permits(&self) -> usize {
         self.inner.available_permits()
     }
 
-    /// Takes one permit. Cancel safe: dropped, one gives up one's place.
+    /// Acquires one permit. Cancel safe: dropping the future gives up its place in the queue.
     ///
     /// # Errors
     ///
-    /// The semaphore was closed.
+    /// [`AcquireError`] if the semaphore is closed.
     pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.acquire_many(1).await
     }
 
-    /// Takes so many permits at once.
+    /// Acquires several permits at once.
     ///
     /// # Errors
     ///
-    /// The semaphore was closed.
+    /// [`AcquireError`] if the semaphore is closed.
     pub async fn acquire_many(&self, permits: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        opened(guarded(&self.resource, permits.into(), self.inner.acquire_many(permits)).await)
+        transposed(guarded(&self.resource, permits.into(), self.inner.acquire_many(permits)).await)
     }
 
-    /// Takes one permit, with a guard that borrows nothing.
+    /// Acquires one permit, with a guard that does not borrow the semaphore.
     ///
     /// # Errors
     ///
-    /// The semaphore was closed.
+    /// [`AcquireError`] if the semaphore is closed.
     pub fn acquire_owned(&self) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + use<> {
         self.acquire_many_owned(1)
     }
 
-    /// Takes so many permits at once, with a guard that borrows nothing.
+    /// Acquires several permits at once, with a guard that does not borrow the semaphore.
     ///
     /// # Errors
     ///
-    /// The semaphore was closed.
+    /// [`AcquireError`] if the semaphore is closed.
     pub fn acquire_many_owned(
         &self,
         permits: u32,
     ) -> impl Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + use<> {
         let (resource, inner) = (self.resource.clone(), Arc::clone(&self.inner));
-        async move { opened(guarded(&resource, permits.into(), inner.acquire_many_owned(permits)).await) }
+        async move { transposed(guarded(&resource, permits.into(), inner.acquire_many_owned(permits)).await) }
     }
 
-    /// Takes one permit if it is free.
+    /// Acquires one permit if one is available.
     ///
     /// # Errors
     ///
-    /// None is, or the semaphore was closed.
+    /// [`TryAcquireError`] if none is available, or the semaphore is closed.
     pub fn try_acquire(&self) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         self.try_acquire_many(1)
     }
 
-    /// Takes so many permits if they are free.
+    /// Acquires several permits if all of them are available.
     ///
     /// # Errors
     ///
-    /// They are not, or the semaphore was closed.
+    /// [`TryAcquireError`] if they are not available, or the semaphore is closed.
     pub fn try_acquire_many(&self, permits: u32) -> Result<SemaphorePermit<'_>, TryAcquireError> {
         Ok(Guard::new(&self.resource, permits.into(), self.inner.try_acquire_many(permits)?))
     }
@@ -121,19 +121,19 @@ impl Semaphore {
     ///
     /// # Panics
     ///
-    /// With more than tokio allows.
+    /// If there would be more than [`tokio::sync::Semaphore::MAX_PERMITS`].
     pub fn add_permits(&self, permits: usize) {
-        // Before they are there: rather too many than too few are known of.
+        // First, so that the resource never has fewer units than the semaphore has permits.
         self.resource.grow(permits as u64);
         self.inner.add_permits(permits);
     }
 
-    /// Closes it: who waits gets an error, and so does who comes.
+    /// Closes the semaphore: waiting and later acquires fail.
     pub fn close(&self) {
         self.inner.close();
     }
 
-    /// Whether it was closed.
+    /// Returns `true` if the semaphore is closed.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.is_closed()
@@ -141,18 +141,18 @@ impl Semaphore {
 }
 
 impl SemaphorePermit<'_> {
-    /// Gives the permits up for ever, so that the semaphore has fewer.
+    /// Removes the permits from the semaphore instead of releasing them.
     pub fn forget(self) {
         let permits = self.inner.num_permits();
-        forgotten(self, permits, sync::SemaphorePermit::forget);
+        forget(self, permits, sync::SemaphorePermit::forget);
     }
 }
 
 impl OwnedSemaphorePermit {
-    /// Gives the permits up for ever, so that the semaphore has fewer.
+    /// Removes the permits from the semaphore instead of releasing them.
     pub fn forget(self) {
         let permits = self.inner.num_permits();
-        forgotten(self, permits, sync::OwnedSemaphorePermit::forget);
+        forget(self, permits, sync::OwnedSemaphorePermit::forget);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What axum knows of a request, and what its handlers are given: feature `axum`.
+//! Reads axum's request extensions, and implements its extractor and response traits: feature `axum`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ pub(super) fn connected(extensions: &Extensions) -> Option<SocketAddr> {
     extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0)
 }
 
-/// The task of the request; where there is no layer, the one that is current, if any.
+/// Extracts the task of the request; without a layer, the current task, if any.
 impl<S: Sync> FromRequestParts<S> for CurrentTask {
     type Rejection = Infallible;
 

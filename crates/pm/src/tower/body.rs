@@ -1,4 +1,4 @@
-//! The body of an answer: the task goes on until its last byte.
+//! The response body: keeps the task running until its last byte.
 
 use std::error::Error;
 use std::fmt;
@@ -17,22 +17,22 @@ use super::run::Run;
 pub(super) type BoxError = Box<dyn Error + Send + Sync>;
 
 pin_project! {
-    /// The body of an answer, which runs as the task of its request; in the answers of [`Tasks`](super::Tasks) and
+    /// A response body that runs as the task of its request; in the responses of [`Tasks`](super::Tasks) and
     /// [`Calls`](super::Calls).
     ///
-    /// The task is current whenever the body is polled, and ends with its last byte. A kill drops the body where it waits;
-    /// what comes then is [`Cancelled`](crate::Cancelled) as the error, so that a server cuts the connection, and the client
-    /// sees that not all has come. In a gRPC answer it is trailers that say so.
+    /// The task is current whenever the body is polled, and ends with its last byte. A cancellation drops the inner body at
+    /// its await point; the next frame is the error [`Cancelled`](crate::Cancelled), so that a server closes the connection
+    /// and the client can see that the body is incomplete. A gRPC response ends with trailers instead.
     ///
-    /// Errors are boxed: those of the body come as they are, and `error.downcast_ref::<pm::Cancelled>()` tells the kill from
-    /// them.
+    /// Errors are boxed: those of the inner body pass through unchanged, and `error.downcast_ref::<pm::Cancelled>()`
+    /// identifies a cancellation.
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct ResponseBody<B> {
         run: Option<Box<Run>>,
-        // Gone when it has ended.
+        // `None` once it has ended.
         #[pin]
         body: Option<B>,
-        // Comes instead. In a box, as there seldom is one.
+        // Sent instead of a body. Boxed, since it is rare.
         reply: Option<Box<Vec<u8>>>,
     }
 
@@ -53,25 +53,25 @@ pin_project! {
 }
 
 impl<B> ResponseBody<B> {
-    /// One that is no task's.
+    /// Passes a body through, without a task.
     pub(super) fn plain(body: B) -> Self {
         Self { run: None, body: Some(body), reply: None }
     }
 
-    /// An answer of our own, which belongs to no task any more.
+    /// A response of ours, whose task has ended already.
     pub(super) fn reply(reply: Option<Vec<u8>>) -> Self {
         Self { run: None, body: None, reply: reply.map(Box::new) }
     }
 }
 
 impl<B: Body<Error: Into<BoxError>>> ResponseBody<B> {
-    /// An answer whose body goes on with its task.
+    /// Continues the task in the body of the response.
     #[inline]
     pub(super) fn of(response: Response<B>, mut run: Box<Run>) -> Response<Self> {
         run.read_head(&response);
         response.map(|body| {
             if body.is_end_stream() {
-                // Nobody may poll it.
+                // It may never be polled.
                 let mut body = Some(body);
                 run.supervisor.finish(run.failed.as_deref(), || drop(body.take()));
                 return Self::reply(None);

@@ -1,4 +1,4 @@
-//! Calls to other services, each a task below that of who calls.
+//! The layer of a client: each call to another service is a task, below the task that makes it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -20,10 +20,10 @@ use super::grpc::{Grpc, Side};
 use super::id::{self, Fields, TRACEPARENT, TRACESTATE, TraceParent, X_REQUEST_ID};
 use super::run::Run;
 
-/// Makes each call to another service a task, below the one that calls: feature `tower`.
+/// Makes each call to another service a task, below the task that makes the call.
 ///
-/// For hyper-util's client, tonic's `Channel`, and whatever else takes `http::Request`s through tower. (reqwest has requests
-/// of its own.)
+/// Works with hyper-util's client, tonic's `Channel`, and any other tower service of `http::Request`s. (reqwest has its own
+/// request type.)
 ///
 /// ```
 /// use tower_layer::Layer as _;
@@ -32,22 +32,23 @@ use super::run::Run;
 /// let client = pm::tower::CallsLayer::new().layer(client);
 /// ```
 ///
-/// | of the task | is |
+/// | property | value |
 /// |---|---|
-/// | id | the ids of trace and span in the `traceparent` that goes out |
-/// | kind | method and host, as `GET api.example.com` |
-/// | attributes | `method`, `url` without the query, `code` (the answer's) |
-/// | status | `waiting for https://api.example.com/hosts`; `receiving` from the head of the answer on |
-/// | end | finished with the last byte of the body; failed when the call or the body fails, the answer is 5xx, or a gRPC status is not 0; dropped when nobody wants the rest |
+/// | id | trace id and span id of the outgoing `traceparent` |
+/// | kind | method and host, such as `GET api.example.com` |
+/// | attributes | `method`, `url` without the query, `code` (status code of the response) |
+/// | status | `waiting for https://api.example.com/hosts`; `receiving` once the response head has arrived |
+/// | end | finished with the last byte of the body; failed when the call or the body fails, the response is 5xx, or a gRPC status is not 0; dropped when the caller drops it earlier |
 ///
-/// The task is below the one that is current when the call is made. So it is killed with it: the call is dropped, and gives
-/// [`Cancelled`](crate::Cancelled) as its error (`error.downcast_ref::<pm::Cancelled>()`). It may be killed by itself, too.
+/// The task is a child of the task that is current when the call is made, and is cancelled with it: the call is dropped, and
+/// its error is [`Cancelled`](crate::Cancelled) (`error.downcast_ref::<pm::Cancelled>()`). It can also be cancelled alone.
 ///
-/// A request that has no `traceparent` gets one: a new span of the trace that came with the request for which the call is
-/// made, as [`TasksLayer`](super::TasksLayer) recorded it, with its `tracestate`; else of a trace that is made, and recorded in the calling task, so
-/// that its next call is in it, too. A request without `X-Request-Id` gets that which the request came with.
+/// A request without `traceparent` gets one: a new span of the trace of the incoming request that the call is made for, as
+/// recorded by [`TasksLayer`](super::TasksLayer), with its `tracestate`. If there is none, a new trace is generated and
+/// recorded in the calling task, so that its next call belongs to it, too. A request without `X-Request-Id` gets that of the
+/// incoming request.
 ///
-/// A layer that tries again belongs within this one when all its attempts are to be one task, else around it.
+/// A retry layer belongs inside this one if all attempts should be one task, else around it.
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is given a service"]
 pub struct CallsLayer {
@@ -55,12 +56,14 @@ pub struct CallsLayer {
 }
 
 impl CallsLayer {
-    /// One for the [`global`] list.
+    /// Creates a layer for the [`global`] list.
     pub fn new() -> Self {
         Self { list: global().clone() }
     }
 
-    /// Has the tasks in this list. It should be that of the tasks that call: a kill goes down only within one.
+    /// Sets the list of the tasks. Default: the [`global`] list.
+    ///
+    /// It should be the list of the calling tasks: a cancellation propagates only within one list.
     ///
     /// ```
     /// let list = pm::ProcessList::new();
@@ -85,7 +88,7 @@ impl<S> Layer<S> for CallsLayer {
     }
 }
 
-/// A client whose calls are tasks; made by [`CallsLayer`].
+/// A client whose calls are tasks; created by [`CallsLayer`].
 #[derive(Clone)]
 pub struct Calls<S> {
     inner: S,
@@ -120,14 +123,14 @@ where
         if run.supervisor.should_kill() {
             return CallFuture { future: None, run: Some(run) };
         }
-        let underway = run.supervisor.enter();
+        let entered = run.supervisor.enter();
         let future = Some(self.inner.call(request));
-        underway.leave();
+        entered.leave();
         CallFuture { future, run: Some(run) }
     }
 }
 
-/// Starts the task of a call, and hands on what belongs to it.
+/// Starts the task of a call, and adds the trace and request id that it inherits to the request.
 fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     let parent = current();
     let inherited = Inherited::of(list, parent);
@@ -137,11 +140,11 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     }
     let trace = own.unwrap_or_else(|| {
         let trace = inherited.trace.unwrap_or_else(|| {
-            let made = TraceParent::fresh();
+            let new = TraceParent::generate();
             if parent.is_live() {
-                parent.set("traceparent", made.as_str());
+                parent.set("traceparent", new.as_str());
             }
-            made
+            new
         });
         trace.child()
     });
@@ -158,7 +161,7 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
         Some(authority) => authority.as_str(),
         None => id::text(head.headers.get(HOST)).unwrap_or_default(),
     };
-    // Neither a password nor a port.
+    // Without user info and port.
     let host = authority.rsplit('@').next().unwrap_or_default();
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => host,
@@ -174,17 +177,17 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     supervisor
 }
 
-/// What the tasks above a call know of the request for which it is made.
+/// Trace and request id of the incoming request that a call is made for, from the tasks above the call.
 #[derive(Default)]
 struct Inherited {
     trace: Option<TraceParent>,
-    /// Of that trace.
+    /// The `tracestate` of that trace.
     trace_state: Option<HeaderValue>,
     request_id: Option<HeaderValue>,
 }
 
 impl Inherited {
-    /// How far up the request is looked for.
+    /// How many ancestors are searched for the request.
     const MAX_DEPTH: usize = 32;
 
     fn of(list: &ProcessList, parent: TaskHandle) -> Self {
@@ -197,7 +200,7 @@ impl Inherited {
                 for (name, value) in task.attrs() {
                     match (name.as_str(), value) {
                         ("traceparent", ValueView::Text(text)) => trace = TraceParent::parse(text.as_bytes()),
-                        // Not if some of it is missing.
+                        // Not if part of it is masked.
                         ("tracestate", ValueView::Text(text)) if !text.as_str().contains("***") => {
                             state = HeaderValue::from_str(text.as_str()).ok();
                         }
@@ -212,7 +215,7 @@ impl Inherited {
                 if inherited.trace.is_none() && trace.is_some() {
                     (inherited.trace, inherited.trace_state) = (trace, state);
                 }
-                // Above a request there is nothing of it.
+                // The ancestors of a request have nothing to do with it.
                 task.parent().filter(|_| !is_request)
             });
             next = above.flatten();
@@ -221,10 +224,11 @@ impl Inherited {
     }
 }
 
-/// Whether the client gave a request its id, and the list has all of it.
+/// Returns `true` if the id of a request was sent by its client, and is stored unabridged.
 fn is_given(id: &str, serial: Serial, trace: Option<&TraceParent>) -> bool {
-    let is_made = id.strip_prefix("task-") == Some(&serial.to_string()) || trace.is_some_and(|trace| trace.id() == id);
-    !is_made && !id.ends_with('…') && !id.contains("***")
+    let is_generated =
+        id.strip_prefix("task-") == Some(&serial.to_string()) || trace.is_some_and(|trace| trace.id() == id);
+    !is_generated && !id.ends_with('…') && !id.contains("***")
 }
 
 fn receive<B>(mut run: Box<Run>, response: Response<B>) -> Response<ResponseBody<B>>
@@ -242,13 +246,13 @@ where
 }
 
 pin_project! {
-    /// The future of a call, which runs as its task; made by [`Calls`].
+    /// The future of a call, which runs as its task; returned by [`Calls`].
     #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct CallFuture<F> {
-        // Gone when it is ready, and never there if the task was killed before it began.
+        // `None` once it is ready, or if the task was cancelled before it began.
         #[pin]
         future: Option<F>,
-        // Gone when it is ready.
+        // `None` once it is ready.
         run: Option<Box<Run>>,
     }
 

@@ -1,4 +1,4 @@
-//! What a handler, and whoever goes on with its connection, holds of the task of a request.
+//! The task of a request, as handlers see it, and its handover to an upgraded connection.
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,16 +9,16 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 
-/// The task of a request, among the request's extensions.
+/// The task of a request, stored in the request's extensions.
 ///
-/// With the feature `axum` it is an extractor, too. All that a [`TaskHandle`] can do, it does. Deep below, where there is
-/// no request, [`pm::current()`](crate::current) gives a handle of the same task.
+/// Dereferences to its [`TaskHandle`]. With the feature `axum` it is also an extractor. Code without access to the request
+/// gets a handle of the same task from [`pm::current()`](crate::current).
 ///
 /// ```
 /// use pm::tower::CurrentTask;
 ///
 /// async fn handle<B>(request: http::Request<B>) -> Result<(), pm::Cancelled> {
-///     let task = request.extensions().get::<CurrentTask>().expect("there is a TasksLayer");
+///     let task = request.extensions().get::<CurrentTask>().expect("TasksLayer is installed");
 ///     task.status("reading the table")?;
 ///     Ok(())
 /// }
@@ -26,17 +26,17 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 ///
 /// # Upgrades
 ///
-/// When a request asks for an upgrade and the answer is `101 Switching Protocols`, or says yes to `CONNECT`, the connection
-/// is no longer seen by a layer. The
-/// task goes on, in the status `upgraded`, until the last clone of this is dropped: what serves the upgraded connection
-/// holds one. Better, it runs as the task, by [`upgraded`](Self::upgraded): then a kill cuts the connection. If nobody holds
-/// one, the task ends with the answer. After any other answer, a clone keeps nothing.
+/// When a request asks for an upgrade and the response is `101 Switching Protocols`, or accepts a `CONNECT`, a layer no
+/// longer sees the connection. The task continues, in the status `upgraded`, until the last clone of this value is dropped,
+/// so the code that serves the upgraded connection should hold one. Better, it runs as the task through
+/// [`upgraded`](Self::upgraded): a cancellation then closes the connection. Without a clone, the task ends with the response.
+/// After any other response, a clone does not keep the task running.
 ///
 /// ```
 /// # use pm::tower::CurrentTask;
 /// # async fn talk(_: impl Sized) {}
 /// async fn handle(mut request: http::Request<hyper::body::Incoming>) -> http::Response<String> {
-///     let task = request.extensions().get::<CurrentTask>().cloned().expect("there is a TasksLayer");
+///     let task = request.extensions().get::<CurrentTask>().cloned().expect("TasksLayer is installed");
 ///     tokio::spawn(task.upgraded(async move {
 ///         if let Ok(connection) = hyper::upgrade::on(&mut request).await {
 ///             talk(connection).await;
@@ -51,39 +51,39 @@ pub struct CurrentTask {
     handover: Handover,
 }
 
-/// What is between the future of a response and who goes on with its connection; nothing where nobody can.
+/// Passes a task from the future of a response to the code that serves the upgraded connection; `None` if there can be none.
 #[derive(Clone)]
 pub(super) struct Handover(Option<Arc<Shared>>);
 
 #[derive(Default)]
-struct Shared(Mutex<Between>);
+struct Shared(Mutex<State>);
 
 #[derive(Default)]
-struct Between {
-    /// There between the answer and the first poll of what goes on.
+struct State {
+    /// Present from the response until the first poll of the future that continues the task.
     supervisor: Option<Supervisor>,
-    /// Of what goes on, and was polled before the answer.
+    /// The waker of that future, if it was polled before the response.
     waker: Option<Waker>,
 }
 
 impl Shared {
-    /// Nothing but moves happens under the lock.
-    fn with<T>(&self, f: impl FnOnce(&mut Between) -> T) -> T {
+    /// Only moves values under the lock.
+    fn with<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Nobody ran the rest as the task, and nobody holds it any more.
-        if let Some(mut supervisor) = self.with(|between| between.supervisor.take()) {
+        // No future continued the task, and the last clone is gone.
+        if let Some(mut supervisor) = self.with(|state| state.supervisor.take()) {
             supervisor.finish(None, || ());
         }
     }
 }
 
 impl Handover {
-    /// For a request whose answer may be an upgrade.
+    /// A handover for a request whose response may be an upgrade.
     pub(super) fn possible() -> Self {
         Self(Some(Arc::default()))
     }
@@ -92,12 +92,12 @@ impl Handover {
         Self(None)
     }
 
-    /// Hands the task over to who holds a clone of this. If nobody does, it ends.
+    /// Hands the task over to the holders of a clone. If there is none, the task ends.
     pub(super) fn give(self, mut supervisor: Supervisor) {
         let Some(shared) = &self.0 else { return supervisor.finish(None, || ()) };
-        let waker = shared.with(|between| {
-            between.supervisor = Some(supervisor);
-            between.waker.take()
+        let waker = shared.with(|state| {
+            state.supervisor = Some(supervisor);
+            state.waker.take()
         });
         if let Some(waker) = waker {
             waker.wake();
@@ -105,17 +105,17 @@ impl Handover {
     }
 
     fn take(&self) -> Option<Supervisor> {
-        self.0.as_ref()?.with(|between| between.supervisor.take())
+        self.0.as_ref()?.with(|state| state.supervisor.take())
     }
 
-    /// The same; if it is not there yet, the waker is woken when it comes.
+    /// Takes the task, or registers the waker to be woken when it is handed over.
     fn take_or_wake(&self, waker: &Waker) -> Option<Supervisor> {
         let waker = waker.clone();
-        let (supervisor, old) = self.0.as_ref()?.with(|between| match between.supervisor.take() {
+        let (supervisor, old) = self.0.as_ref()?.with(|state| match state.supervisor.take() {
             Some(supervisor) => (Some(supervisor), Some(waker)),
-            None => (None, between.waker.replace(waker)),
+            None => (None, state.waker.replace(waker)),
         });
-        // Not under the lock.
+        // Drop it outside of the lock.
         drop(old);
         supervisor
     }
@@ -126,13 +126,13 @@ impl CurrentTask {
         Self { handle, handover }
     }
 
-    /// For where there is no layer.
+    /// The current task of this thread, for requests without a layer.
     #[cfg(feature = "axum")]
     pub(super) fn of_thread() -> Self {
         Self { handle: crate::current(), handover: Handover::none() }
     }
 
-    /// A handle of the task, which keeps nothing.
+    /// Returns a handle of the task, which does not keep an upgraded connection's task running.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.handle
@@ -140,12 +140,12 @@ impl CurrentTask {
 
     /// Runs `future`, which serves an upgraded connection, as the task of the request.
     ///
-    /// It may be made, and polled, before the answer or after it. From the answer on, the task is current whenever the
-    /// future is polled, and ends with it: as finished when it is ready, as dropped when it is dropped. A kill drops the
-    /// future where it awaits, and so cuts the connection.
+    /// It may be created and polled before or after the response. After the response, the task is current whenever the
+    /// future is polled, and ends with it: as finished when it completes, as dropped when it is dropped. A cancellation drops
+    /// the future at its await point, which closes the connection.
     ///
-    /// Of several, the first that is polled after the answer has the task; in the others it is only current. If the answer
-    /// is no upgrade, the task ends without regard to this.
+    /// Of several such futures, the first one polled after the response continues the task; in the others it is only
+    /// current. If the response is not an upgrade, the task ends independently of the future.
     pub fn upgraded<F: Future>(self, future: F) -> Upgraded<F> {
         Upgraded { task: self, supervisor: None, future: Some(future) }
     }
@@ -166,15 +166,15 @@ impl fmt::Debug for CurrentTask {
 }
 
 pin_project! {
-    /// A future that goes on as the task of a request; made by [`CurrentTask::upgraded`].
+    /// A future that continues the task of a request; returned by [`CurrentTask::upgraded`].
     ///
-    /// Gives [`Cancelled`] when the task was killed, else what the future gives.
+    /// Returns the output of the inner future, or [`Cancelled`] if the task was cancelled.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct Upgraded<F> {
         task: CurrentTask,
-        // There from the first poll after the answer on.
+        // Present from the first poll after the response.
         supervisor: Option<Supervisor>,
-        // Gone when it has ended.
+        // `None` once it has ended.
         #[pin]
         future: Option<F>,
     }

@@ -21,7 +21,7 @@ type Text = dyn for<'p> Fn(&'p Parts) -> Option<Cow<'p, str>> + Send + Sync;
 type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 type Describe = dyn for<'l> Fn(TaskBuilder<'l>, &Parts) -> TaskBuilder<'l> + Send + Sync;
 
-/// What the user of a [`TasksLayer`](super::TasksLayer) chose.
+/// The configuration of a [`TasksLayer`](super::TasksLayer).
 #[derive(Clone)]
 pub(super) struct Config {
     pub(super) list: ProcessList,
@@ -31,10 +31,10 @@ pub(super) struct Config {
     pub(super) describe: Option<Arc<Describe>>,
     pub(super) headers: Vec<HeaderName>,
     pub(super) query: bool,
-    pub(super) names_task: bool,
+    pub(super) reply_header: bool,
 }
 
-/// What a request says before its body.
+/// The head of a request.
 #[derive(Clone, Copy)]
 pub(super) struct Head<'r> {
     method: &'r Method,
@@ -42,7 +42,7 @@ pub(super) struct Head<'r> {
     headers: &'r HeaderMap,
     pub(super) fields: Fields<'r>,
     extensions: &'r Extensions,
-    /// The same, for the functions that were given to the layer; there if there are any.
+    /// All of the above, for the functions that the layer was configured with; `None` if there are none.
     parts: Option<&'r Parts>,
 }
 
@@ -69,12 +69,12 @@ impl Config {
             describe: None,
             headers: Vec::new(),
             query: false,
-            names_task: true,
+            reply_header: true,
         }
     }
 
-    /// Whether a function wants the parts of a request. Else it had better stay whole: it is large, and taking it apart
-    /// moves it twice.
+    /// Returns `true` if a configured function needs the parts of a request. Otherwise it stays whole: it is large, and
+    /// taking it apart moves it twice.
     #[inline]
     pub(super) fn wants_parts(&self) -> bool {
         self.id.is_some() || self.route.is_some() || self.peer.is_some() || self.describe.is_some()
@@ -129,7 +129,7 @@ impl Config {
             head.method,
             Grpc::of(head.fields.content_type),
         );
-        run.names_task = self.names_task;
+        run.reply_header = self.reply_header;
         if *head.method == Method::CONNECT || head.fields.asks_upgrade {
             run.handover = Handover::possible();
         }
@@ -144,7 +144,7 @@ impl Config {
     }
 }
 
-/// The method for a kind: a client may invent others, so they share one.
+/// Returns the method for a kind. Methods that clients make up share one name.
 pub(super) fn known_method(method: &Method) -> &str {
     match method.as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH") => known,
@@ -153,7 +153,7 @@ pub(super) fn known_method(method: &Method) -> &str {
 }
 
 pub(super) fn with_kind<'l>(task: TaskBuilder<'l>, method: &str, of: &str) -> TaskBuilder<'l> {
-    // Longer ones are rare, and an array that is never read must be zeroed, too.
+    // Longer ones are rare, and a larger array would have to be zeroed each time.
     let mut kind = Short::<64>::default();
     let whole = [method, " ", of].into_iter().try_for_each(|part| kind.write_str(part));
     if whole.is_ok() { task.kind(kind.as_str()) } else { task.kind(&[method, " ", of].concat()) }
@@ -169,7 +169,7 @@ fn connected(_extensions: &Extensions) -> Option<SocketAddr> {
     None
 }
 
-/// A formatted text that needs no memory of its own.
+/// A formatted string on the stack.
 struct Short<const N: usize> {
     bytes: [u8; N],
     length: usize,
@@ -184,13 +184,13 @@ impl<const N: usize> Default for Short<N> {
 impl<const N: usize> Short<N> {
     fn of(value: impl fmt::Display) -> Self {
         let mut short = Self::default();
-        // What does not fit is not there.
+        // A value that does not fit is left out.
         let _ = write!(short, "{value}");
         short
     }
 
     fn as_str(&self) -> &str {
-        // Only whole texts were added.
+        // Only whole strings were added.
         std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
     }
 }
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_longest_address_and_kinds_of_any_length_are_whole() {
+    fn the_longest_address_and_kinds_of_any_length_are_complete() {
         let address = std::net::SocketAddrV6::new([0xffff; 8].into(), u16::MAX, 0, u32::MAX);
         let short = Short::<64>::of(SocketAddr::from(address));
         assert_eq!(short.as_str(), address.to_string());

@@ -1,4 +1,4 @@
-//! gRPC, as far as a layer must know it: content types, statuses in trailers, and whose fault they tell of.
+//! The parts of gRPC that a layer needs: content types, and statuses in trailers.
 
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -7,13 +7,13 @@ use pm_core::Cancelled;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// How a request speaks gRPC, by its content type.
+/// The gRPC flavour of a request, by its content type.
 #[derive(Clone, Debug)]
 pub(super) enum Grpc {
     No,
-    /// Its status comes in trailers.
+    /// The status is sent in trailers.
     Native(Box<HeaderValue>),
-    /// For browsers: its trailers are part of the body, where only who encodes it can write them.
+    /// gRPC-Web: the trailers are part of the encoded body, so a layer cannot add any.
     Web(Box<HeaderValue>),
 }
 
@@ -30,7 +30,7 @@ impl Grpc {
     }
 }
 
-/// The end of a killed gRPC stream.
+/// Returns the trailers of a cancelled gRPC stream.
 pub(super) fn trailers(cancelled: &Cancelled) -> HeaderMap {
     let mut fields = HeaderMap::with_capacity(4);
     fields.insert(GRPC_STATUS, HeaderValue::from_static("1"));
@@ -47,19 +47,19 @@ pub(super) fn trailers(cancelled: &Cancelled) -> HeaderMap {
     fields
 }
 
-/// Whose fault a gRPC status is looked at for.
+/// The side of a call, which decides which gRPC statuses are failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
     Server,
     Client,
 }
 
-/// Why the task failed, if these are the fields that say so.
+/// Returns why the task failed, if these fields contain a gRPC status that is a failure.
 pub(super) fn failure(fields: &HeaderMap, side: Side) -> Option<String> {
     let code = fields.get(GRPC_STATUS)?.as_bytes();
     let is_failure = match (side, code) {
         (_, b"0") => false,
-        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; the others are the client's doing.
+        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; the others are errors of the client.
         (Side::Server, code) => [&b"2"[..], b"4", b"12", b"13", b"14", b"15"].contains(&code),
         (Side::Client, _) => true,
     };
@@ -72,7 +72,7 @@ pub(super) fn failure(fields: &HeaderMap, side: Side) -> Option<String> {
     Some(format!("grpc-status {}{space}{}", String::from_utf8_lossy(code), String::from_utf8_lossy(&message)))
 }
 
-/// What is no encoded byte stays as it is.
+/// Decodes percent-encoding; invalid sequences stay as they are.
 fn percent_decoded(text: &[u8]) -> Vec<u8> {
     let (mut decoded, mut rest) = (Vec::with_capacity(text.len()), text);
     while let [first, after @ ..] = rest {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_any_letters_is_a_valid_grpc_message() {
+    fn a_reason_with_any_characters_becomes_a_valid_grpc_message() {
         let reason = "say \"no\" \\ 100 %\n\u{1}ü";
         let fields = trailers(&cancelled(reason));
         assert_eq!(fields[GRPC_MESSAGE], "cancelled: say \"no\" \\ 100 %25%0A%01%C3%BC");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_content_types_of_grpc_are_grpc() {
+    fn only_grpc_content_types_are_grpc() {
         let of = |value: &'static str| Grpc::of(Some(&HeaderValue::from_static(value)));
         for native in ["application/grpc", "application/grpc+proto", "application/grpc;x=1"] {
             assert!(matches!(of(native), Grpc::Native(value) if *value == native));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grpc_status_is_a_failure_of_the_server_only_if_it_is_its_fault() {
+    fn a_grpc_status_is_a_failure_on_the_server_only_if_it_reports_a_server_error() {
         let fields = |code: &'static str| HeaderMap::from_iter([(GRPC_STATUS, HeaderValue::from_static(code))]);
         assert_eq!(failure(&fields("0"), Side::Client), None);
         assert_eq!(failure(&fields("5"), Side::Server), None);

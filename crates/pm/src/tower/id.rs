@@ -1,4 +1,4 @@
-//! What a request is called: by its client, by a trace, or by us.
+//! Ids of a request: from its client, from a trace (`traceparent`), or generated.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -12,7 +12,7 @@ pub(super) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
-/// The fields of a request that tell something of it, found in one walk: requests have few, and each look-up would hash a
+/// The header fields that describe a request, found in one pass: requests have few fields, and each lookup would hash a
 /// name.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Fields<'h> {
@@ -26,11 +26,11 @@ pub(super) struct Fields<'h> {
 
 impl<'h> Fields<'h> {
     pub(super) fn of(headers: &'h HeaderMap) -> Self {
-        // Where they are compared with, without being made and dropped each time.
+        // A static, so that they are not created and dropped for each request.
         static NAMES: [HeaderName; 6] = [X_REQUEST_ID, TRACEPARENT, TRACESTATE, USER_AGENT, CONTENT_TYPE, UPGRADE];
         let [request_id, traceparent, tracestate, user_agent, content_type, upgrade] = &NAMES;
         let (mut fields, mut trace, mut traces) = (Self::default(), None, 0);
-        // Of several, the first counts.
+        // The first of several counts.
         for (name, value) in headers {
             if name == user_agent {
                 fields.user_agent = fields.user_agent.or(Some(value));
@@ -46,20 +46,19 @@ impl<'h> Fields<'h> {
                 fields.has_trace_state = true;
             }
         }
-        // But of these, several are as good as none.
+        // The standard has several of these ignored.
         fields.trace = trace.filter(|_| traces == 1).and_then(|trace| TraceParent::parse(trace.as_bytes()));
         fields
     }
 }
 
-/// What the systems that a trace went through say of it: all `tracestate` fields as one, as the standard has it. Worth
-/// nothing without a valid `traceparent`.
+/// Returns all `tracestate` fields joined into one, as the standard requires. Meaningless without a valid `traceparent`.
 pub(super) fn trace_state(headers: &HeaderMap) -> String {
     let states = headers.get_all(TRACESTATE).iter().filter_map(|state| text(Some(state)));
     states.collect::<Vec<_>>().join(",")
 }
 
-/// The value of a field as a text; `None` when there is none, or it is empty or no UTF-8.
+/// Returns the value of a field as text; `None` if it is absent, empty or not UTF-8.
 pub(super) fn text(value: Option<&HeaderValue>) -> Option<&str> {
     let value = std::str::from_utf8(value?.as_bytes()).ok()?;
     (!value.is_empty()).then_some(value)
@@ -79,7 +78,7 @@ impl TraceParent {
             && [0..2, 3..35, 36..52, 53..55].into_iter().all(is_hex)
             && !is_zero(3..35)
             && !is_zero(36..52);
-        // Later versions may have more; ff is none.
+        // Later versions may have more fields; ff is invalid.
         let version_fits = match &text[..2] {
             b"00" => rest.is_empty(),
             b"ff" => false,
@@ -93,8 +92,8 @@ impl TraceParent {
         Some(Self(text))
     }
 
-    /// One of a new trace, of which nobody said that it is recorded.
-    pub(super) fn fresh() -> Self {
+    /// Generates one for a new trace, with the flag `sampled` unset.
+    pub(super) fn generate() -> Self {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         write_hex(&mut text[3..19], random());
         write_hex(&mut text[19..35], random());
@@ -102,28 +101,28 @@ impl TraceParent {
         Self(text)
     }
 
-    /// Another span of the same trace.
+    /// Returns a new span of the same trace.
     pub(super) fn child(mut self) -> Self {
         write_hex(&mut self.0[36..52], random());
         self
     }
 
     pub(super) fn as_str(&self) -> &str {
-        // Digits and dashes only.
+        // Only hex digits and dashes.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The ids of trace and span, with a `-` between.
+    /// Returns trace id and span id, joined by `-`.
     pub(super) fn id(&self) -> &str {
         &self.as_str()[3..52]
     }
 }
 
-/// Any number but 0: not to be guessed by accident, which is all that ids of spans need.
+/// Returns a random number other than 0: unlikely to collide, which is all that span ids need.
 fn random() -> u64 {
     static SEED: OnceLock<RandomState> = OnceLock::new();
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: each number is given once, whatever else is seen.
+    // Relaxed: only the uniqueness of the number matters.
     SEED.get_or_init(RandomState::new).hash_one(NEXT.fetch_add(1, Ordering::Relaxed)).max(1)
 }
 
@@ -148,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_standard_forbids_is_none() {
+    fn a_traceparent_that_the_standard_forbids_is_ignored() {
         for bad in [
             "",
             "00",
@@ -173,10 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn a_made_one_is_valid_and_a_child_keeps_the_trace_and_its_flags() {
-        let fresh = TraceParent::fresh();
-        assert_eq!(TraceParent::parse(fresh.as_str().as_bytes()), Some(fresh));
-        assert_ne!(fresh, TraceParent::fresh());
+    fn a_generated_traceparent_is_valid_and_a_child_keeps_the_trace_and_its_flags() {
+        let new = TraceParent::generate();
+        assert_eq!(TraceParent::parse(new.as_str().as_bytes()), Some(new));
+        assert_ne!(new, TraceParent::generate());
         let parent = TraceParent::parse(GOOD.as_bytes()).unwrap();
         let child = parent.child();
         assert_eq!((&child.as_str()[..35], &child.as_str()[52..]), (&GOOD[..35], &GOOD[52..]));

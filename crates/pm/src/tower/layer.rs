@@ -1,4 +1,4 @@
-//! The layer of a server: how requests become tasks, as its user chooses.
+//! The layer of a server, and its configuration.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,35 +13,35 @@ use tower_layer::Layer;
 use super::describe::Config;
 use super::service::Tasks;
 
-/// Makes each request of a server a task, from its head to the last byte of its answer: feature `tower`.
+/// Makes each request of a server a task, from its head to the last byte of the response.
 ///
-/// For axum (`Router::layer`), hyper (`TowerToHyperService`), tonic (`Server::layer`) and whatever else serves
-/// `http::Request`s through tower.
+/// Works with axum (`Router::layer`), hyper (`TowerToHyperService`), tonic (`Server::layer`) and any other tower service of
+/// `http::Request`s.
 ///
 /// ```
 /// let app: axum::Router = axum::Router::new().layer(pm::tower::TasksLayer::new());
 /// ```
 ///
-/// | of the task | is |
+/// | property | value |
 /// |---|---|
-/// | id | the request's `X-Request-Id`, else the ids of trace and span in its `traceparent`, else made from the serial |
-/// | kind | method and [route](Self::route), as `GET /hosts/{id}`; the method alone when there is no route. Never the path, of which there are as many as a client likes |
-/// | attributes | `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (the answer's) |
-/// | status | `handling`, then what the handler says; `responding` from the head of the answer on; `upgraded` |
-/// | end | finished with the last byte of the body; failed when the answer is 5xx, the body or the service fails, or a gRPC status tells a fault of the server; dropped when the client goes away before; aborted by a panic, which goes on |
+/// | id | the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else generated from the serial |
+/// | kind | method and [route](Self::route), such as `GET /hosts/{id}`; the method alone without a route. Never the path, since clients can make up any number of those |
+/// | attributes | `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (status code of the response) |
+/// | status | `handling`, then those that the handler sets; `responding` once the response head is ready; `upgraded` |
+/// | end | finished with the last byte of the body; failed when the response is 5xx, the body or the service fails, or a gRPC status reports a server error; dropped when the client disconnects earlier; aborted by a panic, which propagates |
 ///
-/// The task is current whenever the handler and the body are polled, so [`pm::current()`](crate::current) is it, and tasks
-/// that start there are its children. [`CurrentTask`](super::CurrentTask) is among the request's extensions. The answer
-/// tells the task's serial in `Pm-Task-Id`, with which it can be found and killed; an id may belong to several.
+/// The task is current whenever the handler and the body are polled: [`pm::current()`](crate::current) returns it, and tasks
+/// started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The response
+/// header `Pm-Task-Id` contains the task's serial, which identifies it; an id may belong to several tasks.
 ///
-/// A kill drops the handler where it awaits (after the list's [grace](crate::Options::grace)), and the client gets
-/// [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If the head is gone already, the
-/// body ends with an error, so that the server cuts the connection; a gRPC answer ends with trailers that say so.
+/// A cancellation drops the handler at its await point (after the list's [grace](crate::Options::grace)), and the client gets
+/// [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If the head has been
+/// sent already, the body ends with an error, so that the server closes the connection; a gRPC response ends with trailers.
 ///
-/// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is none yet. One that comes through a second
-/// of these layers stays one task, that of the outer.
+/// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is not a task yet. A request that passes two
+/// of these layers is one task, that of the outer layer.
 ///
-/// In axum, use `Router::layer`: around a whole `Router` the route is not known yet.
+/// In axum, use `Router::layer`: a layer around the whole `Router` does not see the route.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is given a service"]
 pub struct TasksLayer {
@@ -49,7 +49,7 @@ pub struct TasksLayer {
 }
 
 impl TasksLayer {
-    /// One for the [`global`] list.
+    /// Creates a layer for the [`global`] list.
     pub fn new() -> Self {
         Self { config: Arc::new(Config::new(global().clone())) }
     }
@@ -59,7 +59,7 @@ impl TasksLayer {
         self
     }
 
-    /// Has the tasks in this list.
+    /// Sets the list of the tasks. Default: the [`global`] list.
     ///
     /// ```
     /// let list = pm::ProcessList::new();
@@ -69,7 +69,7 @@ impl TasksLayer {
         self.with(|config| config.list = list.clone())
     }
 
-    /// Where the id comes from, before `X-Request-Id` and `traceparent` are asked.
+    /// Sets a function that returns the id of a request. If it returns `None`, `X-Request-Id` and `traceparent` are used.
     ///
     /// ```
     /// use pm::tower::TasksLayer;
@@ -80,10 +80,10 @@ impl TasksLayer {
         self.with(|config| config.id = Some(Arc::new(id)))
     }
 
-    /// The template of a request's route, as `/hosts/{id}`, for the kind of its task. There must be few of them: beyond the
-    /// list's limit, kinds are not counted apart.
+    /// Sets a function that returns the route template of a request, such as `/hosts/{id}`, for the kind of its task.
     ///
-    /// With the feature `axum` its `MatchedPath` is asked when this gives `None`.
+    /// There should be few of them: beyond the list's limit, kinds share one set of statistics. With the feature `axum`,
+    /// `MatchedPath` is used when this returns `None`.
     ///
     /// ```
     /// use pm::tower::TasksLayer;
@@ -98,9 +98,9 @@ impl TasksLayer {
         self.with(|config| config.route = Some(Arc::new(route)))
     }
 
-    /// The address of a request's client.
+    /// Sets a function that returns the address of a request's client.
     ///
-    /// Without it, a `SocketAddr` among the extensions is taken; with the feature `axum`, its `ConnectInfo<SocketAddr>`, too.
+    /// Default: a `SocketAddr` from the request's extensions; with the feature `axum`, also `ConnectInfo<SocketAddr>`.
     ///
     /// ```
     /// use pm::tower::TasksLayer;
@@ -112,8 +112,8 @@ impl TasksLayer {
         self.with(|config| config.peer = Some(Arc::new(peer)))
     }
 
-    /// Records a header, too, as an attribute of its name in small letters. What looks like a secret is masked. A name that
-    /// no header can have is never found.
+    /// Records a request header as an attribute named like it, in lower case. Values that look like secrets are masked. A
+    /// name that is not a valid header name is ignored.
     ///
     /// ```
     /// let layer = pm::tower::TasksLayer::new().header("x-tenant").header("X-Region");
@@ -122,18 +122,18 @@ impl TasksLayer {
         self.with(|config| config.headers.extend(name.parse::<HeaderName>()))
     }
 
-    /// Whether the attribute `path` has the query, too, in which what looks like a secret is masked. Default: no.
-    pub fn query(self, yes: bool) -> Self {
-        self.with(|config| config.query = yes)
+    /// Includes the query in the attribute `path`, with values that look like secrets masked. Default: `false`.
+    pub fn query(self, included: bool) -> Self {
+        self.with(|config| config.query = included)
     }
 
-    /// Whether answers tell the task's serial in `Pm-Task-Id`. Default: yes.
-    pub fn reply_header(self, yes: bool) -> Self {
-        self.with(|config| config.names_task = yes)
+    /// Sends the task's serial in the response header `Pm-Task-Id`. Default: `true`.
+    pub fn reply_header(self, sent: bool) -> Self {
+        self.with(|config| config.reply_header = sent)
     }
 
-    /// Describes a task further: with attributes of yours, a deadline, a grace, or as one that is not cancellable. What is
-    /// said here comes after all else, and counts.
+    /// Sets a function that completes the description of a task: with more attributes, a deadline, a grace, or as not
+    /// cancellable. It is applied last, and overrides the layer's own values.
     ///
     /// ```
     /// use std::time::Duration;

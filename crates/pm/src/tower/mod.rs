@@ -1,10 +1,10 @@
-//! Every request of a server, and every call of a client, as a task: feature `tower`.
+//! Layers that make every request of a server, and every call of a client, a task.
 //!
-//! One line in a program that has a tower stack, be it of axum, hyper or tonic:
+//! One line in a program with a tower stack, such as axum, hyper or tonic:
 //!
-//! - [`TasksLayer`] for what comes in. Handlers reach their task by [`pm::current()`](crate::current) or [`CurrentTask`],
-//!   and answer a kill that they hear by themselves with [`CancelledResponse`].
-//! - [`CallsLayer`] for what goes out.
+//! - [`TasksLayer`] for incoming requests. Handlers reach their task through [`pm::current()`](crate::current) or
+//!   [`CurrentTask`], and return [`CancelledResponse`] when they observe a cancellation themselves.
+//! - [`CallsLayer`] for outgoing calls.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -23,13 +23,13 @@
 //! let mut service = layer.layer(tower::service_fn(handle));
 //! # async {
 //! let response = service.call(Request::new(())).await?;
-//! assert_eq!(list.counters().live, 1); // until the last byte is out
+//! assert_eq!(list.counters().live, 1); // until the last byte is sent
 //! assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "hello");
 //! assert_eq!(list.counters().finished, 1);
 //! # Ok::<(), std::convert::Infallible>(()) }.now_or_never().unwrap().unwrap();
 //! ```
 //!
-//! Types of `http`, `http-body`, `tower-layer` and `tower-service` are all that is in signatures here. No runtime is needed.
+//! Public signatures contain only types of `http`, `http-body`, `tower-layer` and `tower-service`. No runtime is needed.
 
 #[cfg(feature = "axum")]
 mod axum;

@@ -1,4 +1,4 @@
-//! What the client of a killed request is told.
+//! The response of a cancelled request, and the header with the task's serial.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::problem::{PROBLEM_JSON, Problem};
 
 pub(super) const PM_TASK_ID: HeaderName = HeaderName::from_static("pm-task-id");
 
-/// Says which task it is, if it is shown.
-pub(super) fn name_task(headers: &mut HeaderMap, task: TaskHandle) {
+/// Adds the header with the task's serial, if the task is listed.
+pub(super) fn add_task_id(headers: &mut HeaderMap, task: TaskHandle) {
     let serial = task.serial().get();
     if serial == u64::MAX {
         return;
     }
-    // The digits first: then the value is as long as they are, and in one piece of memory.
+    // Formatting the digits first makes the value one allocation of the exact size.
     let (mut digits, mut at, mut rest) = ([0; 20], 20, serial);
     while at == 20 || rest > 0 {
         at -= 1;
@@ -29,11 +29,10 @@ pub(super) fn name_task(headers: &mut HeaderMap, task: TaskHandle) {
     }
 }
 
-/// [`Cancelled`] as an answer, for handlers that hear a kill by themselves: `503 Service Unavailable`, as problem JSON
-/// (RFC 9457) with the code `cancelled` and the reason as its detail.
+/// A response for handlers that observe a cancellation: `503 Service Unavailable`, as problem JSON (RFC 9457) with the code
+/// `cancelled` and the reason as its detail.
 ///
-/// It is what [`TasksLayer`](super::TasksLayer) answers when a handler was dropped. With the feature `axum` handlers return
-/// it:
+/// [`TasksLayer`](super::TasksLayer) sends it when a handler was dropped. With the feature `axum`, handlers can return it:
 ///
 /// ```
 /// async fn report() -> Result<String, pm::tower::CancelledResponse> {
@@ -45,20 +44,20 @@ pub(super) fn name_task(headers: &mut HeaderMap, task: TaskHandle) {
 pub struct CancelledResponse(Cancelled);
 
 impl CancelledResponse {
-    /// What was asked.
+    /// Returns the cancellation.
     #[must_use]
     pub fn cancelled(&self) -> &Cancelled {
         &self.0
     }
 
-    /// The answer.
+    /// Converts this into an HTTP response.
     ///
     /// ```
     /// let list = pm::ProcessList::new();
     /// let task = list.start("req-1");
     /// list.cancel("req-1", "too slow").unwrap();
-    /// let killed = pm::tower::CancelledResponse::from(task.checkpoint().unwrap_err());
-    /// let response: http::Response<String> = killed.into_response();
+    /// let cancelled = pm::tower::CancelledResponse::from(task.checkpoint().unwrap_err());
+    /// let response: http::Response<String> = cancelled.into_response();
     /// assert_eq!(response.status(), 503);
     /// assert!(response.body().contains(r#""detail":"too slow""#));
     /// ```
@@ -91,8 +90,8 @@ impl fmt::Display for CancelledResponse {
 
 impl std::error::Error for CancelledResponse {}
 
-/// The whole answer of a killed request, and its body.
-pub(super) fn killed(cancelled: Cancelled, grpc: &Grpc) -> (Response<()>, Option<Vec<u8>>) {
+/// Returns head and body of the response of a cancelled request.
+pub(super) fn cancelled(cancelled: Cancelled, grpc: &Grpc) -> (Response<()>, Option<Vec<u8>>) {
     let content_type = match grpc {
         Grpc::No => {
             let (head, text) = CancelledResponse(cancelled).into_response::<String>().into_parts();
@@ -100,7 +99,7 @@ pub(super) fn killed(cancelled: Cancelled, grpc: &Grpc) -> (Response<()>, Option
         }
         Grpc::Native(content_type) | Grpc::Web(content_type) => content_type,
     };
-    // What gRPC calls trailers-only: one block of fields.
+    // A trailers-only response, in gRPC's terms: one block of fields.
     let mut response = Response::new(());
     *response.headers_mut() = grpc::trailers(&cancelled);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::clone(content_type));
@@ -111,7 +110,7 @@ pub(super) fn killed(cancelled: Cancelled, grpc: &Grpc) -> (Response<()>, Option
 mod tests {
     use super::*;
 
-    fn cancelled(reason: &str) -> Cancelled {
+    fn cancelled_for(reason: &str) -> Cancelled {
         let list = pm_core::ProcessList::new();
         let task = list.start("a");
         list.cancel("a", reason).unwrap();
@@ -119,10 +118,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_any_letters_is_valid_json() {
+    fn a_reason_with_any_characters_becomes_valid_json() {
         let reason = "say \"no\" \\ 100 %\n\u{1}ü";
-        let text = CancelledResponse(cancelled(reason)).problem();
+        let text = CancelledResponse(cancelled_for(reason)).problem();
         assert!(text.contains(r#""detail":"say \"no\" \\ 100 %\n\u0001ü","code""#), "{text}");
-        assert!(CancelledResponse(cancelled("")).problem().contains(r#""detail":"the request was cancelled""#));
+        assert!(CancelledResponse(cancelled_for("")).problem().contains(r#""detail":"the request was cancelled""#));
     }
 }

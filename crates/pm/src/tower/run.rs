@@ -1,7 +1,6 @@
-//! What is known of a request or call while it runs: handed from the future of the answer to its body.
+//! The state of a request or call while it runs, passed from the response future to the response body.
 //!
-//! In a box of its own: futures, answers and bodies are moved many times by whatever is around them, and each of them would
-//! be twice as large.
+//! It is boxed, since the surrounding stack moves futures, responses and bodies many times, and each would be twice as large.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -18,13 +17,13 @@ pub(super) struct Run {
     pub(super) supervisor: Supervisor,
     pub(super) grpc: Grpc,
     pub(super) side: Side,
-    pub(super) names_task: bool,
+    pub(super) reply_header: bool,
     is_head: bool,
     is_connect: bool,
     pub(super) handover: Handover,
-    /// Why the task has failed, though its body may go on.
+    /// Why the task has failed, although its body may continue.
     pub(super) failed: Option<String>,
-    /// Bytes that are still to be sent; the highest number when that is not known. After them nobody asks for an end.
+    /// The number of bytes still to be sent; `u64::MAX` if unknown. After the last one, servers may stop polling.
     pub(super) left: u64,
 }
 
@@ -34,7 +33,7 @@ impl Run {
             supervisor,
             grpc,
             side,
-            names_task: false,
+            reply_header: false,
             is_head: *method == Method::HEAD,
             is_connect: *method == Method::CONNECT,
             handover: Handover::none(),
@@ -47,7 +46,8 @@ impl Run {
         self.supervisor.handle()
     }
 
-    /// Polls a future as the task. When it is ready, it is dropped as the task, too, to which a panic belongs.
+    /// Polls a future as the task. A future that is ready is dropped as the task as well, so that a panic in its drop is
+    /// attributed to the task.
     #[inline]
     pub(super) fn poll<F: Future>(
         &mut self,
@@ -69,12 +69,12 @@ impl Run {
         matches!(self.grpc, Grpc::Native(_))
     }
 
-    /// Whether an answer hands the connection over.
+    /// Returns `true` if a response with this status upgrades the connection.
     pub(super) fn is_upgraded_by(&self, status: StatusCode) -> bool {
         status == StatusCode::SWITCHING_PROTOCOLS || self.is_connect && status.is_success()
     }
 
-    /// Takes down what the head of an answer tells about its body and the end of the task.
+    /// Reads from the head of a response how long its body is, and whether the task has failed.
     #[inline]
     pub(super) fn read_head<B: Body>(&mut self, response: &Response<B>) {
         let status = response.status();
@@ -83,10 +83,11 @@ impl Run {
         } else if self.speaks_grpc() {
             self.failed = grpc::failure(response.headers(), self.side);
         }
-        let is_bare = self.is_head
+        let is_bodyless = self.is_head
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-        // The body knows best, and is asked sooner than a header is found.
-        let said = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        self.left = if is_bare { 0 } else { response.body().size_hint().exact().or_else(said).unwrap_or(u64::MAX) };
+        // The body is authoritative, and faster to ask than a header is to find.
+        let declared = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        self.left =
+            if is_bodyless { 0 } else { response.body().size_hint().exact().or_else(declared).unwrap_or(u64::MAX) };
     }
 }

@@ -1,4 +1,4 @@
-//! The service that a layer makes, and the future of its answer: the task from the request to the head.
+//! The service of a server, and its response future: the task from the request to the head of the response.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,8 @@ use super::describe::{Config, Head};
 use super::reply;
 use super::run::Run;
 
-/// A service whose requests are tasks; made by [`TasksLayer`](super::TasksLayer). Clone it for each connection, if you like.
+/// A service whose requests are tasks; created by [`TasksLayer`](super::TasksLayer). Cheap to clone, for example for each
+/// connection.
 #[derive(Clone)]
 pub struct Tasks<S> {
     inner: S,
@@ -51,10 +52,10 @@ where
         self.inner.poll_ready(context)
     }
 
-    // Straight on, and in one function: requests and futures are large, and are moved as little as can be.
+    // One function without helpers: requests and futures are large, and this moves them least.
     #[inline]
     fn call(&mut self, mut request: Request<A>) -> ResponseFuture<S::Future> {
-        // What an outer layer tracks is one task already.
+        // An outer layer has made it a task already.
         if request.extensions().get::<CurrentTask>().is_some_and(|task| task.is_live()) {
             return ResponseFuture { future: Some(self.inner.call(request)), run: None };
         }
@@ -69,12 +70,12 @@ where
         if run.supervisor.should_kill() {
             return ResponseFuture { future: None, run: Some(run) };
         }
-        // What starts in the call is below the task, and its panic ends it.
-        let underway = run.supervisor.enter();
-        let mut answer = ResponseFuture { future: Some(self.inner.call(request)), run: None };
-        underway.leave();
-        answer.run = Some(run);
-        answer
+        // Tasks started within the call are children of the task, and a panic ends it.
+        let entered = run.supervisor.enter();
+        let mut response = ResponseFuture { future: Some(self.inner.call(request)), run: None };
+        entered.leave();
+        response.run = Some(run);
+        response
     }
 }
 
@@ -87,31 +88,31 @@ impl<S> Tasks<S> {
     }
 }
 
-/// The answer of a killed request.
+/// Ends the task as cancelled, and returns the response for that.
 #[cold]
 fn kill<B>(run: &mut Run, drop_it: impl FnOnce()) -> Response<ResponseBody<B>> {
     let handle = run.handle();
     let cancelled = run.supervisor.kill(drop_it);
-    let (mut response, body) = reply::killed(cancelled, &run.grpc);
-    if run.names_task {
-        reply::name_task(response.headers_mut(), handle);
+    let (mut response, body) = reply::cancelled(cancelled, &run.grpc);
+    if run.reply_header {
+        reply::add_task_id(response.headers_mut(), handle);
     }
     response.map(|()| ResponseBody::reply(body))
 }
 
-/// Goes on with the task in the body, or with the connection.
+/// Continues the task in the body of the response, or in the upgraded connection.
 #[inline]
 fn respond<B>(mut run: Box<Run>, mut response: Response<B>) -> Response<ResponseBody<B>>
 where
     B: Body<Data: From<Vec<u8>>, Error: Into<BoxError>>,
 {
     let handle = run.handle();
-    // A kill that came with the head: an answer that is not whole would be cut, so it had better not begin.
+    // Cancelled along with the head: better not to begin a response that would be cut off.
     if handle.is_cancelled() && !response.body().is_end_stream() && run.supervisor.should_kill() {
         return kill(&mut run, || drop(response));
     }
-    if run.names_task {
-        reply::name_task(response.headers_mut(), handle);
+    if run.reply_header {
+        reply::add_task_id(response.headers_mut(), handle);
     }
     let status = response.status();
     handle.set("code", status.as_u16());
@@ -126,15 +127,15 @@ where
 }
 
 pin_project! {
-    /// The future of an answer, which runs as the task of its request; made by [`Tasks`].
+    /// A response future that runs as the task of its request; returned by [`Tasks`].
     ///
-    /// Dropped before it is ready, as when the client goes away, the task ends as dropped.
+    /// If it is dropped before it is ready, for example because the client disconnected, the task ends as dropped.
     #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct ResponseFuture<F> {
-        // Gone when it is ready, and never there if the task was killed before it began.
+        // `None` once it is ready, or if the task was cancelled before it began.
         #[pin]
         future: Option<F>,
-        // Gone when it is ready, and never there if the task is that of an outer layer.
+        // `None` once it is ready, or if an outer layer has made the request a task.
         run: Option<Box<Run>>,
     }
 

@@ -1,10 +1,10 @@
-//! Counters of a layer, which outlive it.
+//! Counters of a layer; they may outlive it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What went wrong or was left out in a [`TasksLayer`](super::TasksLayer); from
-/// [`TasksLayer::counters`](super::TasksLayer::counters).
+/// Counts what a layer created, left out and caught: of a [`SpansLayer`](super::SpansLayer); from
+/// [`SpansLayer::counters`](super::SpansLayer::counters).
 #[derive(Clone, Debug)]
 pub struct TracingCounters(Arc<Counts>);
 
@@ -20,19 +20,19 @@ impl TracingCounters {
         Self(counts)
     }
 
-    /// Spans that became tasks.
+    /// Returns how many spans became tasks.
     #[must_use]
     pub fn tasks(&self) -> u64 {
         self.0.tasks.load(Ordering::Relaxed)
     }
 
-    /// Statuses that were left out, as a task had too many of them.
+    /// Returns how many statuses were left out because a task had too many per second.
     #[must_use]
     pub fn statuses_left_out(&self) -> u64 {
         self.0.left_out.load(Ordering::Relaxed)
     }
 
-    /// Panics of fields that were formatted, and of what was given to [`TasksLayer::when`](super::TasksLayer::when).
+    /// Returns how many panics of field formatting and of [`SpansLayer::when`](super::SpansLayer::when) were caught.
     #[must_use]
     pub fn panics(&self) -> u64 {
         self.0.panics.load(Ordering::Relaxed)

@@ -1,7 +1,7 @@
 //! Fields of spans and events, as they are recorded in a task.
 //!
-//! Values format themselves by code of others: no lock is held then, a panic of it is caught and counted, and a text that
-//! is too long for any limit is cut while it is written.
+//! Values are formatted by user code: no lock is held while it runs, its panics are caught and counted, and output beyond
+//! all limits is cut off while it is written.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Write};
@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use pm_core::{TaskBuilder, TaskHandle, Value};
 use tracing::field::{Field, Visit};
 
-use super::choice::{ID, KIND};
-use super::node::Failing;
+use super::node::Failure;
+use super::selection::{ID, KIND};
 
-/// What an attribute says whose value could not be formatted.
+/// The attribute value in place of one whose `Debug` panicked.
 const PANICKED: &str = "(its Debug panicked)";
 
-/// Bytes that are kept of such a text; longer ones are seldom.
+/// The capacity up to which a thread keeps a buffer; longer values are rare.
 const MAX_KEPT: usize = 16 << 10;
 
-/// Texts that are used again and again by a thread.
+/// Buffers that a thread reuses.
 #[derive(Default)]
 pub(super) struct Scratch {
     pub(super) id: String,
@@ -34,7 +34,7 @@ std::thread_local! {
     };
 }
 
-/// Hands out this thread's texts, empty. What formats itself may get here again, and then gets others.
+/// Calls `f` with this thread's buffers, emptied. Formatting may call this again, and then gets new buffers.
 pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
     let mut scratch = SCRATCH.try_with(Cell::take).unwrap_or_default();
     for text in [&mut scratch.id, &mut scratch.kind, &mut scratch.text] {
@@ -50,11 +50,11 @@ pub(super) fn with_scratch<R>(f: impl FnOnce(&mut Scratch) -> R) -> R {
     result
 }
 
-/// How values become texts.
+/// Formats values with a limit, and counts their panics.
 #[derive(Clone, Copy)]
-pub(super) struct Texts<'a> {
-    /// Bytes.
-    pub(super) most: usize,
+pub(super) struct Formatter<'a> {
+    /// The longest output, in bytes.
+    pub(super) max: usize,
     pub(super) panics: &'a AtomicU64,
 }
 
@@ -62,23 +62,24 @@ struct Limited<'b>(&'b mut String, usize);
 
 impl Write for Limited<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.1.saturating_sub(self.0.len());
-        if text.len() <= room {
+        let space = self.1.saturating_sub(self.0.len());
+        if text.len() <= space {
             self.0.push_str(text);
             return Ok(());
         }
-        let end = (0..=room).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        let end = (0..=space).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         self.0.push_str(&text[..end]);
         Err(fmt::Error)
     }
 }
 
-impl Texts<'_> {
-    /// Writes a value over what was in `text`. False if it panicked; then there is nothing.
+impl Formatter<'_> {
+    /// Replaces the contents of `text` with the formatted value. Returns `false`, with `text` empty, if it panicked.
     fn write(self, text: &mut String, value: &dyn Debug) -> bool {
         text.clear();
-        let mut limited = Limited(text, self.most);
-        // An error is of a full text, or of the value: what there is so far is shown. Nothing of ours is half done.
+        let mut limited = Limited(text, self.max);
+        // An error means that the buffer is full, or that the value failed: keep the output so far. Unwind safe: nothing
+        // but `text` is modified.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let _ = write!(limited, "{value:?}");
         }));
@@ -90,25 +91,25 @@ impl Texts<'_> {
     }
 }
 
-/// The name of a field, as `type` for `r#type`.
+/// Returns the name of a field without `r#`.
 fn name(field: &Field) -> &'static str {
     let name = field.name();
     name.strip_prefix("r#").unwrap_or(name)
 }
 
-/// Looks for what a task must be told at its start.
+/// Finds the id and the kind of a task, which its start needs.
 pub(super) struct Names<'a> {
-    pub(super) texts: Texts<'a>,
+    pub(super) formatter: Formatter<'a>,
     pub(super) id: &'a mut String,
     pub(super) kind: &'a mut String,
     pub(super) id_from: Option<&'a str>,
-    /// Whether `id` is of the field that comes first.
+    /// `true` once `id` is that of the field `pm.id`, which takes precedence.
     pub(super) has_id: bool,
 }
 
 impl Names<'_> {
-    /// Where a field is to go, if anywhere.
-    fn place(&mut self, field: &Field) -> Option<&mut String> {
+    /// Returns the buffer for a field, if there is one.
+    fn buffer(&mut self, field: &Field) -> Option<&mut String> {
         match name(field) {
             KIND => Some(self.kind),
             ID => {
@@ -123,21 +124,21 @@ impl Names<'_> {
 
 impl Visit for Names<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let texts = self.texts;
-        if let Some(place) = self.place(field) {
-            texts.write(place, value);
+        let formatter = self.formatter;
+        if let Some(buffer) = self.buffer(field) {
+            formatter.write(buffer, value);
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(place) = self.place(field) {
-            place.clear();
-            place.push_str(value);
+        if let Some(buffer) = self.buffer(field) {
+            buffer.clear();
+            buffer.push_str(value);
         }
     }
 }
 
-/// Where attributes go.
+/// A receiver of attributes: the builder of a task, or a running one.
 pub(super) trait Attributes {
     fn attribute(&mut self, name: &str, value: Value<'_>);
 }
@@ -154,43 +155,43 @@ impl Attributes for TaskHandle {
     }
 }
 
-/// Sets attributes, and notes what says that the span failed.
+/// Sets attributes, and records the fields that mark the span as failed.
 pub(super) struct Fields<'a, A> {
-    pub(super) texts: Texts<'a>,
+    pub(super) formatter: Formatter<'a>,
     pub(super) text: &'a mut String,
     pub(super) to: A,
-    /// The fields that are no attributes, as they tell the id and the kind: not when they are recorded later.
+    /// `true` when the span is created: its id and kind are then not attributes.
     pub(super) is_start: bool,
     pub(super) id_from: Option<&'a str>,
-    pub(super) failing: Option<Failing>,
+    pub(super) failure: Option<Failure>,
 }
 
 impl<A: Attributes> Fields<'_, A> {
-    fn is_told(&self, name: &str) -> bool {
+    fn is_used_elsewhere(&self, name: &str) -> bool {
         name == "message" || (self.is_start && (matches!(name, ID | KIND) || Some(name) == self.id_from))
     }
 
     fn set(&mut self, field: &Field, value: Value<'_>) {
         let name = name(field);
-        if !self.is_told(name) {
-            judge(&mut self.failing, name, value);
+        if !self.is_used_elsewhere(name) {
+            judge(&mut self.failure, name, value);
             self.to.attribute(name, value);
         }
     }
 }
 
-/// Notes whether a field says that the span failed.
-fn judge(failing: &mut Option<Failing>, name: &str, value: Value<'_>) {
-    let Some(failing) = failing else { return };
+/// Records a field that marks the span as failed.
+fn judge(failure: &mut Option<Failure>, name: &str, value: Value<'_>) {
+    let Some(failure) = failure else { return };
     match (name, value) {
         // `error = ?result.err()` is common.
         ("error", Value::Text("" | "None")) => {}
-        ("error", Value::Text(text)) => failing.error = Some(text.to_owned()),
-        ("error", Value::Bool(true)) => failing.error = Some(String::new()),
-        ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("error") => failing.code = Some(true),
-        ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("ok") => failing.code = Some(false),
+        ("error", Value::Text(text)) => failure.error = Some(text.to_owned()),
+        ("error", Value::Bool(true)) => failure.error = Some(String::new()),
+        ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("error") => failure.code = Some(true),
+        ("otel.status_code", Value::Text(code)) if code.eq_ignore_ascii_case("ok") => failure.code = Some(false),
         ("otel.status_message" | "otel.status_description", Value::Text(text)) => {
-            failing.message = Some(text.to_owned())
+            failure.message = Some(text.to_owned())
         }
         _ => {}
     }
@@ -218,19 +219,19 @@ impl<A: Attributes> Visit for Fields<'_, A> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.is_told(name(field)) {
+        if self.is_used_elsewhere(name(field)) {
             return;
         }
         let mut text = std::mem::take(self.text);
-        let written = self.texts.write(&mut text, value);
+        let written = self.formatter.write(&mut text, value);
         self.set(field, Value::Text(if written { &text } else { PANICKED }));
         *self.text = text;
     }
 }
 
-/// The text of an event: its message, else its field `error`.
+/// Reads the text of an event: its message, else its field `error`.
 pub(super) struct Message<'a> {
-    pub(super) texts: Texts<'a>,
+    pub(super) formatter: Formatter<'a>,
     pub(super) text: &'a mut String,
     pub(super) has_message: bool,
 }
@@ -251,7 +252,7 @@ impl Message<'_> {
 impl Visit for Message<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if self.is_text(field) {
-            self.texts.write(self.text, value);
+            self.formatter.write(self.text, value);
         }
     }
 

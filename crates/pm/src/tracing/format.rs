@@ -1,4 +1,4 @@
-//! The task on each line of a log.
+//! Prefixes log lines with the current task.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Writes the current task before each line of [`mod@tracing_subscriber::fmt`]: `[task req-1 GET /hosts/{id}] `.
 ///
-/// It wraps any format that writes lines of text, and needs no [`TasksLayer`](super::TasksLayer): all tasks are shown that
-/// are current where the line is written, also those of `pm::run`. Where there is none, the line stays as it was. Characters
+/// It wraps any format that writes lines of text, and works without a [`SpansLayer`](super::SpansLayer): it shows whichever
+/// task is current where the line is written, including those of `pm::run`. Without one, the line is unchanged. Characters
 /// of an id or kind that could [steer a terminal](pm_core::terminal) are escaped. Not for JSON, which a prefix would break.
 ///
 /// ```
@@ -20,7 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 ///
 /// let subscriber = tracing_subscriber::fmt().event_format(WithTask::new(format().compact())).finish();
 /// # tracing::subscriber::with_default(subscriber, || {
-/// // .init() instead of .finish(), and then
+/// // .init() instead of .finish(), then
 /// let _ = pm::task("req-1").kind("GET /hosts/{id}").run_sync(|_task| {
 ///     tracing::info!("looking it up"); // [task req-1 GET /hosts/{id}] 2026-11-25T18:41:45Z INFO looking it up
 ///     Ok(())
@@ -33,7 +33,7 @@ pub struct WithTask<F> {
 }
 
 impl<F> WithTask<F> {
-    /// Wraps a format.
+    /// Wraps an event format.
     #[must_use]
     pub fn new(format: F) -> Self {
         Self { format }

@@ -1,4 +1,4 @@
-//! The layer itself.
+//! The layer, and its configuration.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,17 +13,17 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::choice::Choice;
 use super::counters::{Counts, TracingCounters};
-use super::fields::{self, Fields, Message, Names, Texts};
+use super::fields::{self, Fields, Formatter, Message, Names};
 use super::marks::Marks;
-use super::node::{Failing, Node, Nodes, Shared, next_layer};
+use super::node::{Failure, Node, Nodes, SpanTask, next_layer};
+use super::selection::Selection;
 use super::stack;
 
-/// How much longer a text may be than what is kept, so that a cut is seen to be one.
+/// How many bytes beyond the list's limits are formatted, so that the list marks the cut.
 const BEYOND: usize = 1024;
 
-/// A layer that turns spans into tasks of the [`global`] list. See [`tracing`](crate::tracing).
+/// Returns a layer that shows spans as tasks of the [`global`] list. See [`pm::tracing`](crate::tracing).
 ///
 /// ```
 /// use tracing_subscriber::prelude::*;
@@ -35,22 +35,22 @@ const BEYOND: usize = 1024;
 /// assert_eq!(pm::global().find("import-42").len(), 1);
 /// # });
 /// ```
-pub fn tracing_layer() -> TasksLayer {
-    TasksLayer::new()
+pub fn tracing_layer() -> SpansLayer {
+    SpansLayer::new()
 }
 
-/// A [`Layer`] that turns spans into tasks. See [the module](crate::tracing) for what becomes of what.
+/// A [`Layer`] that shows spans as tasks. The [module documentation](crate::tracing) describes the mapping.
 ///
 /// Spans with a field `pm.id` or `pm.kind` are tasks. [`target`](Self::target), [`name`](Self::name),
-/// [`level`](Self::level), [`field`](Self::field) and [`when`](Self::when) add others: one of them is enough. All other spans
-/// are let be, and cost a few nanoseconds.
+/// [`level`](Self::level), [`field`](Self::field) and [`when`](Self::when) select more; a span that matches any of them is a
+/// task. All other spans cost a few nanoseconds.
 ///
 /// ```
 /// use tracing_subscriber::filter::LevelFilter;
 /// use tracing_subscriber::prelude::*;
 ///
 /// let list = pm::ProcessList::new();
-/// let layer = pm::tracing::TasksLayer::new()
+/// let layer = pm::tracing::SpansLayer::new()
 ///     .list(&list)
 ///     .target("shop::jobs")
 ///     .name("request")
@@ -63,15 +63,15 @@ pub fn tracing_layer() -> TasksLayer {
 /// # });
 /// ```
 ///
-/// With another layer of this sort beside it, each has its own tasks, also of the same span; that of the outer layer is
+/// Two of these layers in one subscriber each have their own tasks, even for the same span; the task of the outer layer is
 /// [`current`](crate::current).
 #[must_use = "a layer does nothing until it is added to a subscriber"]
-pub struct TasksLayer {
+pub struct SpansLayer {
     key: u64,
     list: ProcessList,
-    /// The longest text that is formatted, in bytes.
-    most: usize,
-    choice: Choice,
+    /// The longest value that is formatted, in bytes.
+    max_formatted: usize,
+    selection: Selection,
     id_from: Option<Box<str>>,
     spans: bool,
     events: LevelFilter,
@@ -82,31 +82,31 @@ pub struct TasksLayer {
     counts: Arc<Counts>,
 }
 
-fn most(list: &ProcessList) -> usize {
+fn max_formatted(list: &ProcessList) -> usize {
     let limits = list.limits();
     limits.max_attr_value.max(limits.max_status).max(limits.max_id).saturating_add(BEYOND)
 }
 
-impl Default for TasksLayer {
+impl Default for SpansLayer {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for TasksLayer {
+impl fmt::Debug for SpansLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TasksLayer").field("list", &self.list).finish_non_exhaustive()
+        f.debug_struct("SpansLayer").field("list", &self.list).finish_non_exhaustive()
     }
 }
 
-impl TasksLayer {
-    /// A layer for the [`global`] list, with the defaults that each method names.
+impl SpansLayer {
+    /// Creates a layer for the [`global`] list, with the defaults documented on each method.
     pub fn new() -> Self {
         Self {
             key: next_layer(),
             list: global().clone(),
-            most: most(global()),
-            choice: Choice::default(),
+            max_formatted: max_formatted(global()),
+            selection: Selection::default(),
             id_from: None,
             spans: true,
             events: LevelFilter::INFO,
@@ -118,41 +118,41 @@ impl TasksLayer {
         }
     }
 
-    /// Shows the tasks in this list. Default: the [`global`] one.
+    /// Sets the list of the tasks. Default: the [`global`] list.
     pub fn list(mut self, list: &ProcessList) -> Self {
         self.list = list.clone();
-        self.most = most(list);
+        self.max_formatted = max_formatted(list);
         self
     }
 
-    fn chosen_by(mut self, add: impl FnOnce(&mut Choice)) -> Self {
-        self.choice.more = true;
-        add(&mut self.choice);
+    fn select(mut self, add: impl FnOnce(&mut Selection)) -> Self {
+        self.selection.has_more = true;
+        add(&mut self.selection);
         self
     }
 
-    /// Makes tasks of spans whose target begins so: `shop` is for `shop`, `shop::jobs` and `shopping`.
+    /// Selects spans whose target has this prefix: `shop` selects `shop`, `shop::jobs` and `shopping`.
     pub fn target(self, prefix: &str) -> Self {
-        self.chosen_by(|choice| choice.targets.push(prefix.into()))
+        self.select(|selection| selection.targets.push(prefix.into()))
     }
 
-    /// Makes tasks of spans with this name.
+    /// Selects spans with this name.
     pub fn name(self, name: &str) -> Self {
-        self.chosen_by(|choice| choice.names.push(name.into()))
+        self.select(|selection| selection.names.push(name.into()))
     }
 
-    /// Makes tasks of all spans of this level or above: `INFO` is for `INFO`, `WARN` and `ERROR`.
+    /// Selects spans of this level or above: `INFO` selects `INFO`, `WARN` and `ERROR`.
     pub fn level(self, level: Level) -> Self {
-        self.chosen_by(|choice| choice.level = Some(level))
+        self.select(|selection| selection.level = Some(level))
     }
 
-    /// Makes tasks of spans that have a field of this name, whether or not it has a value.
+    /// Selects spans with a field of this name, with or without a value.
     pub fn field(self, name: &str) -> Self {
-        self.chosen_by(|choice| choice.fields.push(name.into()))
+        self.select(|selection| selection.fields.push(name.into()))
     }
 
-    /// Makes tasks of spans for which this is true. It is asked for each span, so it should be quick; a panic of it is
-    /// counted and means no.
+    /// Selects spans for which `is_task` returns `true`. It is called for each span, so it should be fast; a panic is
+    /// counted, and the span not selected.
     ///
     /// ```
     /// use tracing::Level;
@@ -167,54 +167,56 @@ impl TasksLayer {
                 false
             })
         };
-        self.chosen_by(|choice| choice.when.push(Box::new(guarded)))
+        self.select(|selection| selection.when.push(Box::new(guarded)))
     }
 
-    /// Takes the id of a task from this field of its span where there is no `pm.id`. It must have its value when the span is
-    /// made. Default: none, and an id is made.
+    /// Takes the id of a task from this field of its span if there is no `pm.id`. The field needs its value when the span is
+    /// created. Default: no field; ids are generated.
     pub fn id_from(mut self, field: &str) -> Self {
         self.id_from = Some(field.into());
         self
     }
 
-    /// Whether spans below a task are its statuses. Default: yes.
-    pub fn spans(mut self, yes: bool) -> Self {
-        self.spans = yes;
+    /// Shows the spans below a task as its statuses. Default: `true`.
+    pub fn spans(mut self, shown: bool) -> Self {
+        self.spans = shown;
         self
     }
 
-    /// Which events within a task are its statuses. Default: `INFO` and above. With [`LevelFilter::OFF`] none is; events of
-    /// level `ERROR` still fail the task, unless [told otherwise](Self::fail_on_error_events).
+    /// Shows events of these levels within a task as its statuses. Default: `INFO` and above.
+    ///
+    /// With [`LevelFilter::OFF`], none are; events of level `ERROR` still mark the task as failed, unless
+    /// [`fail_on_error_events`](Self::fail_on_error_events) is `false`.
     pub fn events(mut self, level: LevelFilter) -> Self {
         self.events = level;
         self
     }
 
-    /// The most statuses that a task takes from spans and events in a second. Default: 100.
+    /// Limits the statuses that a task takes from spans and events per second. Default: 100.
     ///
-    /// The first that is left out becomes the status `(statuses left out: too many in a second)`, as what was said last is
-    /// not what the task is doing. How many were left out is the attribute `pm.statuses_left_out`, which is exact when the
-    /// task has ended and told each time that it has doubled until then, and is in [`TracingCounters`].
+    /// The first one beyond the limit is replaced by the status `(statuses left out: too many in a second)`, since the
+    /// previous status is out of date. The attribute `pm.statuses_left_out` counts them: it is updated each time the number
+    /// has doubled, and exact when the task has ended. [`TracingCounters`] has the total of all tasks.
     pub fn max_statuses_per_second(mut self, count: u32) -> Self {
         self.max_statuses = count;
         self
     }
 
-    /// Whether a task has failed when its span says so: by the field `error`, unless that is `false`, empty or `None`, or by
-    /// `otel.status_code`, which is `ERROR`. The reason is the error, or `otel.status_message`. Default: yes.
-    pub fn fail_on_error_fields(mut self, yes: bool) -> Self {
-        self.fail_on_fields = yes;
+    /// Marks a task as failed when a field of its span does: `error`, unless it is `false`, empty or `None`, or
+    /// `otel.status_code` with the value `ERROR`. The reason is the error, or `otel.status_message`. Default: `true`.
+    pub fn fail_on_error_fields(mut self, fails: bool) -> Self {
+        self.fail_on_fields = fails;
         self
     }
 
-    /// Whether a task has failed when an event of level `ERROR` was logged in its span or below. The first one is the reason.
-    /// `otel.status_code`, when it is `OK`, overrules it. Default: yes.
-    pub fn fail_on_error_events(mut self, yes: bool) -> Self {
-        self.fail_on_events = yes;
+    /// Marks a task as failed when an event of level `ERROR` was logged within its span; the first one is the reason.
+    /// `otel.status_code` with the value `OK` overrides this. Default: `true`.
+    pub fn fail_on_error_events(mut self, fails: bool) -> Self {
+        self.fail_on_events = fails;
         self
     }
 
-    /// What was left out and what went wrong, for as long as this is kept.
+    /// Returns the counters of this layer, which stay valid when the layer is gone.
     ///
     /// ```
     /// let layer = pm::tracing_layer();
@@ -227,19 +229,19 @@ impl TasksLayer {
         TracingCounters::of(self.counts.clone())
     }
 
-    fn texts(&self) -> Texts<'_> {
-        Texts { most: self.most, panics: &self.counts.panics }
+    fn formatter(&self) -> Formatter<'_> {
+        Formatter { max: self.max_formatted, panics: &self.counts.panics }
     }
 
-    fn shared<S>(&self, span: &SpanRef<'_, S>) -> Option<Arc<Shared>>
+    fn shared<S>(&self, span: &SpanRef<'_, S>) -> Option<Arc<SpanTask>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
         span.extensions().get::<Nodes>()?.of(self.key).map(|node| node.shared.clone())
     }
 
-    /// The nearest task above a span that is new.
-    fn above<S>(&self, attrs: &Attributes<'_>, id: &Id, context: &Context<'_, S>) -> Option<Arc<Shared>>
+    /// Returns the nearest task above a new span.
+    fn above<S>(&self, attrs: &Attributes<'_>, id: &Id, context: &Context<'_, S>) -> Option<Arc<SpanTask>>
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -248,7 +250,7 @@ impl TasksLayer {
         } else if attrs.is_root() {
             None
         } else {
-            // Every span below a task has a node; those that a filter hides from this layer are passed over.
+            // Every span below a task has a node; those that a filter hides from this layer are skipped.
             self.shared(&context.span(id)?.parent()?)
         }
     }
@@ -275,30 +277,30 @@ impl TasksLayer {
             return;
         }
         let name = attrs.metadata().name();
-        let (task, failing) = fields::with_scratch(|scratch| {
-            let (texts, id_from) = (self.texts(), self.id_from.as_deref());
-            let mut names = Names { texts, id: &mut scratch.id, kind: &mut scratch.kind, id_from, has_id: false };
+        let (task, failure) = fields::with_scratch(|scratch| {
+            let (formatter, id_from) = (self.formatter(), self.id_from.as_deref());
+            let mut names = Names { formatter, id: &mut scratch.id, kind: &mut scratch.kind, id_from, has_id: false };
             attrs.record(&mut names);
             let builder = if scratch.id.is_empty() { self.list.unnamed() } else { self.list.task(&scratch.id) };
             let builder = builder.kind(if scratch.kind.is_empty() { name } else { &scratch.kind });
-            let failing = self.fail_on_fields.then(Failing::default);
+            let failure = self.fail_on_fields.then(Failure::default);
             let mut fields =
-                Fields { texts, text: &mut scratch.text, to: Some(builder), is_start: true, id_from, failing };
+                Fields { formatter, text: &mut scratch.text, to: Some(builder), is_start: true, id_from, failure };
             attrs.record(&mut fields);
             let above = self.above(attrs, id, context);
             let builder = match (fields.to, above) {
                 (Some(builder), Some(above)) => builder.parent(&above.handle),
                 (Some(builder), None) if attrs.is_root() => builder.detached(),
                 (Some(builder), None) => builder,
-                // Never: it is put back each time.
+                // Unreachable: the builder is put back each time.
                 (None, _) => self.list.unnamed(),
             };
-            (builder.supervise(), fields.failing)
+            (builder.supervise(), fields.failure)
         });
         self.counts.tasks.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::new(Shared::new(task.handle(), name, self.max_statuses, self.counts.clone()));
-        if let Some(failing) = failing {
-            shared.failing(failing);
+        let shared = Arc::new(SpanTask::new(task.handle(), name, self.max_statuses, self.counts.clone()));
+        if let Some(failure) = failure {
+            shared.add_failure(failure);
         }
         self.keep(id, context, Node::new(self.key, shared, Some(task)));
     }
@@ -333,8 +335,8 @@ impl TasksLayer {
             let Some(node) = extensions.get_mut::<Nodes>().and_then(|nodes| nodes.of_mut(self.key)) else { return };
             self.marks.remove(id);
             node.close().then(|| node.shared.clone())
-            // The task ends when the span's data is dropped, right after this. Not here, for hooks run then: a span that
-            // they open and close while another one is being closed would never be let go by the registry.
+            // The task ends when the span's data is dropped, right after this. Not here, since its end runs hooks: the
+            // registry would never free a span that they open and close while this one is being closed.
         };
         if let Some(shared) = was_status {
             shared.close(id.into_u64());
@@ -342,14 +344,14 @@ impl TasksLayer {
     }
 
     #[inline(never)]
-    fn said(&self, event: &Event<'_>, shared: &Shared, fails: bool, is_status: bool) {
-        // First, so that what is left out is not formatted either.
-        let is_status = is_status && shared.may_say();
+    fn record_event(&self, event: &Event<'_>, shared: &SpanTask, fails: bool, is_status: bool) {
+        // Checked first, so that statuses left out are not formatted either.
+        let is_status = is_status && shared.takes_status();
         if !is_status && !fails {
             return;
         }
         fields::with_scratch(|scratch| {
-            let mut message = Message { texts: self.texts(), text: &mut scratch.text, has_message: false };
+            let mut message = Message { formatter: self.formatter(), text: &mut scratch.text, has_message: false };
             event.record(&mut message);
             if is_status && !message.text.is_empty() {
                 shared.handle.note(message.text);
@@ -361,12 +363,12 @@ impl TasksLayer {
     }
 }
 
-impl<S> Layer<S> for TasksLayer
+impl<S> Layer<S> for SpansLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        if self.choice.takes(attrs.metadata()) {
+        if self.selection.selects(attrs.metadata()) {
             self.begin(attrs, id, &context);
         } else if let Some(shared) = self.above(attrs, id, &context) {
             self.keep(id, &context, Node::new(self.key, shared, None));
@@ -386,12 +388,12 @@ where
             return;
         };
         fields::with_scratch(|scratch| {
-            let failing = self.fail_on_fields.then(Failing::default);
-            let (texts, to) = (self.texts(), shared.handle);
-            let mut fields = Fields { texts, text: &mut scratch.text, to, is_start: false, id_from: None, failing };
+            let failure = self.fail_on_fields.then(Failure::default);
+            let (formatter, to) = (self.formatter(), shared.handle);
+            let mut fields = Fields { formatter, text: &mut scratch.text, to, is_start: false, id_from: None, failure };
             values.record(&mut fields);
-            if let Some(failing) = fields.failing {
-                shared.failing(failing);
+            if let Some(failure) = fields.failure {
+                shared.add_failure(failure);
             }
         });
     }
@@ -408,7 +410,7 @@ where
             context.event_span(event).and_then(|span| self.shared(&span))
         };
         if let Some(shared) = shared {
-            self.said(event, &shared, fails, is_status);
+            self.record_event(event, &shared, fails, is_status);
         }
     }
 

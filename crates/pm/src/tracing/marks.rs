@@ -1,7 +1,7 @@
-//! Which spans may be of interest to a layer, told by one load, so that all others cost no more.
+//! A counting filter of the spans that belong to tasks: one load rules out nearly all others.
 //!
-//! A span's id falls into one of many buckets, each with a count of the spans in it that belong to a task. An empty bucket
-//! says no for certain; one that is not means a look at the span itself.
+//! A span's id falls into one of many buckets, each with a count of the spans in it that belong to a task. If the bucket is
+//! empty, the span does not; otherwise the span itself is looked up.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -17,9 +17,10 @@ impl Marks {
         Self(Box::new([const { AtomicU16::new(0) }; BUCKETS]))
     }
 
-    /// The registry's ids are made of the place of a span, the thread that made it, and how often the place was used. Without
-    /// the last, spans that live at once rarely meet, and one that follows another finds the bucket warm. Any other id has
-    /// a bucket as well.
+    /// Returns the bucket of a span.
+    ///
+    /// The registry composes ids of the slot of a span, the thread that created it, and a generation of the slot. Without
+    /// the generation, concurrent spans rarely collide, and successive ones find the bucket in the cache.
     #[inline]
     fn bucket(&self, id: &Id) -> &AtomicU16 {
         let id = id.into_u64();
@@ -27,7 +28,7 @@ impl Marks {
         &self.0[(place + 97 * thread) as usize % BUCKETS]
     }
 
-    // Relaxed, all of them: who uses a span got its id from who made it, and with it what was done before.
+    // All relaxed: a user of a span has received its id from the creator, which synchronizes.
 
     #[inline]
     pub(super) fn may_have(&self, id: &Id) -> bool {

@@ -1,6 +1,6 @@
-//! Spans of the crate `tracing` as tasks: feature `tracing`.
+//! A `tracing` layer that shows spans as tasks.
 //!
-//! For programs that say in spans what they do, and need not hear of this crate but where they set up their subscriber:
+//! For programs that describe their work in spans already: only the code that sets up the subscriber uses this crate.
 //!
 //! ```
 //! use tracing_subscriber::prelude::*;
@@ -8,7 +8,7 @@
 //! let list = pm::ProcessList::new();
 //! let subscriber = tracing_subscriber::registry().with(pm::tracing_layer().list(&list).target("shop"));
 //! # tracing::subscriber::with_default(subscriber, || {
-//! // .init(), and then, anywhere in the program:
+//! // after .init(), anywhere in the program:
 //! let request = tracing::info_span!(target: "shop", "request", pm.id = "req-1", path = "/hosts/db1").entered();
 //! tracing::info!("looking it up");
 //! let tasks = list.snapshot();
@@ -20,45 +20,45 @@
 //! # });
 //! ```
 //!
-//! | in the program | in the list |
+//! | in the program | in the process list |
 //! |---|---|
-//! | a span that is chosen: [`TasksLayer`] says how; by default only those with a field `pm.id` or `pm.kind` | a task |
-//! | its field `pm.id`, else that of [`id_from`](TasksLayer::id_from), else nothing | its id; if there is none, one is made |
+//! | a selected span: by default those with a field `pm.id` or `pm.kind`, see [`SpansLayer`] | a task |
+//! | its field `pm.id`, else the field chosen with [`id_from`](SpansLayer::id_from) | its id; generated if absent |
 //! | its field `pm.kind`, else its name | its kind |
-//! | its other fields, also those recorded later | attributes, typed; not `message` |
-//! | a span below that is no task, when it is entered first | a status of the nearest task above: the span's name |
-//! | that span closes, and was the newest | whatever was said in it: again the name of the one before that is open, or the task's |
-//! | an event of level `INFO` or above, in it or below | a status: the message, or the field `error` |
-//! | too many of these | `(statuses left out: ..)`, and the attribute `pm.statuses_left_out` |
-//! | the span is entered | the task is [`current`](crate::current): tasks started meanwhile are its children |
-//! | the span closes | the task ends: as finished, or failed, see [`TasksLayer::fail_on_error_events`] |
+//! | its other fields, including those recorded later | typed attributes; not `message` |
+//! | a span below it that is not a task, when first entered | a status of the nearest task above: the span's name |
+//! | that span closes, and was the most recent | a status: the name of the previous open span, or of the task's span |
+//! | an event of level `INFO` or above, within it | a status: the message, or the field `error` |
+//! | too many of these | the status `(statuses left out: ..)`, and the attribute `pm.statuses_left_out` |
+//! | the span is entered | the task is [`current`](crate::current): tasks started within are its children |
+//! | the span closes | the task ends as finished, or as failed, see [`SpansLayer::fail_on_error_events`] |
 //!
-//! The layer filters nothing and takes nothing from other layers; with a per-layer filter it sees what that lets through. A
-//! value whose `Debug` panics is recorded as `(its Debug panicked)` and [counted](TracingCounters::panics); the panic goes no
-//! further, save where `panic = "abort"`.
+//! The layer does not filter, and does not affect other layers; a per-layer filter applies to it as usual. A value whose
+//! `Debug` panics is recorded as `(its Debug panicked)` and [counted](TracingCounters::panics); the panic does not propagate,
+//! except with `panic = "abort"`.
 //!
-//! # What spans can't tell
+//! # Limitations
 //!
-//! - **A kill is only asked.** Code that never heard of this crate can't hear it; `pm::current().checkpoint()?` anywhere
-//!   within the span does, and `pm::current().cancelled().await`. An instrumented future is not dropped: for that, run it by
-//!   [`TaskBuilder::run`](crate::TaskBuilder::run), or use the layer of your server. A task that was killed and ends
-//!   without having heard of it has finished, or failed, as it did.
-//! - **An instrumented future that is dropped** closes its span like one that is done: the task has finished. A span that
-//!   closes in a panic is an aborted task.
-//! - **A span closes when the spans below it have closed**, too: work that was spawned with a span of its own keeps the
-//!   task alive, as it keeps the span.
-//! - **What a task says by itself is its own.** Where a task that is no span (`pm::run`, `SpawnExt`) is current, spans and events
-//!   leave its status alone.
+//! - **Cancellation is cooperative.** Code that does not use this crate does not observe it; `pm::current().checkpoint()?`
+//!   anywhere within the span does, and so does `pm::current().cancelled().await`. An instrumented future is not dropped: for
+//!   that, run it with [`TaskBuilder::run`](crate::TaskBuilder::run), or use the layer for your server. A task that was
+//!   cancelled and ends without having observed it ends as finished or failed.
+//! - **An instrumented future that is dropped** closes its span like one that completes: the task ends as finished. A span
+//!   that closes during a panic is an aborted task.
+//! - **A span closes only when all spans below it have closed:** spawned work with a span of its own keeps the task running,
+//!   as it keeps the span open.
+//! - **Other tasks keep their own statuses.** Where a task that is not a span (`pm::run`, `SpawnExt`) is current, spans and
+//!   events do not change its status.
 
-mod choice;
 mod counters;
 mod fields;
 mod format;
 mod layer;
 mod marks;
 mod node;
+mod selection;
 mod stack;
 
 pub use counters::TracingCounters;
 pub use format::WithTask;
-pub use layer::{TasksLayer, tracing_layer};
+pub use layer::{SpansLayer, tracing_layer};

@@ -1,19 +1,19 @@
-//! The spans of tasks that this thread is in, innermost last, whatever layer they belong to.
+//! The stack of task spans that this thread has entered, of all layers, innermost last.
 //!
-//! Each keeps its task current. One that is left out of order hands what was current before it to the next one above, so
-//! that the last one to be left restores what was there at first.
+//! Each entry keeps its task current. An entry that is removed out of order passes its guard, which restores the task that
+//! was current before, to the next entry above, so that the last one removed restores the initial state.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use pm_core::{Entered, current};
 
-use super::node::Shared;
+use super::node::SpanTask;
 
 struct Entry {
     layer: u64,
     span: u64,
-    shared: Arc<Shared>,
+    shared: Arc<SpanTask>,
     guard: Entered,
 }
 
@@ -28,18 +28,18 @@ impl Stack {
     fn remove(&mut self, at: usize) {
         let Entry { shared, guard, .. } = self.0.remove(at);
         if let Some(above) = self.0.get_mut(at) {
-            // It is still current, and leaves behind what this one would have.
+            // Its task stays current, and it restores later what this entry would have.
             std::mem::forget(std::mem::replace(&mut above.guard, guard));
         } else if current().serial() == shared.handle.serial() {
             drop(guard);
         } else {
-            // Something that is no span was entered since and is current still; it will restore what it found.
+            // A task that is not a span was entered since and is still current; it restores what it found.
             std::mem::forget(guard);
         }
     }
 
-    /// Forgets spans that have closed and were never left, as when a guard was forgotten.
-    fn tidy(&mut self) {
+    /// Removes spans that have closed without being exited, for example because a guard was forgotten.
+    fn remove_closed(&mut self) {
         while let Some(last) = self.0.last()
             && last.shared.has_ended()
         {
@@ -48,17 +48,17 @@ impl Stack {
     }
 }
 
-pub(super) fn push(layer: u64, span: u64, shared: Arc<Shared>) {
-    // Without a place to note it, the task is not made current: nobody would undo it.
+pub(super) fn push(layer: u64, span: u64, shared: Arc<SpanTask>) {
+    // While the thread exits there is no stack; the task is then not made current, since nothing would undo it.
     let _ = STACK.try_with(|stack| {
         let mut stack = stack.borrow_mut();
-        stack.tidy();
+        stack.remove_closed();
         let guard = shared.handle.enter();
         stack.0.push(Entry { layer, span, shared, guard });
     });
 }
 
-/// Leaves the span where it was entered last, if it was.
+/// Removes the most recent entry of the span, if there is one.
 #[inline]
 pub(super) fn pop(layer: u64, span: u64) {
     let _ = STACK.try_with(|stack| {
@@ -69,9 +69,9 @@ pub(super) fn pop(layer: u64, span: u64) {
     });
 }
 
-/// The nearest task of the layer, unless a task that is no span's is current within it.
+/// Returns the nearest task of the layer, unless a task that is not a span is current within it.
 #[inline]
-pub(super) fn nearest(layer: u64) -> Option<Arc<Shared>> {
+pub(super) fn nearest(layer: u64) -> Option<Arc<SpanTask>> {
     let nearest = |stack: &RefCell<Stack>| {
         let mut stack = stack.borrow_mut();
         if stack.0.is_empty() { None } else { stack.nearest(layer) }
@@ -82,8 +82,8 @@ pub(super) fn nearest(layer: u64) -> Option<Arc<Shared>> {
 impl Stack {
     #[cold]
     #[inline(never)]
-    fn nearest(&mut self, layer: u64) -> Option<Arc<Shared>> {
-        self.tidy();
+    fn nearest(&mut self, layer: u64) -> Option<Arc<SpanTask>> {
+        self.remove_closed();
         let innermost = self.0.last()?;
         if innermost.shared.handle.serial() != current().serial() {
             return None;

@@ -1,4 +1,4 @@
-//! Which spans are tasks.
+//! Selects the spans that are tasks.
 
 use tracing::{Level, Metadata};
 
@@ -9,27 +9,27 @@ pub(super) const KIND: &str = "pm.kind";
 
 type When = dyn Fn(&Metadata<'_>) -> bool + Send + Sync;
 
-/// What chooses a span; one of them is enough.
+/// Criteria for spans; a span that meets one of them is a task.
 #[derive(Default)]
-pub(super) struct Choice {
+pub(super) struct Selection {
     pub(super) targets: Vec<Box<str>>,
     pub(super) names: Vec<Box<str>>,
     pub(super) fields: Vec<Box<str>>,
     pub(super) level: Option<Level>,
     pub(super) when: Vec<Box<When>>,
-    /// Whether there is anything but our own two fields.
-    pub(super) more: bool,
+    /// `true` if there are criteria other than our own two fields.
+    pub(super) has_more: bool,
 }
 
-impl Choice {
-    /// Asked for every span there is.
+impl Selection {
+    /// Returns `true` if the span is a task. Called for every span of the program.
     #[inline]
-    pub(super) fn takes(&self, metadata: &Metadata<'_>) -> bool {
+    pub(super) fn selects(&self, metadata: &Metadata<'_>) -> bool {
         metadata.fields().iter().any(|field| matches!(field.name(), ID | KIND))
-            || (self.more && self.takes_more(metadata))
+            || (self.has_more && self.selects_by_criteria(metadata))
     }
 
-    fn takes_more(&self, metadata: &Metadata<'_>) -> bool {
+    fn selects_by_criteria(&self, metadata: &Metadata<'_>) -> bool {
         let target = metadata.target();
         self.targets.iter().any(|prefix| target.starts_with(&**prefix))
             || self.names.iter().any(|name| **name == *metadata.name())
