@@ -1,76 +1,119 @@
-//! See what is running in a program right now, and stop it: the process list, and a server that shows it.
+//! Shows what is running in a program right now, and stops it: a process list, and a server for it.
+//!
+//! A program names its pieces of work (requests, jobs, queries) and sets a status as they proceed. People and programs
+//! read the list over HTTP, in a browser or with the `pm` command: what runs, since when, what it is doing, what it did
+//! so far. They can cancel any of it. Logs and traces show work when it is over; pm shows it while it runs.
 //!
 //! ```
 //! let server = pm::serve("127.0.0.1:0")?; // answers on a thread of its own until it is dropped
 //! let task = pm::task("req-1").kind("GET /hosts/{id}").attr("host", "db1").start();
-//! task.status("reading")?;
+//! task.status("reading")?; // `Err(Cancelled)` once the task is asked to stop
 //! println!("curl http://{}/v1/tasks", server.addr());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | you want | look at |
+//! # Getting started
+//!
+//! ```toml
+//! [dependencies]
+//! pm = "0.1" # features = ["tokio", "axum", ..], see below
+//! ```
+//!
+//! The minimum supported Rust version is 1.88. A library that only names its tasks depends on `pm-core`, which has no
+//! dependencies; both crates share the same [`global`] list.
+//!
+//! With the program of the example running on port 6680:
+//!
+//! ```text
+//! $ curl 'localhost:6680/v1/tasks?fields=serial,id,age,status'    # or a browser: http://localhost:6680/
+//! $ pm ls
+//! ID     KIND             AGE    STATUS   IN STATUS  ATTRS
+//! req-1  GET /hosts/{id}  2.3 s  reading  2.3 s      host=db1
+//! $ pm kill req-1 too slow
+//! ```
+//!
+//! The task observes that at its next status or checkpoint. A future that runs as a task ([`TaskBuilder::run`]) is
+//! dropped where it awaits, whether it cooperates or not.
+//!
+//! # Map
+//!
+//! | to | see |
 //! |---|---|
-//! | to name a piece of work, and hear that it is to stop | [`task()`], [`start`], [`run`], [`Task`], [`status!`] |
-//! | to read the list, or cancel, from within | [`ProcessList`], [`global`] |
-//! | to let others look and cancel, on an address of its own | [`serve`], [`Server::builder`] |
-//! | the same inside a server that you have | [`service()`], [`server::Service`] |
-//! | to end in order: wait for who is left, then stop them | [`ProcessList::drain`], [`Server::drain`] |
-//! | each call of a function as a task | `#[pm::task]` |
-//! | tasks that tokio runs | `SpawnExt`: `task(id).spawn(future)` |
-//! | to see who blocks whom, and which tasks wait in a circle | [`ProcessList::waits`], [`Task::waiting_on`], `sync` |
-//! | a task that stops when a `CancellationToken` does, or the other way round | `TaskTokenExt` |
-//! | a stream, or an HTTP body, as a task | `RunStreamExt`, `RunBodyExt` |
-//! | the spans of `tracing` as tasks; the task on each line of the log | `tracing_layer`, `tracing::WithTask` |
-//! | every request of axum, hyper or tonic as a task, and every call to others | `tower::TasksLayer`, `tower::CallsLayer` |
+//! | name a piece of work, set its status, observe a cancellation | [`task()`], [`start`], [`run`], [`status!`] |
+//! | run each call of a function as a task | `#[pm::task]` |
+//! | read the list, or cancel, within the program | [`ProcessList`], [`global`] |
+//! | serve the list on an address of its own | [`serve`], [`Server::builder`], [`server`] |
+//! | serve it from a server that you have | [`service()`], [`server::Service`] |
+//! | shut down in order: wait for running tasks, then stop them | [`ProcessList::drain`], [`Server::drain`] |
+//! | spawn tasks on tokio | [`SpawnExt`]: `pm::task(id).spawn(future)` |
+//! | find out which tasks block which, and deadlocks | [`ProcessList::waits`], [`TaskHandle::waiting_on`], [`sync`] |
+//! | link a task with a `CancellationToken` | [`TaskTokenExt`] |
+//! | run a stream or an HTTP body as a task | [`RunStreamExt`], [`RunBodyExt`] |
+//! | report progress from a loop | [`TaskIteratorExt`], [`TaskStreamExt`], [`Bar`] |
+//! | show spans of `tracing` as tasks, and the task on each log line | [`tracing_layer`], [`tracing::WithTask`] |
+//! | make every request of axum, hyper or tonic a task | [`tower::TasksLayer`] |
+//! | make every call to another service a task | [`tower::CallsLayer`] |
 //!
-//! `examples/` has small complete programs: servers, threads, a pool, jobs on tokio, a job with a bar, a unix socket, TLS with
-//! clients' certificates, a drain, lists of one's own, coming from Go.
+//! [`prelude`] brings the extension traits into scope. `examples/` has small complete programs: servers, threads, a
+//! pool, jobs on tokio, a job with a progress bar, a unix socket, TLS with client certificates, a drain, lists of your
+//! own, moving from Go.
 //!
-//! A library that only names its tasks needs `pm-core` alone, which is all of the list and nothing else; both crates
-//! share the same [`global`] list.
+//! # Security
 //!
-//! # What can be asked
+//! By default, every process that can connect to the loopback address may list and cancel tasks.
+//! [`token_file`](server::Builder::token_file), [`require_token`](server::Builder::require_token),
+//! [`listen_unix`](server::Builder::listen_unix) and [`audit_file`](server::Builder::audit_file) restrict and record
+//! that. Values that look like secrets are masked before they are recorded, see [`Options::redact`].
 //!
-//! | request | answer |
+//! # What it is not
+//!
+//! pm shows the work that a program names, in production, and stops it. It stores nothing outside of the process and
+//! does not start, schedule or restart work. Other tools are better for
+//!
+//! | if you want to | use |
 //! |---|---|
-//! | `GET /v1/tasks?kind=GET*&minAge=5s&sort=-statusAge` | what runs: filtered ([`pm_wire::filter`]), sorted, in pages |
-//! | `GET /v1/tasks/{serial or id}`, `.../history` | one task, live or just ended; what it did so far |
-//! | `GET /v1/tree`, `/v1/ended`, `/v1/kinds` | what belongs to what; what just happened; latencies by kind |
-//! | `GET /v1/waits` | who waits for what, who holds it, who waits in a circle |
-//! | `GET /v1/events` | a snapshot, then what changes, as server-sent events or lines of JSON |
-//! | `POST /v1/tasks/{..}/cancel`, `/v1/cancel` | asks one task, or all that a filter names, to stop |
-//! | `GET /v1/audit`, `/v1/info`, `/metrics`, `/healthz` | who tried what; limits and counts |
-//! | `GET /openapi.json` | all of it in detail |
+//! | debug an async program: every task, poll and waker of its tokio runtime | [tokio-console] |
+//! | record what happened, in logs or a trace backend | [tracing][tracing-crate]; [`mod@tracing`] combines both |
+//! | find out afterwards why the tokio runtime was slow | [dial9], which records its polls, parks and wakes |
+//! | see the call tree of a future down to the await that it is stuck at | [await-tree] |
 //!
-//! `GET /procs/`, `GET /procs/{id}/history` and `DELETE /procs/{id}` are the routes of the Go package VividCortex/pm, and
-//! its clients work with them. Ids travel percent-encoded as one segment of the path. Where several live tasks bear an id,
-//! a serial says which one.
-//!
-//! By default whoever can reach a loopback address may list and cancel; [`Builder::token_file`](server::Builder::token_file), [`Builder::require_token`](server::Builder::require_token),
-//! [`Builder::listen_unix`](server::Builder::listen_unix) and [`Builder::audit_file`](server::Builder::audit_file) are for where that is too much.
-//!
-//! [`pm_wire::filter`]: https://docs.rs/pm-wire
+//! [tokio-console]: https://docs.rs/tokio-console
+//! [tracing-crate]: https://docs.rs/tracing
+//! [dial9]: https://docs.rs/dial9-tokio-telemetry
+//! [await-tree]: https://docs.rs/await-tree
 //!
 //! # Features
 //!
-//! - `server` (default): the server. Without it and the others this crate is `pm-core` by another name.
-//! - `dashboard` (default): the server shows a page to browsers.
-//! - `tls`: the server listens with TLS, too, and knows clients by their certificates, `server::Tls`.
-//! - `tokio`: tasks that tokio runs, `SpawnExt`. Futures need no feature: [`TaskBuilder::run`] is for any runtime.
-//! - `sync`: tokio's locks and channels with names, `sync`: what a task waits for, and who holds it.
-//! - `tokio-util`: `CancellationToken`s, `TaskTokenExt`.
-//! - `stream`: streams of futures-core as tasks, `RunStreamExt`, and with progress, `TaskStreamExt`.
-//! - `http-body`: bodies of hyper, axum and tonic, `RunBodyExt`.
-//! - `tracing`: spans of the crate tracing as tasks, `tracing_layer`, for programs that never heard of this crate; the
-//!   server's audit records as events of the target `pm::audit`.
-//! - `tower`: layers for servers and clients, `tower`.
-//! - `axum`: they know axum's routes and peers, and handlers are given their task.
-//! - `indicatif`: a progress bar that is also a task's progress, `Bar`.
-//! - `macros`: functions that run as tasks, `#[pm::task]`.
+//! | feature | adds |
+//! |---|---|
+//! | `server` (default) | the server: [`mod@server`] |
+//! | `dashboard` (default) | a page for browsers, served by the server |
+//! | `tls` | TLS listeners and client certificates: [`server::Tls`] |
+//! | `tokio` | tasks spawned on tokio: [`SpawnExt`]. [`TaskBuilder::run`] works on any runtime without it |
+//! | `sync` | named locks and channels of tokio: [`mod@sync`] |
+//! | `tokio-util` | `CancellationToken`s: [`TaskTokenExt`] |
+//! | `stream` | streams of futures-core: [`RunStreamExt`], [`TaskStreamExt`] |
+//! | `http-body` | bodies of hyper, axum and tonic: [`RunBodyExt`] |
+//! | `tracing` | spans of the crate tracing as tasks: [`mod@tracing`]; the server's audit as events of `pm::audit` |
+//! | `tower` | layers for servers and clients: [`mod@tower`] |
+//! | `axum` | axum's routes and peer addresses for these layers; an extractor for the request's task |
+//! | `indicatif` | progress bars: [`Bar`] |
+//! | `macros` | functions that run as tasks: `#[pm::task]` |
 //!
-//! It logs and exports nothing else, and installs no signal or panic handler.
+//! This crate logs and exports nothing else, and installs no signal or panic handler.
 
-pub use pm_core::*;
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use pm_core::{
+    Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelRequest, Cancelled, CancelledFuture, CheckedIter,
+    Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask, Entered, History,
+    HistoryEntry, HoldGuard, KindStats, Latency, ListLimits, ManualClock, Meter, Metered, Moment, Options, Outcome,
+    ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder, ResourceKind, Scan, Serial,
+    Snapshot, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor, SupervisorGuard, Target,
+    Task, TaskBrief, TaskBuilder, TaskFuture, TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, TryTaskFuture,
+    Value, ValueView, Verdict, VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, current, global,
+    protect, run, run_sync, scope, start, status, task, terminal, unnamed,
+};
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]

@@ -13,8 +13,8 @@
 //! # import(&list.start("import-42"), &["a", "b"]).unwrap();
 //! ```
 //!
-//! Traits come without their names, so that these stay free. Functions are not here: `pm::task("import-42")` reads better than
-//! `task("import-42")`.
+//! Traits come without their names, so that these stay free. Functions are not here: `pm::task("import-42")` reads
+//! better than `task("import-42")`.
 
 #[cfg(feature = "http-body")]
 pub use crate::RunBodyExt as _;

@@ -28,9 +28,9 @@ use pm_core::{Cancelled, Meter, TaskHandle};
 /// # Ok::<(), pm::Cancelled>(())
 /// ```
 ///
-/// Updates go one way: a change made to the inner bar directly reaches the task with the next call here. Threads share it
-/// by reference. As with a [`Meter`], the task may lag slightly until a status, `finish` or the drop of this value. The
-/// bar's own style decides whether it stays on the screen.
+/// Updates go one way: a change made to the inner bar directly reaches the task with the next call here. Threads share
+/// it by reference. As with a [`Meter`], the task may lag slightly until a status, `finish` or the drop of this value.
+/// The bar's own style decides whether it stays on the screen.
 pub struct Bar {
     bar: ProgressBar,
     task: TaskHandle,

@@ -33,9 +33,9 @@ pin_project! {
     /// - with the last frame, even if it is not polled again after that;
     /// - as failed, with the error as its reason, when the body fails;
     /// - as dropped, when the body is dropped before its end, for example because the client disconnected;
-    /// - as cancelled, when it is cancelled: the inner body is dropped at its await point, after the task's grace, and the
-    ///   next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client can see that the
-    ///   body is incomplete.
+    /// - as cancelled, when it is cancelled: the inner body is dropped at its await point, after the task's grace, and
+    ///   the next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client can see
+    ///   that the body is incomplete.
     ///
     /// ```
     /// use http_body::Body as _;
@@ -67,7 +67,8 @@ pin_project! {
 }
 
 impl<B: Body<Error: fmt::Display>> TaskBody<B> {
-    /// Continues a task that is already running: a handler, for example, runs the body of its response as the same task.
+    /// Continues a task that is already running: a handler, for example, runs the body of its response as the same
+    /// task.
     pub fn new(mut supervisor: Supervisor, body: B) -> Self {
         if body.is_end_stream() {
             // It may never be polled.

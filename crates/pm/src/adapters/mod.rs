@@ -9,7 +9,8 @@
 //! | `body` | `http-body` | `Body` that runs as a task |
 //! | `bar` | `indicatif` | `ProgressBar` that is also a task's progress |
 //!
-//! Each depends on pm-core and its own third-party crate, not on the others. The crate root re-exports the public names.
+//! Each depends on pm-core and its own third-party crate, not on the others. The crate root re-exports the public
+//! names.
 
 #[cfg(feature = "indicatif")]
 pub(crate) mod bar;

@@ -34,7 +34,8 @@ use super::sealed::Sealed;
 ///
 /// A task that is cancelled before its first poll never runs.
 ///
-/// Methods without a `runtime` or `set` argument panic outside of a runtime, as tokio's functions do. This trait is sealed.
+/// Methods without a `runtime` or `set` argument panic outside of a runtime, as tokio's functions do. This trait is
+/// sealed.
 pub trait SpawnExt: Sealed + Sized {
     /// Spawns a future: [`tokio::spawn`].
     ///
@@ -66,8 +67,8 @@ pub trait SpawnExt: Sealed + Sized {
 
     /// Runs a closure on a thread where it may block: [`tokio::task::spawn_blocking`].
     ///
-    /// The closure observes a cancellation at its checkpoints. A task that is cancelled while it waits for a thread never
-    /// runs.
+    /// The closure observes a cancellation at its checkpoints. A task that is cancelled while it waits for a thread
+    /// never runs.
     ///
     /// # Panics
     ///

@@ -30,15 +30,15 @@ use super::sealed::Sealed;
 pub trait RunStreamExt: Sealed + Sized {
     /// Starts the task, and returns a stream that runs `stream` as that task.
     ///
-    /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when the stream is dropped
-    /// before its end. A cancellation drops the inner stream at its await point, after the task's grace; the last item is
-    /// then `Err(Cancelled)`.
+    /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when the stream is
+    /// dropped before its end. A cancellation drops the inner stream at its await point, after the task's grace; the
+    /// last item is then `Err(Cancelled)`.
     fn run_stream<S: Stream>(self, stream: S) -> TaskStream<S>;
 
     /// Starts the task, and returns a stream of results that runs as that task.
     ///
-    /// Like [`run_stream`](Self::run_stream), but a cancellation yields the error that is made from [`Cancelled`]. If the
-    /// last item was an error, the task ends as failed, with the error as its reason.
+    /// Like [`run_stream`](Self::run_stream), but a cancellation yields the error that is made from [`Cancelled`]. If
+    /// the last item was an error, the task ends as failed, with the error as its reason.
     fn try_run_stream<S, T, E>(self, stream: S) -> TryTaskStream<S>
     where
         S: Stream<Item = Result<T, E>>,

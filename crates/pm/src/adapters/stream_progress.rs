@@ -33,8 +33,9 @@ use pm_core::{Cancelled, CancelledFuture, Meter, TaskHandle};
 pub trait TaskStreamExt: Stream + Sized {
     /// Reports the number of items received as the task's progress.
     ///
-    /// The total is the stream's size hint, if that is exact. A total that turns out to be wrong is corrected, and when the
-    /// stream ends, the total is the number of items received. The list is updated from time to time, as by a [`Meter`].
+    /// The total is the stream's size hint, if that is exact. A total that turns out to be wrong is corrected, and when
+    /// the stream ends, the total is the number of items received. The list is updated from time to time, as by a
+    /// [`Meter`].
     fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> ProgressStream<Self> {
         let total = match self.size_hint() {
             (least, Some(most)) if least == most => least as u64,

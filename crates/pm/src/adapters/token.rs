@@ -16,8 +16,8 @@ use super::sealed::Sealed;
 pub trait TaskTokenExt: Sealed {
     /// Returns a token that is cancelled when the task is asked to stop, for code that takes one.
     ///
-    /// Cancelling the token counts as observing the request: a task that ends afterwards ends as cancelled. The token of a
-    /// task that ends without a cancel request, or that is not listed, is never cancelled.
+    /// Cancelling the token counts as observing the request: a task that ends afterwards ends as cancelled. The token
+    /// of a task that ends without a cancel request, or that is not listed, is never cancelled.
     ///
     /// ```
     /// use pm::prelude::*;

@@ -21,17 +21,17 @@
 //! # });
 //! ```
 //!
-//! Each wraps tokio's type, takes a name before its other arguments, and has the same ordering, fairness, cancel safety and
-//! cooperation. In addition,
+//! Each wraps tokio's type, takes a name before its other arguments, and has the same ordering, fairness, cancel safety
+//! and cooperation. In addition,
 //!
 //! - a task that has to wait shows it as its status, `waiting on lock:users`, and
 //!   [`ProcessList::waits`](crate::ProcessList::waits) reports which tasks block which, and deadlocks;
-//! - the task that was current when a lock was acquired counts as its holder while the guard lives, wherever the guard is
-//!   moved. Each end of a channel belongs to the task that last used it;
+//! - the task that was current when a lock was acquired counts as its holder while the guard lives, wherever the guard
+//!   is moved. Each end of a channel belongs to the task that last used it;
 //! - a task that is cancelled while it waits for or holds a lock releases it when its future is dropped.
 //!
-//! An uncontended acquire and release cost a lock and a clock read more than tokio's; waiting costs two statuses. Outside of
-//! any task they behave as tokio's.
+//! An uncontended acquire and release cost a lock and a clock read more than tokio's; waiting costs two statuses.
+//! Outside of any task they behave as tokio's.
 
 mod guard;
 pub mod mpsc;

@@ -1,7 +1,7 @@
 //! Named channels with many senders and one receiver.
 //!
-//! A sender waits for capacity, which the receiving task holds; a receiver waits for messages, which the sending tasks hold.
-//! Each end belongs to the task that last used it, and to no task before its first use.
+//! A sender waits for capacity, which the receiving task holds; a receiver waits for messages, which the sending tasks
+//! hold. Each end belongs to the task that last used it, and to no task before its first use.
 
 use std::fmt;
 

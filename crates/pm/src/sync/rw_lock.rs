@@ -23,8 +23,8 @@ pub type OwnedRwLockWriteGuard<T> = Guard<sync::OwnedRwLockWriteGuard<T>>;
 
 /// A [`tokio::sync::RwLock`] with a name. See the [module](super).
 ///
-/// Like tokio's, it is fair: a reader waits behind a waiting writer, even if its task holds a read lock already. That is a
-/// deadlock, which the list reports.
+/// Like tokio's, it is fair: a reader waits behind a waiting writer, even if its task holds a read lock already. That
+/// is a deadlock, which the list reports.
 pub struct RwLock<T> {
     resource: Resource,
     inner: Arc<sync::RwLock<T>>,

@@ -20,9 +20,9 @@ pin_project! {
     /// A response body that runs as the task of its request; in the responses of [`Tasks`](super::Tasks) and
     /// [`Calls`](super::Calls).
     ///
-    /// The task is current whenever the body is polled, and ends with its last byte. A cancellation drops the inner body at
-    /// its await point; the next frame is the error [`Cancelled`](crate::Cancelled), so that a server closes the connection
-    /// and the client can see that the body is incomplete. A gRPC response ends with trailers instead.
+    /// The task is current whenever the body is polled, and ends with its last byte. A cancellation drops the inner
+    /// body at its await point; the next frame is the error [`Cancelled`](crate::Cancelled), so that a server closes
+    /// the connection and the client can see that the body is incomplete. A gRPC response ends with trailers instead.
     ///
     /// Errors are boxed: those of the inner body pass through unchanged, and `error.downcast_ref::<pm::Cancelled>()`
     /// identifies a cancellation.

@@ -22,8 +22,8 @@ use super::run::Run;
 
 /// Makes each call to another service a task, below the task that makes the call.
 ///
-/// Works with hyper-util's client, tonic's `Channel`, and any other tower service of `http::Request`s. (reqwest has its own
-/// request type.)
+/// Works with hyper-util's client, tonic's `Channel`, and any other tower service of `http::Request`s. (reqwest has its
+/// own request type.)
 ///
 /// ```
 /// use tower_layer::Layer as _;
@@ -32,21 +32,23 @@ use super::run::Run;
 /// let client = pm::tower::CallsLayer::new().layer(client);
 /// ```
 ///
-/// | property | value |
-/// |---|---|
-/// | id | trace id and span id of the outgoing `traceparent` |
-/// | kind | method and host, such as `GET api.example.com` |
-/// | attributes | `method`, `url` without the query, `code` (status code of the response) |
-/// | status | `waiting for https://api.example.com/hosts`; `receiving` once the response head has arrived |
-/// | end | finished with the last byte of the body; failed when the call or the body fails, the response is 5xx, or a gRPC status is not 0; dropped when the caller drops it earlier |
+/// The task has
 ///
-/// The task is a child of the task that is current when the call is made, and is cancelled with it: the call is dropped, and
-/// its error is [`Cancelled`](crate::Cancelled) (`error.downcast_ref::<pm::Cancelled>()`). It can also be cancelled alone.
+/// - **id:** trace id and span id of the outgoing `traceparent`;
+/// - **kind:** method and host, such as `GET api.example.com`;
+/// - **attributes:** `method`, `url` without the query, `code` (status code of the response);
+/// - **status:** `waiting for https://api.example.com/hosts`; `receiving` once the response head has arrived;
+/// - **outcome:** finished with the last byte of the body; failed when the call or the body fails, the response is 5xx,
+///   or a gRPC status is not 0; dropped when the caller drops it earlier.
 ///
-/// A request without `traceparent` gets one: a new span of the trace of the incoming request that the call is made for, as
-/// recorded by [`TasksLayer`](super::TasksLayer), with its `tracestate`. If there is none, a new trace is generated and
-/// recorded in the calling task, so that its next call belongs to it, too. A request without `X-Request-Id` gets that of the
-/// incoming request.
+/// The task is a child of the task that is current when the call is made, and is cancelled with it: the call is
+/// dropped, and its error is [`Cancelled`](crate::Cancelled) (`error.downcast_ref::<pm::Cancelled>()`). It can also be
+/// cancelled alone.
+///
+/// A request without `traceparent` gets one: a new span of the trace of the incoming request that the call is made for,
+/// as recorded by [`TasksLayer`](super::TasksLayer), with its `tracestate`. If there is none, a new trace is generated
+/// and recorded in the calling task, so that its next call belongs to it, too. A request without `X-Request-Id` gets
+/// that of the incoming request.
 ///
 /// A retry layer belongs inside this one if all attempts should be one task, else around it.
 #[derive(Clone, Debug)]

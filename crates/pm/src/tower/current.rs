@@ -11,8 +11,8 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 
 /// The task of a request, stored in the request's extensions.
 ///
-/// Dereferences to its [`TaskHandle`]. With the feature `axum` it is also an extractor. Code without access to the request
-/// gets a handle of the same task from [`pm::current()`](crate::current).
+/// Dereferences to its [`TaskHandle`]. With the feature `axum` it is also an extractor. Code without access to the
+/// request gets a handle of the same task from [`pm::current()`](crate::current).
 ///
 /// ```
 /// use pm::tower::CurrentTask;
@@ -27,10 +27,10 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 /// # Upgrades
 ///
 /// When a request asks for an upgrade and the response is `101 Switching Protocols`, or accepts a `CONNECT`, a layer no
-/// longer sees the connection. The task continues, in the status `upgraded`, until the last clone of this value is dropped,
-/// so the code that serves the upgraded connection should hold one. Better, it runs as the task through
-/// [`upgraded`](Self::upgraded): a cancellation then closes the connection. Without a clone, the task ends with the response.
-/// After any other response, a clone does not keep the task running.
+/// longer sees the connection. The task continues, in the status `upgraded`, until the last clone of this value is
+/// dropped, so the code that serves the upgraded connection should hold one. Better, it runs as the task through
+/// [`upgraded`](Self::upgraded): a cancellation then closes the connection. Without a clone, the task ends with the
+/// response. After any other response, a clone does not keep the task running.
 ///
 /// ```
 /// # use pm::tower::CurrentTask;
@@ -51,7 +51,8 @@ pub struct CurrentTask {
     handover: Handover,
 }
 
-/// Passes a task from the future of a response to the code that serves the upgraded connection; `None` if there can be none.
+/// Passes a task from the future of a response to the code that serves the upgraded connection; `None` if there can be
+/// none.
 #[derive(Clone)]
 pub(super) struct Handover(Option<Arc<Shared>>);
 
@@ -141,8 +142,8 @@ impl CurrentTask {
     /// Runs `future`, which serves an upgraded connection, as the task of the request.
     ///
     /// It may be created and polled before or after the response. After the response, the task is current whenever the
-    /// future is polled, and ends with it: as finished when it completes, as dropped when it is dropped. A cancellation drops
-    /// the future at its await point, which closes the connection.
+    /// future is polled, and ends with it: as finished when it completes, as dropped when it is dropped. A cancellation
+    /// drops the future at its await point, which closes the connection.
     ///
     /// Of several such futures, the first one polled after the response continues the task; in the others it is only
     /// current. If the response is not an upgrade, the task ends independently of the future.

@@ -59,7 +59,8 @@ pub(super) fn failure(fields: &HeaderMap, side: Side) -> Option<String> {
     let code = fields.get(GRPC_STATUS)?.as_bytes();
     let is_failure = match (side, code) {
         (_, b"0") => false,
-        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; the others are errors of the client.
+        // Unknown, deadline exceeded, unimplemented, internal, unavailable, data loss; the others are errors of the
+        // client.
         (Side::Server, code) => [&b"2"[..], b"4", b"12", b"13", b"14", b"15"].contains(&code),
         (Side::Client, _) => true,
     };

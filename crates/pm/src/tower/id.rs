@@ -52,7 +52,8 @@ impl<'h> Fields<'h> {
     }
 }
 
-/// Returns all `tracestate` fields joined into one, as the standard requires. Meaningless without a valid `traceparent`.
+/// Returns all `tracestate` fields joined into one, as the standard requires. Meaningless without a valid
+/// `traceparent`.
 pub(super) fn trace_state(headers: &HeaderMap) -> String {
     let states = headers.get_all(TRACESTATE).iter().filter_map(|state| text(Some(state)));
     states.collect::<Vec<_>>().join(",")

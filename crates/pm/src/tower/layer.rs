@@ -15,31 +15,39 @@ use super::service::Tasks;
 
 /// Makes each request of a server a task, from its head to the last byte of the response.
 ///
-/// Works with axum (`Router::layer`), hyper (`TowerToHyperService`), tonic (`Server::layer`) and any other tower service of
-/// `http::Request`s.
+/// Works with axum (`Router::layer`), hyper (`TowerToHyperService`), tonic (`Server::layer`) and any other tower
+/// service of `http::Request`s.
 ///
 /// ```
 /// let app: axum::Router = axum::Router::new().layer(pm::tower::TasksLayer::new());
 /// ```
 ///
-/// | property | value |
-/// |---|---|
-/// | id | the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else generated from the serial |
-/// | kind | method and [route](Self::route), such as `GET /hosts/{id}`; the method alone without a route. Never the path, since clients can make up any number of those |
-/// | attributes | `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (status code of the response) |
-/// | status | `handling`, then those that the handler sets; `responding` once the response head is ready; `upgraded` |
-/// | end | finished with the last byte of the body; failed when the response is 5xx, the body or the service fails, or a gRPC status reports a server error; dropped when the client disconnects earlier; aborted by a panic, which propagates |
+/// The task has
 ///
-/// The task is current whenever the handler and the body are polled: [`pm::current()`](crate::current) returns it, and tasks
-/// started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The response
-/// header `Pm-Task-Id` contains the task's serial, which identifies it; an id may belong to several tasks.
+/// - **id:** the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else generated from the
+///   serial;
+/// - **kind:** method and [route](Self::route), such as `GET /hosts/{id}`; the method alone without a route. Never the
+///   path, since clients can make up any number of those;
+/// - **attributes:** `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen
+///   headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (status code of the
+///   response);
+/// - **status:** `handling`, then those that the handler sets; `responding` once the response head is ready;
+///   `upgraded`;
+/// - **outcome:** finished with the last byte of the body; failed when the response is 5xx, the body or the service
+///   fails, or a gRPC status reports a server error; dropped when the client disconnects earlier; aborted by a panic,
+///   which propagates.
 ///
-/// A cancellation drops the handler at its await point (after the list's [grace](crate::Options::grace)), and the client gets
-/// [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If the head has been
-/// sent already, the body ends with an error, so that the server closes the connection; a gRPC response ends with trailers.
+/// The task is current whenever the handler and the body are polled: [`pm::current()`](crate::current) returns it, and
+/// tasks started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The
+/// response header `Pm-Task-Id` contains the task's serial, which identifies it; an id may belong to several tasks.
 ///
-/// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is not a task yet. A request that passes two
-/// of these layers is one task, that of the outer layer.
+/// A cancellation drops the handler at its await point (after the list's [grace](crate::Options::grace)), and the
+/// client gets [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If
+/// the head has been sent already, the body ends with an error, so that the server closes the connection; a gRPC
+/// response ends with trailers.
+///
+/// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is not a task yet. A request that passes
+/// two of these layers is one task, that of the outer layer.
 ///
 /// In axum, use `Router::layer`: a layer around the whole `Router` does not see the route.
 #[derive(Clone)]
@@ -69,7 +77,8 @@ impl TasksLayer {
         self.with(|config| config.list = list.clone())
     }
 
-    /// Sets a function that returns the id of a request. If it returns `None`, `X-Request-Id` and `traceparent` are used.
+    /// Sets a function that returns the id of a request. If it returns `None`, `X-Request-Id` and `traceparent` are
+    /// used.
     ///
     /// ```
     /// use pm::tower::TasksLayer;
@@ -82,8 +91,8 @@ impl TasksLayer {
 
     /// Sets a function that returns the route template of a request, such as `/hosts/{id}`, for the kind of its task.
     ///
-    /// There should be few of them: beyond the list's limit, kinds share one set of statistics. With the feature `axum`,
-    /// `MatchedPath` is used when this returns `None`.
+    /// There should be few of them: beyond the list's limit, kinds share one set of statistics. With the feature
+    /// `axum`, `MatchedPath` is used when this returns `None`.
     ///
     /// ```
     /// use pm::tower::TasksLayer;
@@ -112,8 +121,8 @@ impl TasksLayer {
         self.with(|config| config.peer = Some(Arc::new(peer)))
     }
 
-    /// Records a request header as an attribute named like it, in lower case. Values that look like secrets are masked. A
-    /// name that is not a valid header name is ignored.
+    /// Records a request header as an attribute named like it, in lower case. Values that look like secrets are masked.
+    /// A name that is not a valid header name is ignored.
     ///
     /// ```
     /// let layer = pm::tower::TasksLayer::new().header("x-tenant").header("X-Region");

@@ -29,7 +29,8 @@
 //! # Ok::<(), std::convert::Infallible>(()) }.now_or_never().unwrap().unwrap();
 //! ```
 //!
-//! Public signatures contain only types of `http`, `http-body`, `tower-layer` and `tower-service`. No runtime is needed.
+//! Public signatures contain only types of `http`, `http-body`, `tower-layer` and `tower-service`. No runtime is
+//! needed.
 
 #[cfg(feature = "axum")]
 mod axum;

@@ -29,10 +29,11 @@ pub(super) fn add_task_id(headers: &mut HeaderMap, task: TaskHandle) {
     }
 }
 
-/// A response for handlers that observe a cancellation: `503 Service Unavailable`, as problem JSON (RFC 9457) with the code
-/// `cancelled` and the reason as its detail.
+/// A response for handlers that observe a cancellation: `503 Service Unavailable`, as problem JSON (RFC 9457) with the
+/// code `cancelled` and the reason as its detail.
 ///
-/// [`TasksLayer`](super::TasksLayer) sends it when a handler was dropped. With the feature `axum`, handlers can return it:
+/// [`TasksLayer`](super::TasksLayer) sends it when a handler was dropped. With the feature `axum`, handlers can return
+/// it:
 ///
 /// ```
 /// async fn report() -> Result<String, pm::tower::CancelledResponse> {

@@ -1,6 +1,7 @@
 //! The state of a request or call while it runs, passed from the response future to the response body.
 //!
-//! It is boxed, since the surrounding stack moves futures, responses and bodies many times, and each would be twice as large.
+//! It is boxed, since the surrounding stack moves futures, responses and bodies many times, and each would be twice as
+//! large.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -46,8 +47,8 @@ impl Run {
         self.supervisor.handle()
     }
 
-    /// Polls a future as the task. A future that is ready is dropped as the task as well, so that a panic in its drop is
-    /// attributed to the task.
+    /// Polls a future as the task. A future that is ready is dropped as the task as well, so that a panic in its drop
+    /// is attributed to the task.
     #[inline]
     pub(super) fn poll<F: Future>(
         &mut self,

@@ -18,8 +18,8 @@ use super::describe::{Config, Head};
 use super::reply;
 use super::run::Run;
 
-/// A service whose requests are tasks; created by [`TasksLayer`](super::TasksLayer). Cheap to clone, for example for each
-/// connection.
+/// A service whose requests are tasks; created by [`TasksLayer`](super::TasksLayer). Cheap to clone, for example for
+/// each connection.
 #[derive(Clone)]
 pub struct Tasks<S> {
     inner: S,

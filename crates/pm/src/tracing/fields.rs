@@ -1,7 +1,7 @@
 //! Fields of spans and events, as they are recorded in a task.
 //!
-//! Values are formatted by user code: no lock is held while it runs, its panics are caught and counted, and output beyond
-//! all limits is cut off while it is written.
+//! Values are formatted by user code: no lock is held while it runs, its panics are caught and counted, and output
+//! beyond all limits is cut off while it is written.
 
 use std::cell::Cell;
 use std::fmt::{self, Debug, Write};
@@ -78,8 +78,8 @@ impl Formatter<'_> {
     fn write(self, text: &mut String, value: &dyn Debug) -> bool {
         text.clear();
         let mut limited = Limited(text, self.max);
-        // An error means that the buffer is full, or that the value failed: keep the output so far. Unwind safe: nothing
-        // but `text` is modified.
+        // An error means that the buffer is full, or that the value failed: keep the output so far. Unwind safe:
+        // nothing but `text` is modified.
         let written = catch_unwind(AssertUnwindSafe(|| {
             let _ = write!(limited, "{value:?}");
         }));

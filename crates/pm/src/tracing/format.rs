@@ -10,9 +10,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// Writes the current task before each line of [`mod@tracing_subscriber::fmt`]: `[task req-1 GET /hosts/{id}] `.
 ///
-/// It wraps any format that writes lines of text, and works without a [`SpansLayer`](super::SpansLayer): it shows whichever
-/// task is current where the line is written, including those of `pm::run`. Without one, the line is unchanged. Characters
-/// of an id or kind that could [steer a terminal](pm_core::terminal) are escaped. Not for JSON, which a prefix would break.
+/// It wraps any format that writes lines of text, and works without a [`SpansLayer`](super::SpansLayer): it shows
+/// whichever task is current where the line is written, including those of `pm::run`. Without one, the line is
+/// unchanged. Characters of an id or kind that could [steer a terminal](pm_core::terminal) are escaped. Not for JSON,
+/// which a prefix would break.
 ///
 /// ```
 /// use pm::tracing::WithTask;

@@ -42,8 +42,8 @@ pub fn tracing_layer() -> SpansLayer {
 /// A [`Layer`] that shows spans as tasks. The [module documentation](crate::tracing) describes the mapping.
 ///
 /// Spans with a field `pm.id` or `pm.kind` are tasks. [`target`](Self::target), [`name`](Self::name),
-/// [`level`](Self::level), [`field`](Self::field) and [`when`](Self::when) select more; a span that matches any of them is a
-/// task. All other spans cost a few nanoseconds.
+/// [`level`](Self::level), [`field`](Self::field) and [`when`](Self::when) select more; a span that matches any of them
+/// is a task. All other spans cost a few nanoseconds.
 ///
 /// ```
 /// use tracing_subscriber::filter::LevelFilter;
@@ -63,8 +63,8 @@ pub fn tracing_layer() -> SpansLayer {
 /// # });
 /// ```
 ///
-/// Two of these layers in one subscriber each have their own tasks, even for the same span; the task of the outer layer is
-/// [`current`](crate::current).
+/// Two of these layers in one subscriber each have their own tasks, even for the same span; the task of the outer layer
+/// is [`current`](crate::current).
 #[must_use = "a layer does nothing until it is added to a subscriber"]
 pub struct SpansLayer {
     key: u64,
@@ -170,8 +170,8 @@ impl SpansLayer {
         self.select(|selection| selection.when.push(Box::new(guarded)))
     }
 
-    /// Takes the id of a task from this field of its span if there is no `pm.id`. The field needs its value when the span is
-    /// created. Default: no field; ids are generated.
+    /// Takes the id of a task from this field of its span if there is no `pm.id`. The field needs its value when the
+    /// span is created. Default: no field; ids are generated.
     pub fn id_from(mut self, field: &str) -> Self {
         self.id_from = Some(field.into());
         self
@@ -195,8 +195,8 @@ impl SpansLayer {
     /// Limits the statuses that a task takes from spans and events per second. Default: 100.
     ///
     /// The first one beyond the limit is replaced by the status `(statuses left out: too many in a second)`, since the
-    /// previous status is out of date. The attribute `pm.statuses_left_out` counts them: it is updated each time the number
-    /// has doubled, and exact when the task has ended. [`TracingCounters`] has the total of all tasks.
+    /// previous status is out of date. The attribute `pm.statuses_left_out` counts them: it is updated each time the
+    /// number has doubled, and exact when the task has ended. [`TracingCounters`] has the total of all tasks.
     pub fn max_statuses_per_second(mut self, count: u32) -> Self {
         self.max_statuses = count;
         self

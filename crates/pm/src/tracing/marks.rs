@@ -1,7 +1,7 @@
 //! A counting filter of the spans that belong to tasks: one load rules out nearly all others.
 //!
-//! A span's id falls into one of many buckets, each with a count of the spans in it that belong to a task. If the bucket is
-//! empty, the span does not; otherwise the span itself is looked up.
+//! A span's id falls into one of many buckets, each with a count of the spans in it that belong to a task. If the
+//! bucket is empty, the span does not; otherwise the span itself is looked up.
 
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -19,8 +19,8 @@ impl Marks {
 
     /// Returns the bucket of a span.
     ///
-    /// The registry composes ids of the slot of a span, the thread that created it, and a generation of the slot. Without
-    /// the generation, concurrent spans rarely collide, and successive ones find the bucket in the cache.
+    /// The registry composes ids of the slot of a span, the thread that created it, and a generation of the slot.
+    /// Without the generation, concurrent spans rarely collide, and successive ones find the bucket in the cache.
     #[inline]
     fn bucket(&self, id: &Id) -> &AtomicU16 {
         let id = id.into_u64();

@@ -33,22 +33,23 @@
 //! | the span is entered | the task is [`current`](crate::current): tasks started within are its children |
 //! | the span closes | the task ends as finished, or as failed, see [`SpansLayer::fail_on_error_events`] |
 //!
-//! The layer does not filter, and does not affect other layers; a per-layer filter applies to it as usual. A value whose
-//! `Debug` panics is recorded as `(its Debug panicked)` and [counted](TracingCounters::panics); the panic does not propagate,
-//! except with `panic = "abort"`.
+//! The layer does not filter, and does not affect other layers; a per-layer filter applies to it as usual. A value
+//! whose `Debug` panics is recorded as `(its Debug panicked)` and [counted](TracingCounters::panics); the panic does
+//! not propagate, except with `panic = "abort"`.
 //!
 //! # Limitations
 //!
-//! - **Cancellation is cooperative.** Code that does not use this crate does not observe it; `pm::current().checkpoint()?`
-//!   anywhere within the span does, and so does `pm::current().cancelled().await`. An instrumented future is not dropped: for
-//!   that, run it with [`TaskBuilder::run`](crate::TaskBuilder::run), or use the layer for your server. A task that was
-//!   cancelled and ends without having observed it ends as finished or failed.
-//! - **An instrumented future that is dropped** closes its span like one that completes: the task ends as finished. A span
-//!   that closes during a panic is an aborted task.
-//! - **A span closes only when all spans below it have closed:** spawned work with a span of its own keeps the task running,
-//!   as it keeps the span open.
-//! - **Other tasks keep their own statuses.** Where a task that is not a span (`pm::run`, `SpawnExt`) is current, spans and
-//!   events do not change its status.
+//! - **Cancellation is cooperative.** Code that does not use this crate does not observe it;
+//!   `pm::current().checkpoint()?` anywhere within the span does, and so does `pm::current().cancelled().await`. An
+//!   instrumented future is not dropped: for that, run it with [`TaskBuilder::run`](crate::TaskBuilder::run), or use
+//!   the layer for your server. A task that was cancelled and ends without having observed it ends as finished or
+//!   failed.
+//! - **An instrumented future that is dropped** closes its span like one that completes: the task ends as finished. A
+//!   span that closes during a panic is an aborted task.
+//! - **A span closes only when all spans below it have closed:** spawned work with a span of its own keeps the task
+//!   running, as it keeps the span open.
+//! - **Other tasks keep their own statuses.** Where a task that is not a span (`pm::run`, `SpawnExt`) is current, spans
+//!   and events do not change its status.
 
 mod counters;
 mod fields;

@@ -1,7 +1,7 @@
 //! The stack of task spans that this thread has entered, of all layers, innermost last.
 //!
-//! Each entry keeps its task current. An entry that is removed out of order passes its guard, which restores the task that
-//! was current before, to the next entry above, so that the last one removed restores the initial state.
+//! Each entry keeps its task current. An entry that is removed out of order passes its guard, which restores the task
+//! that was current before, to the next entry above, so that the last one removed restores the initial state.
 
 use std::cell::RefCell;
 use std::sync::Arc;
