@@ -146,9 +146,9 @@ mod tests {
         for (word, expected) in [
             ("knd=x", "\"knd=x\": unknown name `knd`; did you mean `kind`?"),
             ("limt=5", "unknown name `limt`; did you mean `limit`?"),
-            ("req-2", "`req-2` is no condition at 1; write it as name=value"),
+            ("req-2", "`req-2` is not a condition at 1; write it as name=value"),
             ("state=runing", "\"state=runing\": unknown state `runing` at 1; did you mean `running`?"),
-            ("minAge=soon", "\"minAge=soon\": `soon` is no length at 1; write it as 500ms"),
+            ("minAge=soon", "\"minAge=soon\": `soon` is not a duration at 1; write it as 500ms"),
             ("sort=size", "`size` is nothing to sort by; there are age"),
             ("groupBy=size", "groupBy is kind, state"),
             ("limit=-1", "limit=-1: it is a number"),

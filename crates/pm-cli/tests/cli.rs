@@ -174,7 +174,7 @@ fn a_server_without_an_answer_is_given_up() {
 fn a_filter_that_is_wrong_is_told_before_anybody_is_asked() {
     for (args, expected) in [
         (&["ls", "knd=x"][..], "unknown name `knd`; did you mean `kind`?"),
-        (&["ended", "minAge=soon"], "`soon` is no length"),
+        (&["ended", "minAge=soon"], "`soon` is not a duration"),
         (&["kill", "kind=a", "mnAge=5s"], "did you mean `minAge`?"),
         (&["kill", "id=*"], "fits every task"),
         (&["wait", "kind=a", "limit=5"], "only filters say which"),

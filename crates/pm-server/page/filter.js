@@ -140,7 +140,7 @@ function isName(name) {
 /** @param {string} name @param {number} at */
 function noCondition(name, at) {
   if (name === '') return new FilterError('a name is missing', at);
-  return new FilterError(`${quoted(name)} is no condition`, at, 'write it as name=value, as in `kind=import`');
+  return new FilterError(`${quoted(name)} is not a condition`, at, 'write it as name=value, as in `kind=import`');
 }
 
 /** @param {string} name @param {number} at */
@@ -203,11 +203,11 @@ function check({ name, alternatives }) {
     for (const a of alternatives) {
       if (a.text === '' && (a.isPrefix || name === 'parent')) continue;
       if (a.isPrefix || !/^\d+$/.test(a.text) || /^0+$/.test(a.text) || BigInt(a.text) >= 1n << 64n) {
-        throw new FilterError(`${told(a)} is no serial`, a.at, 'a serial is a whole number above 0');
+        throw new FilterError(`${told(a)} is not a serial`, a.at, 'a serial is a whole number above 0');
       }
     }
   } else if (name.endsWith('Age') && !name.startsWith('attr.')) {
-    if (alternatives.length > 1) throw new FilterError(`\`${name}\` takes one length`, alternatives[1].at);
+    if (alternatives.length > 1) throw new FilterError(`\`${name}\` takes one duration`, alternatives[1].at);
     length(alternatives[0]);
   }
 }
@@ -216,11 +216,11 @@ function check({ name, alternatives }) {
 function length(a) {
   const found = a.isPrefix ? null : /^([\d.]*)(ms|s|m|min|h|)$/.exec(a.text);
   const number = found && /\d/.test(found[1]) ? Number(found[1]) : NaN;
-  if (!found || Number.isNaN(number)) throw new FilterError(`${told(a)} is no length`, a.at, 'write it as 500ms, 10s, 1.5m or 2h');
+  if (!found || Number.isNaN(number)) throw new FilterError(`${told(a)} is not a duration`, a.at, 'write it as 500ms, 10s, 1.5m or 2h');
   const ms = number * { ms: 1, s: 1000, '': 1000, m: 60_000, min: 60_000, h: 3_600_000 }[/** @type {'s'} */ (found[2])];
   // Below a nanosecond there is nothing.
-  if (ms < 5e-7) throw new FilterError(`${told(a)} is no length`, a.at, 'it must be more than nothing');
-  if (ms >= 2 ** 64 * 1000) throw new FilterError(`${told(a)} is no length`, a.at, 'it is too long');
+  if (ms < 5e-7) throw new FilterError(`${told(a)} is not a duration`, a.at, 'it must be more than zero');
+  if (ms >= 2 ** 64 * 1000) throw new FilterError(`${told(a)} is not a duration`, a.at, 'it is too long');
   return ms;
 }
 

@@ -1,4 +1,4 @@
-//! Lengths of time, as people write and read them.
+//! Durations, as people write and read them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -7,36 +7,60 @@
 //! assert_eq!(pm_wire::duration::show(Duration::from_secs(90)), "1 min");
 //! ```
 
+use std::fmt;
 use std::time::Duration;
 
-const HINT: &str = "write it as 500ms, 10s, 1.5m or 2h";
-
-/// Reads `500ms`, `10s`, `10`, `1.5m` or `2h`. Zero is no length.
+/// Reads `500ms`, `10s`, `10`, `1.5m` or `2h`. Zero is not a duration here.
 ///
 /// # Errors
 ///
-/// What is wrong with the text, and how to write it.
-pub fn parse(text: &str) -> Result<Duration, String> {
+/// [`DurationError`]: what is wrong with the text, and how to write it.
+pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let seconds = match unit {
         "ms" => 0.001,
         "s" | "" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3_600.0,
-        _ => return Err(HINT.to_owned()),
+        _ => return Err(DurationError::Format),
     };
-    let number: f64 = number.parse().map_err(|_| HINT.to_owned())?;
+    let number: f64 = number.parse().map_err(|_| DurationError::Format)?;
     match Duration::try_from_secs_f64(number * seconds) {
-        Ok(length) if !length.is_zero() => Ok(length),
-        Ok(_) => Err("it must be more than nothing".to_owned()),
-        Err(_) => Err("it is too long".to_owned()),
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        Ok(_) => Err(DurationError::Zero),
+        Err(_) => Err(DurationError::TooLong),
     }
 }
 
-/// A length as people say it: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Never rounded up.
+/// A text is not a duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DurationError {
+    /// It is not a number with a unit.
+    Format,
+    /// It is zero.
+    Zero,
+    /// It is longer than can be counted.
+    TooLong,
+}
+
+/// How to write it.
+impl fmt::Display for DurationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Format => "write it as 500ms, 10s, 1.5m or 2h",
+            Self::Zero => "it must be more than zero",
+            Self::TooLong => "it is too long",
+        })
+    }
+}
+
+impl std::error::Error for DurationError {}
+
+/// Shows a duration as people say it: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Never rounded up.
 #[must_use]
-pub fn show(length: Duration) -> String {
-    let (secs, millis) = (length.as_secs(), length.subsec_millis());
+pub fn show(duration: Duration) -> String {
+    let (secs, millis) = (duration.as_secs(), duration.subsec_millis());
     match secs {
         0 => format!("{millis} ms"),
         1..60 => format!("{secs}.{} s", millis / 100),
@@ -46,14 +70,14 @@ pub fn show(length: Duration) -> String {
     }
 }
 
-/// A length in milliseconds as it travels, to the microsecond: what lies below is noise.
+/// Returns a duration in milliseconds as it travels, to the microsecond: anything below is noise.
 ///
 /// ```
 /// assert_eq!(pm_wire::duration::millis(std::time::Duration::from_nanos(1_234_567)), 1.235);
 /// ```
 #[must_use]
-pub fn millis(length: Duration) -> f64 {
-    (length.as_secs_f64() * 1e6).round() / 1e3
+pub fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
 
 #[cfg(test)]
@@ -61,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_carry_a_unit_or_are_seconds() {
+    fn durations_have_a_unit_or_are_seconds() {
         for (text, millis) in
             [("500ms", 500), ("10", 10_000), ("1.5s", 1_500), ("2m", 120_000), ("2min", 120_000), ("1.5h", 5_400_000)]
         {
@@ -70,11 +94,11 @@ mod tests {
         for bad in ["", "s", "0", "0ms", "-1s", "5 parsecs", "1h30", "1e9s", "NaNs", "infs", ".", "1..2s"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
-        assert_eq!(parse("99999999999999999999s"), Err("it is too long".to_owned()));
+        assert_eq!(parse("99999999999999999999s"), Err(DurationError::TooLong));
     }
 
     #[test]
-    fn lengths_are_shown_with_a_unit() {
+    fn durations_are_shown_with_a_unit() {
         for (millis, text) in [
             (0, "0 ms"),
             (340, "340 ms"),

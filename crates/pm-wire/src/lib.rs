@@ -1,45 +1,51 @@
-//! What travels between a program with a process list and those who look: plain types, read and written as JSON.
+//! The JSON of `pm`: one type for each shape, read and written by servers, clients and whatever stands between them.
 //!
 //! ```
-//! let reply = r#"{"procs":[],"serverTime":"2026-11-24T04:03:39.894954412Z"}"#;
-//! let list: pm_wire::TaskList = serde_json::from_str(reply).unwrap();
-//! assert!(list.procs.is_empty());
+//! use pm_wire::v1::{TaskPage, TaskState};
+//!
+//! let json = r#"{"tasks":[{"serial":"7","id":"import-42","state":"running","ageMs":1500}],
+//!                "serverTime":"2026-11-24T04:03:39.894954412Z","total":1,"truncated":false}"#;
+//! let page: TaskPage = serde_json::from_str(json)?;
+//! assert_eq!(page.tasks[0].state, Some(TaskState::Running));
+//! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! - [`TaskList`], [`TaskRow`], [`Progress`]: the answer to `GET /procs/`.
-//! - [`HistoryReply`], [`HistoryEntry`]: the answer to `GET /procs/{id}/history`.
-//! - [`CancelBody`]: the body of `DELETE /procs/{id}`.
-//! - [`Timestamp`]: times as text and as numbers.
-//! - [`rows`], [`time`]: the same replies, written without anything in between.
-//! - [`v1_rows`]: tasks as `/v1` shows them.
-//! - [`VerdictReply`]: the answer to `DELETE /procs/{id}?wait=10s`.
-//! - [`filter`]: which tasks, in queries, bodies and on the command line.
-//! - [`duration`]: lengths of time as text.
-//! - [`attr_text`]: the value of an attribute, as filters compare it.
-//! - [`nearest`]: what was meant by a name that there is not.
-//! - [`encode_id`], [`decode_id`]: an id as one segment of a path.
+//! | module or type | what it is for |
+//! |---|---|
+//! | [`v1`] | the shapes of `/v1`: tasks, statistics, waits, audit records, cancels, events, problems |
+//! | [`TaskList`], [`HistoryReply`], [`CancelBody`], [`VerdictReply`] | the shapes of `/procs/`, those of the Go package VividCortex/pm with optional members added |
+//! | [`filter`] | the grammar that selects tasks, in queries, bodies and on the command line |
+//! | [`Timestamp`], [`duration`], [`attr_text`], [`encode_id`] | values as strings: times, durations, attributes, an id in a path |
+//! | [`rows`], [`v1_rows`], [`time`] | tasks written straight from the list's copies, without a value in between: for servers with many |
+//! | [`members_of`], [`nearest`] | what a shape consists of; the name that a misspelt one was meant to be |
 //!
-//! The replies are those of the Go package VividCortex/pm with optional fields added, so that its clients can read
-//! ours and ours can read its. No HTTP here, and no connection.
+//! Readers ignore members that they do not know; what is absent is unknown; words that a newer server adds are kept.
+//! Golden files in `tests/golden` show each shape, and each is read and written back without loss.
 //!
-//! `serde_json::Value` is the one foreign type in the public face: the value of an attribute, and a filter as JSON.
+//! There is no HTTP here and no connection: [`pm-client`](https://docs.rs/pm-client) has both. `serde_json::Value` is the
+//! one third-party type in the public face: the value of an attribute, a filter as JSON, and an unknown event.
 
+mod as_json;
 mod attr;
 mod body;
 pub mod duration;
 pub mod filter;
 mod id;
+mod members;
 mod out;
 pub mod rows;
 mod suggest;
 pub mod time;
 mod timestamp;
 mod types;
+pub mod v1;
 pub mod v1_rows;
 
 pub use attr::attr_text;
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};
+pub use members::members_of;
+pub use pm_core::Serial;
 pub use suggest::nearest;
 pub use timestamp::{Timestamp, TimestampError};
 pub use types::{CancelInfo, HistoryEntry, HistoryReply, Progress, TaskList, TaskRow, VerdictReply};

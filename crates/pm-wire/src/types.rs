@@ -1,21 +1,24 @@
-//! The replies of the original routes as types.
+//! The answers of the `/procs/` routes as types.
 //!
-//! Readers ignore fields they do not know. The fields that the original did not have are optional: a reply of the
-//! original leaves them out, and its clients ignore them.
+//! Readers ignore members that they do not know. The members that VividCortex/pm does not have are optional: its answers
+//! leave them out, and its clients ignore them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use pm_core::Serial;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Timestamp;
+use crate::as_json::{is_false, is_zero, millis, serial};
+use crate::v1::{Outcome, Verdict};
 
 /// The answer to `GET /procs/`: the tasks that ran when it was made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskList {
-    /// The live tasks; ours come oldest first, those of the original in any order.
+    /// The live tasks; ours come oldest first, those of VividCortex/pm in any order.
     pub procs: Vec<TaskRow>,
     /// The server's clock when the list was made; ages are differences to this, not to the reader's clock.
     pub server_time: Timestamp,
@@ -26,7 +29,7 @@ pub struct TaskList {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskRow {
-    /// What the program calls the task. Several live tasks may bear the same id.
+    /// The name that the program chose. Several live tasks may have the same id.
     pub id: String,
     /// What the program says about the task, by name.
     #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "BTreeMap::is_empty")]
@@ -40,40 +43,41 @@ pub struct TaskRow {
     /// A cancel was requested and the task has not ended yet.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cancelling: bool,
-    /// The number that no other task of the process ever has. Absent in replies of the original.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
-    /// What sort of work this is, if the program says.
+    /// The number that no other task of the process ever has. Absent in answers of VividCortex/pm.
+    #[serde(default, with = "serial::option", skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
+    /// The kind of task, if the program names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The serial of the task that this one is part of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
+    #[serde(default, with = "serial::option", skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Serial>,
     /// The task outlived its parent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub parent_ended: bool,
-    /// The cancel request, if there is one. Absent in replies of the original.
+    /// The cancel request, if there is one. Absent in answers of VividCortex/pm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<CancelInfo>,
-    /// The task is in a section that must not be cut: a kill waits for the end of it.
+    /// The task is in a protected section: a cancel waits for the end of that.
     #[serde(default, skip_serializing_if = "is_false")]
     pub protected: bool,
     /// How far the task has come, if it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// Whether a cancel would be heard. Absent means true; see [`is_cancellable`](Self::is_cancellable).
+    /// Whether the task can be cancelled. Absent means true; see [`is_cancellable`](Self::is_cancellable).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancellable: Option<bool>,
 }
 
 impl TaskRow {
-    /// Whether a cancel of this task would be accepted, as far as the reply tells.
+    /// Returns whether a cancel of this task would be accepted, as far as is known.
+    #[must_use]
     pub fn is_cancellable(&self) -> bool {
         self.cancellable != Some(false)
     }
 }
 
-/// What was asked of a task that is to stop.
+/// A request to stop, as it was recorded.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CancelInfo {
@@ -82,7 +86,7 @@ pub struct CancelInfo {
     /// Why; empty when no reason was given.
     #[serde(default)]
     pub reason: String,
-    /// Who asked; empty when that is not known.
+    /// The caller; empty when that is unknown.
     #[serde(default)]
     pub by: String,
 }
@@ -91,17 +95,17 @@ pub struct CancelInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What is done so far.
+    /// The units done.
     pub done: u64,
-    /// What there is to do in all; 0 when the task does not know.
+    /// The units in all; 0 when the task does not know.
     #[serde(default)]
     pub total: u64,
-    /// What is counted, such as `files`; may be empty.
+    /// The name of the unit, such as `files`; may be empty.
     #[serde(default)]
     pub unit: String,
 }
 
-/// The answer to `GET /procs/{id}/history`: what the task did so far, oldest first.
+/// The history of a task, oldest entry first: the answer to `GET /procs/{id}/history`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -110,32 +114,36 @@ pub struct HistoryReply {
     pub history: Vec<HistoryEntry>,
     /// The server's clock when the reply was made.
     pub server_time: Timestamp,
-    /// How many entries between the first ones and the newest were dropped to keep the history short.
+    /// The number of entries between the first ones and the newest that were dropped to keep the history short.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// How the task ended: `finished`, `failed`, `cancelled`, `aborted` or `dropped`. Absent while it is live.
+    /// The index of the entry before which they stood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
+    pub dropped_after: Option<u64>,
+    /// How the task ended. Absent while it is live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
 }
 
-/// What came of a cancel: the answer to a `DELETE` that waits.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// How a cancel came out: the answer to a `DELETE` that waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct VerdictReply {
-    /// `finished`: it ended by itself. `dropped`: its future was dropped. `cancelling`: it was still running when the time
-    /// was up.
-    pub verdict: String,
-    /// Milliseconds from the request until then.
-    pub took_ms: f64,
-    /// The number of the task.
-    pub serial: String,
-    /// How many tasks below it were asked to stop with it.
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The time from the request until then.
+    #[serde(rename = "tookMs", with = "millis")]
+    pub took: Duration,
+    /// The serial of the task.
+    #[serde(with = "serial")]
+    pub serial: Serial,
+    /// The number of tasks below it that were asked to stop with it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub below: u64,
-    /// How it ended, if it has ended by itself.
+    /// How it ended, if it ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
+    pub outcome: Option<Outcome>,
 }
 
 impl VerdictReply {
@@ -143,13 +151,13 @@ impl VerdictReply {
     pub const MAX_WAIT: Duration = Duration::from_secs(25);
 
     /// The verdict about this task.
-    pub fn new(verdict: &pm_core::Verdict, serial: pm_core::Serial, below: u64) -> Self {
+    #[must_use]
+    pub fn new(verdict: &pm_core::Verdict, serial: Serial, below: u64) -> Self {
         let outcome = match verdict {
-            pm_core::Verdict::Finished { outcome, .. } => Some(outcome.as_str().to_owned()),
+            pm_core::Verdict::Finished { outcome, .. } => Some((*outcome).into()),
             _ => None,
         };
-        let took_ms = crate::duration::millis(verdict.took().unwrap_or_default());
-        VerdictReply { verdict: verdict.as_str().to_owned(), took_ms, serial: serial.to_string(), below, outcome }
+        Self { verdict: verdict.into(), took: verdict.took().unwrap_or_default(), serial, below, outcome }
     }
 }
 
@@ -161,14 +169,6 @@ pub struct HistoryEntry {
     pub ts: Timestamp,
     /// The status.
     pub status: String,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 fn null_is_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -174,10 +175,10 @@ impl Reader<'_> {
         Set { value: value.into_inner(), origin }
     }
 
-    fn parsed<T>(
+    fn parsed<T, E: fmt::Display>(
         &self,
         text: Option<Spanned<String>>,
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<Set<T>>, ConfigError> {
         let Some(text) = text else { return Ok(None) };
         let value =

@@ -141,11 +141,11 @@ fn variable(variables: Variables<'_>, name: &'static str) -> Result<Option<Strin
 }
 
 /// The first that said it: flag, variable, file, default.
-fn first<T: Clone>(
+fn first<T: Clone, E: std::fmt::Display>(
     flag: Option<(T, &'static str)>,
     variables: Variables<'_>,
     name: &'static str,
-    read: impl Fn(&str) -> Result<T, String>,
+    read: impl Fn(&str) -> Result<T, E>,
     file: Option<&Set<T>>,
     default: T,
 ) -> Result<Set<T>, ConfigError> {

@@ -162,7 +162,7 @@ async fn original(client: &Client, wanted: &Wanted) -> Result<Tasks, ClientError
 pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
     let millis = |since: Timestamp| Some(pm_wire::duration::millis(now.since(since)).floor());
     let mut row = Row::default();
-    row.serial = task.serial.clone().unwrap_or_default();
+    row.serial = task.serial.map(|serial| serial.to_string()).unwrap_or_default();
     row.id.clone_from(&task.id);
     row.kind.clone_from(&task.kind);
     row.state = if task.cancelling { "cancelling" } else { "running" }.to_owned();
@@ -173,7 +173,7 @@ pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
     row.status_age_ms = millis(task.status_time);
     row.attrs.clone_from(&task.attrs);
     row.progress.clone_from(&task.progress);
-    row.parent.clone_from(&task.parent);
+    row.parent = task.parent.map(|parent| parent.to_string());
     row.parent_ended = task.parent_ended;
     row.protected = task.protected;
     row.cancellable = task.cancellable;

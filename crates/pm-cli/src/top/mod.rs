@@ -87,7 +87,7 @@ pub(crate) struct Look {
 }
 
 fn interval(text: &str) -> Result<Duration, String> {
-    match pm_wire::duration::parse(text)? {
+    match pm_wire::duration::parse(text).map_err(|error| error.to_string())? {
         short if short < Duration::from_millis(250) => Err("250ms is the shortest".to_owned()),
         long if long > Duration::from_secs(60) => Err("60s is the longest".to_owned()),
         length => Ok(length),

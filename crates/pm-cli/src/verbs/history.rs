@@ -36,7 +36,8 @@ pub(crate) async fn history(client: &Client, target: &Target) -> Result<History,
                     new
                 })
                 .collect();
-            (history.dropped, history.outcome, history.server_time) = (old.dropped, old.outcome, old.server_time);
+            let outcome = old.outcome.map(|outcome| outcome.to_string());
+            (history.dropped, history.outcome, history.server_time) = (old.dropped, outcome, old.server_time);
             Ok(history)
         }
         result => result,

@@ -147,7 +147,7 @@ fn numbers(name: &str, may_be_none: bool, alternatives: &[Alternative]) -> Resul
             _ => None,
         };
         numbers.push(number.ok_or_else(|| {
-            let error = FilterError::new(format!("{} is no serial", alternative.shown())).named(name).at(*at);
+            let error = FilterError::new(format!("{} is not a serial", alternative.shown())).named(name).at(*at);
             error.hinting("a serial is a whole number above 0")
         })?);
     }
@@ -156,14 +156,14 @@ fn numbers(name: &str, may_be_none: bool, alternatives: &[Alternative]) -> Resul
 
 fn length(name: &str, alternatives: &[Alternative]) -> Result<Duration, FilterError> {
     if let Some(second) = alternatives.get(1) {
-        return Err(FilterError::new(format!("`{name}` takes one length")).named(name).at(second.at));
+        return Err(FilterError::new(format!("`{name}` takes one duration")).named(name).at(second.at));
     }
     let Some(alternative) = alternatives.first() else { return Err(FilterError::new("no length").named(name)) };
     // A star is never part of a length, so the parser of lengths says what one looks like.
     let star = if alternative.pattern.is_prefix { "*" } else { "" };
     duration::parse(&format!("{}{star}", alternative.pattern.text)).map_err(|why| {
-        let error = FilterError::new(format!("{} is no length", alternative.shown())).named(name);
-        error.at(alternative.at).hinting(why)
+        let error = FilterError::new(format!("{} is not a duration", alternative.shown())).named(name);
+        error.at(alternative.at).hinting(why.to_string())
     })
 }
 
@@ -289,7 +289,7 @@ fn unclosed(quote: Option<usize>) -> FilterError {
 }
 
 fn no_condition(word: &str, at: usize) -> FilterError {
-    let error = FilterError::new(format!("{} is no condition", quoted(word))).at(at);
+    let error = FilterError::new(format!("{} is not a condition", quoted(word))).at(at);
     error.hinting("write it as name=value, as in `kind=import`")
 }
 
@@ -339,8 +339,8 @@ mod tests {
     fn errors_say_what_where_and_what_else() {
         for (text, name, expected) in [
             ("  knd=x", Some("knd"), "unknown name `knd` at 3; did you mean `kind`?"),
-            ("kind", None, "`kind` is no condition at 1; write it as name=value, as in `kind=import`"),
-            ("id=é kind = x", None, "`kind` is no condition at 6; write it as name=value, as in `kind=import`"),
+            ("kind", None, "`kind` is not a condition at 1; write it as name=value, as in `kind=import`"),
+            ("id=é kind = x", None, "`kind` is not a condition at 6; write it as name=value, as in `kind=import`"),
             ("=x", Some(""), "a name is missing at 1"),
             ("\"\"=x", Some(""), "a name is missing at 1"),
             ("attr.=x", Some("attr."), "`attr.` names no attribute at 1; write it as `attr.host`"),
@@ -363,15 +363,15 @@ mod tests {
             ("state=ended,runing", Some("state"), "unknown state `runing` at 13; did you mean `running`?"),
             ("state=", Some("state"), "unknown state `` at 7; it is one of running, cancelling, ended"),
             ("outcome=canceled", Some("outcome"), "unknown outcome `canceled` at 9; did you mean `cancelled`?"),
-            ("serial=x", Some("serial"), "`x` is no serial at 8; a serial is a whole number above 0"),
-            ("serial=1,", Some("serial"), "`` is no serial at 10; a serial is a whole number above 0"),
-            ("parent=+1", Some("parent"), "`+1` is no serial at 8; a serial is a whole number above 0"),
-            ("parent=1,2*", Some("parent"), "`2*` is no serial at 10; a serial is a whole number above 0"),
-            ("parent=0", Some("parent"), "`0` is no serial at 8; a serial is a whole number above 0"),
-            ("minAge=5x", Some("minAge"), "`5x` is no length at 8; write it as 500ms, 10s, 1.5m or 2h"),
-            ("minAge=*", Some("minAge"), "`*` is no length at 8; write it as 500ms, 10s, 1.5m or 2h"),
-            ("minAge=0", Some("minAge"), "`0` is no length at 8; it must be more than nothing"),
-            ("minAge=5s,6s", Some("minAge"), "`minAge` takes one length at 11"),
+            ("serial=x", Some("serial"), "`x` is not a serial at 8; a serial is a whole number above 0"),
+            ("serial=1,", Some("serial"), "`` is not a serial at 10; a serial is a whole number above 0"),
+            ("parent=+1", Some("parent"), "`+1` is not a serial at 8; a serial is a whole number above 0"),
+            ("parent=1,2*", Some("parent"), "`2*` is not a serial at 10; a serial is a whole number above 0"),
+            ("parent=0", Some("parent"), "`0` is not a serial at 8; a serial is a whole number above 0"),
+            ("minAge=5x", Some("minAge"), "`5x` is not a duration at 8; write it as 500ms, 10s, 1.5m or 2h"),
+            ("minAge=*", Some("minAge"), "`*` is not a duration at 8; write it as 500ms, 10s, 1.5m or 2h"),
+            ("minAge=0", Some("minAge"), "`0` is not a duration at 8; it must be more than zero"),
+            ("minAge=5s,6s", Some("minAge"), "`minAge` takes one duration at 11"),
         ] {
             let error = Filter::parse(text).expect_err(text);
             assert_eq!((error.to_string().as_str(), error.name()), (expected, name), "{text}");

@@ -55,7 +55,7 @@ pub(crate) struct Args {
 }
 
 fn wait(text: &str) -> Result<Duration, String> {
-    match pm_wire::duration::parse(text)? {
+    match pm_wire::duration::parse(text).map_err(|error| error.to_string())? {
         wait if wait > pm_wire::VerdictReply::MAX_WAIT => Err("25s is the longest; ask again after it".to_owned()),
         wait => Ok(wait),
     }

@@ -1,0 +1,138 @@
+//! How values are written that JSON has no type for: durations, serials, and what is left out.
+
+use std::time::Duration;
+
+use pm_core::Serial;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A duration as a number of milliseconds: an integer if it is one, else with a fraction down to the microsecond.
+pub(crate) mod millis {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        Millis(*duration).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Millis::deserialize(deserializer).map(|Millis(duration)| duration)
+    }
+
+    /// For a duration that may be absent.
+    pub(crate) mod option {
+        use super::*;
+
+        pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            duration.map(Millis).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            Ok(Option::<Millis>::deserialize(deserializer)?.map(|Millis(duration)| duration))
+        }
+    }
+}
+
+struct Millis(Duration);
+
+impl Serialize for Millis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = self.0.as_millis();
+        match u64::try_from(millis) {
+            Ok(millis) if self.0.subsec_nanos() % 1_000_000 == 0 => serializer.serialize_u64(millis),
+            _ => serializer.serialize_f64(crate::duration::millis(self.0)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Millis {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let millis = f64::deserialize(deserializer)?;
+        Ok(Self(match millis.fract() == 0.0 && (0.0..1e15).contains(&millis) {
+            true => Duration::from_millis(millis as u64),
+            false if millis > 0.0 => Duration::try_from_secs_f64(millis / 1e3).unwrap_or(Duration::MAX),
+            // No clock goes back.
+            false => Duration::ZERO,
+        }))
+    }
+}
+
+/// A duration as a string with its unit, in the body of a request. Zero, which cannot be said there, is one millisecond.
+pub(crate) mod text {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        duration.map(|duration| format!("{}ms", duration.as_millis().max(1))).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| crate::duration::parse(&text).map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
+/// A serial as a string of digits, as JavaScript cannot hold all of them as numbers.
+pub(crate) mod serial {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(serial: &Serial, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(serial)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Serial, D::Error> {
+        Digits::deserialize(deserializer).map(|Digits(serial)| serial)
+    }
+
+    /// For a serial that may be unknown: the empty string, and whatever is not a serial.
+    pub(crate) mod option {
+        use super::*;
+
+        pub(crate) fn serialize<S: Serializer>(serial: &Option<Serial>, serializer: S) -> Result<S::Ok, S::Error> {
+            match serial {
+                Some(serial) => serializer.collect_str(serial),
+                None => serializer.serialize_str(""),
+            }
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Serial>, D::Error> {
+            let text = Option::<String>::deserialize(deserializer)?;
+            Ok(text.and_then(|text| text.parse().ok()))
+        }
+    }
+
+    /// For several serials.
+    pub(crate) mod list {
+        use super::*;
+
+        pub(crate) fn serialize<S: Serializer>(serials: &[Serial], serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(serials.iter().map(|serial| Digits(*serial)))
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Serial>, D::Error> {
+            let serials = Vec::<Digits>::deserialize(deserializer)?;
+            Ok(serials.into_iter().map(|Digits(serial)| serial).collect())
+        }
+    }
+}
+
+struct Digits(Serial);
+
+impl Serialize for Digits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |_| serde::de::Error::custom(format!("{text:?} is not a serial"));
+        text.parse().map(Self).map_err(wrong)
+    }
+}
+
+pub(crate) fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}

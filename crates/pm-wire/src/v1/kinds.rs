@@ -1,0 +1,158 @@
+//! Statistics of each kind of task.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::as_json::{is_false, millis};
+
+/// Statistics of all kinds: the answer to `GET /v1/kinds`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct KindReport {
+    /// One entry for each kind, the one with the most tasks first.
+    pub kinds: Vec<KindStats>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// Statistics of one kind, since the list was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct KindStats {
+    /// The kind; absent for tasks without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// The entry is for all kinds that have none of their own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub other: bool,
+    /// The number of tasks that run.
+    pub running: u64,
+    /// The number of tasks that were started.
+    pub started: u64,
+    /// The number of tasks that finished well.
+    pub finished: u64,
+    /// The number of tasks that failed.
+    pub failed: u64,
+    /// The number of tasks that stopped because they were asked to.
+    pub cancelled: u64,
+    /// The number of tasks that panicked.
+    pub aborted: u64,
+    /// The number of tasks that were dropped.
+    pub dropped: u64,
+    /// How long they ran.
+    pub latency: Latency,
+    /// The time they spent in each status.
+    pub statuses: Vec<StatusTime>,
+}
+
+/// How long tasks ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Latency {
+    /// The number of tasks that ended.
+    pub count: u64,
+    /// The mean.
+    #[serde(rename = "meanMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Duration>,
+    /// The median: half of them took no longer.
+    #[serde(rename = "p50Ms", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub p50: Option<Duration>,
+    /// The 90th percentile.
+    #[serde(rename = "p90Ms", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub p90: Option<Duration>,
+    /// The 95th percentile.
+    #[serde(rename = "p95Ms", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub p95: Option<Duration>,
+    /// The 99th percentile.
+    #[serde(rename = "p99Ms", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub p99: Option<Duration>,
+    /// The longest.
+    #[serde(rename = "maxMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub max: Option<Duration>,
+    /// How many took how long.
+    pub buckets: Vec<Bucket>,
+}
+
+/// A number of tasks that ran for a time within two bounds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Bucket {
+    /// The lower bound, inclusive.
+    #[serde(rename = "leastMs", with = "millis")]
+    pub lower: Duration,
+    /// The upper bound, exclusive; absent if there is none.
+    #[serde(rename = "belowMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    pub upper: Option<Duration>,
+    /// The number of tasks.
+    pub count: u64,
+}
+
+/// The time that tasks of a kind spent in one status.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct StatusTime {
+    /// The status; absent for all those that have no entry of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// How often it was set.
+    pub entered: u64,
+    /// The time spent in it.
+    #[serde(rename = "timeMs", with = "millis")]
+    pub time: Duration,
+}
+
+impl KindReport {
+    /// The statistics of a list, at this time.
+    #[must_use]
+    pub fn new(kinds: &[pm_core::KindStats], server_time: Timestamp) -> Self {
+        Self { kinds: kinds.iter().map(KindStats::from).collect(), server_time }
+    }
+}
+
+impl From<&pm_core::KindStats> for KindStats {
+    fn from(stats: &pm_core::KindStats) -> Self {
+        let status = |status: &pm_core::StatusTime| StatusTime {
+            status: status.status.clone(),
+            entered: status.entered,
+            time: status.time,
+        };
+        Self {
+            kind: stats.kind.clone(),
+            other: stats.is_other,
+            running: stats.running,
+            started: stats.started,
+            finished: stats.finished,
+            failed: stats.failed,
+            cancelled: stats.cancelled,
+            aborted: stats.aborted,
+            dropped: stats.dropped,
+            latency: Latency::from(&stats.latency),
+            statuses: stats.statuses.iter().map(status).collect(),
+        }
+    }
+}
+
+impl From<&pm_core::Latency> for Latency {
+    fn from(latency: &pm_core::Latency) -> Self {
+        let quantile = |part| Some(latency.quantile(part));
+        let bucket =
+            |bucket: &pm_core::Bucket| Bucket { lower: bucket.lower, upper: Some(bucket.upper), count: bucket.count };
+        Self {
+            count: latency.count(),
+            mean: Some(latency.mean()),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            max: Some(latency.max()),
+            buckets: latency.buckets().iter().map(bucket).collect(),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The shapes of `/v1`: each has its type here, read and written by servers, clients and whatever stands between them.
+//!
+//! Readers ignore members that they do not know. What is absent is unknown. Words have an `Unknown` variant, which is
+//! written as it was read.
+
+mod audit;
+mod cancel;
+mod event;
+mod info;
+mod kinds;
+mod page;
+mod problem;
+mod row;
+mod waits;
+mod words;
+
+pub use audit::{AuditRecord, AuditReport};
+pub use cancel::{BulkCancel, BulkReply, CancelOptions, Expect, FilterBody, FilterValue, TaskVerdict};
+pub use event::{Event, Snapshot};
+pub use info::{AuditHealth, Counters, Dropped, Info, Limits, Own, TlsHealth, TokensHealth};
+pub use kinds::{Bucket, KindReport, KindStats, Latency, StatusTime};
+pub use page::{
+    Group, GroupBy, GroupByError, History, HistoryEntry, Missing, SortBy, SortError, SortKey, TaskPage, TaskReply,
+};
+pub use problem::Problem;
+pub use row::{CancelRequest, Row};
+pub use waits::{BlockedTask, Cycle, CycleStep, ResourceHolder, WaitReport, WaitTreeRow, Waiter};
+pub use words::{AuditAction, ByeReason, GapReason, Outcome, Permission, ResourceKind, TaskState, Verdict};

@@ -1,0 +1,350 @@
+//! Pages of tasks, one task, and its history; and the words by which pages are sorted and counted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pm_core::Serial;
+use serde::{Deserialize, Serialize};
+
+use super::{BlockedTask, Outcome, Row, Waiter};
+use crate::Timestamp;
+use crate::as_json::{is_false, is_zero, serial};
+
+/// A page of tasks: the answer to `GET /v1/tasks`, `/v1/ended` and `/v1/tree`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TaskPage {
+    /// The tasks of this page, in the order that was asked for.
+    pub tasks: Vec<Row>,
+    /// The server's clock when the page was made.
+    pub server_time: Timestamp,
+    /// The number of tasks that fit the filter, on all pages.
+    #[serde(default)]
+    pub total: u64,
+    /// There are more tasks than are here.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// The counts that `groupBy` asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<Group>>,
+    /// What the page should show but cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+}
+
+/// A number of tasks that share a value.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Group {
+    /// The value; absent for the tasks that have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// It counts the tasks of all values that have no group of their own.
+    #[serde(skip_serializing_if = "is_false")]
+    pub other: bool,
+    /// The number of tasks.
+    pub count: u64,
+}
+
+impl Group {
+    /// A group of the tasks with this value, or of those without one.
+    #[must_use]
+    pub fn new(value: Option<String>, count: u64) -> Self {
+        Self { value, other: false, count }
+    }
+
+    /// A group of all other values.
+    #[must_use]
+    pub fn other(count: u64) -> Self {
+        Self { value: None, other: true, count }
+    }
+}
+
+/// What a page should show but cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct Missing {
+    /// Tasks that run but have no place in the list.
+    pub tasks_not_shown: u64,
+}
+
+/// One task: the answer to `GET /v1/tasks/{ref}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct TaskReply {
+    /// The task.
+    pub task: Row,
+    /// What it waits for, if it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits: Vec<BlockedTask>,
+    /// The tasks that wait for what it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds_up: Vec<Waiter>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+}
+
+/// The history of a task, oldest entry first: the answer to `GET /v1/tasks/{ref}/history`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct History {
+    /// The serial of the task. Always known, but for a task of VividCortex/pm.
+    #[serde(with = "serial::option", default)]
+    pub serial: Option<Serial>,
+    /// Its statuses.
+    pub history: Vec<HistoryEntry>,
+    /// The server's clock.
+    pub server_time: Timestamp,
+    /// The number of entries that were dropped to keep the history short.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+    /// The index of the entry before which they stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped_after: Option<u64>,
+    /// How the task ended, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Outcome>,
+}
+
+/// One status, and when it was set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct HistoryEntry {
+    /// When the status was set.
+    pub at: Timestamp,
+    /// The status.
+    pub status: String,
+}
+
+/// What tasks are sorted by: a word of the parameter `sort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SortKey {
+    /// The age.
+    Age,
+    /// The time in the newest status.
+    StatusAge,
+    /// The id.
+    Id,
+    /// The kind.
+    Kind,
+    /// The newest status.
+    Status,
+    /// The serial.
+    Serial,
+    /// When the task ended; of ended tasks only.
+    EndedAt,
+}
+
+impl SortKey {
+    /// The keys, in the order in which they are listed to people.
+    pub const ALL: [Self; 7] =
+        [Self::Age, Self::StatusAge, Self::Id, Self::Kind, Self::Status, Self::Serial, Self::EndedAt];
+
+    /// Returns the word in a query.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Age => "age",
+            Self::StatusAge => "statusAge",
+            Self::Id => "id",
+            Self::Kind => "kind",
+            Self::Status => "status",
+            Self::Serial => "serial",
+            Self::EndedAt => "endedAt",
+        }
+    }
+}
+
+/// A key to sort by, and its direction: a part of the parameter `sort`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct SortBy {
+    /// The key.
+    pub key: SortKey,
+    /// The greatest comes first; in a query, a `-` before the key.
+    pub descending: bool,
+}
+
+impl SortBy {
+    /// The most keys in one order.
+    pub const MAX_KEYS: usize = 3;
+
+    /// Reads an order: `-age,id`. `of_ended` admits the keys that only ended tasks have.
+    ///
+    /// # Errors
+    ///
+    /// [`SortError`], if a key is unknown or there are more than [`MAX_KEYS`](Self::MAX_KEYS).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use pm_wire::v1::{SortBy, SortKey};
+    ///
+    /// let order = SortBy::parse("-age,id", false)?;
+    /// assert_eq!((order[0].key, order[0].descending), (SortKey::Age, true));
+    /// assert!(SortBy::parse("-size", false).is_err());
+    /// # Ok::<(), pm_wire::v1::SortError>(())
+    /// ```
+    pub fn parse(text: &str, of_ended: bool) -> Result<Vec<Self>, SortError> {
+        let key = |part: &str| {
+            let (name, descending) = part.strip_prefix('-').map_or((part, false), |name| (name, true));
+            let key = SortKey::ALL.into_iter().find(|key| key.as_str() == name);
+            key.filter(|key| of_ended || *key != SortKey::EndedAt)
+                .map(|key| Self { key, descending })
+                .ok_or_else(|| SortError::UnknownKey { name: name.chars().take(60).collect() })
+        };
+        let order = text.split(',').map(key).collect::<Result<Vec<_>, _>>()?;
+        if order.len() > Self::MAX_KEYS { Err(SortError::TooManyKeys) } else { Ok(order) }
+    }
+}
+
+/// A text is not an order of tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SortError {
+    /// Tasks cannot be sorted by this.
+    #[non_exhaustive]
+    UnknownKey {
+        /// The word.
+        name: String,
+    },
+    /// There are more than [`SortBy::MAX_KEYS`].
+    TooManyKeys,
+}
+
+impl SortError {
+    /// Returns what to write instead.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        let usual = SortKey::ALL.map(SortKey::as_str);
+        let [usual @ .., ended] = usual;
+        match self {
+            Self::UnknownKey { .. } => {
+                format!("sort by {}, or for ended tasks {ended}; a - before a key reverses it", usual.join(", "))
+            }
+            Self::TooManyKeys => format!("give at most {}", SortBy::MAX_KEYS),
+        }
+    }
+}
+
+impl fmt::Display for SortError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { name } => write!(f, "`{name}` is not a key to sort by"),
+            Self::TooManyKeys => write!(f, "sort has more than {} keys", SortBy::MAX_KEYS),
+        }
+    }
+}
+
+impl std::error::Error for SortError {}
+
+/// What tasks are counted by: the parameter `groupBy`.
+///
+/// ```
+/// use pm_wire::v1::GroupBy;
+///
+/// assert_eq!("attr.host".parse(), Ok(GroupBy::Attr("host".to_owned())));
+/// assert_eq!(GroupBy::Kind.to_string(), "kind");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum GroupBy {
+    /// The kind.
+    Kind,
+    /// The state.
+    State,
+    /// The newest status.
+    Status,
+    /// The outcome, of ended tasks.
+    Outcome,
+    /// The value of this attribute, as [`attr_text`](crate::attr_text) shows it.
+    Attr(String),
+}
+
+impl GroupBy {
+    /// The words other than `attr.NAME`.
+    pub const WORDS: [&'static str; 4] = ["kind", "state", "status", "outcome"];
+}
+
+impl FromStr for GroupBy {
+    type Err = GroupByError;
+
+    fn from_str(text: &str) -> Result<Self, GroupByError> {
+        Ok(match text {
+            "kind" => Self::Kind,
+            "state" => Self::State,
+            "status" => Self::Status,
+            "outcome" => Self::Outcome,
+            _ => match text.strip_prefix("attr.") {
+                Some(name) if !name.is_empty() => Self::Attr(name.to_owned()),
+                _ => return Err(GroupByError(())),
+            },
+        })
+    }
+}
+
+impl fmt::Display for GroupBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind => f.write_str("kind"),
+            Self::State => f.write_str("state"),
+            Self::Status => f.write_str("status"),
+            Self::Outcome => f.write_str("outcome"),
+            Self::Attr(name) => write!(f, "attr.{name}"),
+        }
+    }
+}
+
+/// A text is none of the words that tasks are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupByError(());
+
+impl fmt::Display for GroupByError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "groupBy is {} or attr.NAME", GroupBy::WORDS.join(", "))
+    }
+}
+
+impl std::error::Error for GroupByError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_has_known_keys_and_few_of_them() {
+        for key in SortKey::ALL {
+            let order = SortBy::parse(&format!("-{}", key.as_str()), true).unwrap();
+            assert_eq!(order, [SortBy { key, descending: true }]);
+        }
+        let error = SortBy::parse("endedAt", false).unwrap_err();
+        assert_eq!(error.to_string(), "`endedAt` is not a key to sort by");
+        assert_eq!(
+            error.hint(),
+            "sort by age, statusAge, id, kind, status, serial, or for ended tasks endedAt; a - before a key reverses it"
+        );
+        assert_eq!(SortBy::parse("age,id,kind,status", false), Err(SortError::TooManyKeys));
+        assert!(SortBy::parse("", false).is_err());
+    }
+
+    #[test]
+    fn a_group_is_read_as_it_is_shown() {
+        for text in GroupBy::WORDS.into_iter().chain(["attr.x", "attr.a b"]) {
+            assert_eq!(text.parse::<GroupBy>().unwrap().to_string(), text);
+        }
+        for bad in ["", "size", "attr.", "id"] {
+            let error = bad.parse::<GroupBy>().unwrap_err();
+            assert_eq!(error.to_string(), "groupBy is kind, state, status, outcome or attr.NAME");
+        }
+    }
+}
