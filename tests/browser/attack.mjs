@@ -1,10 +1,10 @@
-// What web pages elsewhere can do to a process list on this machine, tried in a real Chromium: they must neither read it
-// nor stop anything, by whatever name and port they come. Then the same is tried by a page of the server itself, which
-// must succeed: what the attacks do is the same code, so that one that could not have worked is noticed.
+// Attacks by cross-site pages on a process list of this machine, in a real Chromium: they must neither read it nor cancel
+// anything, whatever their name and port. Then a page of the server itself tries the same with the same code, and must
+// succeed, so that an attack that could not have worked is detected.
 //
-//   node attack.mjs VICTIM CHROMIUM MODULES
+//   node attack.mjs PROGRAM CHROMIUM MODULES
 //
-// VICTIM is the example of the crate `pm`, MODULES a folder with playwright-core.
+// PROGRAM is the example `attacked` of the crate `pm`, MODULES a folder with playwright-core.
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -13,10 +13,10 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-const [victim, executablePath, modules] = process.argv.slice(2);
+const [example, executablePath, modules] = process.argv.slice(2);
 const { chromium } = createRequire(path.join(path.resolve(modules), 'x.js'))('playwright-core');
 
-// What stands in the list, and must not be seen elsewhere.
+// A value in the list that must not leak.
 const NEEDLE = 'needle-' + Math.random().toString(36).slice(2);
 
 const failures = [];
@@ -29,7 +29,7 @@ function check(is, what) {
   }
 }
 
-/// A request that no browser makes.
+/// Sends a request without a browser.
 function ask(port, target, headers = {}, method = 'GET') {
   return new Promise((resolve, reject) => {
     const request = http.request({ host: '127.0.0.1', port, path: target, method, headers, agent: false }, (response) => {
@@ -42,7 +42,7 @@ function ask(port, target, headers = {}, method = 'GET') {
   });
 }
 
-/// All that a page can do to `base`. Gives what it could read, by what it did. Runs in the page: no outer names.
+/// Tries everything that a page can do to `base`. Returns what it could read, by attempt. Runs in the page: no outer names.
 async function attack({ base, task, needle }) {
   const found = {};
   const within = (promise) => Promise.race([promise, new Promise((resolve) => setTimeout(resolve, 3000, ''))]);
@@ -58,7 +58,7 @@ async function attack({ base, task, needle }) {
   const simple = { 'content-type': 'text/plain' };
   const cancel = JSON.stringify({ reason: 'attack' });
   const many = JSON.stringify({ filter: 'id=' + task });
-  // Of a stream, the first part.
+  // The first part of a stream.
   const first = async (response) => {
     const reader = response.body.getReader();
     let text = '';
@@ -116,7 +116,7 @@ async function attack({ base, task, needle }) {
     socket.onmessage = (message) => resolve(message.data);
     socket.onerror = reject;
   }));
-  // Elements that load from anywhere: what they tell is at most that they loaded.
+  // Elements that load from anywhere: they reveal at most that they loaded.
   const element = (tag, set, look) => () => new Promise((resolve) => {
     const node = document.createElement(tag);
     Object.assign(node, set);
@@ -172,15 +172,15 @@ async function attack({ base, task, needle }) {
       }));
     }
   }
-  // A frame without an origin of its own tries as well, and tells.
+  // A frame without an origin tries as well, and reports.
   go('sandbox', () => new Promise((resolve) => {
     addEventListener('message', (message) => { if (message.data.sandbox !== undefined) resolve(message.data.sandbox); });
     const frame = document.createElement('iframe');
     frame.sandbox = 'allow-scripts allow-forms';
     frame.srcdoc = `<script>
-      const tell = (sandbox) => parent.postMessage({ sandbox }, '*');
+      const send = (sandbox) => parent.postMessage({ sandbox }, '*');
       fetch('${base}/v1/tasks/${task}/cancel', { method: 'POST', mode: 'no-cors', body: '{}' })
-        .then(() => fetch('${base}/procs/')).then((r) => r.text()).then(tell, () => tell(''));
+        .then(() => fetch('${base}/procs/')).then((r) => r.text()).then(send, () => send(''));
     </script>`;
     document.body.append(frame);
   }));
@@ -188,11 +188,11 @@ async function attack({ base, task, needle }) {
   return found;
 }
 
-const program = spawn(victim, [NEEDLE], { stdio: ['pipe', 'pipe', 'inherit'] });
+const program = spawn(example, [NEEDLE], { stdio: ['pipe', 'pipe', 'inherit'] });
 const [address] = await once(createInterface({ input: program.stdout }), 'line');
 const port = Number(address.split(':')[1]);
 
-// The attacker's own server: any page, by any name.
+// The attacker's server: any page, by any name.
 const attacker = http.createServer((request, response) => {
   response.setHeader('content-type', 'text/html');
   response.end('<!doctype html><title>attack</title><body>');
@@ -201,13 +201,13 @@ attacker.listen(0, '127.0.0.1');
 await once(attacker, 'listening');
 const elsewhere = attacker.address().port;
 
-const FOREIGN = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'pm.evil.example'];
+const HOSTS = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'pm.evil.example'];
 const browser = await chromium.launch({
   executablePath,
   args: [
     '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync',
     '--host-resolver-rules=MAP evil.example 127.0.0.1, MAP *.evil.example 127.0.0.1',
-    // Newer browsers ask their user before a page may reach this machine. We do not count on it.
+    // Newer browsers ask the user before a page may reach this machine. We do not rely on it.
     '--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessForWorkers,LocalNetworkAccessChecksWebSockets',
   ],
 });
@@ -219,25 +219,25 @@ try {
   };
   check((await ask(port, '/procs/')).text.includes(NEEDLE), 'a program reads the list');
 
-  // Pages elsewhere: another port, another name, both.
+  // Cross-site pages: another port, another name, both.
   const bases = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
   const ORIGINS = [`http://127.0.0.1:${elsewhere}`, `http://localhost:${elsewhere}`, `http://app.localhost:${elsewhere}`, `http://evil.example:${elsewhere}`];
   for (const origin of ORIGINS) {
     for (const base of bases) {
       const page = await context.newPage();
       await page.goto(origin + '/page');
-      const found = await page.evaluate(attack, { base, task: 'victim', needle: NEEDLE });
+      const found = await page.evaluate(attack, { base, task: 'target', needle: NEEDLE });
       for (const [name, text] of Object.entries(found)) {
         check(!text.includes(NEEDLE), `${origin} against ${base}: ${name} reads the list`);
-        // Not even a refusal is for its eyes.
+        // Not even a refusal may be readable.
         check(text === '', `${origin} against ${base}: ${name} reads ${JSON.stringify(text.slice(0, 80))}`);
       }
-      check((await state('victim')) === 'running', `${origin} against ${base} cancels`);
+      check((await state('target')) === 'running', `${origin} against ${base} cancels`);
       await page.close();
     }
   }
 
-  // A page elsewhere that sends its reader here: what is shown is a refusal.
+  // A cross-site page that navigates here: the user sees a refusal.
   for (const base of bases) {
     for (const way of ['location', 'link', 'window', 'form']) {
       const page = await context.newPage();
@@ -257,32 +257,32 @@ try {
       const target = way === 'window' ? end : page;
       await target.waitForLoadState();
       const text = await target.evaluate(() => document.body.innerText);
-      check(!text.includes(NEEDLE), `${way} from elsewhere shows the list at ${base}`);
-      check(text.includes('other web sites'), `${way} from elsewhere is told why at ${base}: ${text.slice(0, 80)}`);
+      check(!text.includes(NEEDLE), `${way} from another site shows the list at ${base}`);
+      check(text.includes('other web sites'), `${way} from another site gets an explanation at ${base}: ${text.slice(0, 80)}`);
       if (way === 'window') await target.close();
       await page.close();
     }
   }
 
-  // Names that were made to point here (DNS rebinding): for the browser the page is of the same origin as the server.
+  // Names that resolve to this machine (DNS rebinding): for the browser the page has the same origin as the server.
   const OWN = '<!doctype html><title>own</title><body>';
-  for (const name of [...FOREIGN, 'app.localhost', 'localhost.']) {
+  for (const name of [...HOSTS, 'app.localhost', 'localhost.']) {
     const page = await context.newPage();
     const base = `http://${name}:${port}`;
     await page.route(base + '/start', (route) => route.fulfill({ contentType: 'text/html', body: OWN }));
     await page.goto(base + '/start');
-    const found = await page.evaluate(attack, { base, task: 'victim', needle: NEEDLE });
+    const found = await page.evaluate(attack, { base, task: 'target', needle: NEEDLE });
     for (const [what, text] of Object.entries(found)) {
       check(!text.includes(NEEDLE), `${base} by rebinding: ${what} reads the list`);
     }
     check(found['fetch /procs/ cors omit'].includes('not served here'), `${base} is refused by its name: ${found['fetch /procs/ cors omit']}`);
     const shown = await page.goto(base + '/procs/');
     check(shown.status() === 421 && !(await shown.text()).includes(NEEDLE), `${base} shows ${shown.status()}`);
-    check((await state('victim')) === 'running', `${base} cancels by rebinding`);
+    check((await state('target')) === 'running', `${base} cancels by rebinding`);
     await page.close();
   }
 
-  // Other spellings of this machine in the URLs of a page elsewhere.
+  // Other spellings of this machine in the URLs of a cross-site page.
   const page = await context.newPage();
   await page.goto(`http://evil.example:${elsewhere}/page`);
   const spellings = [
@@ -291,20 +291,20 @@ try {
   ];
   for (const spelling of spellings) {
     const found = await page.evaluate(async ({ base }) => {
-      const texts = [];
+      const bodies = [];
       for (const [target, options] of [
-        ['/procs/', {}], ['/procs/', { credentials: 'include' }], ['/v1/tasks/victim/cancel', { method: 'POST', mode: 'no-cors', body: '{}' }], ['/procs/victim', { method: 'DELETE' }],
+        ['/procs/', {}], ['/procs/', { credentials: 'include' }], ['/v1/tasks/target/cancel', { method: 'POST', mode: 'no-cors', body: '{}' }], ['/procs/target', { method: 'DELETE' }],
       ]) {
-        try { texts.push(await (await fetch(base + target, options)).text()); } catch (error) { /* refused */ }
+        try { bodies.push(await (await fetch(base + target, options)).text()); } catch (error) { /* refused */ }
       }
-      return texts.join('');
+      return bodies.join('');
     }, { base: `http://${spelling}:${port}` });
     check(found === '', `${spelling} can be read: ${found.slice(0, 80)}`);
   }
-  check((await state('victim')) === 'running', 'some spelling cancels');
+  check((await state('target')) === 'running', 'some spelling cancels');
   await page.close();
 
-  // Origins that a browser would not send, or not so.
+  // Origins that a browser would not send, or not in this form.
   const good = `http://127.0.0.1:${port}`;
   const origins = [
     'null', '', 'http://evil.example', `http://evil.example:${port}`, 'http://127.0.0.1', 'http://localhost', `http://localhost:${port}`, `http://127.0.0.1:${elsewhere}`,
@@ -312,30 +312,30 @@ try {
     `//127.0.0.1:${port}`, good + ' http://evil.example', good + ', http://evil.example', `file://`, `chrome-extension://x`, good + '#', good + '?', `http://[::ffff:127.0.0.1]:${port}`,
   ];
   for (const origin of origins) {
-    const { status } = await ask(port, '/procs/victim', { origin }, 'DELETE');
+    const { status } = await ask(port, '/procs/target', { origin }, 'DELETE');
     check(status === 403, `Origin ${JSON.stringify(origin)} is ${status}`);
   }
-  check((await state('victim')) === 'running', 'some origin cancels');
+  check((await state('target')) === 'running', 'some origin cancels');
 
-  // The same by a page of the server itself: it works, or the attacks above prove nothing.
+  // A page of the server itself tries the same: it must succeed, or the attacks above prove nothing.
   for (const [base, task] of [[bases[0], 'control'], [bases[1], 'stream']]) {
     const own = await context.newPage();
     await own.route(base + '/start', (route) => route.fulfill({ contentType: 'text/html', body: OWN }));
     await own.goto(base + '/start');
     const found = await own.evaluate(attack, { base, task, needle: NEEDLE });
     for (const name of ['fetch /procs/ cors omit', 'fetch /v1/tasks same-origin include', 'XMLHttpRequest /procs/', 'fetch of events', 'EventSource', 'worker', 'cache']) {
-      check(found[name].includes(NEEDLE), `an own page at ${base} can not ${name}: ${found[name].slice(0, 80)}`);
+      check(found[name].includes(NEEDLE), `an own page at ${base} cannot ${name}: ${found[name].slice(0, 80)}`);
     }
-    check(found['simple cancel'].includes(task), `an own page at ${base} can not cancel: ${found['simple cancel']}`);
+    check(found['simple cancel'].includes(task), `an own page at ${base} cannot cancel: ${found['simple cancel']}`);
     check((await state(task)) === 'cancelling', `an own page at ${base} cancels nothing`);
-    // Not even our own answers are shown in a frame.
+    // Not even our own pages may frame the answers.
     check(!found.frame.includes(NEEDLE) && !found.object.includes(NEEDLE), `answers are framed at ${base}`);
-    // And an address that somebody types.
+    // And an address typed by the user.
     await own.goto(base + '/procs/');
-    check((await own.evaluate(() => document.body.innerText)).includes(NEEDLE), `the list can not be looked at ${base}`);
+    check((await own.evaluate(() => document.body.innerText)).includes(NEEDLE), `the list cannot be looked at ${base}`);
     await own.close();
   }
-  check((await state('victim')) === 'running', 'the victim runs at the end');
+  check((await state('target')) === 'running', 'the target runs at the end');
 } finally {
   await browser.close();
   attacker.close();

@@ -1,4 +1,4 @@
-// What keeps people out: axe-core on every view, in light, dark and forced colours; names, roles, motion.
+// Accessibility: axe-core on every view, in light, dark and forced colours; names, roles, motion.
 
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -19,26 +19,26 @@ async function prepare(t) {
   await program.start('parent', { kind: 'import', attrs: { host: 'db1' }, status: 'reading' });
   await program.do({ do: 'progress', name: 'parent', done: 3, total: 10, unit: 'files' });
   await program.start('child', { kind: 'GET /hosts', parent: 'parent' });
-  await program.start('deaf', { listens: false });
+  await program.start('unresponsive', { listens: false });
   await program.start('fixed', { cancellable: false });
   await program.do({ do: 'hold', name: 'parent', resource: 'lock:one' });
   await program.do({ do: 'hold', name: 'child', resource: 'lock:two' });
   await program.do({ do: 'wait', name: 'parent', resource: 'lock:two' });
   await program.do({ do: 'wait', name: 'child', resource: 'lock:one' });
-  await program.ask('v1/tasks/deaf/cancel', { method: 'POST', body: { reason: 'why' } });
+  await program.ask('v1/tasks/unresponsive/cancel', { method: 'POST', body: { reason: 'why' } });
   return program;
 }
 
 for (const [mode, media] of MODES) {
-  test(`axe finds nothing on any view: ${mode}`, async (t) => {
+  test(`axe reports no violation on any view: ${mode}`, async (t) => {
     t.allow(/Failed to load resource/);
     const program = await prepare(t);
     const viewport = mode === 'phone' ? { width: 360, height: 640 } : { width: 1280, height: 800 };
-    // The policy lets nothing run that is not the page's own; axe is let in by the browser's debugger.
+    // The policy lets only the page's own scripts run; the browser's debugger injects axe.
     const context = await t.context({ viewport, bypassCSP: true });
     const page = await t.open(program.url, { context });
     await page.emulateMedia({ ...media, reducedMotion: 'reduce' });
-    await untilIds(page, ['parent', 'child', 'deaf', 'fixed']);
+    await untilIds(page, ['parent', 'child', 'unresponsive', 'fixed']);
     const check = async (what) => {
       await t.shot(page, `axe-${mode}-${what}`);
       const violations = await page.evaluate(async (source) => {
@@ -66,9 +66,9 @@ for (const [mode, media] of MODES) {
     await page.fill('#running-filter', 'knd=x');
     await page.keyboard.press('Escape');
     await check('wrong-filter');
-    await page.fill('#running-filter', 'id=nobody');
+    await page.fill('#running-filter', 'id=unknown');
     await page.keyboard.press('Enter');
-    await says(page, '.empty', 'No task fits the filter.');
+    await says(page, '.empty', 'No task matches the filter.');
     await check('empty');
     await page.fill('#running-filter', '');
     await page.keyboard.press('Enter');
@@ -92,12 +92,12 @@ for (const [mode, media] of MODES) {
       await check(view);
     }
     program.stop();
-    await says(page, '#banner', 'away');
-    await check('away');
+    await says(page, '#banner', 'unreachable');
+    await check('unreachable');
   });
 }
 
-test('a screen reader is told the table: names, rows beyond the screen, the row of the cursor, what is marked', async (t) => {
+test('the table is exposed to screen readers: names, rows beyond the screen, the row of the cursor, marks', async (t) => {
   const program = await t.program();
   await program.many('task-', 1000);
   const page = await t.open(program.url);
@@ -105,7 +105,7 @@ test('a screen reader is told the table: names, rows beyond the screen, the row 
   await page.focus('#tasks');
   await page.keyboard.press('End');
   await page.keyboard.press(' ');
-  const told = await page.evaluate(() => {
+  const exposed = await page.evaluate(() => {
     const grid = document.querySelector('#tasks');
     const row = document.getElementById(grid.getAttribute('aria-activedescendant'));
     const rows = [...grid.querySelectorAll('.body .row')].map((row) => Number(row.ariaRowIndex));
@@ -115,10 +115,10 @@ test('a screen reader is told the table: names, rows beyond the screen, the row 
       heads: [...grid.querySelectorAll('[role=columnheader]')].map((head) => head.textContent).slice(0, 3),
     };
   });
-  assert.deepEqual(told, { focus: 'tasks', role: 'grid', name: 'Running tasks', multi: 'true', index: '1001', selected: 'true', roleOfRow: 'row', cells: true, inOrder: true, heads: ['marked', 'ID', 'Kind'] });
+  assert.deepEqual(exposed, { focus: 'tasks', role: 'grid', name: 'Running tasks', multi: 'true', index: '1001', selected: 'true', roleOfRow: 'row', cells: true, inOrder: true, heads: ['marked', 'ID', 'Kind'] });
 });
 
-test('who wants no motion sees none, and single keys can be turned off', async (t) => {
+test('reduced motion disables all motion, and single keys can be turned off', async (t) => {
   const program = await t.program();
   await program.start('job');
   const page = await t.open(program.url);

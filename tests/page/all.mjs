@@ -1,4 +1,4 @@
-// The tests of the page, in a real browser: `cargo xtask page` runs them. Words on the command line choose tests by name.
+// The tests of the page, in a real browser: `cargo xtask page` runs them. Words on the command line select tests by name.
 //
 //   PM_PROGRAM=.. PM_CHROMIUM=.. PM_MODULES=.. [PM_SHOTS=folder] node all.mjs [WORD...]
 

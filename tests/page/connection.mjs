@@ -1,4 +1,4 @@
-// The way to the server: one stream for all tabs, streams that break off, a server that goes away and comes back, other
+// The connection to the server: one stream for all tabs, interrupted streams, a server that goes down and comes back, wrong
 // clocks, other paths, tokens.
 
 import assert from 'node:assert/strict';
@@ -19,7 +19,7 @@ const untilStreams = async (proxy, count) => {
   }
 };
 
-test('ten tabs share one stream, all live, also when the one that has it is closed', async (t) => {
+test('ten tabs share one stream and stay live when the tab that has it is closed', async (t) => {
   const program = await t.program();
   const proxy = await t.proxy(program.port);
   await program.many('task-', 30);
@@ -36,15 +36,15 @@ test('ten tabs share one stream, all live, also when the one that has it is clos
   const leader = (await Promise.all(pages.map(async (page) => [page, await page.evaluate(() => pm.feed.role)]))).find(([, role]) => role === 'lead')[0];
   await leader.close();
   const rest = pages.filter((page) => page !== leader);
-  await program.status('new', 'going on');
-  for (const page of rest) await until(page, () => [...pm.model.tasks.values()].some((task) => task.status === 'going on'));
+  await program.status('new', 'continued');
+  for (const page of rest) await until(page, () => [...pm.model.tasks.values()].some((task) => task.status === 'continued'));
   await untilStreams(proxy, 1);
   await program.end('new');
   for (const page of rest) await until(page, () => pm.model.live === 29);
   assert.equal(proxy.streams, 1);
 });
 
-test('a hidden tab rests, and catches up when it is seen again', async (t) => {
+test('a hidden tab is idle, and catches up when it becomes visible', async (t) => {
   const program = await t.program();
   const proxy = await t.proxy(program.port);
   await program.start('before');
@@ -53,25 +53,25 @@ test('a hidden tab rests, and catches up when it is seen again', async (t) => {
   await hide(page, true);
   await untilStreams(proxy, 0);
   const seen = proxy.seen.length;
-  await program.start('meanwhile');
+  await program.start('concurrent');
   await program.end('before');
   await page.waitForTimeout(2000);
-  assert.equal(proxy.seen.length, seen, 'nothing is asked');
+  assert.equal(proxy.seen.length, seen, 'no request is sent');
   await hide(page, false);
-  await untilIds(page, ['meanwhile']);
+  await untilIds(page, ['concurrent']);
   await untilStreams(proxy, 1);
-  // The tab that is seen has the stream, not the one that is hidden.
+  // The visible tab has the stream, not the hidden one.
   const other = await t.open(`${proxy.url}/`, { context: page.context() });
-  await untilIds(other, ['meanwhile']);
+  await untilIds(other, ['concurrent']);
   assert.equal(await other.evaluate(() => pm.feed.role), 'follow');
   await hide(page, true);
   await until(other, () => pm.feed.role === 'lead' && pm.feed.link.state === 'live');
   await program.start('third');
-  await untilIds(other, ['meanwhile', 'third']);
+  await untilIds(other, ['concurrent', 'third']);
   await untilStreams(proxy, 1);
 });
 
-test('while the server is away a banner says so, and it comes back by itself', async (t) => {
+test('while the server is unreachable a banner says so, and the page reconnects automatically', async (t) => {
   t.allow(/ERR_|Failed to load/);
   const program = await t.program();
   const proxy = await t.proxy(program.port);
@@ -82,17 +82,17 @@ test('while the server is away a banner says so, and it comes back by itself', a
   proxy.isUp = false;
   proxy.cut();
   await says(page, '#banner', /The server is away: .*What is shown is .* old/);
-  await says(page, '#link', 'away');
-  assert.deepEqual(await ids(page), ['job'], 'what was known stays');
+  await says(page, '#link', 'offline');
+  assert.deepEqual(await ids(page), ['job'], 'the last known state stays');
   await t.shot(page, 'away');
-  await program.start('meanwhile');
+  await program.start('concurrent');
   proxy.isUp = true;
-  await untilIds(page, ['job', 'meanwhile']);
+  await untilIds(page, ['job', 'concurrent']);
   assert(await page.locator('#banner').isHidden());
   await says(page, '#link', 'live');
 });
 
-test('a stream may be cut at any byte, and the list is whole again each time', async (t) => {
+test('a stream may be cut at any byte, and the list is complete again each time', async (t) => {
   t.allow(/ERR_|Failed to load/);
   const program = await t.program();
   await program.many('täsk ü-', 8, { attrs: { name: 'ünï 🦀', text: 'a\nb' }, status: '“reading”' });
@@ -111,7 +111,7 @@ test('a stream may be cut at any byte, and the list is whole again each time', a
   await until(page, (count) => pm.model.live === count && pm.feed.link.state === 'live', next);
   const there = await page.evaluate(() => [...pm.model.tasks.values()].map((task) => task.id).sort());
   assert.deepEqual(there, (await program.ask('v1/tasks?limit=1000')).body.tasks.map((task) => task.id).sort());
-  // And every cut of what was recorded, byte by byte, against the reader and the model themselves.
+  // And each prefix of a recorded stream, byte by byte, against the decoder and the model directly.
   const wrong = await page.evaluate(async () => {
     const { EventDecoder, Model } = pm;
     const row = (serial, status) => ({ serial: String(serial), id: `täsk 🦀 ${serial}`, state: 'running', ageMs: 10, status, statusAgeMs: 5 });
@@ -126,7 +126,7 @@ test('a stream may be cut at any byte, and the list is whole again each time', a
     const feed = (model, part) => {
       const decoder = new EventDecoder();
       const apply = (messages) => messages.forEach((message) => message.data && model.apply(JSON.parse(message.data), 1000));
-      // In two parts, too, so that a character may be cut.
+      // In two parts, too, so that a character may be split.
       const half = part.length >> 1;
       apply(decoder.push(part.subarray(0, half)));
       apply(decoder.push(part.subarray(half)));
@@ -138,7 +138,7 @@ test('a stream may be cut at any byte, and the list is whole again each time', a
       const model = new Model();
       feed(model, bytes.subarray(0, cut));
       model.brokeOff();
-      // The server goes on behind the last event that was whole, or begins anew.
+      // The server resumes after the last complete event, or sends a new snapshot.
       const known = model.lastId ? new TextDecoder().decode(bytes).indexOf(`id: ${model.lastId}`) : 0;
       const rest = known ? text.slice(text.slice(known).search(/\r?\n\r?\n/) + known) : text;
       feed(model, new TextEncoder().encode(rest));
@@ -150,7 +150,7 @@ test('a stream may be cut at any byte, and the list is whole again each time', a
   assert.deepEqual(wrong, { wrong: [], whole: JSON.stringify([['täsk 🦀 2', 'b'], ['täsk 🦀 3', 'c'], ['täsk 🦀 4', 'd']]) });
 });
 
-test('after a restart with other tasks under the same ids, nothing of before is left', async (t) => {
+test('after a restart with other tasks under the same ids, no old state is left', async (t) => {
   t.allow(/ERR_|Failed to load/);
   const program = await t.program();
   await program.start('job', { kind: 'old', status: 'old', attrs: { run: 1 } });
@@ -162,7 +162,7 @@ test('after a restart with other tasks under the same ids, nothing of before is 
   await page.keyboard.press(' ');
   await says(page, '.running .summary', '1 marked');
   program.stop();
-  await says(page, '#banner', 'The server is away');
+  await says(page, '#banner', 'The server is unreachable');
   const again = await t.program(program.address);
   await again.start('other');
   await again.start('job', { kind: 'new', status: 'new', attrs: { run: 2 } });
@@ -172,7 +172,7 @@ test('after a restart with other tasks under the same ids, nothing of before is 
   assert(text.includes('run=2') && !text.includes('old'), text);
 });
 
-test('a clock that is wrong by an hour makes no age wrong', async (t) => {
+test('a clock that is wrong by an hour does not affect ages', async (t) => {
   const program = await t.program();
   await program.start('job');
   for (const hours of [1, -1]) {
@@ -196,7 +196,7 @@ test('a clock that is wrong by an hour makes no age wrong', async (t) => {
   }
 });
 
-test('a thousand starts a second are kept up with', async (t) => {
+test('the page keeps up with a thousand starts per second', async (t) => {
   const program = await t.program();
   await program.start('lasting');
   await program.do({ do: 'churn', perSecond: 1000 });
@@ -212,7 +212,7 @@ test('a thousand starts a second are kept up with', async (t) => {
 
 for (const prefix of ['', '/x', '/a/b']) {
   for (const strips of [true, false]) {
-    test(`the page works at ${prefix}/ behind a proxy that ${strips ? 'strips the path' : 'leaves the path whole'}`, async (t) => {
+    test(`the page works at ${prefix}/ behind a proxy that ${strips ? 'strips the path' : 'keeps the path'}`, async (t) => {
       const program = await t.program('-', strips ? '-' : prefix || '-');
       const proxy = await t.proxy(program.port, { strip: strips ? prefix : '' });
       await (strips ? program.start('job', { kind: 'import' }) : program.do({ do: 'start', name: 'job', id: 'job', kind: 'import' }));
@@ -234,7 +234,7 @@ for (const prefix of ['', '/x', '/a/b']) {
       await untilIds(page, ['job'], '#ended-tasks');
       assert(proxy.seen.every((url) => url.startsWith(`${prefix}/`)), proxy.seen.join());
       if (prefix && !strips) {
-        // Without the slash, one is led to where it is.
+        // Without the slash, the server redirects.
         await page.goto(`${proxy.url}${prefix}`);
         await until(page, () => location.pathname.endsWith('/'));
         await says(page, '#link', 'live');
@@ -255,7 +255,7 @@ async function guarded(t) {
   return program;
 }
 
-test('a token comes by the fragment, leaves the address at once, stays with the tab, and travels in the header only', async (t) => {
+test('a token arrives in the fragment, leaves the address at once, stays with the tab, and is sent in the header only', async (t) => {
   t.allow(/401/);
   const program = await guarded(t);
   const context = await t.context();
@@ -275,11 +275,11 @@ test('a token comes by the fragment, leaves the address at once, stays with the 
   await page.click('#tasks a');
   await says(page, '.detail code', 'curl -H "Authorization: Bearer $PM_TOKEN"');
   assert(!(await page.locator('body').innerText()).includes(CANCEL));
-  assert(asked.length > 10 && asked.every(({ url, cookie }) => !url.includes(CANCEL) && !cookie), 'in no address, in no cookie');
+  assert(asked.length > 10 && asked.every(({ url, cookie }) => !url.includes(CANCEL) && !cookie), 'not in an address, nor in a cookie');
   assert(asked.filter(({ url }) => url.includes('/v1/')).every(({ auth }) => auth === `Bearer ${CANCEL}`));
-  // Another tab has to bring its own.
+  // Another tab needs its own.
   const other = await t.open(program.url, { context });
-  await says(other, '#banner', 'The server wants a token');
+  await says(other, '#banner', 'The server requires a token');
   await t.shot(other, 'token');
   await other.fill('#token', 'wrong');
   await other.click('#banner button');
@@ -290,7 +290,7 @@ test('a token comes by the fragment, leaves the address at once, stays with the 
   assert(await other.locator('#banner').isHidden());
 });
 
-test('who may only look finds nothing to kill with, and is refused by the server anyway', async (t) => {
+test('a user that may only read finds no kill button, and is refused by the server anyway', async (t) => {
   t.allow(/403/);
   const program = await guarded(t);
   const page = await t.open(`${program.url}#token=${READ}`);
@@ -301,7 +301,7 @@ test('who may only look finds nothing to kill with, and is refused by the server
   assert.equal(await page.locator('.danger:visible').count(), 0);
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('k');
-  await says(page, '#notice', 'You may look, but not kill');
+  await says(page, '#notice', 'You may read, but not cancel');
   await page.keyboard.press('Delete');
   assert(!(await page.evaluate(() => document.querySelector('#kill').open)));
   await page.keyboard.press('Enter');
@@ -309,7 +309,7 @@ test('who may only look finds nothing to kill with, and is refused by the server
   assert.equal(await page.locator('.danger:visible').count(), 0);
   const status = await page.evaluate(async (token) => (await fetch('v1/tasks/1/cancel', { method: 'POST', headers: { Authorization: `Bearer ${token}` }, body: '{}' })).status, READ);
   assert.equal(status, 403);
-  // Two tabs that may not see the same do not share a stream.
+  // Two tabs with different tokens do not share a stream.
   const other = await t.open(`${program.url}#token=${CANCEL}`, { context: page.context() });
   await untilIds(other, ['job']);
   assert(await other.locator('.running .danger').first().isVisible());

@@ -1,9 +1,9 @@
-// One task: what is told of it, and that it is that task and no other.
+// One task: its details, and that they are of that task and of no other.
 
 import assert from 'node:assert/strict';
 import { says, test, until, untilIds } from './harness.mjs';
 
-test('a task is told in full: why, attributes, progress, family, history, commands', async (t) => {
+test('the details of a task are complete: summary, attributes, progress, family, history, commands', async (t) => {
   const program = await t.program();
   await program.start('batch', { kind: 'import' });
   await program.start('job 7', { kind: 'import', parent: 'batch', attrs: { host: 'db1', rows: 42 }, statuses: ['opening', 'reading'] });
@@ -13,8 +13,8 @@ test('a task is told in full: why, attributes, progress, family, history, comman
   await untilIds(page, ['batch', 'job 7', 'part']);
   await page.click('#tasks .c-id a:text-is("job 7")');
   await says(page, '.detail h1', 'job 7');
-  await says(page, '.why', /^It has been running for .* For .* it has been at “reading”\. It has done 25 of 100 files/);
-  assert.deepEqual(await page.locator('.attrs tr').allInnerTexts().then((all) => all.map((line) => line.replace(/\s+/g, ' '))), ['host db1 all with it', 'rows 42 all with it']);
+  await says(page, '.why', /^It has been running for .* Its status has been “reading” for .*\. It has done 25 of 100 files/);
+  assert.deepEqual(await page.locator('.attrs tr').allInnerTexts().then((all) => all.map((line) => line.replace(/\s+/g, ' '))), ['host db1 filter', 'rows 42 filter']);
   await says(page, '.bigbar', /25 of 100 files \(25 %\).*files a second, about .* left/);
   assert.equal(await page.getAttribute('.bigbar [role=progressbar]', 'aria-valuenow'), '25');
   await says(page, '.family', 'part');
@@ -26,18 +26,18 @@ test('a task is told in full: why, attributes, progress, family, history, comman
   assert.deepEqual(commands.slice(-3), [`pm why -e ${program.address} 2`, `pm history -e ${program.address} 2`, `pm kill -e ${program.address} 2 why`]);
   assert.equal(commands[0], `curl '${program.url}v1/tasks/2'`);
   await t.shot(page, 'detail');
-  // It goes on while one looks.
+  // It changes while it is shown.
   await program.status('job 7', 'writing');
   await says(page, '.why', 'writing');
   await until(page, () => document.querySelector('.timeline').innerText.includes('writing'));
   await program.end('job 7', 'no space left');
   await says(page, '.detail .badge', 'failed');
   await says(page, '.why', 'It failed after');
-  assert(await page.locator('.titleline .danger').isHidden(), 'there is nothing left to kill');
+  assert(await page.locator('.titleline .danger').isHidden(), 'nothing is left to kill');
   await t.shot(page, 'detail-ended');
 });
 
-test('"back" returns to the table as it was, and links lead on', async (t) => {
+test('"back" returns to the table as it was, and links lead to further tasks', async (t) => {
   const program = await t.program();
   await program.many('task-', 100, { kind: 'some', attrs: { host: 'db1' } });
   await program.start('child', { parent: 'task-50' });
@@ -62,7 +62,7 @@ test('"back" returns to the table as it was, and links lead on', async (t) => {
   await until(page, () => document.querySelector('#running-filter').value === 'attr.host=db1');
 });
 
-test('a long history shows what was dropped, and each length', async (t) => {
+test('a long history shows the dropped entries, and each duration', async (t) => {
   const program = await t.program();
   await program.start('busy', { statuses: Array.from({ length: 400 }, (_, at) => `step ${at}`) });
   const page = await t.open(`${program.url}#task=1`);
@@ -72,7 +72,7 @@ test('a long history shows what was dropped, and each length', async (t) => {
   assert(rows > 100 && rows < 150, `${rows}`);
 });
 
-test('a link to a task of another run of the program says so, and one that is forgotten, too', async (t) => {
+test('a link to a task of another run or to an evicted one explains that', async (t) => {
   t.allow(/404/);
   const program = await t.program();
   await program.start('other');

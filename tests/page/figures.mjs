@@ -1,7 +1,6 @@
-// What the page costs whoever looks: how soon it is there, how large it is, and how it does with 100,000 tasks. The figures are
-// printed; what is beyond its bound fails. Bounds are of a machine that has nothing else to do. How much else this one has to do
-// is measured beside them, by work that has nothing to do with the page, and bounds of time are so much wider. `figures at
-// length` watches its memory for ten minutes instead of for half a one.
+// The cost of the page: its time to load, its size, and its speed with 100,000 tasks. The figures are printed; one beyond its
+// bound fails. Bounds are for an idle machine. The load of this one is measured beside them, by work that is unrelated to the
+// page, and bounds of time are widened by it. `figures at length` watches the memory for ten minutes instead of half a minute.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -10,7 +9,7 @@ import { says, test, until } from './harness.mjs';
 
 const MANY = 100_000;
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
-/** How many times as long work takes as it would alone here: wall time of work that needs only the processor, by processor time. */
+/** The load factor: the wall time of work that needs only the processor, divided by its processor time. */
 function load() {
   const [begin, used] = [performance.now(), process.cpuUsage()];
   while (performance.now() - begin < 400);
@@ -21,7 +20,7 @@ let loads = [];
 const measureLoad = () => {
   loads = [...loads.slice(-2), load()];
 };
-/** The bound of a time. */
+/** The bound of a time under the current load. */
 const slow = (bound) => Math.round(bound * Math.max(...loads));
 
 function figure(words, value, unit, most) {
@@ -35,7 +34,7 @@ test('figures of the first look: painted, usable, size', async (t) => {
   const painted = [];
   const usable = [];
   let sizes = [];
-  // Beside it, a page with one style and one line: what the browser takes for itself.
+  // For comparison, a page with one style and one line: the browser's own share.
   const plain = http.createServer((request, response) => {
     const isStyle = request.url.endsWith('.css');
     response.writeHead(200, { 'content-type': isStyle ? 'text/css' : 'text/html' });
@@ -53,7 +52,7 @@ test('figures of the first look: painted, usable, size', async (t) => {
     await until(beside, () => performance.getEntriesByName('first-contentful-paint')[0]);
     empty.push(await paint(beside));
     await beside.context().close();
-    // Each time a browser that has never seen it.
+    // Each time a browser with an empty cache.
     const context = await t.context();
     await context.addInitScript(() => {
       const look = () => {
@@ -79,28 +78,28 @@ test('figures of the first look: painted, usable, size', async (t) => {
     if (all.every(Boolean)) sizes = all;
     await context.close();
   }
-  figure('work takes so many times as long as alone', Math.max(...loads).toFixed(1), '');
+  figure('load factor of the machine', Math.max(...loads).toFixed(1), '');
   const least = Math.round(median(empty));
   figure('first contentful paint of an empty page, median of 7', least, 'ms');
   figure('first contentful paint, median of 7', Math.round(median(painted)), 'ms');
-  figure('usable with all rows there, median of 7', Math.round(median(usable)), 'ms');
-  // What others do on the machine only ever adds to it.
+  figure('usable with all rows, median of 7', Math.round(median(usable)), 'ms');
+  // Other work on the machine only ever adds to it.
   figure('first contentful paint, best of 7', Math.round(Math.min(...painted)), 'ms', Math.max(slow(100), 2 * least));
-  figure('usable with all rows there, best of 7', Math.round(Math.min(...usable)), 'ms', Math.max(slow(200), 4 * least));
+  figure('usable with all rows, best of 7', Math.round(Math.min(...usable)), 'ms', Math.max(slow(200), 4 * least));
   figure('files', sizes.length, '');
   figure('all files', sizes.reduce((sum, body) => sum + body.length, 0), 'bytes', 200 << 10);
-  figure('all files, each packed', sizes.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0), 'bytes', 60 << 10);
-  // What is its own doing, however busy the machine is: processor time of the page's main thread.
+  figure('all files, each compressed', sizes.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0), 'bytes', 60 << 10);
+  // Its own share, however busy the machine is: processor time of the page's main thread.
   const traced = [];
   for (let round = 0; round < 8 && traced.length < 3; round += 1) {
-    // A trace may lack its beginning; then it tells nothing.
+    // A trace may lack its beginning; then it is useless.
     const times = await processorTime(t, program.url);
     if (times) traced.push(times);
   }
-  assert(traced.length > 0, 'no trace was whole');
+  assert(traced.length > 0, 'no trace was complete');
   figure('processor time before the first paint, best of 3', Math.round(Math.min(...traced.map(({ painted }) => painted))), 'ms', 100);
   figure('processor time before it is usable, best of 3', Math.round(Math.min(...traced.map(({ usable }) => usable))), 'ms', 150);
-  // The second time, nothing but the page itself is asked for.
+  // The second time, only the page itself is requested.
   const context = await t.context();
   const page = await context.newPage();
   await page.goto(program.url);
@@ -109,7 +108,7 @@ test('figures of the first look: painted, usable, size', async (t) => {
   await page.goto(program.url);
   await until(page, () => globalThis.pm?.model.isWhole);
   const asked = await page.evaluate(() => performance.getEntriesByType('resource').filter((entry) => entry.name.includes('/page/') && entry.transferSize > 0).length);
-  figure('files that are fetched again', asked, '', 0);
+  figure('files fetched again', asked, '', 0);
 });
 
 /** Milliseconds that the main thread of a page computes before it is painted, and before it is usable. */
@@ -140,12 +139,12 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
   const page = await t.open(program.url);
   const begin = Date.now();
   await until(page, (many) => pm.model.isWhole && pm.model.live === many, MANY);
-  figure('all of them are there after', Date.now() - begin, 'ms');
+  figure('time until all are shown', Date.now() - begin, 'ms');
   await until(page, (many) => document.querySelector('#tasks').ariaRowCount === String(many + 1), MANY);
   await says(page, '.running .summary', '100,000 tasks');
   loads = [];
   measureLoad();
-  // Through all of the list, and in steps of a hand.
+  // Through the whole list, and in steps of a scroll wheel.
   const scrolled = await page.evaluate(async () => {
     const grid = document.querySelector('#tasks');
     const frames = [];
@@ -173,10 +172,10 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
   figure('row elements while scrolling, at most', scrolled.most, '', 150);
   figure('work for a whole screen of new rows, median', scrolled.work.toFixed(1), 'ms');
   figure('a frame while scrolling, p95', Math.round(scrolled.p95), 'ms');
-  figure('frames a second while scrolling', Math.round(scrolled.rate), '');
+  figure('frames per second while scrolling', Math.round(scrolled.rate), '');
   measureLoad();
-  assert(scrolled.rate >= 50 / Math.max(...loads), `${scrolled.rate} frames a second`);
-  // From the key to the new rows, without the pause that waits for the next key.
+  assert(scrolled.rate >= 50 / Math.max(...loads), `${scrolled.rate} frames per second`);
+  // From the key press to the new rows, without the pause for further keys.
   const filters = await page.evaluate(async () => {
     const input = document.querySelector('#running-filter');
     const times = [];
@@ -194,16 +193,16 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
   });
   assert.deepEqual(filters.map(({ total }) => total), [11_111, MANY, MANY, MANY, 11_111, MANY]);
   measureLoad();
-  figure('work takes so many times as long as alone', Math.max(...loads).toFixed(1), '');
-  for (const { text, ms } of filters) figure(`filter ${text || 'taken away'}, best of 3`, Math.round(ms), 'ms', slow(150));
-  // A list of this length that goes on changing.
+  figure('load factor of the machine', Math.max(...loads).toFixed(1), '');
+  for (const { text, ms } of filters) figure(`filter ${text || 'removed'}, best of 3`, Math.round(ms), 'ms', slow(150));
+  // A list of this length that keeps changing.
   await program.do({ do: 'churn', perSecond: 1000 });
   const ticks = await page.evaluate(async () => {
     const times = [];
     for (let at = 0; at < 8; at += 1) {
       await new Promise((resolve) => setTimeout(resolve, 500));
       const begin = performance.now();
-      // All is sorted anew, whether something came since the last turn or not.
+      // Everything is sorted again, whether something changed since the last turn or not.
       pm.running.stale = true;
       pm.running.tick(begin, true);
       times.push(performance.now() - begin);
@@ -211,11 +210,11 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
     return times;
   });
   measureLoad();
-  figure('a turn with 1,000 starts a second, median', Math.round(median(ticks)), 'ms', slow(150));
+  figure('a turn with 1,000 starts per second, median', Math.round(median(ticks)), 'ms', slow(150));
   await t.shot(page, 'many');
 });
 
-/** The memory of the page while tasks come and go, after the browser has cleaned up. */
+/** The memory of the page while tasks start and end, after garbage collection. */
 async function churn(t, seconds) {
   const program = await t.program();
   await program.many('task-', 2000);
@@ -238,9 +237,9 @@ async function churn(t, seconds) {
   }
   const [first] = samples;
   const last = samples[samples.length - 1];
-  figure('tasks that came meanwhile', await page.evaluate(came), '');
+  figure('tasks started in that time', await page.evaluate(came), '');
   figure('memory', samples.map(({ megabytes }) => megabytes.toFixed(1)).join(', '), 'MiB');
-  figure('growth of it', Number((last.megabytes - first.megabytes).toFixed(2)), 'MiB', 2);
+  figure('growth of memory', Number((last.megabytes - first.megabytes).toFixed(2)), 'MiB', 2);
   figure('growth of nodes', last.nodes - first.nodes, '', 1500);
 }
 

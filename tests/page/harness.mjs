@@ -1,5 +1,5 @@
-// What all tests of the page share: a program whose list does what it is told, a browser, and what must hold in every test:
-// no error, no report of the page's policy, no request to anybody else.
+// The common parts of the tests of the page: a program whose list follows commands, a browser, and the invariants of every
+// test: no error, no policy violation, no request to another server.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -13,10 +13,10 @@ export const { PM_PROGRAM: program, PM_CHROMIUM: executablePath, PM_MODULES: mod
 export const require = createRequire(path.join(path.resolve(modules), 'x.js'));
 const { chromium } = require('playwright-core');
 
-/** Only so that a failing test ends. */
+/** A limit so that a failing test ends. */
 export const PATIENCE = 15_000;
 
-/** All tests, by the file they are in. */
+/** All tests, by file. */
 const tests = [];
 export function test(name, work, options = {}) {
   tests.push({ name, work, options });
@@ -68,14 +68,14 @@ export class Program {
   }
 }
 
-/** A server before the program: it may take a prefix off the path, or break answers off. */
+/** A proxy before the program: it may strip a prefix from the path, or cut answers off. */
 export class Proxy {
   /** @param {number} port @param {{ strip?: string, after?: (request: http.IncomingMessage) => number | undefined }} options */
   static async start(port, options = {}) {
     const self = new Proxy();
     self.port = port;
     self.isUp = true;
-    /** Requests that are open, by path. */
+    /** Open requests, by path. */
     self.open = new Set();
     self.seen = [];
     self.server = http.createServer((request, response) => {
@@ -125,7 +125,7 @@ export class Proxy {
     return self;
   }
 
-  /** Streams of events that are open. */
+  /** The number of open event streams. */
   get streams() {
     return [...this.open].filter((entry) => entry.url.includes('/v1/events')).length;
   }
@@ -140,16 +140,16 @@ export class Proxy {
   }
 }
 
-/** What a test has. */
+/** The context of a test. */
 class Bench {
   constructor(browser) {
     this.browser = browser;
-    this.faults = [];
+    this.errors = [];
     this.closing = [];
     this.allowed = [];
   }
 
-  /** Errors on the console that a test means to cause. */
+  /** Console errors that a test causes on purpose. */
   allow(pattern) {
     this.allowed.push(pattern);
   }
@@ -177,20 +177,20 @@ class Bench {
     return context;
   }
 
-  /** A tab that shows the page. */
+  /** Opens a tab with the page. */
   async open(url, { context, ...options } = {}) {
     context ??= await this.context(options);
     const page = await context.newPage();
     const { origin } = new URL(url);
-    page.on('pageerror', (error) => this.faults.push(`error in the page: ${error.stack}`));
+    page.on('pageerror', (error) => this.errors.push(`error in the page: ${error.stack}`));
     page.on('console', (message) => {
-      if (message.type() === 'error' && !this.allowed.some((pattern) => pattern.test(message.text()))) this.faults.push(`console: ${message.text()}`);
+      if (message.type() === 'error' && !this.allowed.some((pattern) => pattern.test(message.text()))) this.errors.push(`console: ${message.text()}`);
     });
     page.on('request', (request) => {
-      if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) this.faults.push(`asked elsewhere: ${request.url()}`);
+      if (!request.url().startsWith(`${origin}/`) && !request.url().startsWith('data:')) this.errors.push(`request to another server: ${request.url()}`);
     });
     this.closing.push(async () => {
-      for (const violation of await page.evaluate('globalThis.violations').catch(() => [])) this.faults.push(`policy: ${violation}`);
+      for (const violation of await page.evaluate('globalThis.violations').catch(() => [])) this.errors.push(`policy: ${violation}`);
     });
     await page.goto(url);
     return page;
@@ -203,12 +203,12 @@ class Bench {
   }
 }
 
-/** Waits until `look` gives something in the page. */
+/** Waits until `look` returns a truthy value in the page. */
 export function until(page, look, arg) {
   return page.waitForFunction(look, arg, { timeout: PATIENCE, polling: 50 });
 }
 
-/** Waits until a text of an element is as wanted, and tells what it was if it never is. */
+/** Waits until the text of an element is as wanted; fails with the actual text after the limit. */
 export async function says(page, selector, wanted) {
   const locator = page.locator(selector).first();
   const begin = Date.now();
@@ -221,7 +221,7 @@ export async function says(page, selector, wanted) {
   }
 }
 
-/** The ids in the table, from top to bottom. */
+/** The ids in the table, top to bottom. */
 export const ids = (page, grid = '#tasks') => page.evaluate((grid) => [...document.querySelectorAll(`${grid} .body .row`)]
   .sort((a, b) => a.ariaRowIndex - b.ariaRowIndex).map((row) => row.querySelector('.group:not([hidden])')?.textContent ?? row.querySelector('.c-id').textContent), grid);
 
@@ -239,7 +239,7 @@ export async function untilIds(page, wanted, grid) {
   }
 }
 
-/** Runs all tests whose names hold a word; how many failed. */
+/** Runs all tests whose names contain one of the words; returns the number of failures. */
 export async function run(words) {
   const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   const wanted = tests.filter(({ name, options }) => (words.length === 0 ? !options.onlyWhenNamed : words.some((word) => name.includes(word))));
@@ -253,10 +253,10 @@ export async function run(words) {
     } catch (error) {
       failure = error;
     }
-    // What came last goes first: pages, then what they ask.
+    // In reverse order: pages, then their servers.
     for (const close of bench.closing.reverse()) await Promise.resolve(close()).catch(() => {});
-    if (!failure && bench.faults.length > 0) failure = new Error(bench.faults.join('\n'));
-    else if (failure && bench.faults.length > 0) failure.message += `\n${bench.faults.join('\n')}`;
+    if (!failure && bench.errors.length > 0) failure = new Error(bench.errors.join('\n'));
+    else if (failure && bench.errors.length > 0) failure.message += `\n${bench.errors.join('\n')}`;
     console.log(`${failure ? 'FAILED' : 'ok    '} ${name} (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
     if (failure) {
       failed.push(name);

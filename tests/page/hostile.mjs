@@ -1,9 +1,9 @@
-// Text from elsewhere: script, markup, long words, direction marks, line breaks, nothing at all. It is shown, never obeyed.
+// Untrusted text: script, markup, long words, direction marks, line breaks, empty strings. It is shown, never interpreted.
 
 import assert from 'node:assert/strict';
 import { says, test, until } from './harness.mjs';
 
-/** Ways out of where a text may stand, and ways to run something then: 200 in all. */
+/** Ways to break out of the context of a string, and ways to run something then: 200 in all. */
 const OUT = ['', '">', "'>", '--></', '</title></textarea>', '</script>', ']]>', '\u202e"` '];
 const RUN = [
   '<img src=x onerror=executed()>', '<script>executed()</script>', '<svg onload=executed()>', '<svg><script>executed()</script></svg>', '<iframe srcdoc="<script>parent.executed()</script>">',
@@ -15,7 +15,7 @@ const RUN = [
 ];
 export const PAYLOADS = RUN.flatMap((run) => OUT.map((out) => out + run));
 
-/** Nothing ran, and nothing is there that could. */
+/** Nothing was executed, and nothing is there that could be. */
 async function isUnharmed(page, what) {
   const found = await page.evaluate(() => ({
     executed: globalThis.executions,
@@ -36,7 +36,7 @@ async function open(t, url) {
   return t.open(url, { context });
 }
 
-test('of 200 payloads in every field none is executed', async (t) => {
+test('none of 200 payloads in every field is executed', async (t) => {
   assert.equal(PAYLOADS.length, 200);
   t.allow(/Failed to load resource/);
   const program = await t.program();
@@ -70,7 +70,7 @@ test('of 200 payloads in every field none is executed', async (t) => {
   });
   await page.waitForTimeout(100);
   await isUnharmed(page, 'groups');
-  // What completes, and what is wrong with a filter.
+  // Completions and errors of a filter.
   await page.focus('#running-filter');
   for (const text of ['kind=', 'status=', 'attr.', 'id=', ...PAYLOADS.slice(0, 40)]) {
     await page.fill('#running-filter', text);
@@ -88,7 +88,7 @@ test('of 200 payloads in every field none is executed', async (t) => {
     if (at % 10 === 0) await isUnharmed(page, `task ${at}`);
   }
   await isUnharmed(page, 'tasks');
-  // All of them in a dialog, killed with a reason, and who tried it.
+  // All of them in a dialog, killed with a reason, and the audit log.
   await page.evaluate(() => {
     location.hash = 'view=running';
   });
@@ -122,7 +122,7 @@ test('of 200 payloads in every field none is executed', async (t) => {
   }
 });
 
-test('of 200 payloads in links none is executed', async (t) => {
+test('none of 200 payloads in links is executed', async (t) => {
   t.allow(/Failed to load resource/);
   const program = await t.program();
   await program.start('job');
@@ -145,7 +145,7 @@ test('of 200 payloads in links none is executed', async (t) => {
   await isUnharmed(page, 'the address itself');
 });
 
-test('long words, line breaks, marks of direction and empty texts are shown and break nothing', async (t) => {
+test('long words, line breaks, direction marks and empty strings are shown and break nothing', async (t) => {
   const program = await t.program();
   const word = 'W'.repeat(4096);
   await program.start('long', { id: word, kind: word, attrs: { [word]: word, b: word }, status: word });
@@ -162,7 +162,7 @@ test('long words, line breaks, marks of direction and empty texts are shown and 
     assert(heights.every((height) => height === 28 || height === 0), what);
   };
   await fits('the table');
-  await t.shot(page, 'odd-texts');
+  await t.shot(page, 'odd-strings');
   for (const serial of [1, 2, 3, 4]) {
     await page.evaluate((serial) => {
       location.hash = `task=${serial}`;

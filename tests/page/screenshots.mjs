@@ -1,4 +1,4 @@
-// The pictures of the README, made from the demo: `cargo xtask screenshots`.
+// The screenshots of the README, made from the demo: `cargo xtask screenshots`.
 //
 //   PM_PROGRAM=.../pm PM_CHROMIUM=.. PM_MODULES=.. node screenshots.mjs FOLDER
 
@@ -32,7 +32,7 @@ try {
     await page.context().close();
   };
   const running = await open('light', '');
-  // Long enough, so that there is something usual to compare with.
+  // Long enough to have usual latencies to compare with.
   await running.waitForFunction(() => [...document.querySelectorAll('#tasks .c-age i')].filter((bar) => Number(bar.dataset.share) > 0).length > 9
     && document.querySelectorAll('#tasks .over').length > 0 && document.querySelectorAll('#tasks .row.ended').length < 4, undefined, { timeout: 60_000, polling: 100 });
   await shoot(running, 'running');

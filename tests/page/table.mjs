@@ -1,11 +1,11 @@
-// The table of what runs now: filter, order, tree, groups, columns, keys, and that it stays calm.
+// The table of running tasks: filter, order, tree, groups, columns, keys, and its stability.
 
 import assert from 'node:assert/strict';
 import { ids, says, test, until, untilIds } from './harness.mjs';
 
 const fields = (page) => page.evaluate(() => location.hash);
 
-test('what runs is shown, oldest first, and follows what happens', async (t) => {
+test('running tasks are shown, oldest first, and follow all changes', async (t) => {
   const program = await t.program();
   await program.start('first', { kind: 'import', attrs: { host: 'db1', rows: 42, ok: true }, status: 'reading' });
   await program.start('second');
@@ -27,7 +27,7 @@ test('what runs is shown, oldest first, and follows what happens', async (t) => 
   await t.shot(page, 'running');
 });
 
-test('a filter takes effect as it is typed, completes, says what is wrong, and is in the address', async (t) => {
+test('a filter takes effect while typing, completes, shows errors, and is in the address', async (t) => {
   const program = await t.program();
   await program.start('a', { kind: 'GET /hosts', attrs: { host: 'db1' } });
   await program.start('b', { kind: 'GET /users', attrs: { host: 'db2' }, status: 'waiting for lock' });
@@ -50,7 +50,7 @@ test('a filter takes effect as it is typed, completes, says what is wrong, and i
   await page.fill('#running-filter', 'knd=x');
   await says(page, '#running-wrong', 'unknown name `knd` at 1; did you mean `kind`?');
   assert.equal(await page.getAttribute('#running-filter', 'aria-invalid'), 'true');
-  assert.deepEqual(await ids(page), ['a'], 'what was understood last stays');
+  assert.deepEqual(await ids(page), ['a'], 'the last valid filter stays');
   await page.fill('#running-filter', 'status="waiting for *"');
   await untilIds(page, ['b']);
   await page.keyboard.press('Enter');
@@ -63,7 +63,7 @@ test('a filter takes effect as it is typed, completes, says what is wrong, and i
   await untilIds(page, ['c']);
 });
 
-test('the page reads filters as the server does', async (t) => {
+test('the page parses filters as the server does', async (t) => {
   const program = await t.program();
   await program.start('a,b*', { kind: 'GET /x y', attrs: { host: 'db1', n: 42, half: 1.5, tiny: 1e-7, huge: 1e300, yes: true, 'odd name': 'é"\\' }, status: 'waiting, for *' });
   await program.start('', { status: '' });
@@ -74,7 +74,7 @@ test('the page reads filters as the server does', async (t) => {
     'state=running', 'state=r*,ended', 'outcome=', 'kind=', 'kind="GET /x y"', 'kind=GET*', 'id=a\\,b\\*', 'id=a\\,b*', 'id=', 'id=a,child', 'status="waiting\\, for \\*"',
     'status=init', 'status=in*', 'parent=1', 'parent=', 'parent=01,7', 'serial=1,3', 'serial=*', 'attr.host=db*', 'attr.n=42', 'attr.half=1.5', 'attr.tiny=1e-7', 'attr.huge=1e300',
     'attr.yes=true', 'attr."odd name"="é\\"\\\\"', 'attr.none=', 'attr.none=*', 'minAge=1ms', 'maxAge=1h', 'minAge=1h', 'minStatusAge=1ms maxStatusAge=2h', 'kind==x', '  id=child  kind= ',
-    // And those that are wrong.
+    // And invalid ones.
     'knd=x', 'kind', 'kind = x', '=x', 'attr.=x', 'kind=a*b', 'kind=**', 'kind=é\\n', 'kind="a b', 'attr."a b=x', 'attr.a\\=x', 'state=ended,runing', 'state=', 'outcome=canceled', 'serial=x', 'serial=1,',
     'parent=+1', 'parent=1,2*', 'parent=0', 'minAge=5x', 'minAge=*', 'minAge=0', 'minAge=5s,6s', 'host=x', 'atr.x=y', 'stat=x', 'nonsense=x', 'serial=18446744073709551616', 'minAge=1..2s', 'minAge=.',
   ];
@@ -158,8 +158,8 @@ test('rows keep their elements, their place and the cursor while tasks come and 
   const before = await place();
   for (let at = 0; at < 50; at += 1) await program.end(`early-${at}`);
   await until(page, () => pm.model.tasks.size === 350 && document.querySelector('#tasks').ariaRowCount === '351');
-  assert.deepEqual(await place(), before, 'it moved by no pixel and is the same element');
-  // The cursor is on a row; what is above goes, what is below comes.
+  assert.deepEqual(await place(), before, 'it did not move by a pixel and is the same element');
+  // The cursor is on a row; rows above are removed, rows below are added.
   await page.focus('#tasks');
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
@@ -174,12 +174,12 @@ test('rows keep their elements, their place and the cursor while tasks come and 
   assert.deepEqual(await cursor(), held);
 });
 
-test('a table that is pointed at stands still, and one that is paused until it is told to go on', async (t) => {
+test('a table under the pointer stands still, and a paused one until it is resumed', async (t) => {
   const program = await t.program();
   for (const id of ['a', 'b', 'c']) await program.start(id);
   const page = await t.open(program.url);
   await untilIds(page, ['a', 'b', 'c']);
-  // The hand does not rest until the end is known here, and is looked at while it moves.
+  // The pointer keeps moving until the end is known here, and the table is checked in the meantime.
   await page.mouse.move(400, 150);
   await program.end('a');
   let seen;
@@ -197,7 +197,7 @@ test('a table that is pointed at stands still, and one that is paused until it i
   await program.start('d');
   await until(page, () => pm.model.tasks.size === 3);
   assert.deepEqual(await ids(page), ['b', 'c']);
-  // What ends meanwhile and is not on the screen is let go of.
+  // A task that ends in the meantime and is not on the screen is evicted.
   await program.end('d');
   await until(page, () => pm.model.tasks.size === 2);
   await program.start('e');
@@ -251,7 +251,7 @@ test('everything can be done by keys', async (t) => {
   await page.keyboard.press('Escape');
   await untilIds(page, ['c']);
   await page.keyboard.press('?');
-  await says(page, '#help', 'kill what is marked');
+  await says(page, '#help', 'kill the marked tasks');
   await t.shot(page, 'help');
   await page.keyboard.press('Escape');
   for (const [key, heading] of [['2', 'Kinds'], ['4', 'Waits'], ['5', 'About']]) {
@@ -259,13 +259,13 @@ test('everything can be done by keys', async (t) => {
     await says(page, '.view:not([hidden]) h1', heading);
   }
   await page.keyboard.press('3');
-  // Either may have been the first to hear it.
+  // Either may have ended first.
   await until(page, () => [...document.querySelectorAll('#ended-tasks .c-id')].map((cell) => cell.textContent).sort().join() === 'a,b');
   await page.keyboard.press('1');
   await untilIds(page, ['c']);
 });
 
-test('ages and times in a status are shown against what is usual', async (t) => {
+test('ages and times in a status are compared with the usual ones', async (t) => {
   const program = await t.program();
   for (let at = 0; at < 8; at += 1) {
     await program.start(`short-${at}`, { kind: 'short' });
@@ -275,16 +275,16 @@ test('ages and times in a status are shown against what is usual', async (t) => 
   await program.start('unknown', { kind: 'other' });
   const page = await t.open(program.url);
   await until(page, () => document.querySelector('#tasks .row .c-age')?.classList.contains('over'));
-  assert.match(await page.getAttribute('#tasks .row .c-age', 'title'), /95 of 100 of its kind end within/);
+  assert.match(await page.getAttribute('#tasks .row .c-age', 'title'), /95 % of its kind end within/);
   assert.equal(await page.locator('#tasks .row .over').count(), 2, 'age and time in status of the one');
 });
 
-test('what is asked to stop and does not is marked', async (t) => {
+test('a cancelled task that does not stop is marked', async (t) => {
   const program = await t.program();
-  await program.start('deaf', { listens: false });
+  await program.start('unresponsive', { listens: false });
   const page = await t.open(program.url);
-  await untilIds(page, ['deaf']);
-  await program.ask('v1/tasks/deaf/cancel', { method: 'POST', body: {} });
+  await untilIds(page, ['unresponsive']);
+  await program.ask('v1/tasks/unresponsive/cancel', { method: 'POST', body: {} });
   await says(page, '#tasks .row.cancelling .badge', 'cancelling');
   await says(page, '#tasks .row.stuck .badge', 'does not stop');
   await t.shot(page, 'stuck');

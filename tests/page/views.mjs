@@ -1,9 +1,9 @@
-// Kinds, what ended, waits, about; small screens.
+// Kinds, ended tasks, waits, about; small screens.
 
 import assert from 'node:assert/strict';
 import { says, test, until, untilIds } from './harness.mjs';
 
-test('kinds tell rates, errors, latencies with their tail, and where the time goes', async (t) => {
+test('kinds show rates, errors, latencies with their tail, and time by status', async (t) => {
   const program = await t.program();
   for (let at = 0; at < 20; at += 1) {
     await program.start(`r${at}`, { kind: 'GET /hosts', statuses: ['reading'] });
@@ -19,16 +19,16 @@ test('kinds tell rates, errors, latencies with their tail, and where the time go
   assert.deepEqual((await row()).slice(0, 3), ['GET /hosts', '0', '21']);
   assert.equal((await row())[4], '19 %');
   const slowest = (await row()).at(-1);
-  assert.match(slowest, /^3\d\d ms$/, 'the slow one is told');
+  assert.match(slowest, /^3\d\d ms$/, 'the slow one is shown');
   const bars = await page.evaluate(() => [...document.querySelectorAll('.plot rect')].map((bar) => ({ x: bar.x.baseVal.value, tail: bar.classList.contains('tail') })));
-  assert(bars.some((bar) => bar.tail && bar.x > 500), 'one among twenty stands at the right, visibly');
-  assert.match(await page.getAttribute('.plot', 'aria-label'), /^21 tasks: half within .*, 95 of 100 within .*, 99 within .*, the slowest 3\d\d ms$/);
+  assert(bars.some((bar) => bar.tail && bar.x > 500), 'one among twenty is visible at the right');
+  assert.match(await page.getAttribute('.plot', 'aria-label'), /^21 tasks: p50 .*, p95 .*, p99 .*, slowest 3\d\d ms$/);
   assert.match(await page.locator('.where tbody tr').first().innerText(), /^waiting\s+9\d(\.\d)? %/);
   for (let at = 0; at < 30; at += 1) {
     await program.start(`s${at}`, { kind: 'import' });
     await program.end(`s${at}`);
   }
-  await page.click('table.kinds thead button:text("A second")');
+  await page.click('table.kinds thead button:text("Per second")');
   await until(page, () => {
     const [first] = document.querySelectorAll('table.kinds tbody tr');
     return first.innerText.startsWith('import') && Number(first.cells[3].innerText) > 0;
@@ -36,11 +36,11 @@ test('kinds tell rates, errors, latencies with their tail, and where the time go
   await page.click('table.kinds tbody button:text("GET /hosts")');
   assert.match(await page.evaluate(() => location.hash), /kind=GET\+%2Fhosts/);
   await t.shot(page, 'kinds');
-  await page.click('.kinds a:text("the slowest of late")');
+  await page.click('.kinds a:text("slowest recent ones")');
   await until(page, () => document.querySelector('#ended-tasks .body .row .c-id')?.textContent === 'slow');
 });
 
-test('what ended is there: newest, failed, killed, slowest', async (t) => {
+test('ended tasks are listed: newest, failed, killed, slowest', async (t) => {
   const program = await t.program();
   for (const id of ['fine', 'broken', 'killed']) await program.start(id, { kind: id === 'fine' ? 'x' : 'y' });
   await program.end('broken', 'disk full');
@@ -65,13 +65,13 @@ test('what ended is there: newest, failed, killed, slowest', async (t) => {
   await says(page, '.timeline', 'failed: disk full');
   await page.keyboard.press('Escape');
   await until(page, () => document.querySelectorAll('#ended-tasks .body .row').length === 2 && document.activeElement.id === 'ended-tasks');
-  // New ends come by themselves.
+  // Newly ended tasks appear automatically.
   await program.start('later', { kind: 'y' });
   await program.end('later');
   await until(page, () => document.querySelectorAll('#ended-tasks .body .row').length === 3);
 });
 
-test('waits tell who blocks whom, and cycles', async (t) => {
+test('waits show blocking tasks and cycles', async (t) => {
   const program = await t.program();
   for (const id of ['a', 'b', 'c', 'd']) await program.start(id);
   await program.do({ do: 'hold', name: 'a', resource: 'lock:one' });
@@ -82,35 +82,35 @@ test('waits tell who blocks whom, and cycles', async (t) => {
   assert.match(await page.locator('.waits table tbody tr').innerText(), /^c\s+.*lock:one other\s+a for/);
   await program.do({ do: 'wait', name: 'a', resource: 'lock:two' });
   await program.do({ do: 'wait', name: 'b', resource: 'lock:one' });
-  await says(page, '.cycle', /A cycle of 2 tasks: none of them can go on/);
+  await says(page, '.cycle', /A cycle of 2 tasks: none of them can proceed/);
   await says(page, '.cycle', 'a waits for lock:two, held by b');
   await says(page, '.waits tr.in-cycle .badge', 'cycle');
   await says(page, '.blocks', /waits for lock:one for/);
   await t.shot(page, 'waits');
   await page.click('.cycle a:text-is("a")');
-  await says(page, '.why', /it has been waiting for lock:two, held by b \(for .*\)\. It is part of a cycle: none of these can go on\./);
+  await says(page, '.why', /It has been waiting .* for lock:two, held by b \(for .*\)\. It is part of a cycle: none of these tasks can proceed\./);
   await says(page, '.why', '2 tasks wait for it');
   await page.keyboard.press('1');
   await says(page, '#tasks .row.stuck .badge', 'stuck');
   await until(page, () => document.querySelectorAll('#tasks .row.stuck').length >= 2);
 });
 
-test('about tells limits, what was dropped, what it costs, and who tried what', async (t) => {
+test('about shows limits, drops, cost and the audit log', async (t) => {
   const program = await t.program();
   await program.start('job', { attrs: { long: 'x'.repeat(5000), password: 'hush' } });
   await program.ask('v1/tasks/job/cancel', { method: 'POST', body: { reason: 'just so' } });
   const page = await t.open(`${program.url}#view=about`);
-  await says(page, '.about .summary', /^pm .*, serving since .*; you may look and kill; this run of the program is [0-9a-f]{12}\.$/);
-  await says(page, '.about', /texts cut short\s+1/);
+  await says(page, '.about .summary', /^pm .*, serving since .*; you may read and cancel; boot id [0-9a-f]{12}\.$/);
+  await says(page, '.about', /strings truncated\s+1/);
   await says(page, '.about', /secrets masked\s+1/);
   await says(page, '.about', /memory held/);
   await says(page, '.about table', /loopback\s+127\.0\.0\.1\s+job #1\s+just so/);
   await t.shot(page, 'about');
 });
 
-test('on a phone everything fits, and can be done by touch', async (t) => {
+test('on a phone everything fits, and works by touch', async (t) => {
   const program = await t.program();
-  await program.start('job', { kind: 'GET /a/rather/long/kind/of/work', status: 'reading a file whose name is long enough to need more room than there is', attrs: { host: 'db1' } });
+  await program.start('job', { kind: 'GET /a/rather/long/kind/of/work', status: 'reading a file whose name is long enough to need more space than there is', attrs: { host: 'db1' } });
   await program.start('other');
   await program.end('other', 'gone');
   const page = await t.open(program.url, { viewport: { width: 360, height: 640 }, hasTouch: true, isMobile: true });
@@ -118,7 +118,7 @@ test('on a phone everything fits, and can be done by touch', async (t) => {
   const fits = async (what) => assert(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), what);
   await fits('the table');
   assert.deepEqual((await page.locator('#tasks [role=columnheader]').allInnerTexts()).slice(1), ['ID', 'Age', 'Status']);
-  assert(await page.evaluate(() => document.querySelector('#tasks').scrollWidth <= innerWidth), 'no column is beyond the screen');
+  assert(await page.evaluate(() => document.querySelector('#tasks').scrollWidth <= innerWidth), 'all columns are on the screen');
   await t.shot(page, 'phone');
   await page.tap('#tasks .c-id a');
   await says(page, '.detail h1', 'job');

@@ -1,6 +1,6 @@
 //! What web pages elsewhere can do to the server, tried in a real Chromium by `tests/browser/attack.mjs`.
 //!
-//! The server is `crates/pm/examples/victim.rs`. playwright-core, which drives the browser, is kept below
+//! The server is `crates/pm/examples/attacked.rs`. playwright-core, which drives the browser, is kept below
 //! `target/browser`. Chromium is that of the system, or Debian's package, which root gets installed.
 
 use std::collections::BTreeSet;
@@ -28,10 +28,10 @@ pub(crate) fn check() -> Outcome {
         Ok(both) => both,
         Err(why) => return Ok(Done::LeftOut(why)),
     };
-    pass(&mut cargo(&["build", "--package=pm", "--example=victim", "--locked"]))?;
-    let victim = target_dir("debug").join("examples").join(format!("victim{}", std::env::consts::EXE_SUFFIX));
+    pass(&mut cargo(&["build", "--package=pm", "--example=attacked", "--locked"]))?;
+    let example = target_dir("debug").join("examples").join(format!("attacked{}", std::env::consts::EXE_SUFFIX));
     let mut attack = Command::new("node");
-    pass_within(attack.arg(SCRIPT).arg(victim).arg(chromium).arg(modules), Duration::from_secs(300))?;
+    pass_within(attack.arg(SCRIPT).arg(example).arg(chromium).arg(modules), Duration::from_secs(300))?;
     Ok(Done::Whole)
 }
 

@@ -1,4 +1,4 @@
-//! What the list promises at its edges: limits, full memory, several lists, threads that share tasks.
+//! The list at its edges: limits, full memory, several lists, threads that share tasks.
 #![cfg(not(loom))]
 
 use std::fmt;
@@ -30,7 +30,7 @@ fn scanned(list: &ProcessList) -> Vec<Serial> {
 // How a task ends.
 
 #[test]
-fn a_cancel_of_the_outer_task_takes_the_inner_run_with_it() {
+fn cancelling_the_outer_task_ends_the_inner_run_too() {
     let list = ProcessList::new();
     let result = list.run_sync("outer", |outer| {
         list.cancel("outer", "stop").unwrap();
@@ -48,7 +48,7 @@ fn a_cancel_of_the_outer_task_takes_the_inner_run_with_it() {
 }
 
 #[test]
-fn a_task_that_finishes_by_word_is_finished_even_if_it_heard_a_cancel() {
+fn an_explicit_finish_wins_over_an_observed_cancellation() {
     let list = ProcessList::new();
     let task = list.start("job");
     list.cancel("job", "").unwrap();
@@ -58,7 +58,7 @@ fn a_task_that_finishes_by_word_is_finished_even_if_it_heard_a_cancel() {
 }
 
 #[test]
-fn to_ask_whether_a_task_is_cancelled_is_not_to_hear_it() {
+fn is_cancelled_does_not_count_as_observing_the_cancellation() {
     let list = ProcessList::new();
     let task = list.start("job");
     list.cancel("job", "").unwrap();
@@ -68,12 +68,12 @@ fn to_ask_whether_a_task_is_cancelled_is_not_to_hear_it() {
 }
 
 #[test]
-fn a_run_that_returns_its_cancel_is_counted_once_as_cancelled() {
+fn a_run_that_returns_its_cancellation_is_counted_once_as_cancelled() {
     let list = ProcessList::new();
     let result: Result<(), _> = list.run_sync("job", |task| {
         list.cancel("job", "why").unwrap();
         task.status("next")?;
-        panic!("the status tells of the cancel");
+        panic!("the status returns the cancellation");
     });
     assert_eq!(result.unwrap_err().to_string(), "cancelled: why");
     let counters = list.counters();
@@ -97,7 +97,7 @@ fn a_status_after_the_end_is_ok_and_counted_once_whatever_its_length() {
 }
 
 #[test]
-fn a_thousand_late_handles_of_one_slot_leave_its_task_alone() {
+fn a_thousand_stale_handles_of_one_slot_do_not_affect_its_task() {
     let list = ProcessList::new();
     let handles: Vec<_> = (0..1_000).map(|number| list.start(&format!("old-{number}")).handle()).collect();
     let task = list.task("new").attr("a", 1).start();
@@ -117,7 +117,7 @@ fn a_thousand_late_handles_of_one_slot_leave_its_task_alone() {
 // Several lists.
 
 #[test]
-fn lists_know_nothing_of_each_other() {
+fn lists_are_independent() {
     let (one, two) = (ProcessList::new(), ProcessList::new());
     let (first, second) = (one.start("same"), two.start("same"));
     assert_ne!(first.serial(), second.serial());
@@ -135,7 +135,7 @@ fn lists_know_nothing_of_each_other() {
 }
 
 #[test]
-fn a_late_handle_of_a_dropped_list_touches_no_list_that_got_its_memory() {
+fn a_stale_handle_of_a_dropped_list_does_not_affect_the_list_that_reuses_its_memory() {
     // No other test has a list as large, so the memory goes from one of these to the next.
     for options in [Options::new(), Options::new().max_attrs(3), Options::new().clock(Clock::manual().0)] {
         let list = ProcessList::with_options(Options::new().max_bytes(90 << 20));
@@ -153,10 +153,10 @@ fn a_late_handle_of_a_dropped_list_touches_no_list_that_got_its_memory() {
     }
 }
 
-// Names and texts.
+// Names and strings.
 
 #[test]
-fn a_long_id_is_cut_once_and_found_by_its_whole_text() {
+fn a_long_id_is_truncated_once_and_found_by_its_full_string() {
     let list = ProcessList::new();
     for id in ["x".repeat(10_000), "🦀".repeat(2_500), format!("a{}", "𝄞/\0é".repeat(1_000))] {
         let before = list.counters().texts_cut;
@@ -166,13 +166,13 @@ fn a_long_id_is_cut_once_and_found_by_its_whole_text() {
         let seen = list.view(task.serial(), |row| row.id().to_string()).unwrap();
         let kept = seen.strip_suffix('…').unwrap();
         assert!(id.starts_with(kept) && (1_018..=1_024).contains(&seen.len()), "{}", seen.len());
-        // What was shown finds it, too.
+        // The displayed id finds it, too.
         assert_eq!(list.cancel(&seen, ""), Ok(task.serial()));
     }
 }
 
 #[test]
-fn ids_of_every_length_up_to_the_limit_come_back_whole() {
+fn ids_of_every_length_up_to_the_limit_are_stored_in_full() {
     let list = ProcessList::new();
     for len in 0..=if cfg!(miri) { 40 } else { 1_024 } {
         let id: String = (0..len).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
@@ -184,7 +184,7 @@ fn ids_of_every_length_up_to_the_limit_come_back_whole() {
 }
 
 #[test]
-fn a_formatted_text_that_is_cut_says_so_at_the_highest_limit() {
+fn a_truncated_formatted_string_ends_with_an_ellipsis_at_the_highest_limit() {
     let list = ProcessList::with_options(Options::new().max_attr_value(8_191));
     let task = list.start("job");
     for begin in ["", "a", "ab", "abc"] {
@@ -194,14 +194,14 @@ fn a_formatted_text_that_is_cut_says_so_at_the_highest_limit() {
         list.view(task.serial(), |row| {
             let (_, ValueView::Text(value)) = row.attrs().next().unwrap() else { panic!() };
             let kept = value.as_str();
-            assert!(kept.ends_with('…'), "{} bytes of {}, no sign of the cut", kept.len(), long.len());
+            assert!(kept.ends_with('…'), "{} bytes of {}, no ellipsis", kept.len(), long.len());
         });
         assert_eq!(list.counters().texts_cut, before + 1);
     }
 }
 
 #[test]
-fn a_formatted_text_is_kept_like_the_same_text_unformatted() {
+fn a_formatted_string_is_stored_like_the_same_string_unformatted() {
     let list = ProcessList::new();
     let (plain, formatted) = (list.start("plain"), list.start("formatted"));
     for len in [0, 1, 1_023, 1_024, 1_025, 4_097, 8_191, 8_192, 8_193, 20_000] {
@@ -273,7 +273,7 @@ fn unset_then_set_leaves_each_name_once_and_sorted_by_bytes() {
 }
 
 #[test]
-fn a_limit_of_no_attributes_drops_and_counts_each() {
+fn an_attribute_limit_of_zero_drops_and_counts_each() {
     let list = ProcessList::with_options(Options::new().max_attrs(0));
     let task = list.task("job").attr("a", 1).start();
     task.set("b", "text");
@@ -284,7 +284,7 @@ fn a_limit_of_no_attributes_drops_and_counts_each() {
 }
 
 #[test]
-fn of_progress_only_the_newest_counts() {
+fn only_the_newest_progress_is_kept() {
     let list = ProcessList::new();
     let task = list.start("job");
     let seen = || {
@@ -298,7 +298,7 @@ fn of_progress_only_the_newest_counts() {
         task.progress(done, total, unit);
         assert_eq!(seen(), Some((done, total, unit.to_owned())));
     }
-    assert_eq!(list.view(task.serial(), |row| row.history_len()), Some(1), "progress is no status");
+    assert_eq!(list.view(task.serial(), |row| row.history_len()), Some(1), "progress is not a status");
 }
 
 // History.
@@ -390,7 +390,7 @@ fn an_ambiguous_id_names_its_tasks_oldest_first() {
 }
 
 #[test]
-fn a_task_says_whether_it_can_be_cancelled_or_the_list_does() {
+fn a_task_overrides_whether_the_list_makes_tasks_cancellable() {
     let list = ProcessList::with_options(Options::new().cancellable(false));
     let (no, yes) = (list.start("no"), list.task("yes").cancellable().start());
     let refused = list.cancel("no", "").unwrap_err();
@@ -402,25 +402,25 @@ fn a_task_says_whether_it_can_be_cancelled_or_the_list_does() {
     assert_eq!(list.cancel("now", ""), Ok(now.serial()));
     assert!(list.cancel_serial(still_not.serial(), "").is_err());
     assert_eq!((no.checkpoint(), still_not.checkpoint()), (Ok(()), Ok(())));
-    assert_eq!(list.cancel("nobody", ""), Err(CancelError::NotFound));
+    assert_eq!(list.cancel("unknown", ""), Err(CancelError::NotFound));
     assert_eq!(list.counters().cancel_requests, 2);
 }
 
 #[test]
-fn a_cancel_without_a_reason_stays_without_one() {
+fn a_cancellation_without_a_reason_stays_without_one() {
     let list = ProcessList::new();
     let task = list.start("job");
     list.cancel("job", "").unwrap();
     list.cancel("job", "too late to say why").unwrap();
     assert_eq!(statuses(&list, task.handle()), ["init", "[cancel request]"]);
-    let told = task.checkpoint().unwrap_err();
-    assert_eq!((told.reason(), told.to_string().as_str()), ("", "cancelled"));
+    let cancelled = task.checkpoint().unwrap_err();
+    assert_eq!((cancelled.reason(), cancelled.to_string().as_str()), ("", "cancelled"));
 }
 
 // Memory.
 
 #[test]
-fn a_full_list_counts_who_is_not_shown_and_holds_as_many_tasks_again() {
+fn a_full_list_counts_hidden_tasks_and_recovers_its_full_capacity() {
     let list = ProcessList::with_options(Options::new().max_bytes(2 << 20));
     let fill = || {
         let before = list.counters().not_shown;
@@ -446,19 +446,19 @@ fn a_full_list_counts_who_is_not_shown_and_holds_as_many_tasks_again() {
     let held = list.counters().bytes_held;
     drop(tasks);
     assert_eq!((list.counters().live, list.counters().finished), (0, count as u64 - 10));
-    assert_eq!(fill().len(), count, "what ended makes room");
+    assert_eq!(fill().len(), count, "ended tasks free their space");
     let more = list.counters().bytes_held - held;
-    assert!(more < 64 << 10, "what is counted of its kind takes a little: {more}");
+    assert!(more < 64 << 10, "the statistics of its kind take a little: {more}");
 }
 
 #[test]
-fn a_cancel_reaches_its_task_even_in_a_full_list() {
+fn a_cancellation_reaches_its_task_even_in_a_full_list() {
     let list = ProcessList::with_options(Options::new().max_bytes(1));
     let mut tasks = vec![list.start("first")];
     while list.counters().not_shown == 0 {
         tasks.push(list.start("other"));
     }
-    assert_eq!(list.cancel("first", "a reason for which there is no room"), Ok(tasks[0].serial()));
+    assert_eq!(list.cancel("first", "a reason without any space left"), Ok(tasks[0].serial()));
     assert!(tasks[0].is_cancelled());
     assert_eq!(tasks[0].checkpoint().unwrap_err().serial(), tasks[0].serial());
     drop(tasks);
@@ -466,7 +466,7 @@ fn a_cancel_reaches_its_task_even_in_a_full_list() {
 }
 
 #[test]
-fn what_finds_no_room_is_counted_and_the_rest_stays_whole() {
+fn values_that_find_no_space_are_counted_and_the_rest_stays_intact() {
     let list = ProcessList::with_options(Options::new().max_bytes(1).history(4, 20));
     let task = list.task("talkative").attr("kept", "since the start").start();
     let mut fillers = Vec::new();
@@ -489,7 +489,7 @@ fn what_finds_no_room_is_counted_and_the_rest_stays_whole() {
     };
     say(&task);
     assert!(list.counters().statuses_dropped > 0 && list.counters().attrs_dropped > 0);
-    // A little room, then all of it.
+    // A little space, then all of it.
     fillers.truncate(fillers.len() - 20);
     say(&task);
     fillers.clear();
@@ -498,7 +498,7 @@ fn what_finds_no_room_is_counted_and_the_rest_stays_whole() {
 }
 
 #[test]
-fn long_tasks_give_back_all_their_memory() {
+fn long_tasks_release_all_their_memory() {
     let list = ProcessList::with_options(Options::new().max_bytes(92 << 20).keep_ended(0));
     let count = if cfg!(miri) { 10 } else { 1_000 };
     let burst = || {
@@ -517,14 +517,14 @@ fn long_tasks_give_back_all_their_memory() {
     };
     let held = burst();
     for _ in 0..4 {
-        // What is counted of its kind takes a little.
+        // The statistics of its kind take a little.
         assert!(burst() - held < 64 << 10);
     }
     assert_eq!(list.counters().live, 0);
 }
 
 #[test]
-fn threads_that_come_and_go_together_leave_only_their_counts() {
+fn threads_that_start_and_exit_together_leave_only_their_counts() {
     let list = ProcessList::with_options(Options::new().max_bytes(94 << 20));
     let (rounds, threads, each) = if cfg!(miri) { (2, 3, 10) } else { (25, 8, 1_000) };
     for _ in 0..rounds {
@@ -548,7 +548,7 @@ fn threads_that_come_and_go_together_leave_only_their_counts() {
 // Readers.
 
 #[test]
-fn a_scan_leaves_out_what_started_after_it_began_or_ended_before_its_turn() {
+fn a_scan_omits_tasks_that_start_after_it_or_end_before_their_turn() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let mut tasks: Vec<Task> = Vec::new();
@@ -569,7 +569,7 @@ fn a_scan_leaves_out_what_started_after_it_began_or_ended_before_its_turn() {
 }
 
 #[test]
-fn an_empty_list_has_nothing_to_show() {
+fn an_empty_list_returns_nothing() {
     let list = ProcessList::new();
     let snapshot = list.snapshot();
     assert!(snapshot.is_empty() && snapshot.get(0).is_none() && snapshot.iter().len() == 0);
@@ -590,7 +590,7 @@ fn a_snapshot_outlives_its_tasks_and_its_list() {
 }
 
 #[test]
-fn a_parent_that_has_ended_is_still_named() {
+fn an_ended_parent_is_still_reported() {
     let list = ProcessList::new();
     let parent = list.start("parent");
     let (handle, serial) = (parent.handle(), parent.serial());
@@ -600,7 +600,7 @@ fn a_parent_that_has_ended_is_still_named() {
 }
 
 #[test]
-fn a_list_switched_off_keeps_showing_the_tasks_it_had() {
+fn a_disabled_list_keeps_showing_its_existing_tasks() {
     let list = ProcessList::new();
     let task = list.start("shown");
     list.set_enabled(false);
@@ -615,10 +615,10 @@ fn a_list_switched_off_keeps_showing_the_tasks_it_had() {
     assert_eq!((list.counters().live, list.counters().finished), (0, 1));
 }
 
-// What user code may do to us.
+// User code that misbehaves.
 
 #[test]
-fn a_display_that_panics_after_half_its_text_leaves_task_and_list_usable() {
+fn a_display_that_panics_halfway_leaves_task_and_list_usable() {
     struct Half;
     impl fmt::Display for Half {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -645,10 +645,10 @@ fn a_display_that_panics_after_half_its_text_leaves_task_and_list_usable() {
 }
 
 #[test]
-fn guards_of_two_lists_dropped_in_any_order_never_mix_them_up() {
+fn guards_of_two_lists_may_be_dropped_in_any_order() {
     let lists = [ProcessList::new(), ProcessList::new()];
     let tasks: Vec<_> = (0..4).map(|number| lists[number / 2].start(&format!("task-{number}"))).collect();
-    // The number of the current task; where guards are dropped out of order, it may be one whose guard is gone.
+    // The index of the current task; when guards are dropped out of order, it may be one whose guard is gone.
     let mut current = None;
     for entered in [[0, 1, 2, 3], [0, 2, 1, 3], [2, 0, 3, 1], [1, 3, 0, 2]] {
         for left in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {

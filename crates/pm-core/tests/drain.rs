@@ -1,4 +1,4 @@
-//! Waiting until a list is empty: who is waited for, who is asked, what is told.
+//! Waiting until a list is empty: which tasks are awaited, which are cancelled, and what is reported.
 #![cfg(not(loom))]
 
 use std::future::{Future, pending};
@@ -23,7 +23,7 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 fn done(polled: Poll<DrainReport>) -> DrainReport {
-    let Poll::Ready(report) = polled else { panic!("the drain goes on") };
+    let Poll::Ready(report) = polled else { panic!("the drain continues") };
     report
 }
 
@@ -48,7 +48,7 @@ fn an_empty_list_is_drained_at_once() {
 }
 
 #[test]
-fn who_ends_in_time_is_not_asked() {
+fn a_task_that_ends_in_time_is_not_cancelled() {
     let (list, hand) = list();
     let (one, two) = (list.start("one"), list.start("two"));
     let mut drain = pin!(list.drain(10 * SECOND));
@@ -62,7 +62,7 @@ fn who_ends_in_time_is_not_asked() {
     assert_eq!(counts(&report), [2, 0, 0, 0]);
     assert_eq!((report.took, report.waited), (2 * SECOND, None));
     assert_eq!(list.counters().cancel_requests, 0);
-    assert!(poll(drain.as_mut()).is_pending(), "once it is done");
+    assert!(poll(drain.as_mut()).is_pending(), "it is pending after it has completed");
 }
 
 #[test]
@@ -82,14 +82,14 @@ fn the_end_of_the_last_task_wakes_the_drain() {
 }
 
 #[test]
-fn what_is_left_is_asked_and_told_of() {
+fn remaining_tasks_are_cancelled_and_reported() {
     let (list, hand) = list();
     let mut future = pin!(list.task("future").kind("transfer").run(pending::<()>()));
     assert!(poll(future.as_mut()).is_pending());
     let listener = list.start("listener");
-    let deaf = list.start("deaf");
+    let unresponsive = list.start("unresponsive");
     let _refuses = list.task("refuses").not_cancellable().start();
-    let _ = deaf.status("reading");
+    let _ = unresponsive.status("reading");
     let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).grace(3 * SECOND).reason("deploy")));
     assert!(poll(drain.as_mut()).is_pending());
     hand.advance(10 * SECOND);
@@ -104,20 +104,21 @@ fn what_is_left_is_asked_and_told_of() {
     let report = done(poll(drain.as_mut()));
     assert_eq!(counts(&report), [0, 1, 1, 2]);
     assert_eq!((report.waited, report.took), (Some(10 * SECOND), 13 * SECOND));
-    let told: Vec<_> = report.asked.iter().map(|one| (one.task.id.as_str(), one.verdict.as_str())).collect();
-    let expected = [("deaf", "cancelling"), ("refuses", "refused"), ("future", "dropped"), ("listener", "finished")];
-    assert_eq!(told, expected);
+    let reported: Vec<_> = report.asked.iter().map(|one| (one.task.id.as_str(), one.verdict.as_str())).collect();
+    let expected =
+        [("unresponsive", "cancelling"), ("refuses", "refused"), ("future", "dropped"), ("listener", "finished")];
+    assert_eq!(reported, expected);
     assert_eq!(report.asked[0].task.status, "reading");
     assert_eq!(report.asked[0].task.age, 10 * SECOND);
     assert_eq!(report.asked[2].task.kind.as_deref(), Some("transfer"));
     assert_eq!(report.asked[3].verdict.took(), Some(SECOND));
     let text = report.to_string();
     assert!(text.starts_with("not drained after 13.0 s: 0 tasks ended unasked; asked after 10.0 s (deploy)"), "{text}");
-    assert!(text.contains("\n  still running after 3.0 s: deaf (task "), "{text}");
+    assert!(text.contains("\n  still running after 3.0 s: unresponsive (task "), "{text}");
 }
 
 #[test]
-fn who_can_not_be_asked_may_still_end_in_the_grace() {
+fn a_task_that_cannot_be_cancelled_may_still_end_within_the_grace_period() {
     let (list, hand) = list();
     let refuses = list.task("refuses").not_cancellable().start();
     let wakes = Arc::new(Wakes::default());
@@ -135,7 +136,7 @@ fn who_can_not_be_asked_may_still_end_in_the_grace() {
 }
 
 #[test]
-fn without_patience_tasks_are_asked_at_once() {
+fn without_a_wait_tasks_are_cancelled_at_once() {
     let (list, _hand) = list();
     let task = list.start("job");
     let mut drain = pin!(list.drain(Duration::ZERO));
@@ -146,7 +147,7 @@ fn without_patience_tasks_are_asked_at_once() {
 }
 
 #[test]
-fn what_starts_meanwhile_is_waited_for_and_asked_too() {
+fn tasks_that_start_during_a_drain_are_awaited_and_cancelled_too() {
     let (list, hand) = list();
     let old = list.start("old");
     let mut drain = pin!(list.drain(10 * SECOND));
@@ -158,7 +159,7 @@ fn what_starts_meanwhile_is_waited_for_and_asked_too() {
     hand.advance(9 * SECOND);
     assert!(poll(drain.as_mut()).is_pending());
     assert!(new.is_cancelled());
-    // Even in the grace, and at its very end.
+    // Even within the grace period, and at its very end.
     let newer = list.start("newer");
     drop(new);
     assert!(poll(drain.as_mut()).is_pending());
@@ -170,7 +171,7 @@ fn what_starts_meanwhile_is_waited_for_and_asked_too() {
 }
 
 #[test]
-fn what_starts_meanwhile_can_be_left_alone() {
+fn tasks_that_start_during_a_drain_can_be_ignored() {
     let (list, hand) = list();
     let old = list.start("old");
     let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).ignore_new()));
@@ -184,11 +185,11 @@ fn what_starts_meanwhile_can_be_left_alone() {
 }
 
 #[test]
-fn a_rush_of_tasks_does_not_hold_the_thread_that_polls() {
+fn a_burst_of_tasks_does_not_block_the_polling_thread() {
     let (list, hand) = list();
     let rush = Arc::new(Mutex::new(None::<Task>));
     let (again, of) = (Arc::clone(&rush), list.clone());
-    // Whenever the drain begins to wait for a task, that one ends and the next one starts.
+    // Whenever the drain begins to wait for a task, that task ends and the next one starts.
     let mut task = list.start("0");
     let mut drain = pin!(list.drain(10 * SECOND));
     for number in 1..1_000 {
@@ -202,11 +203,11 @@ fn a_rush_of_tasks_does_not_hold_the_thread_that_polls() {
     drop(task);
     let report = done(poll(drain.as_mut()));
     assert_eq!(report.stopped, 1);
-    assert!((1..100).contains(&report.finished), "it looked {} times", report.finished);
+    assert!((1..100).contains(&report.finished), "it scanned {} times", report.finished);
 }
 
 #[test]
-fn a_rush_of_tasks_on_other_threads_ends_with_the_time() {
+fn a_burst_of_tasks_on_other_threads_ends_when_the_time_is_up() {
     let list = ProcessList::new();
     let (stop, stopped) = (Arc::new(AtomicU64::new(0)), list.clone());
     let workers = [1, 2].map(|_| {
@@ -224,12 +225,12 @@ fn a_rush_of_tasks_on_other_threads_ends_with_the_time() {
 }
 
 #[test]
-fn a_task_does_not_wait_for_itself_or_those_above_it() {
+fn a_task_does_not_wait_for_itself_or_its_ancestors() {
     let (list, _hand) = list();
     let report = list.run_sync("outer", |_| list.run_sync("inner", |_| Ok(list.drain(10 * SECOND).blocking())));
     assert_eq!(counts(&report.unwrap()), [0, 0, 0, 0]);
     assert_eq!(list.counters().cancel_requests, 0);
-    // Made outside, but run as a task.
+    // Created outside a task, but run as one.
     let mut drain = pin!(list.task("drain").run(list.drain(SECOND)));
     let Poll::Ready(Ok(report)) = poll(drain.as_mut()) else { panic!("it waits for itself") };
     assert!(report.is_empty());
@@ -252,7 +253,7 @@ fn drains_do_not_wait_for_each_other() {
     let job = list.start("job");
     let mut one = pin!(list.task("one").run(list.drain(10 * SECOND)));
     let mut two = pin!(list.task("two").run(list.drain(10 * SECOND)));
-    // The first one waits for the second already when that begins to drain.
+    // The first already waits for the second when the second begins to drain.
     assert!(poll(one.as_mut()).is_pending());
     drop(job);
     assert!(poll(one.as_mut()).is_pending());
@@ -266,7 +267,7 @@ fn drains_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn a_drain_that_is_given_up_leaves_nothing_behind() {
+fn a_dropped_drain_leaves_nothing_behind() {
     let (list, hand) = list();
     let task = list.start("job");
     let mut given_up = list.drain(SECOND);
@@ -279,18 +280,18 @@ fn a_drain_that_is_given_up_leaves_nothing_behind() {
     assert!(poll(killed.as_mut()).is_pending());
     list.cancel("killed", "").unwrap();
     assert!(matches!(poll(killed.as_mut()), Poll::Ready(Err(_))));
-    // Were it still known, its task's serial would be.
+    // If the drain were still registered, the serial of its task would be.
     drop(task);
     assert_eq!(counts(&list.drain(SECOND).blocking()), [0, 0, 0, 0]);
 }
 
 #[test]
-fn progress_is_told_at_first_at_intervals_and_when_tasks_are_asked() {
+fn progress_is_reported_first_at_intervals_and_when_tasks_are_cancelled() {
     let (list, hand) = list();
     let tasks: Vec<_> = (0..12).map(|number| list.start(&format!("job-{number}"))).collect();
-    let (told, tells) = mpsc::channel();
+    let (reported, reports) = mpsc::channel();
     let drain = Drain::new().wait(10 * SECOND).on_progress(4 * SECOND, move |progress| {
-        told.send((progress.remaining, progress.cancelling, progress.elapsed, progress.left)).unwrap();
+        reported.send((progress.remaining, progress.cancelling, progress.elapsed, progress.left)).unwrap();
         assert_eq!(progress.oldest.len(), 10);
         assert_eq!(progress.oldest[0].id, "job-0");
         assert!(progress.to_string().ends_with("; and 2 more"), "{progress}");
@@ -298,7 +299,7 @@ fn progress_is_told_at_first_at_intervals_and_when_tasks_are_asked() {
     let mut drain = pin!(list.drain(drain));
     let mut polled = || {
         assert!(poll(drain.as_mut()).is_pending());
-        tells.try_iter().collect::<Vec<_>>()
+        reports.try_iter().collect::<Vec<_>>()
     };
     assert_eq!(polled(), [(12, false, Duration::ZERO, 10 * SECOND)]);
     hand.advance(3 * SECOND);
@@ -313,10 +314,10 @@ fn progress_is_told_at_first_at_intervals_and_when_tasks_are_asked() {
 }
 
 #[test]
-fn a_panic_of_who_listens_is_counted_and_the_drain_goes_on() {
+fn a_panic_of_the_progress_callback_is_counted_and_the_drain_continues() {
     let (list, _hand) = list();
     let task = list.start("job");
-    let mut drain = pin!(list.drain(Drain::new().on_progress(SECOND, |_| panic!("of a listener"))));
+    let mut drain = pin!(list.drain(Drain::new().on_progress(SECOND, |_| panic!("in a callback"))));
     assert!(poll(drain.as_mut()).is_pending());
     drop(task);
     assert_eq!(done(poll(drain.as_mut())).finished, 1);
@@ -324,7 +325,7 @@ fn a_panic_of_who_listens_is_counted_and_the_drain_goes_on() {
 }
 
 #[test]
-fn a_report_tells_of_no_more_than_a_hundred() {
+fn a_report_lists_at_most_a_hundred_tasks() {
     let (list, hand) = list();
     let _tasks: Vec<_> = (0..1_000).map(|number| list.start(&format!("job-{number}"))).collect();
     let mut drain = pin!(list.drain(Drain::new().wait(Duration::ZERO).grace(SECOND)));
@@ -338,11 +339,11 @@ fn a_report_tells_of_no_more_than_a_hundred() {
 }
 
 #[test]
-fn a_thread_can_wait() {
+fn a_thread_can_wait_for_a_drain() {
     let list = ProcessList::new();
     let (queue, tasks) = mpsc::channel::<Task>();
     let worker = std::thread::spawn(move || tasks.iter().for_each(Task::finish));
-    // Whether the end comes before, while or after it begins to wait, none is missed.
+    // No end is missed, whether it comes before, while or after the wait begins.
     for round in 0..2_000 {
         for _ in 0..round % 4 {
             queue.send(list.start("job")).unwrap();
@@ -355,7 +356,7 @@ fn a_thread_can_wait() {
 }
 
 #[test]
-fn a_test_sees_who_is_left() {
+fn assert_empty_names_the_remaining_tasks() {
     let (list, hand) = list();
     list.assert_no_tasks();
     let task = list.task("import-42").kind("nightly import").start();

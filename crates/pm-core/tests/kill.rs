@@ -1,4 +1,4 @@
-//! Kill: futures that are woken and dropped, sections that must not be cut, trees, deadlines, expectations, verdicts.
+//! Cancellation: futures that are woken and dropped, protected sections, trees, deadlines, expectations, verdicts.
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn, ready};
@@ -22,7 +22,7 @@ fn timed(options: Options) -> (ProcessList, ManualClock) {
     (ProcessList::with_options(options.clock(clock)), hand)
 }
 
-/// Counts how often it was woken.
+/// Counts how often it is woken.
 #[derive(Default)]
 struct Bell(AtomicUsize);
 
@@ -38,7 +38,7 @@ impl Bell {
     }
 }
 
-/// A future on a bench: polled by hand.
+/// A future that is polled by hand.
 struct Bench<F> {
     future: Pin<Box<F>>,
     bell: Arc<Bell>,
@@ -64,9 +64,9 @@ impl<F: FnMut()> Drop for OnDrop<F> {
     }
 }
 
-/// How the task with this serial ended, and what its history says after `init`.
+/// Returns the outcome of the task, and its history after `init`.
 fn story(list: &ProcessList, task: TaskHandle) -> (Outcome, Vec<String>) {
-    let history = list.history(task.serial()).expect("it is kept");
+    let history = list.history(task.serial()).expect("it is retained");
     let entries = history.entries.into_iter().skip(1).map(|entry| entry.status).collect();
     (history.outcome.expect("it has ended"), entries)
 }
@@ -81,7 +81,7 @@ fn killed<T: std::fmt::Debug>(polled: Poll<Result<T, Cancelled>>) -> Cancelled {
 // A future as a task.
 
 #[test]
-fn a_task_is_current_while_its_future_is_polled_and_dropped_and_at_no_other_time() {
+fn a_task_is_current_only_while_its_future_is_polled_or_dropped() {
     let list = ProcessList::new();
     let seen = RefCell::new(Vec::new());
     let note = || seen.borrow_mut().push(pm_core::current().serial());
@@ -100,7 +100,7 @@ fn a_task_is_current_while_its_future_is_polled_and_dropped_and_at_no_other_time
 }
 
 #[test]
-fn each_way_a_future_can_end_is_told() {
+fn each_way_a_future_can_end_is_recorded() {
     let list = ProcessList::new();
 
     let mut done = Bench::new(list.run("done", ready(7)));
@@ -142,7 +142,7 @@ fn each_way_a_future_can_end_is_told() {
 }
 
 #[test]
-fn the_caller_learns_reason_who_and_when() {
+fn the_caller_receives_reason_requester_and_time() {
     let (list, hand) = timed(Options::new());
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
@@ -157,7 +157,7 @@ fn the_caller_learns_reason_who_and_when() {
 }
 
 #[test]
-fn a_future_that_is_done_keeps_its_output_even_if_it_was_killed_meanwhile() {
+fn a_future_that_completes_keeps_its_output_even_if_it_was_cancelled() {
     let list = ProcessList::new();
     let mut running = Bench::new(list.run("a", async {
         list.cancel("a", "from within").unwrap();
@@ -169,7 +169,7 @@ fn a_future_that_is_done_keeps_its_output_even_if_it_was_killed_meanwhile() {
 }
 
 #[test]
-fn a_future_that_is_killed_before_its_first_poll_never_runs() {
+fn a_future_that_is_cancelled_before_its_first_poll_never_runs() {
     let list = ProcessList::new();
     let mut running = Bench::new(list.run("a", async { panic!("it runs") }));
     list.cancel("a", "").unwrap();
@@ -177,7 +177,7 @@ fn a_future_that_is_killed_before_its_first_poll_never_runs() {
 }
 
 #[test]
-fn one_that_was_never_polled_or_is_leaked_harms_nobody() {
+fn a_future_may_be_leaked_or_never_polled() {
     let list = ProcessList::new();
     drop(list.run("never polled", ready(())));
     let mut leaked = Box::pin(list.run("leaked", pending::<()>()));
@@ -189,7 +189,7 @@ fn one_that_was_never_polled_or_is_leaked_harms_nobody() {
 }
 
 #[test]
-fn destructors_run_before_the_task_has_ended_and_can_still_tell() {
+fn destructors_run_before_the_task_ends_and_can_set_its_status() {
     let list = ProcessList::new();
     let mut running = Bench::new(list.run("a", async {
         let _tidy = OnDrop(|| {
@@ -205,7 +205,7 @@ fn destructors_run_before_the_task_has_ended_and_can_still_tell() {
 }
 
 #[test]
-fn a_panic_in_a_destructor_ends_the_task_as_aborted_and_goes_on() {
+fn a_panic_in_a_destructor_ends_the_task_as_aborted_and_propagates() {
     let list = ProcessList::new();
     for kill in [true, false] {
         let mut running = Bench::new(list.run("a", async {
@@ -228,24 +228,24 @@ fn a_panic_in_a_destructor_ends_the_task_as_aborted_and_goes_on() {
 }
 
 #[test]
-fn each_new_waker_takes_the_place_of_the_last() {
+fn each_new_waker_replaces_the_last() {
     let list = ProcessList::new();
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
     let first = std::mem::take(&mut running.bell);
     assert!(running.poll().is_pending());
-    assert_eq!(Arc::strong_count(&first), 1, "the old waker is given back");
+    assert_eq!(Arc::strong_count(&first), 1, "the old waker is dropped");
     list.cancel("a", "").unwrap();
     assert_eq!((first.rung(), running.bell.rung()), (0, 1));
     killed(running.poll());
 }
 
 #[test]
-fn a_waker_may_do_what_it_likes() {
+fn a_waker_may_use_the_list_and_panic() {
     struct Nosy(ProcessList);
     impl Wake for Nosy {
         fn wake(self: Arc<Self>) {
-            // As from the middle of a cancel: no lock is held.
+            // As if in the middle of a cancellation: no lock is held.
             assert_eq!(self.0.snapshot().len(), 1);
             self.0.cancel("a", "again").unwrap();
             drop(self.0.start("b"));
@@ -262,7 +262,7 @@ fn a_waker_may_do_what_it_likes() {
 }
 
 #[test]
-fn a_task_that_is_not_shown_runs_as_ever() {
+fn a_hidden_task_runs_as_usual() {
     let list = ProcessList::new();
     list.set_enabled(false);
     let mut running = Bench::new(list.run("a", protect(ready(7))));
@@ -293,21 +293,21 @@ fn a_future_may_be_polled_on_many_threads() {
     killed(running.as_mut().poll(&mut Context::from_waker(Waker::noop())));
 }
 
-// Grace, protected sections, futures that are not to be cut.
+// Grace periods, protected sections, futures that are never dropped by force.
 
 #[test]
-fn a_future_has_its_grace_to_tidy_up_and_is_dropped_when_it_is_over() {
+fn a_future_has_its_grace_period_to_clean_up_and_is_dropped_afterwards() {
     let (list, hand) = timed(Options::new());
     let mut running = Bench::new(list.task("a").grace(10 * SECOND).run(pending::<()>()));
     assert!(running.poll().is_pending());
     list.cancel("a", "").unwrap();
     assert_eq!(running.bell.rung(), 1);
-    assert!(running.poll().is_pending(), "it is asked, and goes on");
+    assert!(running.poll().is_pending(), "it is asked to stop, and continues");
     hand.advance(9 * SECOND);
     assert!(running.poll().is_pending());
     assert_eq!(running.bell.rung(), 1);
     hand.advance(SECOND);
-    assert_eq!(running.bell.rung(), 2, "it is woken when its grace is over");
+    assert_eq!(running.bell.rung(), 2, "it is woken when its grace period is over");
     killed(running.poll());
 }
 
@@ -325,7 +325,7 @@ fn a_future_that_listens_ends_by_itself() {
 }
 
 #[test]
-fn a_protected_section_is_not_cut_but_what_comes_after_it_is() {
+fn a_protected_section_is_completed_but_the_code_after_it_is_not() {
     let list = ProcessList::new();
     let (step, steps) = mpsc::channel();
     let gate = Arc::new(AtomicBool::new(false));
@@ -341,7 +341,7 @@ fn a_protected_section_is_not_cut_but_what_comes_after_it_is() {
     assert!(running.poll().is_pending());
     assert!(list.snapshot().get(0).unwrap().is_protected());
     list.cancel("a", "").unwrap();
-    assert!(running.poll().is_pending(), "not now");
+    assert!(running.poll().is_pending(), "not within the section");
     gate.store(true, Ordering::SeqCst);
     killed(running.poll());
     assert_eq!(steps.try_recv(), Ok("transferred"));
@@ -367,7 +367,7 @@ fn protected_sections_nest_and_end_when_they_are_dropped() {
 }
 
 #[test]
-fn one_that_is_never_forced_is_only_asked() {
+fn a_never_forced_future_is_not_dropped() {
     let (list, hand) = timed(Options::new());
     let mut running = Bench::new(list.task("a").never_forced().run(pending::<()>()));
     assert!(running.poll().is_pending());
@@ -378,18 +378,18 @@ fn one_that_is_never_forced_is_only_asked() {
 }
 
 #[test]
-fn whoever_stops_listening_is_forgotten() {
+fn a_dropped_listener_is_forgotten() {
     let list = ProcessList::new();
     let task = list.start("a");
     let bell = Arc::new(Bell::default());
     let waker = Waker::from(Arc::clone(&bell));
     {
-        let mut hearing = pin!(task.cancelled());
-        assert!(hearing.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        assert!(hearing.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        assert_eq!(Arc::strong_count(&bell), 3, "one waker is kept");
+        let mut cancelled = pin!(task.cancelled());
+        assert!(cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(cancelled.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!(Arc::strong_count(&bell), 3, "one waker is stored");
     }
-    assert_eq!(Arc::strong_count(&bell), 2, "and given back");
+    assert_eq!(Arc::strong_count(&bell), 2, "and dropped");
     list.cancel("a", "").unwrap();
     assert_eq!(bell.rung(), 0);
     let mut late = pin!(task.cancelled());
@@ -400,7 +400,7 @@ fn whoever_stops_listening_is_forgotten() {
 // The tree.
 
 #[test]
-fn a_cancel_goes_down_the_tree_and_tells_where_it_came_from() {
+fn a_cancellation_descends_the_tree_and_names_its_origin() {
     let list = ProcessList::new();
     let root = list.start("root");
     let child = list.task("child").parent(&root.handle()).start();
@@ -418,7 +418,7 @@ fn a_cancel_goes_down_the_tree_and_tells_where_it_came_from() {
         assert_eq!((cancelled.serial(), cancelled.origin()), (task.serial(), root.serial()));
     }
     assert!(detached.checkpoint().is_ok() && refuses.checkpoint().is_ok());
-    // Born of a cancelled parent.
+    // Started by a cancelled parent.
     let late = list.task("late").parent(&grandchild.handle()).start();
     let cancelled = late.checkpoint().unwrap_err();
     assert_eq!((cancelled.reason(), cancelled.origin()), ("deploy", root.serial()));
@@ -440,7 +440,7 @@ fn a_child_of_a_parent_that_was_cancelled_and_has_ended_is_cancelled_too() {
 }
 
 #[test]
-fn a_child_that_outlives_its_parent_is_shown_so_and_lives_on() {
+fn a_child_that_outlives_its_parent_is_shown_as_orphaned_and_continues() {
     let list = ProcessList::new();
     let parent = list.start("parent");
     let child = list.task("child").parent(&parent.handle()).start();
@@ -453,7 +453,7 @@ fn a_child_that_outlives_its_parent_is_shown_so_and_lives_on() {
 }
 
 #[test]
-fn no_child_escapes_while_ten_thousand_are_killed_eight_deep() {
+fn no_child_escapes_while_ten_thousand_are_cancelled_eight_levels_deep() {
     let list = ProcessList::new();
     let (depth, most) = (8, if cfg!(miri) { 60 } else { 10_000 });
     let root = list.start("root");
@@ -477,7 +477,7 @@ fn no_child_escapes_while_ten_thousand_are_killed_eight_deep() {
                             parents[round / depth % parents.len()]
                         };
                         if born.load(Ordering::SeqCst) > 20 * most {
-                            // Enough for a slow killer; what finds no room in the list can't be killed.
+                            // Enough for a slow canceller; a task that finds no space in the list cannot be cancelled.
                             std::thread::yield_now();
                             continue;
                         }
@@ -519,7 +519,7 @@ fn no_child_escapes_while_ten_thousand_are_killed_eight_deep() {
 // Deadlines.
 
 #[test]
-fn a_deadline_cancels_for_its_own_reason_and_wakes_what_is_idle() {
+fn a_deadline_cancels_with_its_own_reason_and_wakes_idle_tasks() {
     let (list, hand) = timed(Options::new());
     let mut running = Bench::new(list.task("a").deadline(30 * SECOND).run(pending::<()>()));
     let child = {
@@ -536,7 +536,7 @@ fn a_deadline_cancels_for_its_own_reason_and_wakes_what_is_idle() {
 }
 
 #[test]
-fn deadlines_meet_their_own_tasks_only_and_are_forgotten_with_them() {
+fn a_deadline_affects_only_its_own_task_and_is_forgotten_with_it() {
     let (list, hand) = timed(Options::new().keep_ended(0));
     for _ in 0..10_000 {
         drop(list.task("short").deadline(YEAR).start());
@@ -548,19 +548,19 @@ fn deadlines_meet_their_own_tasks_only_and_are_forgotten_with_them() {
 }
 
 #[test]
-fn a_real_deadline_is_met_by_the_timer_thread() {
+fn the_timer_thread_fires_a_real_deadline() {
     let list = ProcessList::new();
-    let (told, tells) = mpsc::channel();
-    let _hook = list.on_cancel(move |task| told.send(task.cancel_request().unwrap().reason().to_string()).unwrap());
+    let (reported, reports) = mpsc::channel();
+    let _hook = list.on_cancel(move |task| reported.send(task.cancel_request().unwrap().reason().to_string()).unwrap());
     let _far = list.task("far").deadline(YEAR).start();
     let _task = list.task("a").deadline(Duration::from_millis(5)).start();
-    assert_eq!(tells.recv().unwrap(), "deadline");
+    assert_eq!(reports.recv().unwrap(), "deadline");
 }
 
 // Expectations and verdicts.
 
 #[test]
-fn a_request_that_expects_something_else_is_refused_with_what_was_found() {
+fn a_request_whose_expectation_fails_is_refused_with_the_actual_value() {
     let (list, hand) = timed(Options::new());
     let task = list.start("a");
     task.status("writing").unwrap();
@@ -577,7 +577,7 @@ fn a_request_that_expects_something_else_is_refused_with_what_was_found() {
 }
 
 #[test]
-fn a_verdict_tells_what_came_of_it_and_when() {
+fn a_verdict_reports_the_result_and_its_time() {
     let (list, hand) = timed(Options::new());
     let request = CancelRequest::new("why");
     let none = Duration::ZERO;
@@ -613,7 +613,7 @@ fn a_verdict_tells_what_came_of_it_and_when() {
 }
 
 #[test]
-fn who_waits_is_woken_by_the_end_or_when_time_is_up() {
+fn a_waiter_is_woken_by_the_end_or_the_timeout() {
     let (list, hand) = timed(Options::new());
     let task = list.start("a");
     let wait =
@@ -638,8 +638,8 @@ fn a_thread_can_wait_for_a_verdict() {
     let task = list.start("a");
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| list.cancel_and_wait("a", &CancelRequest::new(""), YEAR));
-        let mut hearing = pin!(task.cancelled());
-        while hearing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        let mut cancelled = pin!(task.cancelled());
+        while cancelled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             std::thread::yield_now();
         }
         drop(task);
@@ -650,12 +650,14 @@ fn a_thread_can_wait_for_a_verdict() {
 // Hooks.
 
 #[test]
-fn hooks_are_told_of_cancels_and_ends_and_of_what_does_not_stop() {
+fn hooks_are_called_for_cancellations_ends_and_stuck_tasks() {
     let (list, hand) = timed(Options::new());
-    let told = Arc::new(Mutex::new(Vec::new()));
+    let reported = Arc::new(Mutex::new(Vec::new()));
     let note = |what: &'static str| {
-        let told = Arc::clone(&told);
-        move |task: &pm_core::TaskView<'_>| told.lock().unwrap().push(format!("{what} {} {}", task.id(), task.status()))
+        let reported = Arc::clone(&reported);
+        move |task: &pm_core::TaskView<'_>| {
+            reported.lock().unwrap().push(format!("{what} {} {}", task.id(), task.status()))
+        }
     };
     let hooks =
         (list.on_end(note("ended")), list.on_cancel(note("cancelled")), list.on_stuck(10 * SECOND, note("stuck")));
@@ -664,16 +666,16 @@ fn hooks_are_told_of_cancels_and_ends_and_of_what_does_not_stop() {
     list.cancel("a", "why").unwrap();
     list.cancel("a", "again").unwrap();
     hand.advance(9 * SECOND);
-    assert_eq!(*told.lock().unwrap(), ["cancelled a [cancel request: why]"]);
+    assert_eq!(*reported.lock().unwrap(), ["cancelled a [cancel request: why]"]);
     hand.advance(2 * SECOND);
     drop(task);
     let expected =
         ["cancelled a [cancel request: why]", "stuck a [cancel request: why]", "ended a [cancel request: why]"];
-    assert_eq!(*told.lock().unwrap(), expected);
+    assert_eq!(*reported.lock().unwrap(), expected);
     drop(hooks);
     drop(list.start("b"));
-    assert_eq!(told.lock().unwrap().len(), 3);
-    assert_eq!(Arc::strong_count(&told), 1, "the hooks are gone");
+    assert_eq!(reported.lock().unwrap().len(), 3);
+    assert_eq!(Arc::strong_count(&reported), 1, "the hooks are gone");
 }
 
 #[test]
@@ -684,7 +686,7 @@ fn a_hook_may_use_the_list_and_panic() {
     let hook = list.on_end(move |task| {
         calls.fetch_add(1, Ordering::SeqCst);
         assert_eq!(task.outcome(), Some(Outcome::Finished));
-        // Ends a task itself, of which no hook is told.
+        // Ends a task itself, for which no hook is called.
         drop(inner.start("in the hook"));
         assert_eq!(inner.cancel("a", "too late"), Err(CancelError::NotFound));
         assert_eq!(inner.ended().len(), 2);
@@ -706,14 +708,14 @@ fn a_task_can_cancel_itself_and_its_hook_can_cancel_it_again() {
         pm_core::current().cancel("by myself").unwrap();
         pending::<()>().await;
     }));
-    // It is killed at the await that follows.
+    // It is dropped at the next await.
     assert_eq!(killed(running.poll()).reason(), "by myself");
 }
 
-// What just happened.
+// Ended tasks.
 
 #[test]
-fn ended_tasks_are_kept_by_count_and_the_remarkable_ones_stay_longer() {
+fn ended_tasks_are_retained_by_count_and_notable_ones_longer() {
     let list = ProcessList::with_options(Options::new().keep_ended(100));
     list.start("failed").fail("no file");
     let slow = list.start("killed");
@@ -735,7 +737,7 @@ fn ended_tasks_are_kept_by_count_and_the_remarkable_ones_stay_longer() {
 }
 
 #[test]
-fn ended_tasks_are_shown_until_they_are_too_old() {
+fn ended_tasks_are_shown_until_they_expire() {
     let (list, hand) = timed(Options::new().keep_ended_for(60 * SECOND));
     let slow = list.start("slow");
     hand.advance(SECOND);
@@ -751,7 +753,7 @@ fn ended_tasks_are_shown_until_they_are_too_old() {
 }
 
 #[test]
-fn a_full_list_lets_ended_tasks_go_first() {
+fn a_full_list_evicts_ended_tasks_first() {
     let list = ProcessList::with_options(Options::new().max_bytes(1).keep_ended(usize::MAX));
     let long = "a status that is too long for the slot ".repeat(20);
     for _ in 0..2_000 {
@@ -766,7 +768,7 @@ fn a_full_list_lets_ended_tasks_go_first() {
 }
 
 #[test]
-fn nothing_is_kept_where_nothing_is_to_be_kept() {
+fn a_limit_of_zero_retains_no_ended_tasks() {
     let list = ProcessList::with_options(Options::new().keep_ended(0));
     let task = list.start("a");
     let serial = task.serial();
@@ -776,7 +778,7 @@ fn nothing_is_kept_where_nothing_is_to_be_kept() {
 }
 
 #[test]
-fn what_a_list_kept_is_not_shown_by_the_list_that_gets_its_memory() {
+fn ended_tasks_are_not_shown_by_the_list_that_reuses_the_memory() {
     let options = || Options::new().max_bytes(86 << 20);
     let list = ProcessList::with_options(options());
     for number in 0..200 {
@@ -791,13 +793,13 @@ fn what_a_list_kept_is_not_shown_by_the_list_that_gets_its_memory() {
 }
 
 #[test]
-fn kinds_tell_outcomes_latency_and_where_the_time_went() {
+fn kinds_report_outcomes_latency_and_time_by_status() {
     let (list, hand) = timed(Options::new());
     for number in 0..100_u64 {
         let task = list.task("x").kind("GET /hosts/{id}").start();
         hand.advance(Duration::from_millis(1));
         task.status("reading").unwrap();
-        // Stands between the statuses, and is none.
+        // An attribute between the statuses is not a status.
         task.set("block", number);
         hand.advance(Duration::from_millis(number));
         pm_core::status!(task, "block {number} of 100").unwrap();
@@ -850,7 +852,7 @@ fn kinds_and_statuses_beyond_the_limit_are_counted_together() {
 }
 
 #[test]
-fn the_time_of_entries_that_were_dropped_is_nobodys() {
+fn the_time_of_dropped_entries_is_attributed_to_no_status() {
     let (list, hand) = timed(Options::new().history(2, 2));
     let task = list.start("a");
     for _ in 0..100 {

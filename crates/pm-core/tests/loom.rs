@@ -1,6 +1,6 @@
-//! The races of the slots, each tried in all orders that matter: `cargo xtask loom`.
+//! The races of the slots, each explored in all relevant orders: `cargo xtask loom`.
 //!
-//! A model is named after its race. Texts tell whose they are, so that a mixture of two tasks is seen.
+//! A model is named after its race. Strings name their owner, so that a mixture of two tasks is detected.
 #![cfg(loom)]
 
 use std::future::{Future, pending};
@@ -13,7 +13,7 @@ use std::time::Duration;
 use loom::thread;
 use pm_core::{CancelError, CancelRequest, Clock, Options, ProcessList, Snapshot, Task, Verdict};
 
-/// Keeps no ended tasks, so that slots are used again at once.
+/// Retains no ended tasks, so that slots are reused at once.
 fn list(options: Options) -> ProcessList {
     keeping(options.keep_ended(0))
 }
@@ -22,7 +22,7 @@ fn keeping(options: Options) -> ProcessList {
     ProcessList::with_options(small(options).clock(Clock::manual().0))
 }
 
-/// Lists of models live as long as the process, and there are millions of them.
+/// Keeps lists small: those of models live as long as the process, and there are millions of them.
 fn small(options: Options) -> Options {
     options.max_bytes(1 << 12).max_kinds(0).max_statuses(0)
 }
@@ -31,7 +31,7 @@ fn model(f: impl Fn() + Sync + Send + 'static) {
     model_of(2, f);
 }
 
-/// A model in which a thread is interrupted so many times at most, unless LOOM_MAX_PREEMPTIONS says otherwise.
+/// A model with at most so many preemptions of a thread, unless LOOM_MAX_PREEMPTIONS is set.
 fn model_of(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 100_000;
@@ -41,7 +41,7 @@ fn model_of(preemptions: usize, f: impl Fn() + Sync + Send + 'static) {
 
 fn rows(snapshot: &Snapshot) -> Vec<(String, String)> {
     let check = |task: pm_core::TaskView<'_>| {
-        // Of the texts that are recorded, none is missing and none is there too early.
+        // No recorded string is missing, and none appears too early.
         assert_eq!(task.history_len() > 1, task.status() != pm_core::StatusText::Init);
         (task.id().to_string(), task.status().to_string())
     };
@@ -52,7 +52,7 @@ fn row(id: &str, status: &str) -> (String, String) {
     (id.to_owned(), status.to_owned())
 }
 
-/// Entries of a task, without their times.
+/// The history entries of a task, without their times.
 fn statuses(list: &ProcessList, task: &Task) -> Vec<String> {
     list.history(task.serial()).unwrap().entries.into_iter().map(|entry| entry.status).collect()
 }
@@ -78,7 +78,7 @@ fn publish_races_with_read() {
 
 #[test]
 fn end_and_reuse_race_with_read() {
-    // With two interruptions it takes minutes.
+    // With two preemptions it takes minutes.
     model_of(1, || {
         let list = list(Options::new());
         let old = list.start("old");
@@ -88,7 +88,7 @@ fn end_and_reuse_race_with_read() {
             drop(old);
             other.start("new")
         });
-        // One task is enough: a snapshot looks at each slot in the same way.
+        // One task is enough: a snapshot reads each slot in the same way.
         list.view(serial, |seen| assert_eq!(seen.id().as_str(), "old"));
         let new = writer.join().unwrap();
         assert_eq!(rows(&list.snapshot()), [row("new", "init")]);
@@ -164,7 +164,7 @@ fn two_handles_race() {
 }
 
 #[test]
-fn a_late_handle_races_with_end_and_reuse() {
+fn a_stale_handle_races_with_end_and_reuse() {
     model(|| {
         let list = list(Options::new());
         let old = list.start("old");
@@ -177,7 +177,7 @@ fn a_late_handle_races_with_end_and_reuse() {
     });
 }
 
-/// A text that takes a chunk of a chain for itself.
+/// A string that fills a chunk of a chain.
 fn long(letter: &str) -> String {
     letter.repeat(60)
 }
@@ -191,7 +191,7 @@ fn ring_recycling_races_with_read() {
         task.status(&long("c")).unwrap();
         let serial = task.serial();
         let writer = thread::spawn(move || {
-            // The chunk of `b` is used again.
+            // The chunk of `b` is reused.
             task.status(&long("d")).unwrap();
             task
         });
@@ -207,18 +207,18 @@ fn ring_recycling_races_with_read() {
 
 #[test]
 fn compaction_races_with_read() {
-    // With two interruptions it takes more than a minute.
+    // With two preemptions it takes more than a minute.
     model_of(1, || {
         let list = list(Options::new());
         let task = list.start("a");
         let serial = task.serial();
-        // Each too long for what is left of the slot; three of them fill a chunk of the chain.
+        // Each is too long for the rest of the slot; three of them fill a chunk of the chain.
         let value = |letter: &str| letter.repeat(12);
         for letter in ["b", "c", "d"] {
             task.set("x", &value(letter));
         }
         let writer = thread::spawn(move || {
-            // Old values are most of the chunk by now: the chain is written anew.
+            // Most of the chunk holds old values by now: the chain is compacted.
             task.set("x", &value("e"));
             task
         });
@@ -262,7 +262,7 @@ fn thread_exit_races_with_start() {
     });
 }
 
-/// Counts how often it was woken: not one of the model's atomics, as it is looked at when all threads are done.
+/// Counts how often it is woken. Not one of the model's atomics, as it is read after all threads are done.
 #[derive(Default)]
 struct Bell(AtomicUsize);
 
@@ -338,7 +338,7 @@ fn a_kill_races_with_poll_and_wake() {
         list.cancel_serial(serial, "why").unwrap();
         let (mut running, polled) = worker.join().unwrap();
         if polled.is_pending() {
-            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the kill was lost");
+            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the cancellation was lost");
             assert!(poll(running.as_mut(), &bell).is_ready());
         }
         assert_eq!((list.counters().cancelled, list.counters().forced), (1, 1));
@@ -357,7 +357,7 @@ fn a_kill_races_with_a_new_waker() {
         let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
         if poll(running.as_mut(), &bell).is_pending() {
             canceller.join().unwrap();
-            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the kill was told to the old waker");
+            assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the cancellation woke the old waker");
             assert!(poll(running.as_mut(), &bell).is_ready());
         } else {
             canceller.join().unwrap();
@@ -366,23 +366,23 @@ fn a_kill_races_with_a_new_waker() {
 }
 
 #[test]
-fn a_cancel_races_with_who_listens() {
+fn a_cancel_races_with_a_listener() {
     model(|| {
         let list = list(Options::new());
         let task = list.start("a");
         let (other, serial) = (list.clone(), task.serial());
         let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
         let bell = Arc::new(Bell::default());
-        let mut hearing = pin!(task.cancelled());
-        let heard = poll(hearing.as_mut(), &bell).is_ready();
+        let mut cancelled = pin!(task.cancelled());
+        let observed = poll(cancelled.as_mut(), &bell).is_ready();
         canceller.join().unwrap();
-        assert!(heard || bell.0.load(Ordering::SeqCst) == 1);
-        assert!(heard || poll(hearing.as_mut(), &bell).is_ready());
+        assert!(observed || bell.0.load(Ordering::SeqCst) == 1);
+        assert!(observed || poll(cancelled.as_mut(), &bell).is_ready());
     });
 }
 
 #[test]
-fn who_waits_for_an_end_races_with_the_end() {
+fn a_waiter_for_an_end_races_with_the_end() {
     model(|| {
         let list = list(Options::new());
         let task = list.start("a");
@@ -400,7 +400,7 @@ fn who_waits_for_an_end_races_with_the_end() {
 }
 
 #[test]
-fn the_end_of_a_grace_races_with_the_end_of_its_task() {
+fn the_end_of_a_grace_period_races_with_the_end_of_its_task() {
     model_of(1, || {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(small(Options::new()).clock(clock).keep_ended(0));
@@ -423,7 +423,7 @@ fn the_end_of_a_grace_races_with_the_end_of_its_task() {
 }
 
 #[test]
-fn letting_go_of_ended_tasks_races_with_read() {
+fn eviction_of_ended_tasks_races_with_read() {
     model_of(1, || {
         let list = keeping(Options::new().keep_ended(2));
         let a = list.start("a");
@@ -433,7 +433,7 @@ fn letting_go_of_ended_tasks_races_with_read() {
         let (c, d) = (list.start("c"), list.start("d"));
         let other = list.clone();
         let writer = thread::spawn(move || {
-            // The batch of the first two goes when this one comes.
+            // The batch of the first two is evicted when this one arrives.
             drop(c);
             drop(d);
             other.start("e")
@@ -459,7 +459,7 @@ fn a_hook_races_with_its_end() {
         let other = list.clone();
         let worker = thread::spawn(move || drop(other.start("a")));
         drop(hook);
-        // Gone: what ends from now on is not told.
+        // The hook is gone: tasks that end from now on are not reported.
         let before = calls.load(Ordering::SeqCst);
         drop(list.start("b"));
         worker.join().unwrap();

@@ -1,7 +1,7 @@
 //! A million tasks killed in all states, by several threads: each ends exactly once, with an outcome that its state
 //! allows, and no waker is lost.
 //!
-//! `cargo test --release` kills a million, a debug build a twentieth of that. `PM_KILLS` says how many instead.
+//! `cargo test --release` kills a million, a debug build a twentieth of that. `PM_KILLS` sets another number.
 #![cfg(not(any(loom, miri)))]
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use pm_core::{CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, Pr
 
 /// Tasks that live at the same time.
 const AT_ONCE: usize = 2_000;
-/// Who waits so long without anything happening has lost a waker.
+/// A wait of this length without any progress means that a waker was lost.
 const STALLED: Duration = Duration::from_secs(60);
 const GRACE: Duration = Duration::from_millis(10);
 
@@ -26,20 +26,20 @@ fn kills() -> usize {
     wanted.unwrap_or(if cfg!(debug_assertions) { 50_000 } else { 1_000_000 })
 }
 
-/// What a task is doing when it is killed.
+/// The activity of a task when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     NeverPolled,
     Waits,
     PolledElsewhere,
     Protected,
-    InItsGrace,
+    InGracePeriod,
     ListensOnly,
     ThreadThatChecks,
-    SaysStatuses,
-    DroppedMeanwhile,
-    EndsMeanwhile,
-    PanicsWhenAsked,
+    SetsStatuses,
+    DroppedConcurrently,
+    EndsConcurrently,
+    PanicsWhenCancelled,
     PanicsWhenDropped,
     WakesItself,
     HasChild,
@@ -50,13 +50,13 @@ const STATES: [State; 14] = [
     State::Waits,
     State::PolledElsewhere,
     State::Protected,
-    State::InItsGrace,
+    State::InGracePeriod,
     State::ListensOnly,
     State::ThreadThatChecks,
-    State::SaysStatuses,
-    State::DroppedMeanwhile,
-    State::EndsMeanwhile,
-    State::PanicsWhenAsked,
+    State::SetsStatuses,
+    State::DroppedConcurrently,
+    State::EndsConcurrently,
+    State::PanicsWhenCancelled,
     State::PanicsWhenDropped,
     State::WakesItself,
     State::HasChild,
@@ -69,9 +69,9 @@ impl State {
 
     fn allows(self, outcome: Outcome) -> bool {
         match self {
-            Self::DroppedMeanwhile => matches!(outcome, Outcome::Dropped | Outcome::Cancelled),
-            Self::EndsMeanwhile => matches!(outcome, Outcome::Finished | Outcome::Cancelled),
-            Self::PanicsWhenAsked | Self::PanicsWhenDropped => outcome == Outcome::Aborted,
+            Self::DroppedConcurrently => matches!(outcome, Outcome::Dropped | Outcome::Cancelled),
+            Self::EndsConcurrently => matches!(outcome, Outcome::Finished | Outcome::Cancelled),
+            Self::PanicsWhenCancelled | Self::PanicsWhenDropped => outcome == Outcome::Aborted,
             _ => outcome == Outcome::Cancelled,
         }
     }
@@ -79,7 +79,7 @@ impl State {
 
 type Work = Pin<Box<dyn Future<Output = Result<(), Cancelled>> + Send>>;
 
-/// A future in the hands of the workers. Nobody else drops it but who kills tasks of the state that says so.
+/// A future that the workers poll. Only a killer of `DroppedConcurrently` tasks drops it, too.
 struct Job {
     number: usize,
     work: Mutex<Option<Work>>,
@@ -97,14 +97,14 @@ impl Wake for Job {
     }
 }
 
-/// What all threads share.
+/// The state that all threads share.
 struct Shop {
     queue: Mutex<VecDeque<Arc<Job>>>,
     filled: Condvar,
     closed: AtomicBool,
-    /// How often each task ended, and how at last.
+    /// For each task, how often it ended, and its last outcome.
     ends: Vec<(AtomicU8, AtomicU8)>,
-    /// Tasks whose future is gone.
+    /// The number of tasks whose future has been dropped.
     gone: Mutex<usize>,
     one_gone: Condvar,
 }
@@ -144,8 +144,8 @@ impl Shop {
         drop(work);
         drop(done);
         if let Ok(Poll::Ready(result)) = &polled {
-            let told = result.as_ref().err().map(Cancelled::reason);
-            assert!(told.is_none_or(|reason| reason == "test"), "{} was told {told:?}", job.number);
+            let reason = result.as_ref().err().map(Cancelled::reason);
+            assert!(reason.is_none_or(|reason| reason == "test"), "{} got {reason:?}", job.number);
         }
         self.is_gone();
     }
@@ -166,7 +166,7 @@ impl Shop {
         self.ends[number].1.store(outcome as u8, Ordering::Relaxed);
     }
 
-    /// Waits until at most so many of the tasks that were started are there.
+    /// Waits until at least this many futures are gone.
     fn wait_until_gone(&self, gone: usize) {
         let mut now = self.gone.lock().unwrap();
         while *now < gone {
@@ -176,7 +176,7 @@ impl Shop {
             if waited.timed_out() && *now == before {
                 let left = self.ends.iter().enumerate().filter(|(_, end)| end.0.load(Ordering::Relaxed) == 0);
                 let left: Vec<_> = left.map(|(number, _)| (number, State::of(number))).take(20).collect();
-                // The workers would wait for ever, and this for them.
+                // The workers would wait indefinitely, and this thread for them.
                 self.close();
                 panic!("{before} of {gone} are gone, nothing happens; not ended: {left:?}");
             }
@@ -184,11 +184,11 @@ impl Shop {
     }
 }
 
-/// A task to be killed, and what is done to it beside that.
-struct Victim {
+/// A task to be killed, and what else is done to it.
+struct Target {
     handle: TaskHandle,
     job: Arc<Job>,
-    /// What a protected section or an end waits for.
+    /// A gate that a protected section or an end waits for.
     gate: Arc<Gate>,
 }
 
@@ -214,7 +214,7 @@ impl Gate {
     }
 }
 
-/// A thread's own task, one turn after the other.
+/// A task that checks for its cancellation at each turn.
 async fn checks(task: Task) {
     poll_fn(|context| {
         context.waker().wake_by_ref();
@@ -235,7 +235,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
     let (kind, gate) = (format!("{state:?}"), Arc::clone(gate));
     let builder = list.task(&id).kind(&kind);
     match state {
-        State::NeverPolled | State::Waits | State::PolledElsewhere | State::DroppedMeanwhile => {
+        State::NeverPolled | State::Waits | State::PolledElsewhere | State::DroppedConcurrently => {
             let running = builder.run(pending());
             (running.handle(), Box::pin(running))
         }
@@ -247,7 +247,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             });
             (running.handle(), Box::pin(running))
         }
-        State::InItsGrace => {
+        State::InGracePeriod => {
             let running = builder.grace(GRACE).run(pending());
             (running.handle(), Box::pin(running))
         }
@@ -266,19 +266,19 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             };
             (handle, Box::pin(checks))
         }
-        State::SaysStatuses => {
+        State::SetsStatuses => {
             let running = builder.never_forced().run(poll_fn(|context| {
                 context.waker().wake_by_ref();
-                let told = pm_core::current().status("turning");
-                if told.is_err() { Poll::Ready(()) } else { Poll::Pending }
+                let result = pm_core::current().status("turning");
+                if result.is_err() { Poll::Ready(()) } else { Poll::Pending }
             }));
             (running.handle(), Box::pin(running))
         }
-        State::EndsMeanwhile => {
+        State::EndsConcurrently => {
             let running = builder.run(async move { gate.pass().await });
             (running.handle(), Box::pin(running))
         }
-        State::PanicsWhenAsked => {
+        State::PanicsWhenCancelled => {
             let running = builder.never_forced().run(async {
                 let _ = pm_core::current().cancelled().await;
                 panic!("on purpose");
@@ -309,11 +309,11 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
     }
 }
 
-/// Kills what it is given, in one of the ways there are.
-fn kill(list: &ProcessList, hand: &ManualClock, victims: &Mutex<mpsc::Receiver<Victim>>) {
+/// Kills the tasks that it receives, each in one of the possible ways.
+fn kill(list: &ProcessList, hand: &ManualClock, targets: &Mutex<mpsc::Receiver<Target>>) {
     loop {
-        let victim = victims.lock().unwrap().recv();
-        let Ok(Victim { handle, job, gate }) = victim else { return };
+        let target = targets.lock().unwrap().recv();
+        let Ok(Target { handle, job, gate }) = target else { return };
         let (number, state) = (job.number, State::of(job.number));
         let request = CancelRequest::new("test");
         match number / STATES.len() % 3 {
@@ -323,7 +323,7 @@ fn kill(list: &ProcessList, hand: &ManualClock, victims: &Mutex<mpsc::Receiver<V
         }
         match state {
             State::Protected => gate.open(),
-            State::InItsGrace => hand.advance(GRACE),
+            State::InGracePeriod => hand.advance(GRACE),
             State::NeverPolled => job.wake(),
             _ => {}
         }
@@ -331,7 +331,7 @@ fn kill(list: &ProcessList, hand: &ManualClock, victims: &Mutex<mpsc::Receiver<V
 }
 
 #[test]
-fn each_of_a_million_killed_tasks_ends_once_and_as_its_state_allows() {
+fn each_of_a_million_killed_tasks_ends_once_with_an_outcome_that_its_state_allows() {
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         if panic.payload_as_str() != Some("on purpose") {
@@ -370,10 +370,10 @@ fn each_of_a_million_killed_tasks_ends_once_and_as_its_state_allows() {
         let workers: Vec<_> = (0..2).map(|_| scope.spawn(|| shop.work())).collect();
         let killers: Vec<_> = (0..2).map(|_| scope.spawn(|| kill(&list, &hand, &to_kill))).collect();
         let (meddle, to_meddle) = mpsc::channel::<(Arc<Job>, Arc<Gate>)>();
-        // Drops, or lets end, what is killed by others at the same time.
+        // Drops, or lets end, tasks that other threads kill at the same time.
         let meddler = scope.spawn(|| {
             for (job, gate) in to_meddle {
-                if State::of(job.number) == State::EndsMeanwhile {
+                if State::of(job.number) == State::EndsConcurrently {
                     gate.open();
                 } else {
                     let taken = job.work.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -396,17 +396,16 @@ fn each_of_a_million_killed_tasks_ends_once_and_as_its_state_allows() {
             });
             match state {
                 State::NeverPolled => {}
-                // A task and its child, or a bomb in its future, are there once it was polled; a listener that is asked
-                // before that never listens.
+                // Such a task waits, or has its child, only after its first poll.
                 State::HasChild | State::Waits => {
                     shop.poll(&job);
                 }
                 _ => Arc::clone(&job).wake(),
             }
-            if matches!(state, State::DroppedMeanwhile | State::EndsMeanwhile) {
+            if matches!(state, State::DroppedConcurrently | State::EndsConcurrently) {
                 meddle.send((Arc::clone(&job), Arc::clone(&gate))).unwrap();
             }
-            kill_it.send(Victim { handle, job, gate }).unwrap();
+            kill_it.send(Target { handle, job, gate }).unwrap();
         }
         drop((kill_it, meddle));
         shop.wait_until_gone(count);

@@ -1,4 +1,4 @@
-//! Random operations on the list and on a plain map: both must answer the same.
+//! Random operations on the list and on a plain map, whose answers must agree.
 #![cfg(not(loom))]
 
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// What a plain program would keep of a task.
+/// The record that a plain program would keep of a task.
 struct Known {
     task: Task,
     id: String,
@@ -81,7 +81,7 @@ struct Known {
     progress: Option<(u64, u64, String)>,
     history: Vec<(u64, String)>,
     cancel: Option<String>,
-    heard: bool,
+    observed: bool,
 }
 
 struct Model {
@@ -113,7 +113,7 @@ impl Model {
     }
 
     fn id(&self, number: u8) -> String {
-        // One that is empty, one that fits a word, one that fits a slot, one that does not.
+        // An empty one, one that fits a word, one that fits a slot, and one that does not.
         let long = "long ".repeat(60);
         let body = ["", "b", "an id of some length", &long, "never"][usize::from(number)];
         format!("{}{body}", self.prefix)
@@ -154,9 +154,9 @@ impl Model {
                     progress: None,
                     history: vec![(now, "init".to_owned())],
                     cancel: None,
-                    heard: false,
+                    observed: false,
                 });
-                // The child of a task that was cancelled is so from its start.
+                // The child of a cancelled task is cancelled from its start.
                 let child = self.tasks.len() - 1;
                 let of_parent = |known: &&Known| Some(known.task.serial().get()) == self.tasks[child].parent;
                 if let Some(reason) = self.tasks.iter().find(of_parent).and_then(|parent| parent.cancel.clone()) {
@@ -164,14 +164,14 @@ impl Model {
                 }
             }
             Op::Status { task, text } => self.with(*task, |known| {
-                let heard = known.task.status(text);
+                let observed = known.task.status(text);
                 known.history.push((now, cut(text, MAX_STATUS)));
-                known.hears(heard);
+                known.observe(observed);
             }),
             Op::Formatted { task, number } => self.with(*task, |known| {
-                let heard = pm_core::status!(known.task, "block {number} of {}", known.id);
+                let observed = pm_core::status!(known.task, "block {number} of {}", known.id);
                 known.history.push((now, cut(&format!("block {number} of {}", known.id), MAX_STATUS)));
-                known.hears(heard);
+                known.observe(observed);
             }),
             Op::Set { task, name, value } => self.with(*task, |known| {
                 let name = format!("a{name}");
@@ -223,8 +223,8 @@ impl Model {
                 self.cancelled(at, reason);
             }
             Op::Checkpoint { task } => self.with(*task, |known| {
-                let heard = known.task.checkpoint();
-                known.hears(heard);
+                let observed = known.task.checkpoint();
+                known.observe(observed);
             }),
             Op::End { task, how } => {
                 let Some(at) = self.pick(*task) else { return };
@@ -241,7 +241,7 @@ impl Model {
                     }
                     _ => {
                         drop(known.task);
-                        if known.heard { 2 } else { 0 }
+                        if known.observed { 2 } else { 0 }
                     }
                 };
                 self.outcomes[outcome] += 1;
@@ -263,7 +263,7 @@ impl Model {
         }
     }
 
-    /// A request for a task: it goes down to all below it that can be cancelled, through such as can.
+    /// Requests a cancellation, which descends to the cancellable tasks below through cancellable ones only.
     fn cancelled(&mut self, at: usize, reason: &str) {
         let mut asked = if self.tasks[at].cancelled(self.now, reason) { vec![at] } else { vec![] };
         while let Some(parent) = asked.pop() {
@@ -282,7 +282,7 @@ impl Model {
         }
     }
 
-    /// Compares all that can be asked about this model's tasks.
+    /// Compares everything that can be queried about the tasks of this model.
     fn check(&self) {
         for known in &self.tasks {
             known.check(&self.list);
@@ -290,7 +290,7 @@ impl Model {
         }
     }
 
-    /// The same, and what can be asked about the list, which has no other tasks.
+    /// As `check`, and compares everything that can be queried about the list, which has no other tasks.
     fn check_alone(&self) {
         self.check();
         let snapshot = self.list.snapshot();
@@ -316,9 +316,9 @@ impl Model {
 }
 
 impl Known {
-    fn hears(&mut self, heard: Result<(), pm_core::Cancelled>) {
-        assert_eq!(heard.map_err(|cancelled| cancelled.reason().to_owned()).err(), self.cancel);
-        self.heard |= self.cancel.is_some();
+    fn observe(&mut self, observed: Result<(), pm_core::Cancelled>) {
+        assert_eq!(observed.map_err(|cancelled| cancelled.reason().to_owned()).err(), self.cancel);
+        self.observed |= self.cancel.is_some();
     }
 
     /// Returns whether it is the first request.
@@ -385,7 +385,7 @@ impl Known {
 
 fn list() -> (ProcessList, ManualClock) {
     let (clock, hand) = Clock::manual();
-    // Random texts may look secret; `redaction.rs` is about those.
+    // Random strings may look like secrets; `redaction.rs` tests those.
     let options = Options::new().redact(false).clock(clock).history(FIRST, NEWEST).max_attrs(MAX_ATTRS);
     let options = options.max_status(MAX_STATUS).keep_ended(0);
     (ProcessList::with_options(options), hand)
@@ -399,7 +399,7 @@ proptest! {
     #![proptest_config(cases(10_000))]
 
     #[test]
-    fn the_list_answers_as_a_plain_map_does(ops in prop::collection::vec(op(), 1..40)) {
+    fn the_list_agrees_with_a_plain_map(ops in prop::collection::vec(op(), 1..40)) {
         let (list, hand) = list();
         let mut model = Model::new(list, hand, "");
         for op in &ops {
@@ -412,9 +412,9 @@ proptest! {
 proptest! {
     #![proptest_config(cases(300))]
 
-    /// Each thread knows its own tasks; the others, and one that reads all the time, must change nothing about them.
+    /// Each thread knows its own tasks; the other threads, and a constant reader, must not change them.
     #[test]
-    fn threads_do_not_disturb_each_other(programs in prop::collection::vec(prop::collection::vec(op(), 1..40), 3)) {
+    fn threads_do_not_affect_each_other(programs in prop::collection::vec(prop::collection::vec(op(), 1..40), 3)) {
         let (list, hand) = list();
         let barrier = Barrier::new(programs.len() + 1);
         std::thread::scope(|scope| {
@@ -424,7 +424,7 @@ proptest! {
                 scope.spawn(move || {
                     barrier.wait();
                     for op in ops {
-                        // The clock is everybody's: it stands still here.
+                        // All threads share the clock, so it stands still here.
                         if !matches!(op, Op::Wait { .. }) {
                             model.apply(op);
                             model.check();
@@ -436,7 +436,7 @@ proptest! {
             barrier.wait();
             while !threads.iter().all(|thread| thread.is_finished()) {
                 for row in list.snapshot().iter() {
-                    // Whose it is, it is altogether.
+                    // All values of a row have the same owner.
                     let prefix = row.id().as_str().chars().next().unwrap();
                     assert!(['x', 'y', 'z'].contains(&prefix));
                     assert!(list.history(row.serial()).is_none_or(|history| history.entries[0].status == "init"));
@@ -453,7 +453,7 @@ proptest! {
             let counters = list.counters();
             assert_eq!(counters.live, 0);
             assert_eq!(counters.failed, outcomes[1]);
-            // What was live at the end was dropped, heard or not.
+            // The tasks that were live at the end were dropped, whether they had observed a cancellation or not.
             assert_eq!(counters.finished + counters.cancelled, outcomes[0] + outcomes[2]);
             assert_eq!(counters.late_calls, late);
         });

@@ -1,5 +1,5 @@
-//! Random operations under random small limits, on the list and on a plain map: both must answer the same, and the list
-//! must have counted all that it cut or dropped.
+//! Random operations under random small limits, on the list and on a plain map: their answers must agree, and the list
+//! must have counted everything that it truncated or dropped.
 #![cfg(not(loom))]
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ impl Limits {
     }
 }
 
-/// A text that is told by two numbers, so that long ones are cheap to make and to shrink.
+/// A string that two numbers describe, so that long ones are cheap to generate and to shrink.
 #[derive(Clone, Copy, Debug)]
 struct Words {
     seed: u8,
@@ -132,7 +132,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => task().prop_map(|task| Op::Checkpoint { task }),
         4 => (task(), any::<u8>()).prop_map(|(task, how)| Op::End { task, how }),
         2 => any::<u8>().prop_map(|ended| Op::Late { ended }),
-        // Now and then so long that the distance to the start takes more than 48 bits.
+        // Occasionally so long that the distance to the start takes more than 48 bits.
         2 => prop_oneof![9 => 0..1_000_000_u64, 1 => Just(1 << 47)].prop_map(|nanos| Op::Wait { nanos }),
     ]
 }
@@ -148,10 +148,10 @@ struct Row {
     progress: Option<(u64, u64, String)>,
     history: Vec<(u64, String)>,
     cancel: Option<String>,
-    heard: bool,
+    observed: bool,
 }
 
-/// What a list is to have counted, and may be asked for by several threads together.
+/// The expected counters of a list, which several threads may add to.
 #[derive(Default)]
 struct Sums {
     started: u64,
@@ -161,9 +161,9 @@ struct Sums {
     late: u64,
     attrs_dropped: u64,
     cancels: u64,
-    /// Texts that were cut and kept.
+    /// Strings that were truncated and stored.
     cut: u64,
-    /// Texts that were cut and may have been counted, but were then not needed.
+    /// Strings that were truncated and may have been counted, but were not needed then.
     maybe_cut: u64,
 }
 
@@ -224,7 +224,7 @@ fn cut(text: &str, limit: usize) -> String {
     kept + "…"
 }
 
-/// The same, counted.
+/// Truncates as `cut` does, and counts it.
 fn cut_counted(sums: &mut Sums, text: &str, limit: usize) -> String {
     sums.cut += u64::from(text.len() > limit);
     cut(text, limit)
@@ -233,7 +233,7 @@ fn cut_counted(sums: &mut Sums, text: &str, limit: usize) -> String {
 fn name(number: u8) -> String {
     match number {
         0 => String::new(),
-        // These two are the same once they are cut.
+        // These two are equal once they are truncated.
         7 => format!("{}1", "n".repeat(40)),
         8 => format!("{}2", "n".repeat(40)),
         _ => format!("{number}").repeat(usize::from(number)),
@@ -254,27 +254,30 @@ impl Row {
         }
     }
 
-    fn say(&mut self, sums: &mut Sums, limits: Limits, now: u64, text: &str, told: Result<(), Cancelled>) {
+    fn add_status(&mut self, sums: &mut Sums, limits: Limits, now: u64, text: &str, result: Result<(), Cancelled>) {
         self.history.push((now, cut_counted(sums, text, limits.status)));
-        self.hear(told);
+        self.observe(result);
     }
 
-    fn hear(&mut self, told: Result<(), Cancelled>) {
-        if let Err(cancelled) = &told {
+    fn observe(&mut self, result: Result<(), Cancelled>) {
+        if let Err(cancelled) = &result {
             assert_eq!(cancelled.serial(), self.task.serial());
         }
-        assert_eq!(told.err().map(|cancelled| cancelled.reason().to_owned()), self.cancel);
-        self.heard |= self.cancel.is_some();
+        assert_eq!(result.err().map(|cancelled| cancelled.reason().to_owned()), self.cancel);
+        self.observed |= self.cancel.is_some();
     }
 
-    fn cancel(&mut self, sums: &mut Sums, limits: Limits, now: u64, reason: &str, told: Result<Serial, CancelError>) {
+    fn cancel(&mut self, sums: &mut Sums, limits: Limits, now: u64, reason: &str, result: Result<Serial, CancelError>) {
         let serial = self.task.serial();
         if !self.cancellable {
-            assert!(matches!(told, Err(CancelError::NotCancellable { serial: of, .. }) if of == serial), "{told:?}");
+            assert!(
+                matches!(result, Err(CancelError::NotCancellable { serial: of, .. }) if of == serial),
+                "{result:?}"
+            );
             sums.maybe_cut += 1;
             return;
         }
-        assert_eq!(told, Ok(serial));
+        assert_eq!(result, Ok(serial));
         if self.cancel.is_some() {
             sums.maybe_cut += 1;
             return;
@@ -286,7 +289,7 @@ impl Row {
         sums.cancels += 1;
     }
 
-    /// What was asked of the parent is asked of it, too. Returns whether that is new.
+    /// Applies the request of the parent to this task, too. Returns `true` if that is new.
     fn inherit(&mut self, sums: &mut Sums, now: u64, reason: &str) -> bool {
         let new = self.cancellable && self.cancel.is_none();
         if new {
@@ -313,7 +316,7 @@ impl Row {
             assert_eq!((row.serial(), row.id().as_str()), (serial, self.id.as_str()));
             assert_eq!(row.kind().map(|kind| kind.to_string()), self.kind);
             assert_eq!((row.parent(), row.started_unix_nanos() - zero), (self.parent, self.started));
-            let (at, status) = self.history.last().expect("it began with one");
+            let (at, status) = self.history.last().expect("it starts with a status");
             assert_eq!((&row.status().to_string(), row.status_unix_nanos() - zero), (status, *at));
             assert_eq!((row.is_cancelling(), row.is_cancellable()), (self.cancel.is_some(), self.cancellable));
             assert_eq!(row.history_len(), self.history.len() as u64);
@@ -347,7 +350,7 @@ impl Model {
     fn id(&self, number: u8) -> String {
         let body = match number {
             0 => String::new(),
-            // These two are the same once they are cut.
+            // These two are equal once they are truncated.
             5 => format!("{}1", "🦀".repeat(90)),
             6 => format!("{}2", "🦀".repeat(90)),
             7 => "never".to_owned(),
@@ -399,7 +402,7 @@ impl Model {
             progress: None,
             history: vec![(self.now, "init".to_owned())],
             cancel: None,
-            heard: false,
+            observed: false,
         };
         for &(number, value) in attrs {
             row.set(&mut self.sums, limits, &name(number), value.known());
@@ -413,7 +416,7 @@ impl Model {
         self.rows.len() - 1
     }
 
-    /// A request goes down to all below the task that can be cancelled, through such as can.
+    /// Passes a request down to the cancellable tasks below, through cancellable ones only.
     fn spread(&mut self, at: usize) {
         let mut asked = vec![at];
         while let Some(parent) = asked.pop() {
@@ -428,7 +431,7 @@ impl Model {
         }
     }
 
-    /// Does it to both; returns whose row it was.
+    /// Applies the operation to both; returns the row that it concerned.
     fn apply(&mut self, op: &Op) -> Option<usize> {
         let (now, limits) = (self.now, self.limits);
         match *op {
@@ -440,18 +443,18 @@ impl Model {
             }
             Op::CancelId { id, reason } => {
                 let (id, reason) = (self.id(id), reason.text());
-                let told = self.list.cancel(&id, &reason);
+                let result = self.list.cancel(&id, &reason);
                 let mut found = self.list.find(&id);
                 let id = cut(&id, limits.id);
                 let bearers: Vec<_> = (0..self.rows.len()).filter(|&at| self.rows[at].id == id).collect();
                 match bearers[..] {
-                    [] => assert_eq!(told, Err(CancelError::NotFound)),
+                    [] => assert_eq!(result, Err(CancelError::NotFound)),
                     [at] => {
-                        self.rows[at].cancel(&mut self.sums, limits, now, &reason, told);
+                        self.rows[at].cancel(&mut self.sums, limits, now, &reason, result);
                         self.spread(at);
                     }
                     _ => {
-                        let Err(CancelError::Ambiguous { serials, .. }) = told else { panic!("{told:?}") };
+                        let Err(CancelError::Ambiguous { serials, .. }) = result else { panic!("{result:?}") };
                         assert_eq!(serials, found);
                         let starts = serials.iter().map(|serial| {
                             self.rows.iter().find(|row| row.task.serial() == *serial).expect("its id is known").started
@@ -477,7 +480,7 @@ impl Model {
                     }
                     _ => drop(row.task),
                 }
-                match (how % 3, row.heard) {
+                match (how % 3, row.observed) {
                     (1, _) => self.sums.failed += 1,
                     (2, true) => self.sums.cancelled += 1,
                     _ => self.sums.finished += 1,
@@ -519,21 +522,21 @@ impl Model {
         }
     }
 
-    /// What is done to one live task.
+    /// Applies an operation to one live task.
     fn work(&mut self, at: usize, op: &Op) {
         let (now, limits) = (self.now, self.limits);
         let (row, sums) = (&mut self.rows[at], &mut self.sums);
         match *op {
             Op::Status { text, .. } => {
                 let text = text.text();
-                let told = row.task.status(&text);
-                row.say(sums, limits, now, &text, told);
+                let result = row.task.status(&text);
+                row.add_status(sums, limits, now, &text, result);
             }
             Op::Statuses { count, text, .. } => {
                 let text = text.text();
                 for number in 0..count {
-                    let told = pm_core::status!(row.task, "{number} {text}");
-                    row.say(sums, limits, now, &format!("{number} {text}"), told);
+                    let result = pm_core::status!(row.task, "{number} {text}");
+                    row.add_status(sums, limits, now, &format!("{number} {text}"), result);
                 }
             }
             Op::Set { name: number, value, .. } => {
@@ -548,7 +551,7 @@ impl Model {
                 row.set(sums, limits, &name, value.known());
             }
             Op::SetOften { count, value, .. } => {
-                // Old values pile up, so that they have to be cleared away.
+                // Old values accumulate, so that they have to be compacted.
                 for number in 0..count {
                     let (name, text) = (name(number % 9), value.text().repeat(usize::from(number % 4)));
                     row.task.set_fmt(&name, format_args!("{number}{text}"));
@@ -570,12 +573,12 @@ impl Model {
             }
             Op::CancelSerial { reason, .. } => {
                 let (serial, reason) = (row.task.serial(), reason.text());
-                let told = self.list.cancel_serial(serial, &reason).map(|()| serial);
-                row.cancel(sums, limits, now, &reason, told);
+                let result = self.list.cancel_serial(serial, &reason).map(|()| serial);
+                row.cancel(sums, limits, now, &reason, result);
             }
             Op::Checkpoint { .. } => {
-                let told = row.task.checkpoint();
-                row.hear(told);
+                let result = row.task.checkpoint();
+                row.observe(result);
             }
             _ => unreachable!(),
         }
@@ -587,7 +590,7 @@ impl Model {
         }
     }
 
-    /// What can be asked of a list that has no other tasks.
+    /// Compares everything that can be queried about a list that has no other tasks.
     fn check_list(&self) {
         self.check();
         self.sums.check(&self.list);
@@ -627,7 +630,7 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn whatever_the_limits_the_list_answers_as_a_plain_map_does(
+    fn the_list_agrees_with_a_plain_map_under_any_limits(
         limits in limits(),
         ops in prop::collection::vec(op(), 1..80),
     ) {
@@ -645,21 +648,21 @@ proptest! {
     }
 }
 
-/// One long life after the other, so that cancels meet tasks at every age.
+/// Long-lived tasks, one after the other, so that cancellations reach tasks of every age.
 fn cancelled_group(list: &ProcessList, rounds: usize) -> Sums {
     let mut sums = Sums::default();
     for round in 0..rounds {
         let task = list.task("w").cancellable().start();
         sums.started += 1;
-        let mut told = None;
+        let mut first = None;
         for number in 0..round % 7 {
-            let heard = pm_core::status!(task, "{number}").err();
-            // Once told, it is told the same for ever.
-            assert!(told.is_none() || told == heard, "{told:?}, then {heard:?}");
-            told = heard;
+            let next = pm_core::status!(task, "{number}").err();
+            // Once reported, a cancellation never changes.
+            assert!(first.is_none() || first == next, "{first:?}, then {next:?}");
+            first = next;
         }
-        if let Some(told) = &told {
-            assert_eq!((told.serial(), told.reason()), (task.serial(), "by reader"));
+        if let Some(first) = &first {
+            assert_eq!((first.serial(), first.reason()), (task.serial(), "by reader"));
             sums.cancelled += 1;
         } else {
             sums.finished += 1;
@@ -672,9 +675,9 @@ fn cancelled_group(list: &ProcessList, rounds: usize) -> Sums {
 proptest! {
     #![proptest_config(cases(200))]
 
-    /// Three threads know their own tasks; a fourth group is cancelled by a reader that sees all, as it likes.
+    /// Three threads know their own tasks; a reader of all tasks cancels those of a fourth group at random.
     #[test]
-    fn neither_other_threads_nor_a_reader_that_cancels_change_what_is_not_theirs(
+    fn other_threads_and_a_cancelling_reader_affect_only_their_own_tasks(
         limits in limits(),
         programs in prop::collection::vec(prop::collection::vec(op(), 1..60), 3),
     ) {
@@ -685,7 +688,7 @@ proptest! {
             for (prefix, ops) in ["x", "y", "z"].into_iter().zip(&programs) {
                 let mut model = Model::new(list.clone(), hand.clone(), limits, prefix);
                 threads.push(scope.spawn(move || {
-                    // The clock and the default are everybody's: they stay as they are.
+                    // All threads share the clock and the default, so they stay as they are.
                     for op in ops.iter().filter(|op| !matches!(op, Op::Wait { .. } | Op::Default { .. })) {
                         if let Some(at) = model.apply(op) {
                             model.rows[at].check(&model.list, limits);
@@ -718,7 +721,7 @@ proptest! {
             for thread in threads {
                 sums.add(&thread.join().unwrap());
             }
-            // Of its requests the first for each task counts.
+            // Only its first request for each task counts.
             let of_reader = list.counters().cancel_requests - sums.cancels;
             assert!(of_reader <= reader_cancels && of_reader <= 100, "{of_reader} of {reader_cancels}");
             sums.cancels += of_reader;

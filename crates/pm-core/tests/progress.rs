@@ -1,4 +1,4 @@
-//! Progress that is told by itself.
+//! Progress that is reported automatically.
 #![cfg(not(loom))]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,7 +12,7 @@ fn shown(list: &ProcessList, task: &Task) -> (u64, u64) {
 }
 
 #[test]
-fn an_iterator_tells_how_far_it_has_come() {
+fn an_iterator_reports_its_progress() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut items = (0..100).with_progress(&task, "files");
@@ -29,7 +29,7 @@ fn an_iterator_tells_how_far_it_has_come() {
 }
 
 #[test]
-fn what_is_shown_is_behind_by_a_64th_at_most_and_true_at_the_end() {
+fn the_shown_progress_lags_by_at_most_a_64th_and_is_exact_at_the_end() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut reports = std::collections::HashSet::new();
@@ -45,7 +45,7 @@ fn what_is_shown_is_behind_by_a_64th_at_most_and_true_at_the_end() {
 }
 
 #[test]
-fn a_total_that_is_not_known_is_known_at_the_end() {
+fn an_unknown_total_is_known_at_the_end() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut items = (0..100).filter(|item| item % 2 == 0).with_progress(&task, "files");
@@ -55,9 +55,9 @@ fn a_total_that_is_not_known_is_known_at_the_end() {
     assert_eq!(shown(&list, &task), (50, 50));
 }
 
-struct Liar(u64, usize);
+struct WrongHint(u64, usize);
 
-impl Iterator for Liar {
+impl Iterator for WrongHint {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
@@ -71,26 +71,26 @@ impl Iterator for Liar {
 }
 
 #[test]
-fn a_size_that_is_a_lie_is_corrected() {
+fn a_wrong_size_hint_is_corrected() {
     let list = ProcessList::new();
     let task = list.start("job");
-    // More than it said.
-    let mut items = Liar(5, 3).with_progress(&task, "files");
+    // More than the hint.
+    let mut items = WrongHint(5, 3).with_progress(&task, "files");
     items.nth(2);
     assert_eq!(shown(&list, &task), (3, 3));
     items.next();
-    assert_eq!(shown(&list, &task), (4, 0), "of how many is not known any more");
+    assert_eq!(shown(&list, &task), (4, 0), "the total is no longer known");
     items.for_each(drop);
     assert_eq!(shown(&list, &task), (5, 5));
-    // Less than it said.
-    Liar(2, usize::MAX).with_progress(&task, "files").for_each(drop);
+    // Less than the hint.
+    WrongHint(2, usize::MAX).with_progress(&task, "files").for_each(drop);
     assert_eq!(shown(&list, &task), (2, 2));
-    Liar(0, 7).with_progress(&task, "files").for_each(drop);
+    WrongHint(0, 7).with_progress(&task, "files").for_each(drop);
     assert_eq!(shown(&list, &task), (0, 0));
 }
 
 #[test]
-fn a_loop_that_is_left_early_or_by_a_panic_tells_what_was_done() {
+fn a_loop_left_early_or_by_a_panic_reports_the_completed_items() {
     let list = ProcessList::new();
     let task = list.start("job");
     for item in (0..100_000).with_progress(&task, "rows") {
@@ -99,29 +99,29 @@ fn a_loop_that_is_left_early_or_by_a_panic_tells_what_was_done() {
         }
     }
     assert_eq!(shown(&list, &task), (54_321, 100_000));
-    let rows = (0..100_000).map(|item| if item == 12_345 { panic!("of an iterator") } else { item });
+    let rows = (0..100_000).map(|item| if item == 12_345 { panic!("in an iterator") } else { item });
     assert!(catch_unwind(AssertUnwindSafe(|| rows.with_progress(&task, "rows").for_each(drop))).is_err());
     assert_eq!(shown(&list, &task), (12_345, 100_000));
 }
 
 #[test]
-fn when_items_come_slower_fewer_are_left_untold() {
+fn slower_items_are_reported_more_often() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let task = list.start("job");
     let mut meter = task.meter(0, "rows");
     (0..1_000_000).for_each(|_| meter.add(1));
-    let mut untold = 0;
+    let mut unreported = 0;
     for _ in 0..10_000 {
         hand.advance(Duration::from_secs(1));
         meter.add(1);
-        untold = meter.done() - shown(&list, &task).0;
+        unreported = meter.done() - shown(&list, &task).0;
     }
-    assert_eq!(untold, 0);
+    assert_eq!(unreported, 0);
 }
 
 #[test]
-fn a_meter_tells_the_truth_when_it_is_asked_to() {
+fn a_meter_is_exact_on_request() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut meter = task.meter(0, "rows");
@@ -142,7 +142,7 @@ fn a_meter_tells_the_truth_when_it_is_asked_to() {
 }
 
 #[test]
-fn a_cancel_ends_an_iterator_and_loses_no_item() {
+fn a_cancellation_ends_an_iterator_without_losing_an_item() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut numbers = 0..5;
@@ -159,13 +159,13 @@ fn a_cancel_ends_an_iterator_and_loses_no_item() {
 }
 
 #[test]
-fn an_iterator_that_is_not_cancelled_gives_all() {
+fn an_iterator_that_is_not_cancelled_yields_all_items() {
     let list = ProcessList::new();
     let task = list.start("job");
     let all: Result<Vec<_>, _> = (0..1_000).with_progress(&task, "rows").checked(task.handle()).collect();
     assert_eq!(all.unwrap().len(), 1_000);
     assert_eq!(shown(&list, &task), (1_000, 1_000));
-    // Of no task: it counts for nobody, and is never cancelled.
+    // Outside a task, it counts for no task, and is never cancelled.
     assert_eq!((0..3).with_progress(pm_core::current(), "rows").checked(pm_core::current()).count(), 3);
 }
 

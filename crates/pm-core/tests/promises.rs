@@ -1,4 +1,4 @@
-//! One test for each promise about a task's life, and for what is done to it that should not be.
+//! One test for each promise about the life of a task, and for each kind of misuse.
 #![cfg(not(loom))]
 
 use std::fmt;
@@ -11,10 +11,10 @@ fn statuses(list: &ProcessList, task: TaskHandle) -> Vec<String> {
     list.history(task.serial()).unwrap().entries.into_iter().map(|entry| entry.status).collect()
 }
 
-/// How many segments a few tasks may need: there is room in one, but those for Miri are small.
+/// The number of segments that a few tasks may need: one has enough space, but those for Miri are small.
 const SEGMENTS: u64 = if cfg!(miri) { 8 } else { 1 };
 
-/// A list that takes over nobody's memory: no other one is as large. And how much it takes at first.
+/// Returns a list that reuses no other list's memory, as none has its size, and the memory it takes at first.
 fn list_of_its_own(mebibytes: usize) -> (ProcessList, u64) {
     let list = ProcessList::with_options(Options::new().max_bytes(mebibytes << 20));
     drop(list.start("first"));
@@ -26,17 +26,17 @@ fn list_of_its_own(mebibytes: usize) -> (ProcessList, u64) {
 // How a task ends.
 
 #[test]
-fn each_way_to_end_is_counted_as_what_it_is() {
+fn each_way_to_end_is_counted_as_its_outcome() {
     let list = ProcessList::new();
     list.start("finished").finish();
     drop(list.start("dropped"));
     list.start("failed").fail("no disk");
-    let heard = list.start("cancelled");
+    let cancelled = list.start("cancelled");
     list.cancel("cancelled", "").unwrap();
-    assert!(heard.checkpoint().is_err());
-    drop(heard);
-    let ignored = list.start("asked but never heard");
-    list.cancel("asked but never heard", "").unwrap();
+    assert!(cancelled.checkpoint().is_err());
+    drop(cancelled);
+    let ignored = list.start("cancelled but never observed");
+    list.cancel("cancelled but never observed", "").unwrap();
     drop(ignored);
     let panicked = catch_unwind(AssertUnwindSafe(|| {
         let _task = list.start("panicked");
@@ -49,7 +49,7 @@ fn each_way_to_end_is_counted_as_what_it_is() {
 }
 
 #[test]
-fn work_with_errors_of_its_own_ends_as_its_error_tells() {
+fn a_run_with_its_own_error_type_ends_with_the_matching_outcome() {
     #[derive(Debug, PartialEq)]
     enum Failure {
         Disk,
@@ -76,19 +76,19 @@ fn work_with_errors_of_its_own_ends_as_its_error_tells() {
     });
     assert_eq!(failed, Err(Failure::Disk));
     assert_eq!(list.ended().iter().last().unwrap().status().to_string(), "failed: no disk");
-    let heard = list.task("job").try_run_sync(|task| {
+    let cancelled = list.task("job").try_run_sync(|task| {
         cancel(task);
         task.status("reading")?;
         Ok(())
     });
-    assert_eq!(heard, killed());
+    assert_eq!(cancelled, killed());
     let unwound = list.task("job").try_run_sync(|task| {
         cancel(task);
         pm_core::current().checkpoint_or_unwind();
         Ok(())
     });
     assert_eq!(unwound, killed());
-    // Only a task below has heard it, and gave it up as an error.
+    // Only a task below has observed the cancellation, and returned it as an error.
     let below = list.task("job").try_run_sync(|task| {
         cancel(task);
         list.task("below").try_run_sync(|task| -> Result<(), Failure> { Ok(task.checkpoint()?) })
@@ -101,7 +101,7 @@ fn work_with_errors_of_its_own_ends_as_its_error_tells() {
 }
 
 #[test]
-fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
+fn an_unwinding_cancellation_stops_at_its_run_and_other_panics_propagate() {
     let list = ProcessList::new();
     let deep_below = || pm_core::current().checkpoint_or_unwind();
     let result = list.run_sync("outer", |_| {
@@ -117,7 +117,7 @@ fn a_cancel_that_unwinds_stops_at_its_run_and_other_panics_go_on() {
     assert_eq!(result, Ok(1));
 
     let result = list.run_sync("outer", |_| {
-        // The inner task goes with it, and its own `run` does not swallow what is not its own.
+        // The inner task ends with it, and its own `run` does not catch a cancellation of another task.
         list.run_sync("inner", |_| {
             list.cancel("outer", "all of it").unwrap();
             let outer = list.find("outer")[0];
@@ -154,7 +154,7 @@ fn a_task_started_while_a_panic_unwinds_can_still_finish() {
 }
 
 #[test]
-fn a_late_handle_does_nothing_and_never_touches_the_next_task() {
+fn a_stale_handle_does_nothing_and_never_affects_the_next_task() {
     let list = ProcessList::new();
     let old = list.start("old");
     let handle = old.handle();
@@ -173,7 +173,7 @@ fn a_late_handle_does_nothing_and_never_touches_the_next_task() {
 }
 
 #[test]
-fn a_forgotten_task_stays_to_be_seen() {
+fn a_forgotten_task_stays_visible() {
     let list = ProcessList::new();
     std::mem::forget(list.start("forgotten"));
     assert_eq!(list.snapshot().get(0).unwrap().id().as_str(), "forgotten");
@@ -181,7 +181,7 @@ fn a_forgotten_task_stays_to_be_seen() {
 }
 
 #[test]
-fn a_builder_that_is_dropped_never_was() {
+fn a_dropped_builder_starts_no_task() {
     let list = ProcessList::new();
     drop(list.task("never").attr("a", 1));
     assert!(list.snapshot().is_empty());
@@ -189,14 +189,14 @@ fn a_builder_that_is_dropped_never_was() {
 }
 
 #[test]
-fn tasks_outlive_their_list_in_peace() {
+fn tasks_may_outlive_their_list() {
     let list = ProcessList::new();
     let task = list.start("orphan");
     let handle = task.handle();
     drop(list);
     task.status("still here").unwrap();
     task.set("a", 1);
-    // A new list must not get the memory of tasks that still run.
+    // A new list must not reuse the memory of tasks that still run.
     let next = ProcessList::new();
     let other = next.start("other");
     assert_eq!(next.snapshot().len(), 1);
@@ -206,7 +206,7 @@ fn tasks_outlive_their_list_in_peace() {
 }
 
 #[test]
-fn a_list_that_follows_another_begins_at_nothing() {
+fn a_list_that_reuses_memory_starts_empty() {
     for _ in 0..3 {
         let list = ProcessList::with_options(Options::new().cancellable(false).max_attrs(7));
         assert_eq!(list.counters().live + list.counters().started + list.counters().attrs_dropped, 0);
@@ -221,7 +221,7 @@ fn a_list_that_follows_another_begins_at_nothing() {
     }
 }
 
-// What is too much.
+// Excessive use.
 
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]
@@ -234,7 +234,7 @@ fn ten_thousand_attributes_are_cut_at_the_limit_and_counted() {
     }
     assert_eq!(list.view(task.serial(), |row| row.attrs().count()), Some(128));
     assert_eq!(list.counters().attrs_dropped, count - 128);
-    // One that is there can still be changed, and room that is made can be used.
+    // An existing attribute can still be changed, and freed space can be used.
     task.set("name-5", 5);
     task.unset("name-6");
     task.set("new", 7);
@@ -246,7 +246,7 @@ fn ten_thousand_attributes_are_cut_at_the_limit_and_counted() {
 
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]
-fn a_million_statuses_take_bounded_memory_and_the_sum_is_right() {
+fn a_million_statuses_take_bounded_memory_and_are_all_counted() {
     let (list, held) = list_of_its_own(100);
     let task = list.start("talkative");
     let count: u64 = 1_000_000;
@@ -286,7 +286,7 @@ fn an_attribute_set_again_and_again_takes_bounded_memory() {
 
 #[test]
 #[cfg_attr(miri, ignore = "too much for an interpreter")]
-fn texts_beyond_their_limits_are_cut_at_a_character_and_counted() {
+fn strings_beyond_their_limits_are_truncated_at_a_character_and_counted() {
     let list = ProcessList::new();
     let long = "é🦀".repeat(if cfg!(miri) { 800 } else { 5_000 });
     let task = list.task(&long).kind(&long).attr(&long, &long).start();
@@ -302,13 +302,15 @@ fn texts_beyond_their_limits_are_cut_at_a_character_and_counted() {
             (row.progress().unwrap().unit.to_string(), 128),
             (task.checkpoint().unwrap_err().reason().to_owned(), 1024),
         ] {
-            assert!(text.ends_with('…') && text.len() <= limit && text.len() > limit - 8, "{} of {limit}", text.len());
+            let len = text.len();
+            assert!(text.ends_with('…') && len <= limit && len > limit - 8, "{len} of {limit}");
         }
         let pm_core::ValueView::Text(value) = attrs[0].1 else { panic!() };
         assert!(value.as_str().ends_with('…') && value.as_bytes().len() <= 4096);
     })
     .unwrap();
-    // Looking for the whole id finds it; eight texts were cut on their way in: the id once more for each look.
+    // A search for the whole id finds it. Eight strings were truncated on insertion, and each search truncates the id
+    // again.
     assert_eq!(list.find(&long), [task.serial()]);
     assert!(list.counters().texts_cut >= 7, "{:?}", list.counters());
 }
@@ -325,13 +327,13 @@ fn a_full_list_still_runs_its_tasks_and_recovers() {
     hidden.set("a", 1);
     assert_eq!(hidden.checkpoint(), Ok(()));
     assert_eq!(list.counters().live, tasks.len() as u64);
-    // A shown task that needs more room is told nothing, and what got lost is counted.
+    // A shown task that needs more space gets no error, and the dropped status is counted.
     for _ in 0..40 {
-        tasks[0].status("there is no chunk for this").unwrap();
+        tasks[0].status("without any chunk left").unwrap();
     }
     assert!(list.counters().statuses_dropped > 0);
     drop((hidden, tasks));
-    let task = list.start("room again");
+    let task = list.start("space again");
     assert_eq!(list.snapshot().len(), 1);
     drop(task);
 }
@@ -346,12 +348,12 @@ fn a_second_burst_needs_no_new_memory() {
         held.push(list.counters().bytes_held);
         drop(tasks);
     }
-    // What is counted of its kind takes a little.
+    // The statistics of its kind take a little.
     assert!(held[2] - held[0] < 64 << 10, "{held:?}");
 }
 
 #[test]
-fn threads_come_and_go_and_leave_nothing() {
+fn exited_threads_leave_nothing_behind() {
     let (list, held) = list_of_its_own(120);
     let (threads, tasks) = if cfg!(miri) { (5, 10) } else { (200, 1_000) };
     for _ in 0..threads {
@@ -366,11 +368,11 @@ fn threads_come_and_go_and_leave_nothing() {
     }
     let counters = list.counters();
     assert_eq!((counters.live, counters.finished), (0, threads * tasks + 1));
-    // What each of two hundred threads could have kept is kept by the one that lives.
+    // The live thread holds what each of two hundred threads could have held.
     assert!(counters.bytes_held <= held * SEGMENTS + (64 << 10), "{} of {held}", counters.bytes_held);
 }
 
-// What user code may do to us.
+// User code that misbehaves.
 
 struct Panics;
 
@@ -380,9 +382,9 @@ impl fmt::Display for Panics {
     }
 }
 
-struct Meddles<'t>(&'t pm_core::Task);
+struct Reentrant<'t>(&'t pm_core::Task);
 
-impl fmt::Display for Meddles<'_> {
+impl fmt::Display for Reentrant<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let _ = pm_core::status!(self.0, "from {}", "within");
         f.write_str("outer")
@@ -399,12 +401,12 @@ impl fmt::Display for Fails {
 }
 
 #[test]
-fn a_display_that_panics_meddles_or_fails_harms_nothing() {
+fn a_display_that_panics_reenters_or_fails_does_no_harm() {
     let list = ProcessList::new();
     let task = list.start("job");
     assert!(catch_unwind(AssertUnwindSafe(|| pm_core::status!(task, "{}", Panics))).is_err());
     assert!(catch_unwind(AssertUnwindSafe(|| task.set_fmt("a", format_args!("{}", Panics)))).is_err());
-    pm_core::status!(task, "{}", Meddles(&task)).unwrap();
+    pm_core::status!(task, "{}", Reentrant(&task)).unwrap();
     pm_core::status!(task, "{}", Fails).unwrap();
     assert_eq!(statuses(&list, task.handle()), ["init", "from within", "outer", "so far"]);
     assert_eq!(list.view(task.serial(), |row| row.attrs().count()), Some(0));
@@ -439,7 +441,7 @@ fn statuses_of_several_threads_are_in_the_order_of_their_times() {
 // The rest of the promises.
 
 #[test]
-fn the_current_task_is_the_parent_unless_told_otherwise() {
+fn the_current_task_is_the_parent_by_default() {
     let list = ProcessList::new();
     let parent_of = |task: &pm_core::Task| list.view(task.serial(), |row| row.parent()).unwrap();
     list.run_sync("outer", |outer| {
@@ -451,7 +453,7 @@ fn the_current_task_is_the_parent_unless_told_otherwise() {
         };
         assert_eq!(parent_of(&grandchild), Some(child.serial()));
         assert_eq!(parent_of(&list.task("alone").detached().start()), None);
-        assert_eq!(parent_of(&list.task("told").parent(&grandchild.handle()).start()), Some(grandchild.serial()));
+        assert_eq!(parent_of(&list.task("explicit").parent(&grandchild.handle()).start()), Some(grandchild.serial()));
         assert_eq!(pm_core::current().serial(), outer.serial());
         std::thread::scope(|scope| {
             scope.spawn(|| assert_eq!(parent_of(&list.start("other thread")), None));
@@ -463,13 +465,16 @@ fn the_current_task_is_the_parent_unless_told_otherwise() {
 }
 
 #[test]
-fn the_status_is_recorded_before_the_cancel_is_told() {
+fn the_status_is_recorded_before_the_cancellation_is_returned() {
     let list = ProcessList::new();
     let task = list.start("job");
     list.cancel("job", "first").unwrap();
     list.cancel("job", "second").unwrap();
-    let told = task.status("next").unwrap_err();
-    assert_eq!((told.reason(), told.serial(), told.to_string().as_str()), ("first", task.serial(), "cancelled: first"));
+    let cancelled = task.status("next").unwrap_err();
+    assert_eq!(
+        (cancelled.reason(), cancelled.serial(), cancelled.to_string().as_str()),
+        ("first", task.serial(), "cancelled: first")
+    );
     assert!(task.status("and again").is_err());
     assert_eq!(statuses(&list, task.handle()), ["init", "[cancel request: first]", "next", "and again"]);
     assert_eq!(list.counters().cancel_requests, 1);
@@ -491,19 +496,19 @@ fn ages_follow_the_clock_of_the_list() {
 }
 
 #[test]
-fn the_same_entry_keeps_its_date_whenever_one_looks() {
+fn an_entry_keeps_its_date_in_all_snapshots() {
     let list = ProcessList::new();
     let task = list.start("job");
     let looks = if cfg!(miri) { 20 } else { 1_000 };
     let dates: Vec<_> = (0..looks).map(|_| list.history(task.serial()).unwrap().entries[0].unix_nanos).collect();
-    // The rate of the clock is worked out better now and then; it is never set anew at each look.
+    // The rate of the clock is refined occasionally; it does not change with each snapshot.
     let changes = dates.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(changes < 100, "{changes}");
     assert!(dates.iter().max().unwrap() - dates.iter().min().unwrap() < 1_000_000);
 }
 
 #[test]
-fn a_list_that_is_off_costs_and_shows_nothing() {
+fn a_disabled_list_costs_and_shows_nothing() {
     let list = ProcessList::new();
     list.set_enabled(false);
     let task = list.task("hidden").attr("a", 1).start();
@@ -517,7 +522,7 @@ fn a_list_that_is_off_costs_and_shows_nothing() {
 }
 
 #[test]
-fn ids_of_any_text_are_found_and_made_ones_differ() {
+fn ids_of_any_characters_are_found_and_generated_ones_differ() {
     let list = ProcessList::new();
     for id in ["", ".", "/", "\0", "%", "🦀", "a\nb", "\u{10ffff}"] {
         let task = list.start(id);
@@ -530,11 +535,11 @@ fn ids_of_any_text_are_found_and_made_ones_differ() {
 }
 
 #[test]
-fn snapshot_and_scan_tell_the_same_oldest_first() {
+fn snapshot_and_scan_agree_oldest_first() {
     let list = ProcessList::new();
     let count = if cfg!(miri) { 100 } else { 70_000 };
     let mut tasks: Vec<_> = (0..count).map(|number| list.start(&number.to_string())).collect();
-    // Old places are taken by new tasks, so that the order of places is not that of starts.
+    // New tasks reuse old slots, so that the order of slots is not that of starts.
     for number in (0..tasks.len()).step_by(3) {
         tasks[number] = list.start("later");
     }

@@ -1,4 +1,4 @@
-//! What looks like a secret is never recorded, and all else is recorded as it is.
+//! Values that look like secrets are never recorded, and all others are recorded unchanged.
 #![cfg(not(loom))]
 
 use pm_core::{CancelError, CancelRequest, Options, ProcessList, Task, Value};
@@ -25,14 +25,14 @@ fn an_attribute_with_a_secret_name_is_masked_whatever_its_type() {
     assert!(shown.contains("db1"), "{shown}");
     assert!(!["hunter2", "77", "42", "true"].iter().any(|secret| shown.contains(secret)), "{shown}");
     assert_eq!(list.counters().redacted, 6);
-    // Set again, and gone.
+    // Set again, and removed.
     task.set("password", "hunter3");
     task.unset("authToken");
     assert_eq!(attrs(&list, &task).matches("***").count(), 5);
 }
 
 #[test]
-fn innocent_attributes_are_recorded_as_they_are() {
+fn harmless_attributes_are_recorded_unchanged() {
     let list = ProcessList::new();
     let task = list.task("a").attr("author", "me").attr("max_tokens", 4096).attr("session_count", "12").start();
     task.set("equation", "a=b");
@@ -42,7 +42,7 @@ fn innocent_attributes_are_recorded_as_they_are() {
 }
 
 #[test]
-fn secrets_in_urls_are_masked_in_every_text() {
+fn secrets_in_urls_are_masked_in_every_string() {
     let list = ProcessList::new();
     let (url, shown) = ("http://u:hunter2@db/a?token=hunter2&x=1", "http://***@db/a?token=***&x=1");
     let task = list.task(url).kind(url).attr("url", url).start();
@@ -75,7 +75,7 @@ fn secrets_in_urls_are_masked_in_every_text() {
 }
 
 #[test]
-fn a_task_is_found_by_the_id_that_the_program_gave_it() {
+fn a_task_is_found_by_the_unmasked_id() {
     let list = ProcessList::new();
     let id = "GET /a?api_key=hunter2&page=2";
     let task = list.start(id);
@@ -86,11 +86,11 @@ fn a_task_is_found_by_the_id_that_the_program_gave_it() {
     let counted = list.counters().redacted;
     drop(task);
     assert_eq!(list.find_ended(id).len(), 1);
-    assert_eq!(list.counters().redacted, counted, "who looks records nothing");
+    assert_eq!(list.counters().redacted, counted, "a search records nothing");
 }
 
 #[test]
-fn a_cancel_may_expect_the_status_as_the_program_gave_it() {
+fn a_cancellation_may_expect_the_unmasked_status() {
     let list = ProcessList::new();
     let task = list.start("a");
     let status = "GET /a?token=hunter2";
@@ -101,16 +101,16 @@ fn a_cancel_may_expect_the_status_as_the_program_gave_it() {
 }
 
 #[test]
-fn a_secret_is_seen_before_a_cut_takes_away_what_tells_it() {
+fn a_secret_is_detected_before_truncation_removes_its_marker() {
     let list = ProcessList::with_options(Options::new().max_status(40).max_attr_value(8191).max_attr_name(8));
     let task = list.start("a");
     let long = format!("http://{}@host/", "hunter2".repeat(9));
     task.status(&long).unwrap();
     pm_core::status!(task, "{}", long).unwrap();
     assert_eq!(statuses(&list, &task)[1..], ["http://***@host/", "http://***@host/"]);
-    // Also at the end of what is formatted at all.
+    // Also at the end of the longest formatted string.
     task.set_fmt("url", format_args!("{} {long}", "x".repeat(8170)));
-    // And in a name that is itself cut.
+    // And in a name that is itself truncated.
     task.set("a_long_name_of_a_password", "hunter2");
     let shown = attrs(&list, &task);
     assert!(!shown.contains("hunter2") && shown.contains("***"), "{}", &shown[..60]);
@@ -130,7 +130,7 @@ fn masking_can_be_switched_off() {
 }
 
 #[test]
-fn further_names_are_those_of_one_list() {
+fn additional_secret_names_apply_to_one_list() {
     let also = || Options::new().max_bytes(6 << 20).redact_also(["tenant_key"]);
     for round in 0..3 {
         let list = ProcessList::with_options(if round == 1 { Options::new().max_bytes(6 << 20) } else { also() });
@@ -141,9 +141,9 @@ fn further_names_are_those_of_one_list() {
 }
 
 #[test]
-fn a_formatted_text_that_sets_another_keeps_both_masked() {
-    struct Nosy<'l>(&'l Task);
-    impl std::fmt::Display for Nosy<'_> {
+fn a_status_set_while_formatting_another_keeps_both_masked() {
+    struct Reentrant<'l>(&'l Task);
+    impl std::fmt::Display for Reentrant<'_> {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             self.0.status("/in?token=hunter2").unwrap();
             f.write_str("/out?token=hunter2")
@@ -151,11 +151,14 @@ fn a_formatted_text_that_sets_another_keeps_both_masked() {
     }
     let list = ProcessList::new();
     let task = list.start("a");
-    pm_core::status!(task, "{}", Nosy(&task)).unwrap();
+    pm_core::status!(task, "{}", Reentrant(&task)).unwrap();
     assert_eq!(statuses(&list, &task)[1..], ["/in?token=***", "/out?token=***"]);
 }
 
-/// Made of digits only: none of it stands in what is around it.
+/// Any text, text with many separators, and text full of secrets.
+const ANY_TEXT: &str = r#"\PC{0,200}|[a-z?&;#=@:/%*"' 0-9]{0,80}|(token=|//u:p|@|;|&|%3d|%26|"|\?| ){0,30}"#;
+
+/// Digits only, as the text around it has none.
 fn secret() -> impl Strategy<Value = String> {
     "[0-9]{6,12}"
 }
@@ -189,7 +192,7 @@ fn secret_name() -> impl Strategy<Value = String> {
     })
 }
 
-/// The name, some of its characters percent-encoded.
+/// The name with some of its characters percent-encoded.
 fn encoded(name: &str, which: u64) -> String {
     let encode = |(at, byte): (usize, u8)| {
         if which >> (at % 64) & 3 == 3 { format!("%{byte:02x}") } else { char::from(byte).into() }
@@ -197,8 +200,8 @@ fn encoded(name: &str, which: u64) -> String {
     name.bytes().enumerate().map(encode).collect()
 }
 
-fn innocent() -> impl Strategy<Value = String> {
-    // Nothing that separates, and no letters of which a word could be made.
+fn harmless() -> impl Strategy<Value = String> {
+    // No separators, and no letters that could form a secret name.
     "[fgjlmqvxz \\-_.:!é]{0,20}"
 }
 
@@ -214,7 +217,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn no_text_makes_it_panic_and_what_is_masked_stays_so(text in "\\PC{0,200}|[a-z?&;#=@:/%*\"' 0-9]{0,80}|(token=|//u:p|@|;|&|%3d|%26|\"|\\?| ){0,30}") {
+    fn masking_never_panics_and_is_idempotent(text in ANY_TEXT) {
         let (once, counted) = shown(&text);
         prop_assert_eq!(counted > 0, once != text);
         prop_assert_eq!(&*ProcessList::new().redacted(&text), &once);
@@ -239,12 +242,15 @@ proptest! {
         (name, which) in (secret_name(), any::<u64>()),
         secrets in prop::collection::vec(secret(), 5),
         separator in prop::sample::select(vec!["?", "&", "?x=y&", "?x=y;", ";", "?x;", "#", "?x=y#"]),
-        (before, after) in (innocent(), innocent()),
+        (before, after) in (harmless(), harmless()),
         scheme in prop::sample::select(vec!["http", "postgres", "amqp+ssl", "jdbc:mysql"]),
     ) {
         let [user, password, value, other, nested] = &secrets[..] else { unreachable!() };
         let name = encoded(&name, which);
-        let inner = format!("https://{user}:{password}@h/?{name}={nested}").replace(':', "%3A").replace('/', "%2f").replace('?', "%3F").replace('=', "%3D").replace('@', "%40");
+        let inner = format!("https://{user}:{password}@h/?{name}={nested}");
+        let inner = [(':', "%3A"), ('/', "%2f"), ('?', "%3F"), ('=', "%3D"), ('@', "%40")]
+            .into_iter()
+            .fold(inner, |text, (from, to)| text.replace(from, to));
         let text = format!(
             "{before} {scheme}://{user}:{password}@host{separator}{name}={value}&{name}={other}&next={inner} {after}"
         );
@@ -261,7 +267,8 @@ proptest! {
     fn no_secret_survives_in_an_attribute(name in secret_name(), secret in secret(), number in 100_000_u64..) {
         let list = ProcessList::new();
         let task = list.task("a").attr(&name, &secret).start();
-        for value in [Value::U64(number), Value::I64(-(number as i64 >> 1)), Value::F64(number as f64), Value::Text(&secret)] {
+        let negative = -(number as i64 >> 1);
+        for value in [Value::U64(number), Value::I64(negative), Value::F64(number as f64), Value::Text(&secret)] {
             task.set(&name, value);
             let shown = attrs(&list, &task).replace(&name, "");
             prop_assert!(shown.contains("***") && !shown.contains(|byte: char| byte.is_ascii_digit()), "{}", shown);
@@ -271,8 +278,10 @@ proptest! {
 
     #[test]
     fn text_without_secrets_is_unchanged(
-        parts in prop::collection::vec(innocent(), 6),
-        query in prop::sample::select(vec!["", "?page=2&sort=-age", "?a;b", "?a=%20&b=%3d", "#top", "?author=me;x=1", "=", " -> ", "@"]),
+        parts in prop::collection::vec(harmless(), 6),
+        query in prop::sample::select(vec![
+            "", "?page=2&sort=-age", "?a;b", "?a=%20&b=%3d", "#top", "?author=me;x=1", "=", " -> ", "@",
+        ]),
     ) {
         let text = format!("{} http://{}{query} {} {}", parts[0], parts[1].replace([' ', ':'], ""), parts[2], parts[3]);
         prop_assume!(!text.contains("://@"));

@@ -1,4 +1,4 @@
-//! A status for the length of a block.
+//! A status for the duration of a block.
 #![cfg(not(loom))]
 
 use std::future::{Future, pending};
@@ -21,7 +21,7 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 }
 
 #[test]
-fn nested_scopes_go_back_step_by_step() {
+fn nested_scopes_restore_step_by_step() {
     let list = ProcessList::new();
     let task = list.start("job");
     let _ = task.status("waiting");
@@ -37,7 +37,7 @@ fn nested_scopes_go_back_step_by_step() {
 }
 
 #[test]
-fn scopes_that_end_out_of_order_bring_back_none_that_is_over() {
+fn scopes_that_end_out_of_order_never_restore_an_ended_status() {
     let list = ProcessList::new();
     let task = list.start("job");
     let (a, b, c) = (task.scope("a"), task.scope("b"), task.scope("c"));
@@ -50,16 +50,16 @@ fn scopes_that_end_out_of_order_bring_back_none_that_is_over() {
 }
 
 #[test]
-fn a_request_to_stop_is_no_status_to_go_back_to() {
+fn a_cancellation_request_is_not_a_status_to_restore() {
     let list = ProcessList::new();
-    for told in [0, 10, 200] {
+    for count in [0, 10, 200] {
         let task = list.start("job");
-        for number in 0..told {
+        for number in 0..count {
             let _ = task.status(&format!("status {number}"));
         }
         list.cancel_serial(task.serial(), "why").unwrap();
         drop(task.scope("tidying up"));
-        let expected = if told == 0 { "init".to_owned() } else { format!("status {}", told - 1) };
+        let expected = if count == 0 { "init".to_owned() } else { format!("status {}", count - 1) };
         assert_eq!(status(&list, task.handle()), expected);
         task.finish();
     }
@@ -67,7 +67,7 @@ fn a_request_to_stop_is_no_status_to_go_back_to() {
 }
 
 #[test]
-fn a_scope_hears_no_cancel() {
+fn a_scope_does_not_observe_a_cancellation() {
     let list = ProcessList::new();
     let task = list.start("job");
     list.cancel("job", "").unwrap();
@@ -84,7 +84,7 @@ fn a_panic_leaves_the_status_where_it_was() {
         list.run_sync("job", |task| {
             let _scope = task.scope("reading");
             if task.serial() > serial {
-                panic!("within");
+                panic!("in the scope");
             }
             Ok(())
         })
@@ -95,7 +95,7 @@ fn a_panic_leaves_the_status_where_it_was() {
 }
 
 #[test]
-fn a_scope_that_is_opened_while_a_panic_is_under_way_is_closed() {
+fn a_scope_opened_while_unwinding_is_closed() {
     struct TidyUp<'t>(&'t pm_core::Task);
     impl Drop for TidyUp<'_> {
         fn drop(&mut self) {
@@ -106,13 +106,13 @@ fn a_scope_that_is_opened_while_a_panic_is_under_way_is_closed() {
     let task = list.start("job");
     let _ = catch_unwind(AssertUnwindSafe(|| {
         let _tidy = TidyUp(&task);
-        panic!("under way");
+        panic!("unwinding");
     }));
     assert_eq!(statuses(&list, task.handle()), ["init", "tidying up", "init"]);
 }
 
 #[test]
-fn a_future_that_is_killed_within_a_scope_ends_as_killed() {
+fn a_future_cancelled_within_a_scope_ends_as_killed() {
     let list = ProcessList::new();
     let mut running = pin!(list.task("job").run(async {
         let _scope = pm_core::current().scope("reading");
@@ -127,7 +127,7 @@ fn a_future_that_is_killed_within_a_scope_ends_as_killed() {
 }
 
 #[test]
-fn a_scope_may_outlive_its_task_and_touches_no_other() {
+fn a_scope_may_outlive_its_task_and_affects_no_other() {
     let list = ProcessList::with_options(Options::new().keep_ended(0));
     let task = list.start("job");
     let scope = task.scope("reading");
@@ -139,7 +139,7 @@ fn a_scope_may_outlive_its_task_and_touches_no_other() {
 }
 
 #[test]
-fn too_many_scopes_say_their_status_and_take_nothing_back() {
+fn scopes_beyond_the_limit_set_their_status_without_restoring() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut scopes: Vec<_> = (0..100).map(|number| scope!(task, "{number}")).collect();
@@ -153,7 +153,7 @@ fn too_many_scopes_say_their_status_and_take_nothing_back() {
 }
 
 #[test]
-fn scopes_of_several_threads_leave_the_task_as_it_was() {
+fn scopes_of_several_threads_restore_the_first_status() {
     let list = ProcessList::new();
     let task = list.start("job");
     std::thread::scope(|threads| {
@@ -171,7 +171,7 @@ fn scopes_of_several_threads_leave_the_task_as_it_was() {
 }
 
 #[test]
-fn secrets_are_masked_and_long_texts_cut_also_when_they_come_back() {
+fn restored_statuses_are_masked_and_truncated_too() {
     let list = ProcessList::with_options(Options::new().max_status(16));
     let task = list.start("job");
     let _ = task.status("a?token=b");

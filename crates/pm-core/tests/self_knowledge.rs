@@ -1,9 +1,10 @@
-//! What a list says of itself adds up: what it shows and what it says it dropped is all that was recorded, to the last
+//! The counters of a list add up: what it shows plus what it reports as dropped is everything recorded, to the last
 //! entry.
 //!
-//! A case is a few random operations on a list with small limits, from where the case before left it, and then the sums.
-//! `cargo test --release` tries a million cases, a debug build a fiftieth of that; `PM_CASES` says how many instead,
-//! `PM_SEED` where to begin.
+//! A case is a few random operations on a list with small limits, starting where the previous case ended, and then the
+//! sums.
+//! `cargo test --release` runs a million cases, a debug build a fiftieth of that; `PM_CASES` sets another number,
+//! `PM_SEED` the seed.
 #![cfg(not(any(loom, miri)))]
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Numbers without an order (xorshift).
+/// A generator of random numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -31,7 +32,7 @@ impl Random {
     }
 }
 
-/// A list of its own, and how many tasks live in it at most.
+/// The options of a list, and the most tasks that live in it.
 #[derive(Clone, Copy, Debug)]
 struct Setting {
     attrs: usize,
@@ -49,7 +50,7 @@ const SETTINGS: [Setting; 6] = [
     Setting { attrs: 128, first: 16, newest: 112, ended: 0, ended_bytes: 1 << 20, kinds: 8, statuses: 32, live: 5 },
     Setting { attrs: 1, first: 1, newest: 1, ended: 1, ended_bytes: 1 << 20, kinds: 0, statuses: 0, live: 300 },
     Setting { attrs: 16, first: 4, newest: 40, ended: 1000, ended_bytes: 40_000, kinds: 1, statuses: 1, live: 20 },
-    // More tasks than memory: entries, attributes and whole tasks find no room.
+    // More tasks than memory: entries, attributes and whole tasks find no space.
     Setting { attrs: 128, first: 60, newest: 60, ended: 50, ended_bytes: 1 << 20, kinds: 4, statuses: 4, live: 9_000 },
     Setting { attrs: 128, first: 9, newest: 9, ended: 0, ended_bytes: 0, kinds: 4, statuses: 4, live: 9_000 },
 ];
@@ -58,11 +59,11 @@ const MAX_STATUS: usize = 40;
 
 const KINDS: [Option<&str>; 7] = [None, Some("a"), Some("b"), Some("c"), Some("d"), Some("e"), Some("f")];
 const STATUSES: [&str; 5] =
-    ["reading", "writing", "block 17", "block 4711", "sending it all to somebody else: 40 byte"];
-const TOO_LONG: &str = "sending it all to somebody else who is very far away";
+    ["reading", "writing", "block 17", "block 4711", "sending everything to a mirror: 40 bytes"];
+const TOO_LONG: &str = "sending everything to the mirror that is so far away";
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
-/// A live task, and what was recorded of it.
+/// A live task, and what was recorded for it.
 struct Live {
     task: Task,
     kind: usize,
@@ -71,7 +72,7 @@ struct Live {
     attrs: BTreeMap<&'static str, u64>,
 }
 
-/// What was done to a list in all.
+/// The totals of the operations on a list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Done {
     shown: u64,
@@ -81,7 +82,7 @@ struct Done {
     cancelled: u64,
     aborted: u64,
     dropped: u64,
-    /// Entries that were made of tasks that are shown, their starts among them.
+    /// Entries of shown tasks, including their starts.
     entries: u64,
     attrs_refused: u64,
     too_long: u64,
@@ -97,7 +98,7 @@ struct Program {
     live: Vec<Live>,
     gone: Option<TaskHandle>,
     done: Done,
-    /// Entries that the tasks had when they ended, as a hook saw them; those dropped in between counted.
+    /// Entries of the tasks when they ended, as a hook saw them, including dropped ones.
     entries_at_end: Arc<AtomicU64>,
     ended_of_kind: [u64; KINDS.len()],
     started_of_kind: [u64; KINDS.len()],
@@ -164,7 +165,7 @@ impl Program {
         self.done.most_live = self.done.most_live.max(self.done.shown - self.ended());
     }
 
-    fn say(&mut self, random: &mut Random, at: usize) {
+    fn set_status(&mut self, random: &mut Random, at: usize) {
         let live = &self.live[at];
         for _ in 0..=random.below(5) {
             let text = if random.below(20) == 0 { TOO_LONG } else { STATUSES[random.below(STATUSES.len())] };
@@ -230,7 +231,7 @@ impl Program {
                 self.done.entries += 1;
                 live.task.fail("no file");
             }
-            // It dies in a panic, or of the cancel that it may have heard.
+            // It ends in a panic, or by the cancellation that it may have observed.
             _ => {
                 let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                     live.task.run_sync(|task| -> Result<(), _> {
@@ -246,7 +247,7 @@ impl Program {
         self.gone = Some(handle);
     }
 
-    /// A future that its owner drops.
+    /// Starts a future and drops it.
     fn abandon(&mut self) {
         let (before, list) = (self.list.counters().not_shown, self.list.clone());
         {
@@ -266,7 +267,7 @@ impl Program {
         let at = random.below(self.live.len());
         match random.below(16) {
             0..4 => self.start(random),
-            4..8 => self.say(random, at),
+            4..8 => self.set_status(random, at),
             8..10 => self.set(random, at),
             10 => self.ask(at),
             11 => self.hand.advance(Duration::from_millis(random.below(60_000) as u64)),
@@ -286,16 +287,16 @@ impl Program {
         finished + failed + cancelled + aborted + dropped
     }
 
-    /// One live task: what it shows and what was dropped of it.
+    /// Checks one live task: what it shows and what was dropped.
     fn check_one(&self, live: &Live) {
         let serial = live.task.serial();
         let len = self.list.view(serial, |task| task.history_len()).unwrap();
         let history = self.list.history(serial).unwrap();
-        assert_eq!(history.entries.len() as u64 + history.dropped, len, "shown and dropped is all");
+        assert_eq!(history.entries.len() as u64 + history.dropped, len, "shown plus dropped is everything");
         assert!(history.entries.len() <= self.setting.first + self.setting.newest);
     }
 
-    /// The sums that hold at any time.
+    /// Checks the sums that hold at any time.
     fn check(&self) {
         let (counters, done) = (self.list.counters(), self.done);
         let ended = self.ended();
@@ -313,17 +314,17 @@ impl Program {
         assert_eq!((counters.panics_caught, counters.forced), (0, 0));
     }
 
-    /// The sums for which all is looked at.
+    /// Checks the sums that need a full scan.
     fn check_all(&self) {
         let (counters, done) = (self.list.counters(), self.done);
         let live: Vec<&Live> = self.live.iter().filter(|live| live.shown).collect();
         assert_eq!((counters.live, self.list.snapshot().len()), (live.len() as u64, live.len()));
         assert_eq!(counters.cancelling, live.iter().filter(|live| live.asked).count() as u64);
-        // An entry is in a history, was dropped from one, or found no room and was counted.
+        // An entry is in a history, was dropped from one, or found no space and was counted.
         let of_live: u64 = self.list.snapshot().iter().map(|task| task.history_len()).sum();
         let of_ended = self.entries_at_end.load(Ordering::Relaxed);
         assert_eq!(of_live + of_ended + counters.statuses_dropped, done.entries);
-        // A task that ended is kept, or was let go and counted. Those that wait for being let go, at most 2 batches of 32,
+        // An ended task is retained, or was evicted and counted. Tasks that await eviction, at most two batches of 32,
         // are not shown.
         let (kept, shown) = (self.ended() - counters.ended_evicted, self.list.ended().len() as u64);
         let limit = self.setting.ended as u64;
@@ -356,21 +357,21 @@ impl Program {
         assert!(named <= self.setting.kinds);
         for kind in &kinds {
             let in_statuses: Duration = kind.statuses.iter().map(|status| status.time).sum();
-            assert_eq!(in_statuses, kind.latency.sum(), "all time is some status's");
+            assert_eq!(in_statuses, kind.latency.sum(), "all time is attributed to a status");
             let named = kind.statuses.iter().filter(|status| status.status.is_some()).count();
-            assert!(named <= self.setting.statuses + 1, "init, and as many as may be kept");
+            assert!(named <= self.setting.statuses + 1, "init, and as many as the limit allows");
         }
     }
 }
 
 #[test]
-fn what_is_shown_and_what_was_dropped_is_what_was_recorded() {
+fn shown_plus_dropped_is_everything_recorded() {
     let cases = from_env("PM_CASES", if cfg!(debug_assertions) { 20_000 } else { 1_000_000 });
     let seed = from_env("PM_SEED", 0x9e37_79b9_7f4a_7c15);
     let mut random = Random(seed.max(1));
     let mut programs = SETTINGS.map(Program::new);
     for case in 0..cases {
-        // Half of all go to the lists that want to be filled.
+        // Half of all cases go to the lists that have to be filled.
         let at = if random.below(2) == 0 { random.below(4) } else { 4 + random.below(2) };
         let program = &mut programs[at];
         for _ in 0..=random.below(20) {
@@ -386,7 +387,7 @@ fn what_is_shown_and_what_was_dropped_is_what_was_recorded() {
         let held = program.list.counters().bytes_held;
         assert!(held <= MAX_BYTES as u64 * 2, "{held}");
     }
-    // Each thing that can be dropped was.
+    // Everything that can be dropped was dropped.
     let sum = |count: fn(&pm_core::Counters) -> u64| programs.iter().map(|it| count(&it.list.counters())).sum::<u64>();
     assert!(sum(|it| it.not_shown) > 0 && sum(|it| it.statuses_dropped) > 0 && sum(|it| it.attrs_dropped) > 0);
     assert!(sum(|it| it.texts_cut) > 0 && sum(|it| it.kinds_dropped) > 0 && sum(|it| it.ended_evicted) > 0);

@@ -1,4 +1,4 @@
-//! What a wrapper is made of: `Supervisor`, step by step, as those use it who poll something else than a future.
+//! `Supervisor`, step by step, as wrappers use it that poll something other than a future.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -6,10 +6,10 @@ use std::time::Duration;
 use pm_core::{Clock, Options, Outcome, ProcessList, current};
 
 #[test]
-fn a_status_from_the_start_is_an_entry_at_the_time_of_the_start() {
+fn an_initial_status_is_an_entry_at_the_time_of_the_start() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock).redact(true));
-    // One that fits the slot, one that doesn't, one with a secret.
+    // One that fits the slot, one that does not, one with a secret.
     let long = "long ".repeat(100);
     for (status, shown) in [("connecting", "connecting"), (&long, &*long), ("http://a:b@c/", "http://***@c/"), ("", "")]
     {
@@ -18,9 +18,9 @@ fn a_status_from_the_start_is_an_entry_at_the_time_of_the_start() {
         hand.advance(Duration::from_secs(1));
         supervisor.handle().note("reading");
         let entries = list.history(serial).unwrap().entries;
-        let told: Vec<_> = entries.iter().map(|entry| entry.status.as_str()).collect();
+        let statuses: Vec<_> = entries.iter().map(|entry| entry.status.as_str()).collect();
         let expected = ["init", shown, "reading"];
-        assert_eq!(told, expected.into_iter().filter(|status| !status.is_empty()).collect::<Vec<_>>());
+        assert_eq!(statuses, expected.into_iter().filter(|status| !status.is_empty()).collect::<Vec<_>>());
         assert!(shown.is_empty() || entries[1].at() == entries[0].at(), "{entries:?}");
     }
     let kinds = list.kinds();
@@ -30,19 +30,19 @@ fn a_status_from_the_start_is_an_entry_at_the_time_of_the_start() {
 }
 
 #[test]
-fn a_status_from_the_start_keeps_to_the_limits_of_the_history() {
+fn an_initial_status_respects_the_limits_of_the_history() {
     let list = ProcessList::with_options(Options::new().history(1, 1));
     let supervisor = list.task("a").supervise_with_status("first");
     supervisor.handle().note("second");
     let history = list.history(supervisor.handle().serial()).unwrap();
-    let told: Vec<_> = history.entries.iter().map(|entry| entry.status.as_str()).collect();
-    assert_eq!((told.first(), told.last()), (Some(&"init"), Some(&"second")));
+    let statuses: Vec<_> = history.entries.iter().map(|entry| entry.status.as_str()).collect();
+    assert_eq!((statuses.first(), statuses.last()), (Some(&"init"), Some(&"second")));
     list.set_enabled(false);
     assert!(!list.task("b").supervise_with_status("off").handle().is_live());
 }
 
 #[test]
-fn what_is_entered_is_current_until_it_is_left_and_a_panic_ends_the_task_as_aborted() {
+fn an_entered_task_is_current_until_it_is_left_and_a_panic_ends_it_as_aborted() {
     let list = ProcessList::new();
     let mut supervisor = list.task("a").supervise();
     let task = supervisor.handle();
@@ -59,13 +59,13 @@ fn what_is_entered_is_current_until_it_is_left_and_a_panic_ends_the_task_as_abor
     assert!(panicked.is_err());
     assert_eq!(list.counters().aborted, 1);
     assert!(!task.is_live());
-    // What is left is nobody's, and does no harm.
+    // Nothing remains of the task, and dropping the supervisor is harmless.
     supervisor.enter().leave();
     assert!(!supervisor.should_kill());
 }
 
 #[test]
-fn a_supervisor_says_that_it_is_to_be_killed_once_its_grace_is_over() {
+fn a_supervisor_reports_when_its_grace_period_is_over() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock).grace(Duration::from_secs(5)));
     let mut supervisor = list.task("a").supervise();

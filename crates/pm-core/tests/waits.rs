@@ -1,4 +1,4 @@
-//! What the list tells of who waits for what, and who blocks whom.
+//! Reports of which task waits for what, and which task blocks which.
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,7 +32,7 @@ fn text(waits: &WaitReport) -> Vec<String> {
 }
 
 #[test]
-fn a_wait_is_a_status_that_goes_back_and_tells_how_long() {
+fn a_wait_is_a_temporary_status_with_a_duration() {
     let (list, clock) = list();
     let task = list.start("import");
     task.status("reading").unwrap();
@@ -41,10 +41,10 @@ fn a_wait_is_a_status_that_goes_back_and_tells_how_long() {
     assert_eq!(status(&list, &task), "waiting on pool:db");
     let waits = list.waits();
     assert_eq!(waits.waits.len(), 1);
-    let told = &waits.waits[0];
-    assert_eq!((told.task.id.as_str(), told.resource.name.as_str(), told.units), ("import", "pool:db", 1));
-    assert_eq!((told.waited_for, told.is_stuck, told.in_cycle), (Duration::from_secs(3), false, false));
-    assert!(told.resource.holders.is_empty() && told.resource.unknown_holders == 0);
+    let reported = &waits.waits[0];
+    assert_eq!((reported.task.id.as_str(), reported.resource.name.as_str(), reported.units), ("import", "pool:db", 1));
+    assert_eq!((reported.waited_for, reported.is_stuck, reported.in_cycle), (Duration::from_secs(3), false, false));
+    assert!(reported.resource.holders.is_empty() && reported.resource.unknown_holders == 0);
     drop(wait);
     assert_eq!(status(&list, &task), "reading");
     assert!(list.waits().waits.is_empty());
@@ -54,14 +54,14 @@ fn a_wait_is_a_status_that_goes_back_and_tells_how_long() {
 }
 
 #[test]
-fn who_holds_a_thing_is_told_with_since_when() {
+fn holders_are_reported_with_the_time_they_have_held() {
     let (list, clock) = list();
     let (first, second, third) = (list.start("first"), list.start("second"), list.start("third"));
     let pool = Resource::with_capacity("pool", 2);
     let held = first.holding(&pool);
     clock.advance(Duration::from_secs(1));
     let _held = second.holding(&pool);
-    let _somebody = pool.hold(1);
+    let _unclaimed = pool.hold(1);
     let wait = third.waiting_on(&pool);
     clock.advance(Duration::from_secs(1));
     let waits = list.waits();
@@ -81,7 +81,7 @@ fn who_holds_a_thing_is_told_with_since_when() {
 }
 
 #[test]
-fn three_tasks_over_two_locks_and_a_semaphore_are_named_as_a_circle() {
+fn three_tasks_over_two_locks_and_a_semaphore_are_reported_as_a_cycle() {
     let (list, _clock) = list();
     let (a, b, c, d) = (list.start("a"), list.start("b"), list.start("c"), list.start("d"));
     let (users, orders) = (mutex("lock:users"), mutex("lock:orders"));
@@ -89,7 +89,7 @@ fn three_tasks_over_two_locks_and_a_semaphore_are_named_as_a_circle() {
     let _held = (a.holding(&users), b.holding(&orders), c.holding(&slots), c.holding(&slots));
     let to_orders = a.waiting_on(&orders);
     let _waits = (b.waiting_on(&slots), d.waiting_on(&users));
-    assert!(list.waits().cycles.is_empty(), "c goes on");
+    assert!(list.waits().cycles.is_empty(), "c can proceed");
     let to_users = c.waiting_on(&users);
     let waits = list.waits();
     assert_eq!(
@@ -105,7 +105,7 @@ fn three_tasks_over_two_locks_and_a_semaphore_are_named_as_a_circle() {
     );
     let flags: Vec<_> = waits.waits.iter().map(|wait| (wait.task.id.as_str(), wait.is_stuck, wait.in_cycle)).collect();
     assert_eq!(flags, [("a", true, true), ("b", true, true), ("d", true, false), ("c", true, true)]);
-    // One of them gives up, and all can go on.
+    // One of them gives up, and all can proceed.
     drop(to_orders);
     let waits = list.waits();
     assert!(waits.cycles.is_empty() && waits.waits.iter().all(|wait| !wait.is_stuck));
@@ -125,7 +125,7 @@ fn a_task_that_takes_a_lock_twice_waits_for_itself() {
 }
 
 #[test]
-fn who_holds_up_others_comes_first_with_all_who_wait_below() {
+fn blocking_tasks_come_first_with_their_waiters_below() {
     let (list, clock) = list();
     let names = ["holder", "near", "far", "farther", "elsewhere"];
     let tasks: Vec<Task> = names.iter().map(|name| list.start(name)).collect();
@@ -151,7 +151,7 @@ fn who_holds_up_others_comes_first_with_all_who_wait_below() {
 }
 
 #[test]
-fn a_killed_task_waits_for_nothing_and_holds_nothing() {
+fn a_cancelled_task_waits_for_nothing_and_holds_nothing() {
     let (list, _clock) = list();
     let lock = mutex("lock");
     let (lock_of_holder, lock_of_waiter) = (lock.clone(), lock.clone());
@@ -175,7 +175,7 @@ fn a_killed_task_waits_for_nothing_and_holds_nothing() {
 }
 
 #[test]
-fn a_guard_that_outlives_its_task_names_nobody() {
+fn a_guard_that_outlives_its_task_names_no_task() {
     let (list, _clock) = list();
     let lock = mutex("lock");
     let (holder, waiter) = (list.start("holder"), list.start("waiter"));
@@ -192,7 +192,7 @@ fn a_guard_that_outlives_its_task_names_nobody() {
 }
 
 #[test]
-fn tasks_of_another_list_are_not_told() {
+fn tasks_of_another_list_are_not_reported() {
     let ((list, _), (other, _)) = (list(), list());
     let lock = mutex("lock");
     let (holder, waiter) = (other.start("secret"), list.start("waiter"));
@@ -204,7 +204,7 @@ fn tasks_of_another_list_are_not_told() {
 }
 
 #[test]
-fn a_hold_goes_over_to_who_takes_it() {
+fn a_hold_moves_to_the_task_that_takes_it() {
     let (list, clock) = list();
     let (first, second, waiter) = (list.start("first"), list.start("second"), list.start("waiter"));
     let channel = Resource::fair("jobs (full)", ResourceKind::Channel, None);
@@ -225,7 +225,7 @@ fn a_hold_goes_over_to_who_takes_it() {
 }
 
 #[test]
-fn names_are_cut_and_masked_as_texts_are() {
+fn names_are_truncated_and_masked_as_other_strings() {
     let (list, _clock) = list();
     let task = list.start("a");
     let name = format!("http://me:hunter2@db/{}", "x".repeat(200));
@@ -241,24 +241,24 @@ fn names_are_cut_and_masked_as_texts_are() {
 }
 
 #[test]
-fn beyond_the_limits_waits_are_counted_and_holds_told_as_somebodys() {
+fn waits_beyond_the_limits_are_counted_and_holds_have_unknown_holders() {
     let (list, _clock) = list();
     let task = list.start("a");
     let pool = Resource::new("pool");
     let waits: Vec<_> = (0..10_001).map(|_| task.waiting_on(&pool)).collect();
     let held: Vec<_> = (0..4_098).map(|_| task.holding(&pool)).collect();
-    let told = list.waits();
-    assert_eq!((told.waits.len(), told.not_shown), (10_000, 1));
-    let resource = &told.waits[0].resource;
+    let reported = list.waits();
+    assert_eq!((reported.waits.len(), reported.not_shown), (10_000, 1));
+    let resource = &reported.waits[0].resource;
     assert_eq!((resource.holders.len(), resource.unknown_holders), (4_096, 2));
     drop((waits, held));
     let _wait = task.waiting_on(&pool);
-    let told = list.waits();
-    assert_eq!((told.waits.len(), told.waits[0].resource.unknown_holders), (1, 0));
+    let reported = list.waits();
+    assert_eq!((reported.waits.len(), reported.waits[0].resource.unknown_holders), (1, 0));
 }
 
 #[test]
-fn without_a_task_nothing_is_told_and_nothing_breaks() {
+fn without_a_task_nothing_is_reported() {
     let (list, _clock) = list();
     let pool = Resource::new("pool");
     let wait = pool.wait(1);
@@ -271,8 +271,8 @@ fn without_a_task_nothing_is_told_and_nothing_breaks() {
 }
 
 #[test]
-fn locks_that_are_handed_on_all_the_time_are_never_called_a_circle() {
-    // Each thread takes two locks in the same order, so there is never a circle; looks from outside see all moments.
+fn locks_that_are_constantly_handed_over_are_never_reported_as_a_cycle() {
+    // Each thread takes two locks in the same order, so there is never a cycle; reports are made at all moments.
     let list = ProcessList::new();
     let locks = [std::sync::Mutex::new(()), std::sync::Mutex::new(())];
     let resources = [mutex("one"), mutex("two")];
@@ -304,7 +304,7 @@ fn locks_that_are_handed_on_all_the_time_are_never_called_a_circle() {
             }
             looks
         });
-        // The scope of the workers is over when the list is empty.
+        // The workers are done when the list is empty.
         while list.counters().started < 4 || list.counters().live > 0 {
             std::thread::yield_now();
         }
@@ -314,13 +314,13 @@ fn locks_that_are_handed_on_all_the_time_are_never_called_a_circle() {
 }
 
 #[test]
-fn a_current_task_waits_by_itself() {
+fn an_awaited_wait_belongs_to_the_current_task() {
     let future = run("current", async {
         let pool = Resource::new("pool");
         let _wait = pool.wait(3);
-        let told = pm_core::global().waits();
-        let told = told.waits.iter().find(|wait| wait.task.id == "current").unwrap();
-        assert_eq!(told.units, 3);
+        let reported = pm_core::global().waits();
+        let reported = reported.waits.iter().find(|wait| wait.task.id == "current").unwrap();
+        assert_eq!(reported.units, 3);
     });
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(Box::pin(future).as_mut().poll(&mut context).is_ready());

@@ -1,4 +1,4 @@
-//! What readers see while writers write as fast as they can: every value was put in by one task, in one piece.
+//! Readers while writers write as fast as they can: every value was written by one task, in one piece.
 #![cfg(not(loom))]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use pm_core::{Options, ProcessList, TaskView, ValueView};
 
 const ROUNDS: u64 = if cfg!(miri) { 12 } else { 20_000 };
 
-/// A text that tells its owner and its own length.
+/// A string that names its owner and its own length.
 fn text(owner: u64, len: u64) -> String {
     let unit = format!("<{owner}:{len}>");
     unit.repeat(1 + len as usize % 30)
@@ -17,8 +17,8 @@ fn text(owner: u64, len: u64) -> String {
 fn check_text(owner: &str, seen: &str) {
     let unit = &seen[..=seen.find('>').expect(seen)];
     let (of, len) = unit[1..unit.len() - 1].split_once(':').expect(seen);
-    assert_eq!(of, owner, "a text of another task: {seen}");
-    assert_eq!(seen, text(of.parse().unwrap(), len.parse().unwrap()), "a text in pieces");
+    assert_eq!(of, owner, "a string of another task: {seen}");
+    assert_eq!(seen, text(of.parse().unwrap(), len.parse().unwrap()), "a torn string");
 }
 
 fn check(task: TaskView<'_>) {
@@ -76,7 +76,7 @@ fn readers_see_every_value_whole_while_tasks_come_and_go() {
                                 check_text(&id, &entry.status);
                             }
                         }
-                        // What ended is as whole as what lives, also while it is let go.
+                        // Ended tasks are as intact as live ones, also while they are evicted.
                         list.ended().iter().for_each(check);
                         let mut scan = list.scan();
                         while let Some(task) = scan.next() {
@@ -129,7 +129,7 @@ fn statuses_of_several_threads_on_one_task_are_all_counted_and_in_order() {
 }
 
 #[test]
-fn first_and_newest_entries_stay_whatever_their_length() {
+fn first_and_newest_entries_are_retained_whatever_their_length() {
     for len in if cfg!(miri) { [0, 3, 100, 300] } else { [0, 3, 100, 1000] } {
         let list = ProcessList::new();
         let task = list.start("1");

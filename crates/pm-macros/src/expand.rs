@@ -1,6 +1,6 @@
-//! The function that `#[pm::task]` makes of a function: it describes a task, and runs what was its body as that.
+//! The expansion of `#[pm::task]`: a function that describes a task and runs the original body as that task.
 //!
-//! What is written here can't be seen by the body (`mixed_site`), and what is wrong is told where it stands.
+//! Names defined here are invisible to the body (`mixed_site`), and errors have the span of their cause.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens as _, quote_spanned};
@@ -11,7 +11,7 @@ use syn::{Attribute, Error, ReturnType, Signature, Token, Type, Visibility, brac
 
 use crate::options::Options;
 
-/// A function, with its body as it stands.
+/// A function, with its body as tokens.
 struct Function {
     attrs: Vec<Attribute>,
     vis: Visibility,
@@ -26,10 +26,14 @@ impl Parse for Function {
         let vis = input.parse()?;
         let begin = input.fork();
         let sig = input.parse::<Signature>().map_err(|error| {
-            if is_function(&begin) { error } else { Error::new(error.span(), "`#[pm::task]` goes on a function") }
+            if is_function(&begin) {
+                error
+            } else {
+                Error::new(error.span(), "`#[pm::task]` applies to functions only")
+            }
         })?;
         if input.peek(Token![;]) {
-            return Err(Error::new(sig.ident.span(), "a function without a body can't run as a task"));
+            return Err(Error::new(sig.ident.span(), "a function without a body cannot run as a task"));
         }
         let content;
         braced!(content in input);
@@ -45,7 +49,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
 
     let here = Span::mixed_site();
     let builder = builder(&sig, &options);
-    // What is wrong with the type is told where it stands.
+    // Errors of the type have its span.
     let (there, ty) = match &sig.output {
         ReturnType::Default => (here, quote_spanned!(here=> ())),
         ReturnType::Type(_, ty) => (here.located_at(ty.span()), ty.to_token_stream()),
@@ -60,7 +64,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
         (true, false) => "uncut_sync",
     };
     let run = Ident::new(run, there);
-    // An async block can't say what it returns; without that, what can be coerced into it would not be.
+    // An async block cannot declare its type; without that, coercions to the return type would fail.
     let body = quote_spanned!(here=> { if false { return ::pm::__macros::type_of_output::<#ty>(); } { #body } });
     let body = if is_async { quote_spanned!(here=> async move #body) } else { quote_spanned!(here=> move || #body) };
     let awaited = is_async.then(|| quote_spanned!(there=> .await));
@@ -74,7 +78,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
     })
 }
 
-/// The name of a function or an attribute, without `r#`.
+/// Returns the name of a function or an attribute, without `r#`.
 pub(crate) fn plain(name: &Ident) -> String {
     let name = name.to_string();
     name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
@@ -94,33 +98,33 @@ fn builder(sig: &Signature, options: &Options) -> TokenStream {
     quote_spanned!(here=> #begin.kind(#kind) #(#attrs)*)
 }
 
-/// Refuses what can't be a task, and says what to do instead.
+/// Refuses functions that cannot be tasks, with advice.
 fn check(sig: &Signature, options: &Options) -> syn::Result<()> {
     let refuse = |span, words: &str| Err(Error::new(span, words));
     if let Some(token) = &sig.constness {
-        return refuse(token.span(), "a `const fn` can't run as a task: the compiler may call it, too");
+        return refuse(token.span(), "a `const fn` cannot run as a task, as the compiler may call it");
     }
     if let Some(abi) = &sig.abi {
-        return refuse(abi.span(), "an `extern` function can't run as a task; call one that does");
+        return refuse(abi.span(), "an `extern` function cannot run as a task; let it call one that does");
     }
     match &sig.output {
         ReturnType::Default if !options.no_cancel => refuse(
             sig.ident.span(),
-            "a killed task needs something to return: give `-> Result<(), E>` with `E: From<pm::Cancelled>`, as \
-             `pm::Cancelled` itself, or write `#[pm::task(no_cancel)]`",
+            "a cancelled task needs something to return: write `-> Result<(), E>` with `E: From<pm::Cancelled>`, such \
+             as `pm::Cancelled` itself, or `#[pm::task(no_cancel)]`",
         ),
         ReturnType::Type(_, ty) if matches!(**ty, Type::Never(_)) => refuse(
             ty.span(),
-            "a task that never returns could not be stopped: give `Result<std::convert::Infallible, pm::Cancelled>`",
+            "a task that never returns cannot be stopped: return `Result<std::convert::Infallible, pm::Cancelled>`",
         ),
         ReturnType::Type(_, ty) if mentions(&ty.to_token_stream(), "impl") => {
-            refuse(ty.span(), "a task can't return `impl Trait`: name the type, or put it in a `Box<dyn Trait>`")
+            refuse(ty.span(), "a task cannot return `impl Trait`: name the type, or return a `Box<dyn Trait>`")
         }
         _ => Ok(()),
     }
 }
 
-/// Whether `fn` follows what may stand before it.
+/// Returns `true` if `fn` follows its possible qualifiers.
 fn is_function(begin: ParseStream<'_>) -> bool {
     let before = ["const", "async", "unsafe", "extern"];
     let words =
@@ -131,7 +135,7 @@ fn is_function(begin: ParseStream<'_>) -> bool {
     begin.peek(Token![fn])
 }
 
-/// Whether what is returned is called a `Result`, as those of `std`, of `io` and of `anyhow`.
+/// Returns `true` if the return type is named `Result`, as those of `std`, `io` and `anyhow`.
 fn returns_result(output: &ReturnType) -> bool {
     let ReturnType::Type(_, ty) = output else { return false };
     let Type::Path(path) = &**ty else { return false };
@@ -154,12 +158,12 @@ mod tests {
 
     #[track_caller]
     fn refused(options: TokenStream, function: TokenStream, words: &str) {
-        let error = expand(options, function).expect_err("it was taken");
+        let error = expand(options, function).expect_err("it was accepted");
         assert!(error.to_string().contains(words), "{error}");
     }
 
     #[test]
-    fn what_can_not_run_as_a_task_is_refused_with_what_to_do() {
+    fn functions_that_cannot_run_as_a_task_are_refused_with_advice() {
         let none = TokenStream::new;
         refused(
             none(),
@@ -175,7 +179,7 @@ mod tests {
                     Ok(())
                 }
             ),
-            "a `const fn` can't",
+            "a `const fn` cannot",
         );
         refused(
             none(),
@@ -184,7 +188,7 @@ mod tests {
                     Ok(())
                 }
             ),
-            "an `extern` function can't",
+            "an `extern` function cannot",
         );
         refused(
             none(),
@@ -193,7 +197,7 @@ mod tests {
                     loop {}
                 }
             ),
-            "give `Result<std::convert::Infallible",
+            "return `Result<std::convert::Infallible",
         );
         refused(
             none(),
@@ -202,7 +206,7 @@ mod tests {
                     Ok(|| ())
                 }
             ),
-            "put it in a `Box<dyn Trait>`",
+            "return a `Box<dyn Trait>`",
         );
         refused(
             none(),
@@ -218,20 +222,20 @@ mod tests {
                     f: u8,
                 }
             ),
-            "goes on a function",
+            "applies to functions only",
         );
-        refused(none(), quote!(impl Store { fn f() {} }), "goes on a function");
+        refused(none(), quote!(impl Store { fn f() {} }), "applies to functions only");
         refused(
             none(),
             quote!(
                 pub static F: fn() = f;
             ),
-            "goes on a function",
+            "applies to functions only",
         );
     }
 
     #[test]
-    fn options_that_are_wrong_are_refused_with_what_there_is() {
+    fn wrong_options_are_refused_with_the_known_ones() {
         let function = || {
             quote!(
                 fn f() -> Result<(), E> {
@@ -239,8 +243,8 @@ mod tests {
                 }
             )
         };
-        refused(quote!(name = "x"), function(), "no option `name`: there are `id = ..`");
-        refused(quote!(id = "x", id = "y"), function(), "`id` stands here twice");
+        refused(quote!(name = "x"), function(), "unknown option `name`; the options are `id = ..`");
+        refused(quote!(id = "x", id = "y"), function(), "option `id` is given twice");
         refused(quote!(id "x"), function(), "expected `=`");
         refused(quote!(kind), function(), "expected `=`");
         refused(quote!(attrs(rows.len())), function(), "expected `,`");

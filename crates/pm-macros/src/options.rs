@@ -1,4 +1,4 @@
-//! What stands in the brackets of `#[pm::task(..)]`.
+//! The options in the parentheses of `#[pm::task(..)]`.
 
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote, quote_spanned};
@@ -9,10 +9,10 @@ use syn::{Error, Expr, LitStr, Token, parenthesized};
 
 #[derive(Default)]
 pub(crate) struct Options {
-    /// As an expression that gives a `String`, or what `format_args!` gives.
+    /// An expression of type `String`, or of that of `format_args!`.
     pub(crate) id: Option<TokenStream>,
     pub(crate) kind: Option<Expr>,
-    /// Names, as texts, and values.
+    /// Names, as strings, and values.
     pub(crate) attrs: Vec<(LitStr, TokenStream)>,
     pub(crate) no_cancel: bool,
 }
@@ -24,7 +24,7 @@ impl Parse for Options {
         while !input.is_empty() {
             let name: Ident = input.parse()?;
             if seen.contains(&name) {
-                return Err(Error::new(name.span(), format!("`{name}` stands here twice")));
+                return Err(Error::new(name.span(), format!("option `{name}` is given twice")));
             }
             match name.to_string().as_str() {
                 "id" => options.id = Some(id(input)?),
@@ -40,8 +40,8 @@ impl Parse for Options {
                 }
                 "no_cancel" => options.no_cancel = true,
                 other => {
-                    let known = "there are `id = ..`, `kind = ..`, `attrs(name = value, ..)` and `no_cancel`";
-                    return Err(Error::new(name.span(), format!("no option `{other}`: {known}")));
+                    let known = "the options are `id = ..`, `kind = ..`, `attrs(name = value, ..)` and `no_cancel`";
+                    return Err(Error::new(name.span(), format!("unknown option `{other}`; {known}")));
                 }
             }
             seen.push(name);
@@ -53,13 +53,13 @@ impl Parse for Options {
     }
 }
 
-/// A text is one for `format!`, all else is shown as it is.
+/// Parses an id: a string literal is a format string, any other expression is displayed.
 fn id(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     input.parse::<Token![=]>()?;
     let value: Expr = input.parse()?;
     Ok(match &value {
         Expr::Lit(literal) if matches!(literal.lit, syn::Lit::Str(_)) => quote!(::std::format!(#value)),
-        // The parentheses are for `a + b`; the place is that of what can't be shown.
+        // The parentheses are for `a + b`; the span is that of the value without `Display`.
         _ => quote_spanned!(value.span()=> ::std::string::ToString::to_string(&(#value))),
     })
 }

@@ -1,6 +1,6 @@
-// What is shown, in the address: `#view=running&filter=kind%3Dimport&sort=-age`. It is all in the fragment, which never leaves
-// the browser and is the same under every mount point. Going to another view, or a task, is a step that "back" undoes; a
-// change of how a view looks is not. (A token in the fragment is taken out before this sees it: `token.js`.)
+// The state of the page in its address: `#view=running&filter=kind%3Dimport&sort=-age`. It is all in the fragment, which never
+// leaves the browser and is the same under every mount point. Navigation to another view, or to a task, adds a history entry;
+// a change of the options of a view does not. (A token in the fragment is removed before this module reads it: `token.js`.)
 
 /** @typedef {Record<string, string>} Params */
 
@@ -9,7 +9,7 @@ let show = () => {};
 /** @type {Params} */
 let current = {};
 
-/** What a fragment says. @param {string} [hash] @returns {Params} */
+/** Parses a fragment. @param {string} [hash] @returns {Params} */
 export function read(hash = location.hash) {
   return Object.fromEntries(new URLSearchParams(hash.slice(1)));
 }
@@ -21,7 +21,7 @@ export function link(params) {
   return `#${words}`;
 }
 
-/** Calls `listener` with what is to be shown, now and whenever the address changes. @param {(params: Params) => void} listener */
+/** Calls `listener` with the parameters, now and whenever the address changes. @param {(params: Params) => void} listener */
 export function follow(listener) {
   show = listener;
   const changed = () => {
@@ -36,12 +36,12 @@ export function follow(listener) {
   show(current);
 }
 
-/** Where we are. */
+/** The current parameters. */
 export function here() {
   return current;
 }
 
-/** Another place; "back" returns from it. @param {Params} params */
+/** Navigates to other parameters; "back" returns from there. @param {Params} params */
 export function go(params) {
   if (link(params) === link(current)) return;
   history.pushState({ pm: true }, '', link(params));
@@ -49,7 +49,7 @@ export function go(params) {
   show(current);
 }
 
-/** Other looks of the same place. @param {Params} changes an empty text takes a parameter out */
+/** Changes parameters in place. @param {Params} changes an empty string removes a parameter */
 export function adjust(changes) {
   const params = { ...current, ...changes };
   const to = link(params);
@@ -59,7 +59,7 @@ export function adjust(changes) {
   show(current);
 }
 
-/** Back to where we were, or to the place above if we came here from elsewhere. @param {Params} above */
+/** Returns to the previous entry, or to `above` if the page was opened here. @param {Params} above */
 export function back(above) {
   if (history.state?.pm) history.back();
   else go(above);

@@ -1,8 +1,8 @@
-// Asking the server. Paths are relative, so the page works wherever it is mounted.
+// Requests to the server. Paths are relative, so the page works wherever it is mounted.
 
 import { token } from './token.js';
 
-/** What the server refused, or why it could not be asked: then `status` is 0. */
+/** An error from the server, or, with `status` 0, the reason why there was no answer. */
 export class Problem extends Error {
   /** @param {number} status @param {any} body */
   constructor(status, body) {
@@ -31,13 +31,13 @@ export async function problemOf(response) {
   try {
     body = await response.json();
   } catch {
-    // Something in between that does not know of problems.
+    // Not a problem document: something in between answered.
   }
   return new Problem(response.status, body);
 }
 
 /**
- * JSON from a path below ours. Throws a `Problem`.
+ * Requests JSON from a relative path. Throws a `Problem`.
  * @param {string} path @param {{ body?: any, signal?: AbortSignal }} [options]
  */
 export async function call(path, { body, signal } = {}) {
@@ -58,6 +58,6 @@ export async function call(path, { body, signal } = {}) {
   try {
     return await response.json();
   } catch {
-    throw new Problem(0, { detail: 'the answer broke off' });
+    throw new Problem(0, { detail: 'the answer was incomplete' });
   }
 }

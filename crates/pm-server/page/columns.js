@@ -1,4 +1,4 @@
-// What a line about a task may show: a column each, and how its cells are kept up to date.
+// The columns of a table of tasks, and how their cells are kept up to date.
 
 import { h, say } from './dom.js';
 import { duration, named, short, shown } from './text.js';
@@ -6,10 +6,10 @@ import { link } from './address.js';
 
 /** @typedef {import('./model.js').Task} Task @typedef {import('./table.js').Column} Column */
 
-/** What asks to stop for so long and is still there is stuck. */
+/** A task that is still running so long after a cancel request is stuck. */
 const STUCK_AFTER = 5000;
 
-/** The least there is on a narrow screen, what is shown if nothing else is said, and all there is. */
+/** The columns of a narrow screen, the default ones, and all of them. */
 export const NARROW = ['mark', 'id', 'age', 'status'];
 export const USUAL = ['mark', 'id', 'kind', 'age', 'status', 'statusAge', 'progress', 'attrs'];
 export const ALL = ['id', 'kind', 'age', 'status', 'statusAge', 'progress', 'attrs', 'serial', 'parent'];
@@ -18,12 +18,12 @@ export const LABELS = /** @type {Record<string, string>} */ ({
   serial: 'Serial', parent: 'Parent',
 });
 
-/** Whether it was asked to stop, and does not. @param {Task} task @param {number} now */
+/** Returns `true` if the task does not stop though it was cancelled. @param {Task} task @param {number} now */
 export function isStuck(task, now) {
   return task.isCancelling && task.cancel !== undefined && now - task.cancel.at > STUCK_AFTER;
 }
 
-/** What is to be known of its state, beyond that it runs; empty if nothing. @param {Task} task @param {number} now */
+/** The state of the task in words; empty if it simply runs. @param {Task} task @param {number} now */
 export function stateWords(task, now) {
   if (task.gone) return task.outcome ?? 'ended';
   if (task.isCancelling) {
@@ -34,14 +34,14 @@ export function stateWords(task, now) {
   return '';
 }
 
-/** Classes of a line. @param {Task} task @param {number} now */
+/** CSS classes of a line. @param {Task} task @param {number} now */
 export function looks(task, now) {
   if (task.gone) return `ended ${task.outcome ?? ''}`;
   if (task.isCancelling) return isStuck(task, now) ? 'cancelling stuck' : 'cancelling';
   return task.isBlocked ? 'stuck' : '';
 }
 
-/** Units a second, as of late if that is known. @param {Task} task @param {number} now */
+/** Units per second, from recent progress if there is any. @param {Task} task @param {number} now */
 export function rateOf(task, now) {
   const { progress, marks } = task;
   if (!progress) return 0;
@@ -51,14 +51,14 @@ export function rateOf(task, now) {
   return task.age(now) > 0 ? (progress.done * 1000) / task.age(now) : 0;
 }
 
-/** Milliseconds to go, if they can be guessed. @param {Task} task @param {number} now */
+/** Estimated milliseconds to completion, if known. @param {Task} task @param {number} now */
 export function timeLeft(task, now) {
   const { progress } = task;
   const rate = rateOf(task, now);
   return progress && rate > 0 && progress.total > progress.done ? ((progress.total - progress.done) * 1000) / rate : undefined;
 }
 
-/** `name=value` of all attributes, as far as they fit. @param {Task} task */
+/** `name=value` of the attributes, truncated. @param {Task} task */
 export function attrWords(task) {
   let words = '';
   for (const name in task.attrs) {
@@ -71,7 +71,7 @@ export function attrWords(task) {
 /** @param {(task: Task, now: number) => string} words */
 const text = (words) => (/** @type {HTMLElement} */ cell, /** @type {Task} */ task, /** @type {number} */ now) => say(cell, words(task, now));
 
-/** A length against what is usual for the kind. @param {(task: Task, now: number) => number} length @param {(kind?: string) => number} usual */
+/** A bar of a duration against the usual one of the kind. @param {(task: Task, now: number) => number} length @param {(kind?: string) => number} usual */
 function bar(length, usual) {
   return {
     make(/** @type {HTMLElement} */ cell) {
@@ -90,14 +90,14 @@ function bar(length, usual) {
       const isOver = most > 0 && ms > most;
       cell.classList.toggle('over', isOver);
       say(/** @type {HTMLElement} */ (cell.lastChild), `${duration(ms)}${isOver ? ' !' : ''}`);
-      const title = most ? `${duration(ms)}; 95 of 100 of its kind end within ${duration(most)}` : '';
+      const title = most ? `${duration(ms)}; 95 % of its kind end within ${duration(most)}` : '';
       if (cell.title !== title) cell.title = title;
     },
   };
 }
 
 /**
- * The columns of these names; what there is none of is left out.
+ * Returns the columns with these names; unknown names are skipped.
  * @param {string[]} names @param {{ marks: Set<Task>, usual: (kind?: string) => number, place: (task: Task) => Record<string, string> }} around
  * @returns {Column[]}
  */

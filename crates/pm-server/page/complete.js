@@ -1,16 +1,16 @@
-// What a filter may go on with: names, and values that tasks have now.
+// Completions of a filter: names, and values that tasks have now.
 
 import { NAMES, OUTCOMES, STATES, written, writtenAttr } from './filter.js';
 import { short, shown } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
-/** @typedef {{ text: string, label: string, note: string }} Suggestion `text` takes the place of the word at the caret */
+/** @typedef {{ text: string, label: string, note: string }} Suggestion `text` replaces the word at the caret */
 
-/** Tasks that are looked at for their values, and suggestions that are made. */
+/** The most tasks that are sampled for values, and the most suggestions. */
 const SAMPLE = 5000;
 const MOST = 12;
 
-/** Where the word at the caret begins and ends. @param {string} text @param {number} caret */
+/** The range of the word at the caret. @param {string} text @param {number} caret */
 export function wordAt(text, caret) {
   let from = 0;
   let isQuoted = false;
@@ -35,7 +35,7 @@ export function suggest(text, caret, tasks) {
   if (equals < 0) return names(word, tasks);
   const name = word.slice(0, equals);
   const value = word.slice(equals + 1);
-  // Of several alternatives, the last.
+  // The last of several alternatives.
   const comma = /^(?:[^\\,]|\\.)*$/.test(value) ? -1 : lastComma(value);
   const done = word.slice(0, equals + 1 + comma + 1);
   const begun = value.slice(comma + 1).replace(/^"/, '').replace(/\\(.)/g, '$1').toLowerCase();
@@ -70,11 +70,11 @@ function names(word, tasks) {
     const label = `attr.${name}`;
     if (label.toLowerCase().startsWith(begun)) found.push({ text: `${writtenAttr(name)}=`, label: `${short(label, 60)}=`, note: `${count}` });
   }
-  // A word that is no name may be what somebody looks for.
+  // A word that matches no name may be a value to search for.
   if (found.length === 0 && word !== '') {
     const plain = word.replace(/"/g, '');
     for (const name of ['id', 'kind', 'status']) {
-      found.push({ text: `${name}=${written(plain)}*`.replace(/"\*$/, '*"'), label: `${name}=${short(plain, 40)}*`, note: 'begins so' });
+      found.push({ text: `${name}=${written(plain)}*`.replace(/"\*$/, '*"'), label: `${name}=${short(plain, 40)}*`, note: 'prefix' });
     }
   }
   return found.slice(0, 20);
@@ -88,7 +88,7 @@ export function attrNames(tasks) {
   return [...found].sort((a, b) => b[1] - a[1]);
 }
 
-/** Values of a name, and how many have each. @param {string} name @param {Iterable<Task>} tasks @returns {Map<string, number>} */
+/** The values of a name, with the number of tasks that have each. @param {string} name @param {Iterable<Task>} tasks @returns {Map<string, number>} */
 function values(name, tasks) {
   if (name === 'state') return new Map(STATES.map((word) => [word, 0]));
   if (name === 'outcome') return new Map(OUTCOMES.filter(Boolean).map((word) => [word, 0]));

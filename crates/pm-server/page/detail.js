@@ -1,4 +1,4 @@
-// One task: why it is there, what it did, what it waits for, what belongs to it, and the commands that tell or do the same.
+// The details of one task: a summary, its history, its waits, its family, and the equivalent commands.
 
 import { Problem, call } from './api.js';
 import { add, button, copyable, h, replace, say } from './dom.js';
@@ -14,7 +14,7 @@ import { rateWords, waitWords, why } from './why.js';
 
 /** @typedef {import('./model.js').Model} Model @typedef {import('./model.js').Row} Row */
 
-/** How often its history is asked for: when something changed, and when nothing did. */
+/** The intervals of history requests: when something changed, and when nothing did. */
 const AT_MOST_EVERY = 1000;
 const AT_LEAST_EVERY = 5000;
 const CHILDREN = 50;
@@ -51,7 +51,7 @@ export class Detail {
     this.body = h(
       'div', { class: 'detailbody' },
       this.why, this.progress, this.facts, this.attrs, this.waits, this.family,
-      h('h2', {}, 'History'), this.timeline, h('h2', {}, 'The same by command'), this.commands,
+      h('h2', {}, 'History'), this.timeline, h('h2', {}, 'Equivalent commands'), this.commands,
     );
     this.element = h(
       'section', { class: 'view detail', 'aria-label': 'Task' },
@@ -60,7 +60,7 @@ export class Detail {
     );
   }
 
-  /** @param {string} serial @param {string} run of which run of the program the link is */
+  /** @param {string} serial @param {string} run the run of the program that the link refers to */
   show(serial, run) {
     if (serial === this.serial && run === this.run) return;
     this.serial = serial;
@@ -85,11 +85,11 @@ export class Detail {
   tick(now) {
     const { model, waits, usual } = this.around;
     if (this.run && model.boot && this.run !== model.boot) {
-      this.#fail('This link is of another run of the program. What has this serial now is another task.');
+      this.#fail('This link refers to another run of the program. The task that has this serial now is a different one.');
       return;
     }
     const known = model.tasks.get(this.serial);
-    // One that is shown stays the one that is shown, also when another takes its serial.
+    // The task that is shown stays, even if another one gets its serial after a restart.
     if (known && (!this.task || (!this.task.gone && this.task !== known && this.task.id === known.id))) this.task = known;
     waits.look(now, 3000);
     usual.look(now);
@@ -112,7 +112,7 @@ export class Detail {
       ]);
       if (serial !== this.serial) return;
       if (this.task && this.task.id !== row.id) {
-        this.#fail('The program was started anew: the task that was shown is gone, and another has its serial.');
+        this.#fail('The program was restarted: this task is gone, and another one has its serial.');
         return;
       }
       const now = performance.now();
@@ -125,12 +125,12 @@ export class Detail {
     } catch (error) {
       if (serial !== this.serial) return;
       const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });
-      // While the server is away, what is known stays.
+      // While the server is unreachable, the last known state stays.
       if (problem.status === 0 && this.task) return;
       if (problem.code === 'task-not-found' && this.task) {
         this.task.end(performance.now());
         this.problem.hidden = false;
-        say(this.problem, 'It has ended, and is no longer kept. This is what was known of it.');
+        say(this.problem, 'It has ended and was evicted. This is its last known state.');
         return;
       }
       this.#fail(problem.words);
@@ -157,13 +157,13 @@ export class Detail {
     this.badge.className = `badge ${looks(task, now)}`;
     say(this.badge, words);
     this.killButton.hidden = task.gone > 0 || !mayCancel() || !task.cancellable;
-    // The list of all waits may be cut short; what came with the task is whole, and may be older.
+    // The list of all waits may be truncated; the waits of the task's own row are complete, but may be older.
     const own = waits.of(task.serial).length ? waits.of(task.serial) : ((waits.isTruncated && this.row?.waits) || []);
     const others = waits.on(task.serial).length ? waits.on(task.serial) : ((waits.isTruncated && this.row?.holdsUp) || []);
     say(this.why, why(task, now, usual.of(task.kind), own, others));
     this.#drawProgress(task, now);
 
-    // The rest is drawn anew only when something of it changed.
+    // The rest is redrawn only when some of it changed.
     const children = [];
     for (const other of model.tasks.values()) if (other.parent === task.serial && !other.gone && children.length <= CHILDREN) children.push(other);
     const seen = [task.kind, task.parent, task.cancel?.at, task.isProtected, task.gone, this.row?.startedAt, this.row?.endedAt, waits.version, children.map((child) => child.serial)].join(' ');
@@ -171,7 +171,7 @@ export class Detail {
       this.seen = seen;
       this.#drawFacts(task);
       replace(this.waits, (own.length > 0 || others.length > 0) && h('h2', {}, 'Waits'), ...own.map((wait) => h('p', {}, waitWords(wait), ...wait.holders.slice(0, 5).flatMap((holder) => [' ', taskLink(holder, place())]))),
-        others.length > 0 && h('p', {}, 'These wait for it: ', ...others.slice(0, 20).flatMap((wait, at) => [at ? ', ' : '', taskLink(wait, place()), ` for ${duration(wait.waitMs)}`])));
+        others.length > 0 && h('p', {}, 'Waiting for it: ', ...others.slice(0, 20).flatMap((wait, at) => [at ? ', ' : '', taskLink(wait, place()), ` for ${duration(wait.waitMs)}`])));
       this.#drawFamily(task, children);
       this.#drawCommands(task);
     }
@@ -198,7 +198,7 @@ export class Detail {
     const rate = rateOf(task, now);
     say(/** @type {HTMLElement} */ (this.progress.lastChild), [
       `${count(progress.done)} of ${progress.total ? count(progress.total) : 'an unknown number of'} ${unit}${progress.total ? ` (${Math.floor(share)} %)` : ''}`,
-      !task.gone && rate > 0 && `${rateWords(rate)} ${unit} a second`,
+      !task.gone && rate > 0 && `${rateWords(rate)} ${unit}/s`,
       !task.gone && left !== undefined && `about ${duration(left)} left`,
     ].filter(Boolean).join(', '));
   }
@@ -222,11 +222,11 @@ export class Detail {
     if (task.parent !== undefined) facts.push(['Parent', taskLink({ serial: task.parent, id: parent ? parent.id : `#${task.parent}` }, place)]);
     if (row?.parentEnded) facts.push(['', 'its parent has ended']);
     if (cancel) {
-      facts.push(['Asked to stop', `${cancel.reason ? short(cancel.reason, 300) : 'without a reason'}${cancel.by ? `, by ${short(cancel.by, 100)}` : ''}`]);
+      facts.push(['Cancel request', `${cancel.reason ? short(cancel.reason, 300) : 'without a reason'}${cancel.by ? `, by ${short(cancel.by, 100)}` : ''}`]);
       if (cancel.origin && cancel.origin !== task.serial) facts.push(['', h('span', {}, 'because of ', taskLink({ serial: cancel.origin, id: `#${cancel.origin}` }, place))]);
     }
-    if (task.isProtected) facts.push(['Protected', 'it is in a section that must not be cut']);
-    if (!task.cancellable) facts.push(['Cancel', 'it may not be cancelled']);
+    if (task.isProtected) facts.push(['Protected', 'in a section that is not interrupted']);
+    if (!task.cancellable) facts.push(['Cancel', 'not cancellable']);
     replace(this.facts, ...facts.flatMap(([name, value]) => [h('dt', {}, name || h('span', { class: 'unseen' }, 'also')), h('dd', {}, value)]));
   }
 
@@ -241,7 +241,7 @@ export class Detail {
       const value = shown(task.attrs[name]);
       const filter = `${writtenAttr(name)}=${written(value)}`;
       return h('tr', {}, h('th', { scope: 'row' }, named(visible(name))), h('td', {}, value === '' ? h('span', { class: 'note' }, '(empty)') : visible(value)),
-        h('td', {}, filter.length < 500 && h('a', { href: link({ view: 'running', filter }), class: 'note' }, 'all with it')));
+        h('td', {}, filter.length < 500 && h('a', { href: link({ view: 'running', filter }), class: 'note' }, 'filter')));
     }))));
   }
 
@@ -256,7 +256,7 @@ export class Detail {
     replace(
       this.family, h('h2', {}, `${more ? `More than ${CHILDREN} children` : plural(children.length, 'child').replace('childs', 'children')}`),
       h('ul', { class: 'family' }, ...children.slice(0, CHILDREN).map((child) => h('li', {}, taskLink(child, place), ' ', h('span', { class: 'note' }, short(child.status, 120))))),
-      h('p', {}, h('a', { href: link({ view: 'running', filter: `parent=${task.serial}` }) }, 'All of them in the table')),
+      h('p', {}, h('a', { href: link({ view: 'running', filter: `parent=${task.serial}` }) }, 'Show all in the table')),
     );
   }
 
@@ -266,7 +266,7 @@ export class Detail {
     const auth = token() ? ' -H "Authorization: Bearer $PM_TOKEN"' : '';
     const endpoint = location.protocol === 'https:' || base.endsWith(`${location.host}/`) === false ? base : location.host;
     const live = !task.gone;
-    // By serials, which are digits: no id of a task gets into anybody's shell.
+    // By serials, which are digits: no id of a task gets into a shell.
     const lines = [
       `curl${auth} '${base}v1/tasks/${task.serial}'`,
       `curl${auth} '${base}v1/tasks/${task.serial}/history'`,

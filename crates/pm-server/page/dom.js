@@ -1,4 +1,4 @@
-// Elements, made without markup: whatever is shown becomes a text node, so no text of a task is ever read as anything else.
+// Elements, made without markup: all text becomes a text node, so no string of a task is ever parsed as anything else.
 // (The page's policy also forbids markup from strings: `require-trusted-types-for 'script'`.)
 
 /** @typedef {Node | string | number | null | undefined | false} Child */
@@ -17,7 +17,7 @@ function fill(element, props, children) {
 }
 
 /**
- * An element. `onclick` and its like are listeners, all others attributes.
+ * Creates an element. `onclick` and the like are listeners, all others attributes.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag @param {Record<string, any>} [props] @param {...Child} children
  * @returns {HTMLElementTagNameMap[T]}
@@ -26,7 +26,7 @@ export function h(tag, props, ...children) {
   return /** @type {any} */ (fill(document.createElement(tag), props, children));
 }
 
-/** The same for drawings. @param {string} tag @param {Record<string, any>} [props] @param {...Child} children */
+/** Creates an SVG element. @param {string} tag @param {Record<string, any>} [props] @param {...Child} children */
 export function svg(tag, props, ...children) {
   return fill(document.createElementNS(SVG, tag), props, children);
 }
@@ -40,13 +40,13 @@ export function add(element, ...children) {
   return element;
 }
 
-/** Puts other children in place of those that are there. @param {Element} element @param {...Child} children */
+/** Replaces all children. @param {Element} element @param {...Child} children */
 export function replace(element, ...children) {
   element.replaceChildren();
   return add(element, ...children);
 }
 
-/** Changes a text only where it differs, so that nothing is drawn anew. @param {Element} element @param {string} text */
+/** Changes a text only if it differs, so that nothing is redrawn. @param {Element} element @param {string} text */
 export function say(element, text) {
   const first = /** @type {Text | null} */ (element.firstChild);
   if (first && first.nodeType === 3 && !first.nextSibling) {
@@ -63,12 +63,12 @@ export function byId(id) {
   return found;
 }
 
-/** A button. @param {string} label @param {(event: Event) => void} onclick @param {Record<string, any>} [props] */
+/** Creates a button. @param {string} label @param {(event: Event) => void} onclick @param {Record<string, any>} [props] */
 export function button(label, onclick, props) {
   return h('button', { type: 'button', onclick, ...props }, label);
 }
 
-/** A text that can be copied, with a button where the browser lets us. @param {string} text @param {string} [what] */
+/** Creates a text with a button that copies it, where the browser allows that. @param {string} text @param {string} [what] */
 export function copyable(text, what = 'Copy') {
   const code = h('code', { class: 'copy' }, text);
   if (!navigator.clipboard) return code;
@@ -77,7 +77,7 @@ export function copyable(text, what = 'Copy') {
       await navigator.clipboard.writeText(text);
       say(copy, 'copied');
     } catch {
-      say(copy, 'not allowed');
+      say(copy, 'denied');
     }
     setTimeout(() => say(copy, 'copy'), 1500);
   }, { class: 'small', 'aria-label': what });

@@ -1,4 +1,4 @@
-// What just happened: the newest that ended, those that failed, those that were killed, the slowest.
+// The ended tasks: the newest, the failed, the killed, the slowest.
 
 import { h, say } from './dom.js';
 import { Problem, call } from './api.js';
@@ -13,7 +13,7 @@ import { clock, plural, short } from './text.js';
 const EVERY = 2000;
 const LIMIT = 1000;
 
-/** What each list is: how it is ordered, and which outcomes it has. @type {Record<string, { label: string, sort: string, outcome?: string }>} */
+/** The lists, with their order and outcomes. @type {Record<string, { label: string, sort: string, outcome?: string }>} */
 const LISTS = {
   newest: { label: 'Newest', sort: '-endedAt' },
   failed: { label: 'Failed', sort: '-endedAt', outcome: 'failed,aborted' },
@@ -54,13 +54,13 @@ export class EndedView {
     this.times = new WeakMap();
     this.table = new Table({
       name: 'ended-tasks', label: 'Ended tasks', columns: [when, ...own], onOpen: (line) => line instanceof Task && around.open(line),
-      looks, empty: () => this.trouble || (this.isStale ? 'Looking.' : this.box.filter.isEmpty ? 'There is none.' : 'None fits the filter.'),
+      looks, empty: () => this.trouble || (this.isStale ? 'Loading.' : this.box.filter.isEmpty ? 'No task has ended yet.' : 'No task matches the filter.'),
     });
     this.tabs = Object.entries(LISTS).map(([name, { label }]) => h('button', { type: 'button', 'data-list': name, onclick: () => around.adjust({ list: name }) }, label));
     this.words = h('span', { class: 'summary', role: 'status', 'aria-live': 'off' });
     this.element = h(
       'section', { class: 'view ended-view', 'aria-label': 'Ended' }, h('h1', { class: 'unseen' }, 'Ended'),
-      h('div', { class: 'tools' }, h('div', { class: 'tabs', role: 'group', 'aria-label': 'Which' }, ...this.tabs), this.box.element, this.words),
+      h('div', { class: 'tools' }, h('div', { class: 'tabs', role: 'group', 'aria-label': 'List' }, ...this.tabs), this.box.element, this.words),
       this.table.wrap,
     );
   }
@@ -110,11 +110,11 @@ export class EndedView {
       });
       this.known = known;
       this.isStale = false;
-      // While one points at a line, it stays.
+      // While the user points at a line, it stays.
       if (now - this.table.touched < 1200 && this.table.lines.length > 0 && this.list === this.drawn) return;
       this.drawn = this.list;
       this.table.setLines(lines);
-      say(this.words, `${plural(total, 'task')}${total > lines.length ? `, ${lines.length} shown` : ''}, of those that are kept`);
+      say(this.words, `${plural(total, 'task')} retained${total > lines.length ? `, ${lines.length} shown` : ''}`);
     } catch (error) {
       if (asking !== this.asking) return;
       this.trouble = error instanceof Problem ? short(error.words, 300) : String(error);

@@ -1,6 +1,6 @@
-// The filter grammar of pm, the same as the server's (`pm_wire::filter`): conditions `name=value` with blanks between them,
-// all of which must hold; `a,b` is one or the other, `a*` all that begins so, `\` makes `,` `*` and `\` ordinary, quotes hold
-// blanks together. Errors say the same in the same words.
+// The filter grammar of pm, equal to the server's (`pm_wire::filter`): conditions `name=value` separated by blanks, all of
+// which must hold; `a,b` matches either, `a*` is a prefix, `\` escapes `,`, `*` and `\`, and quotes keep blanks. Error
+// messages are equal, too.
 
 import { shown, visible } from './text.js';
 
@@ -8,20 +8,20 @@ import { shown, visible } from './text.js';
 /** @typedef {{ text: string, isPrefix: boolean, at: number }} Alternative */
 /** @typedef {{ name: string, raw: string, alternatives: Alternative[], from: number, to: number }} Condition */
 
-/** @type {Record<string, string>} what each name means, for who completes one */
+/** @type {Record<string, string>} the meaning of each name, for completion */
 export const NAMES = {
   state: 'running, cancelling or ended',
-  outcome: 'how it ended',
-  kind: 'what sort of work',
-  id: 'its id',
-  status: 'what it is doing',
-  parent: 'serial of its parent',
-  serial: 'its serial',
-  'attr.': 'the value of an attribute',
-  minAge: 'runs at least so long',
-  maxAge: 'runs at most so long',
-  minStatusAge: 'in its status at least so long',
-  maxStatusAge: 'in its status at most so long',
+  outcome: 'how the task ended',
+  kind: 'the kind of work',
+  id: 'the id',
+  status: 'the current status',
+  parent: 'the serial of the parent',
+  serial: 'the serial',
+  'attr.': 'an attribute',
+  minAge: 'least age',
+  maxAge: 'greatest age',
+  minStatusAge: 'least time in its status',
+  maxStatusAge: 'greatest time in its status',
 };
 export const STATES = ['running', 'cancelling', 'ended'];
 export const OUTCOMES = ['', 'finished', 'failed', 'cancelled', 'aborted', 'dropped'];
@@ -37,12 +37,12 @@ export class FilterError extends Error {
   }
 }
 
-/** White space as the server has it. @param {string} c */
+/** White space as the server defines it. @param {string} c */
 const isBlank = (c) => c === '\u0085' || (c !== '\ufeff' && /\s/.test(c));
 /** @param {string} text */
 const quoted = (text) => `\`${visible(text)}\``;
 
-/** The conditions of a text. @param {string} text @returns {Condition[]} */
+/** Parses the conditions of a filter. @param {string} text @returns {Condition[]} */
 export function parse(text) {
   if (new TextEncoder().encode(text).length > MAX_BYTES) throw new FilterError(`the filter is longer than ${MAX_BYTES} bytes`, 0);
   const chars = [...text];
@@ -156,7 +156,7 @@ function unknownName(name, at) {
   return new FilterError(`unknown name ${quoted(name)}`, at, hint);
 }
 
-/** The word that is meant, if no more than a slip of the finger lies between. @param {string} text @param {string[]} words */
+/** The nearest word within one typing error, if any. @param {string} text @param {string[]} words */
 function nearest(text, words) {
   let best = '';
   let least = 2 + Math.floor(text.length / 4);
@@ -167,7 +167,7 @@ function nearest(text, words) {
   return best;
 }
 
-/** Letters to add, leave out, replace or swap with their neighbour. @param {string} a @param {string} b */
+/** The number of letters to insert, delete, replace or swap with their neighbour. @param {string} a @param {string} b */
 function edits(a, b) {
   /** @type {number[]} */
   let before = [];
@@ -185,7 +185,7 @@ function edits(a, b) {
 }
 
 /** @param {Alternative} a */
-const told = (a) => quoted(a.text + (a.isPrefix ? '*' : ''));
+const quotedValue = (a) => quoted(a.text + (a.isPrefix ? '*' : ''));
 /** @param {Alternative} a @param {string} value */
 const fits = (a, value) => (a.isPrefix ? value.startsWith(a.text) : value === a.text);
 
@@ -203,7 +203,7 @@ function check({ name, alternatives }) {
     for (const a of alternatives) {
       if (a.text === '' && (a.isPrefix || name === 'parent')) continue;
       if (a.isPrefix || !/^\d+$/.test(a.text) || /^0+$/.test(a.text) || BigInt(a.text) >= 1n << 64n) {
-        throw new FilterError(`${told(a)} is not a serial`, a.at, 'a serial is a whole number above 0');
+        throw new FilterError(`${quotedValue(a)} is not a serial`, a.at, 'a serial is a whole number above 0');
       }
     }
   } else if (name.endsWith('Age') && !name.startsWith('attr.')) {
@@ -212,26 +212,26 @@ function check({ name, alternatives }) {
   }
 }
 
-/** In milliseconds. @param {Alternative} a */
+/** Parses a duration, in milliseconds. @param {Alternative} a */
 function length(a) {
   const found = a.isPrefix ? null : /^([\d.]*)(ms|s|m|min|h|)$/.exec(a.text);
   const number = found && /\d/.test(found[1]) ? Number(found[1]) : NaN;
-  if (!found || Number.isNaN(number)) throw new FilterError(`${told(a)} is not a duration`, a.at, 'write it as 500ms, 10s, 1.5m or 2h');
+  if (!found || Number.isNaN(number)) throw new FilterError(`${quotedValue(a)} is not a duration`, a.at, 'write it as 500ms, 10s, 1.5m or 2h');
   const ms = number * { ms: 1, s: 1000, '': 1000, m: 60_000, min: 60_000, h: 3_600_000 }[/** @type {'s'} */ (found[2])];
-  // Below a nanosecond there is nothing.
-  if (ms < 5e-7) throw new FilterError(`${told(a)} is not a duration`, a.at, 'it must be more than zero');
-  if (ms >= 2 ** 64 * 1000) throw new FilterError(`${told(a)} is not a duration`, a.at, 'it is too long');
+  // A nanosecond is the least.
+  if (ms < 5e-7) throw new FilterError(`${quotedValue(a)} is not a duration`, a.at, 'it must be more than zero');
+  if (ms >= 2 ** 64 * 1000) throw new FilterError(`${quotedValue(a)} is not a duration`, a.at, 'it is too long');
   return ms;
 }
 
-/** A filter that was understood. */
+/** A valid filter. */
 export class Filter {
   /** @param {string} text */
   constructor(text) {
     this.text = text;
     this.conditions = parse(text);
     this.tests = this.conditions.map(test);
-    /** Whether a task may come to fit, or cease to, only because time passes. */
+    /** `true` if a task may begin or cease to match only because time passes. */
     this.dependsOnTime = this.conditions.some(({ name }) => /^(min|max)(Status)?Age$/.test(name));
   }
 
@@ -245,7 +245,7 @@ export class Filter {
     return true;
   }
 
-  /** The same as parameters of a query. @param {URLSearchParams} params */
+  /** Adds the filter to the parameters of a query. @param {URLSearchParams} params */
   addTo(params) {
     for (const { name, raw } of this.conditions) params.append(name, raw);
     return params;
@@ -291,14 +291,14 @@ function test({ name, alternatives }) {
   }
 }
 
-/** A value as it is written in a filter. @param {string} value */
+/** Escapes a value for a filter. @param {string} value */
 export function written(value) {
   const escaped = value.replace(/[\\,*]/g, '\\$&');
   if (escaped !== '' && ![...escaped].some((c) => isBlank(c) || c === '"')) return escaped;
   return `"${escaped.replace(/"/g, '\\"')}"`;
 }
 
-/** The name of an attribute as it is written in a filter. @param {string} name */
+/** Escapes the name of an attribute for a filter. @param {string} name */
 export function writtenAttr(name) {
   return [...name].some((c) => isBlank(c) || '"\\='.includes(c)) ? `attr."${name.replace(/["\\]/g, '\\$&')}"` : `attr.${name}`;
 }

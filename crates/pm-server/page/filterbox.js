@@ -1,4 +1,4 @@
-// The box where a filter is typed: it takes effect as it is typed, completes, and says what is wrong and where.
+// The input for a filter: it takes effect as the user types, completes, and shows errors with their position.
 
 import { h, replace, say } from './dom.js';
 import { Filter, FilterError } from './filter.js';
@@ -32,7 +32,7 @@ export class FilterBox {
     this.element = h('div', { class: 'filterbox' }, this.input, this.list, this.wrong);
   }
 
-  /** Shows a filter from elsewhere, such as the address. @param {string} text */
+  /** Shows a filter from another source, such as the address. @param {string} text */
   set(text) {
     if (text === this.input.value && text === this.filter.text) return;
     this.input.value = text;
@@ -130,7 +130,7 @@ export class FilterBox {
         this.#move(event.key === 'ArrowDown' ? 1 : -1);
         break;
       case 'Tab':
-        // Completes only what was begun, so that one gets on with Tab.
+        // Completes only a word that was begun, so that Tab still moves the focus.
         if (!isOpen || event.shiftKey || this.input.value === '' || (this.at < 0 && this.found.length > 1)) return;
         this.#take(Math.max(0, this.at));
         break;

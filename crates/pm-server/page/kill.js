@@ -1,5 +1,5 @@
-// Asking tasks to stop: says which, asks why, and shows what comes of it for each. What is asked for is exactly what was
-// shown: the same serials, at least as old as they were then, so that after a restart of the program no other task is hit.
+// The dialog that kills tasks: it names them, asks for a reason, and shows the verdict for each. A request names exactly what
+// was shown: the serials, with their ages as least ages, so that no other task is cancelled after a restart of the program.
 
 import { Problem, call } from './api.js';
 import { button, byId, h, replace, say } from './dom.js';
@@ -7,18 +7,18 @@ import { duration, latency, named, plural, short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task @typedef {import('./model.js').Model} Model */
 
-/** How long a cancel of one task waits for its verdict: seconds. */
+/** How long a cancellation of one task waits for its verdict, in seconds. */
 const WAIT = 10;
-/** Tasks in one request, of many. */
+/** The most tasks in one request. */
 const CHUNK = 50;
-/** Lines that are shown. */
+/** The most lines that are shown. */
 const LISTED = 200;
-/** What the clocks may differ by. */
+/** The tolerated difference between the clocks. */
 const SLACK = 100;
 
 /**
- * One that is to stop: `words` is what became of it.
- * @typedef {{ serial: string, id: string, task: Task | undefined, words: string, look: '' | 'asked' | 'good' | 'bad', line?: HTMLElement }} Victim
+ * A task to be killed: `words` is its verdict.
+ * @typedef {{ serial: string, id: string, task: Task | undefined, words: string, look: '' | 'asked' | 'good' | 'bad', line?: HTMLElement }} Target
  */
 
 export class Kill {
@@ -27,18 +27,18 @@ export class Kill {
     this.model = model;
     this.mayCancel = mayCancel;
     this.notice = notice;
-    /** @type {Victim[]} */
-    this.victims = [];
+    /** @type {Target[]} */
+    this.targets = [];
     /** @type {Set<Task | undefined>} */
     this.known = new Set();
-    /** `choosing`, `asking`, `asked` or `void`: nothing can be asked any more. */
+    /** `choosing`, `asking`, `asked` or `void`, when nothing can be cancelled any more. */
     this.phase = 'void';
     this.opened = 0;
     this.filter = '';
     this.title = h('h2', { id: 'kill-title' });
     this.about = h('p', {});
-    this.list = h('ul', { class: 'victims', tabindex: 0, 'aria-label': 'Tasks' });
-    this.reason = h('input', { id: 'kill-reason', type: 'text', maxlength: 1000, autocomplete: 'off', placeholder: 'the task and its history get to know' });
+    this.list = h('ul', { class: 'targets', tabindex: 0, 'aria-label': 'Tasks' });
+    this.reason = h('input', { id: 'kill-reason', type: 'text', maxlength: 1000, autocomplete: 'off', placeholder: 'recorded in the history of the task' });
     this.state = h('p', { role: 'status', class: 'verdict' });
     this.confirm = h('button', { type: 'submit', class: 'danger' });
     this.leave = button('Keep', () => this.dialog.close());
@@ -62,12 +62,12 @@ export class Kill {
     model.onRestart.push(() => {
       if (!this.dialog.open || this.phase === 'asked') return;
       this.phase = 'void';
-      this.#say('The program was started anew: these tasks are gone, and nothing was asked to stop.', 'bad');
+      this.#say('The program was restarted: these tasks are gone, and nothing was cancelled.', 'bad');
       this.#draw();
     });
   }
 
-  /** Whether a task is shown here. @param {Task} task */
+  /** Returns `true` if the dialog shows the task. @param {Task} task */
   keeps(task) {
     return this.dialog.open && this.known.has(task);
   }
@@ -76,19 +76,19 @@ export class Kill {
   tasks(tasks) {
     if (!this.#may()) return;
     if (tasks.length === 0) {
-      this.notice('There is no task to kill: put the cursor on one, or mark some with Space.');
+      this.notice('No task is selected: move the cursor to one, or mark some with Space.');
       return;
     }
     this.#open('', tasks.map((task) => ({ serial: task.serial, id: task.id, task, words: '', look: '' })));
   }
 
-  /** All that a filter names; the server is asked first which these are. @param {string} filter */
+  /** Kills all that match a filter; asks the server first which these are. @param {string} filter */
   async byFilter(filter) {
     if (!this.#may()) return;
     try {
       const { verdicts } = await call('v1/cancel', { body: { filter, dryRun: true, max: 10_000 } });
       if (verdicts.length === 0) {
-        this.notice('No task fits the filter any more.');
+        this.notice('No task matches the filter any more.');
         return;
       }
       this.#open(filter, verdicts.map((/** @type {any} */ one) => ({
@@ -102,25 +102,25 @@ export class Kill {
   #may() {
     if (this.dialog.open) return false;
     if (this.mayCancel()) return true;
-    this.notice('You may look, but not kill: that needs a token with the scope `cancel`.');
+    this.notice('You may read, but not cancel: that needs a token with the scope `cancel`.');
     return false;
   }
 
-  /** @param {string} filter @param {Victim[]} victims */
-  #open(filter, victims) {
+  /** @param {string} filter @param {Target[]} targets */
+  #open(filter, targets) {
     this.filter = filter;
-    this.victims = victims;
-    this.known = new Set(victims.map((victim) => victim.task));
+    this.targets = targets;
+    this.known = new Set(targets.map((target) => target.task));
     this.opened = performance.now();
     this.phase = 'choosing';
     this.reason.value = '';
-    say(this.title, victims.length === 1 ? `Kill ${named(short(victims[0].id, 80), 'empty id')}?` : `Kill ${plural(victims.length, 'task')}?`);
+    say(this.title, targets.length === 1 ? `Kill ${named(short(targets[0].id, 80), 'empty id')}?` : `Kill ${plural(targets.length, 'task')}?`);
     say(this.about, this.#aboutWords());
-    const listed = victims.slice(0, LISTED);
-    replace(this.list, ...listed.map((victim) => {
-      victim.line = h('li', {});
-      return victim.line;
-    }), victims.length > LISTED && h('li', { class: 'note' }, `and ${plural(victims.length - LISTED, 'more task')}`));
+    const listed = targets.slice(0, LISTED);
+    replace(this.list, ...listed.map((target) => {
+      target.line = h('li', {});
+      return target.line;
+    }), targets.length > LISTED && h('li', { class: 'note' }, `and ${plural(targets.length - LISTED, 'more task')}`));
     this.#say('', '');
     this.#draw();
     this.dialog.showModal();
@@ -130,36 +130,36 @@ export class Kill {
   }
 
   #aboutWords() {
-    if (this.filter) return `All that fit ${short(this.filter, 300)}`;
-    const serials = new Set(this.victims.map((victim) => victim.serial));
+    if (this.filter) return `All that match ${short(this.filter, 300)}`;
+    const serials = new Set(this.targets.map((target) => target.serial));
     let below = 0;
     for (const task of this.model.tasks.values()) if (!task.gone && task.parent && serials.has(task.parent) && !serials.has(task.serial)) below += 1;
-    return below ? `With ${this.victims.length === 1 ? 'it' : 'them'} goes what ${this.victims.length === 1 ? 'it' : 'they'} started: ${plural(below, 'child task')}, and what is below.` : '';
+    return below ? `This also cancels the tasks below: ${plural(below, 'child task')} and their descendants.` : '';
   }
 
   #draw() {
-    const left = this.victims.filter((victim) => victim.words === '').length;
+    const left = this.targets.filter((target) => target.words === '').length;
     this.confirm.hidden = this.phase !== 'choosing' || left === 0;
     say(this.confirm, left === 1 ? 'Kill it' : `Kill ${plural(left, 'task')}`);
     this.reason.disabled = this.phase !== 'choosing' || left === 0;
     say(this.leave, this.phase === 'choosing' && left > 0 ? 'Keep' : 'Close');
-    this.list.classList.toggle('one', this.victims.length === 1);
-    for (const victim of this.victims.slice(0, LISTED)) {
-      if (!victim.line) continue;
+    this.list.classList.toggle('one', this.targets.length === 1);
+    for (const target of this.targets.slice(0, LISTED)) {
+      if (!target.line) continue;
       const now = performance.now();
-      const { task } = victim;
+      const { task } = target;
       const what = task ? `${task.kind ? `${short(task.kind, 60)}, ` : ''}${duration(task.age(now))} old, ${short(task.status, 100)}` : '';
-      if (!victim.line.firstChild) {
-        victim.line.append(h('strong', {}, named(short(victim.id, 80), 'empty id')), ' ', h('span', { class: 'note' }), ' ', h('span', { class: 'became' }));
+      if (!target.line.firstChild) {
+        target.line.append(h('strong', {}, named(short(target.id, 80), 'empty id')), ' ', h('span', { class: 'note' }), ' ', h('span', { class: 'became' }));
       }
-      const [, , about, , became] = /** @type {any} */ (victim.line.childNodes);
-      say(about, `#${victim.serial} ${what}`);
-      say(became, victim.words);
-      became.className = `became ${victim.look}`;
-      // Those that need a look come first.
-      victim.line.className = victim.look === 'bad' ? 'refused' : victim.look === 'asked' ? 'waited' : '';
+      const [, , about, , became] = /** @type {any} */ (target.line.childNodes);
+      say(about, `#${target.serial} ${what}`);
+      say(became, target.words);
+      became.className = `became ${target.look}`;
+      // Tasks that need attention come first.
+      target.line.className = target.look === 'bad' ? 'refused' : target.look === 'asked' ? 'waited' : '';
     }
-    if (this.phase === 'choosing' && left === 0) this.#say(this.victims.length === 1 ? 'It has ended by itself. Nothing is left to kill.' : 'All have ended by themselves. Nothing is left to kill.', '');
+    if (this.phase === 'choosing' && left === 0) this.#say(this.targets.length === 1 ? 'It has ended by itself; nothing is left to kill.' : 'All have ended by themselves; nothing is left to kill.', '');
     if (document.activeElement === document.body || (this.confirm.hidden && document.activeElement === this.confirm)) this.leave.focus();
   }
 
@@ -169,25 +169,25 @@ export class Kill {
     this.state.className = `verdict ${look}`;
   }
 
-  /** What became of those that ended. */
+  /** Records the outcome of the tasks that ended. */
   #look() {
-    for (const victim of this.victims) {
-      const { task } = victim;
-      if (!task?.gone || victim.look === 'good' || victim.look === 'bad') continue;
-      if (victim.look === 'asked') {
-        victim.words = `stopped: ${task.outcome ?? 'ended'}`;
-        victim.look = 'good';
-      } else if (victim.words === '') {
-        victim.words = `has ended by itself: ${task.outcome ?? 'ended'}, after ${duration(task.ran)}`;
-        victim.look = 'good';
+    for (const target of this.targets) {
+      const { task } = target;
+      if (!task?.gone || target.look === 'good' || target.look === 'bad') continue;
+      if (target.look === 'asked') {
+        target.words = `stopped: ${task.outcome ?? 'ended'}`;
+        target.look = 'good';
+      } else if (target.words === '') {
+        target.words = `ended by itself: ${task.outcome ?? 'ended'}, after ${duration(task.ran)}`;
+        target.look = 'good';
       }
     }
     this.#draw();
-    if (this.phase === 'asked' && this.victims.length > 1) this.#sum();
+    if (this.phase === 'asked' && this.targets.length > 1) this.#sum();
   }
 
   #sum() {
-    const of = (/** @type {string} */ look) => this.victims.filter((victim) => victim.look === look).length;
+    const of = (/** @type {string} */ look) => this.targets.filter((target) => target.look === look).length;
     const [good, asked, bad] = [of('good'), of('asked'), of('bad')];
     const parts = [`${plural(good, 'task')} stopped`];
     if (asked) parts.push(`${asked} still cancelling`);
@@ -198,62 +198,62 @@ export class Kill {
 
   async #ask() {
     if (this.phase !== 'choosing') return;
-    const left = this.victims.filter((victim) => victim.words === '');
+    const left = this.targets.filter((target) => target.words === '');
     if (left.length === 0) return;
     this.phase = 'asking';
     const reason = this.reason.value.trim();
-    if (this.victims.length === 1 && !this.filter) await this.#askOne(left[0], reason);
+    if (this.targets.length === 1 && !this.filter) await this.#askOne(left[0], reason);
     else await this.#askMany(left, reason);
     if (this.phase === 'asking') this.phase = 'asked';
     this.#look();
     if (!this.dialog.open) this.notice(this.state.textContent ?? '');
   }
 
-  /** Milliseconds that a task has run at least, as a filter says it. @param {Task | undefined} task */
+  /** The least age of a task for a filter, in milliseconds. @param {Task | undefined} task */
   #leastAge(task) {
     const ms = task ? Math.floor(task.age(this.opened) - SLACK) : 0;
     return ms > 0 ? `${ms}ms` : undefined;
   }
 
-  /** @param {Victim} victim @param {string} reason */
-  async #askOne(victim, reason) {
-    const name = named(short(victim.id, 80), 'empty id');
-    victim.look = 'asked';
-    victim.words = 'asked to stop';
-    this.#say(`Asked ${name} to stop; waiting for what comes of it, ${WAIT} s at most.`, '');
+  /** @param {Target} target @param {string} reason */
+  async #askOne(target, reason) {
+    const name = named(short(target.id, 80), 'empty id');
+    target.look = 'asked';
+    target.words = 'cancel requested';
+    this.#say(`Cancel requested for ${name}; waiting up to ${WAIT} s for the verdict.`, '');
     this.#draw();
     try {
-      const minAge = this.#leastAge(victim.task);
-      const expect = minAge ? { serial: victim.serial, minAge } : { serial: victim.serial };
-      const verdict = await call(`v1/tasks/${victim.serial}/cancel`, { body: { reason, wait: `${WAIT}s`, expect } });
+      const minAge = this.#leastAge(target.task);
+      const expect = minAge ? { serial: target.serial, minAge } : { serial: target.serial };
+      const verdict = await call(`v1/tasks/${target.serial}/cancel`, { body: { reason, wait: `${WAIT}s`, expect } });
       const { words, look } = verdictWords(verdict);
-      victim.words = words;
-      victim.look = look;
+      target.words = words;
+      target.look = look;
       this.#say(`${name}: ${words}`, look);
     } catch (error) {
-      this.#refused([victim], error);
+      this.#refused([target], error);
     }
   }
 
-  /** @param {Victim[]} victims @param {string} reason */
-  async #askMany(victims, reason) {
-    this.#say(`Asking ${plural(victims.length, 'task')} to stop.`, '');
+  /** @param {Target[]} targets @param {string} reason */
+  async #askMany(targets, reason) {
+    this.#say(`Cancelling ${plural(targets.length, 'task')}.`, '');
     const { boot } = this.model;
-    for (let from = 0; from < victims.length; from += CHUNK) {
-      const part = victims.slice(from, from + CHUNK).filter((victim) => victim.words === '');
+    for (let from = 0; from < targets.length; from += CHUNK) {
+      const part = targets.slice(from, from + CHUNK).filter((target) => target.words === '');
       if (part.length === 0) continue;
       if (this.model.boot !== boot) return;
-      const ages = part.map((victim) => (victim.task ? Math.floor(victim.task.age(this.opened) - SLACK) : 0));
+      const ages = part.map((target) => (target.task ? Math.floor(target.task.age(this.opened) - SLACK) : 0));
       const least = Math.min(...ages);
-      const filter = `${this.filter} serial=${part.map((victim) => victim.serial).join(',')}${least > 0 ? ` minAge=${least}ms` : ''}`;
+      const filter = `${this.filter} serial=${part.map((target) => target.serial).join(',')}${least > 0 ? ` minAge=${least}ms` : ''}`;
       try {
         const { verdicts } = await call('v1/cancel', { body: { filter, reason, max: CHUNK } });
         const found = new Map(verdicts.map((/** @type {any} */ one) => [one.serial, one]));
-        for (const victim of part) {
-          const verdict = found.get(victim.serial);
-          const became = verdict ? verdictWords(verdict) : { words: 'had ended, or no longer fits', look: /** @type {const} */ ('good') };
-          victim.words = became.words;
-          victim.look = verdict?.verdict === 'cancelling' ? 'asked' : became.look;
+        for (const target of part) {
+          const verdict = found.get(target.serial);
+          const became = verdict ? verdictWords(verdict) : { words: 'already ended, or no longer matches', look: /** @type {const} */ ('good') };
+          target.words = became.words;
+          target.look = verdict?.verdict === 'cancelling' ? 'asked' : became.look;
         }
       } catch (error) {
         this.#refused(part, error);
@@ -262,15 +262,15 @@ export class Kill {
     }
   }
 
-  /** @param {Victim[]} victims @param {unknown} error */
-  #refused(victims, error) {
+  /** @param {Target[]} targets @param {unknown} error */
+  #refused(targets, error) {
     const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });
     let words = problem.words;
-    if (problem.code === 'precondition-failed') words = `not the task that was shown, so nothing was done: ${problem.message}`;
-    else if (problem.status === 0) words = `the answer did not come: ${problem.message}. Whether it was asked to stop is not known`;
-    for (const victim of victims) {
-      victim.words = words;
-      victim.look = 'bad';
+    if (problem.code === 'precondition-failed') words = `not the task that was shown, so nothing was cancelled: ${problem.message}`;
+    else if (problem.status === 0) words = `no answer: ${problem.message}. It may or may not have been cancelled`;
+    for (const target of targets) {
+      target.words = words;
+      target.look = 'bad';
     }
     this.#say(`${words[0].toUpperCase()}${words.slice(1)}`, 'bad');
   }
@@ -282,16 +282,16 @@ function verdictWords(verdict) {
   const below = verdict.below ? `, with ${plural(verdict.below, 'task')} below it` : '';
   switch (verdict.verdict) {
     case 'finished':
-      if (verdict.alreadyEnded) return { words: `had ended before: ${verdict.outcome ?? 'ended'}`, look: 'good' };
+      if (verdict.alreadyEnded) return { words: `had already ended: ${verdict.outcome ?? 'ended'}`, look: 'good' };
       return { words: `stopped by itself${after}: ${verdict.outcome ?? 'ended'}${below}`, look: 'good' };
     case 'dropped':
       return { words: `dropped${after}${below}`, look: 'good' };
     case 'cancelling':
-      return { words: `still cancelling${verdict.tookMs ? after : ''}${below}: it stops when it listens, or yields`, look: 'asked' };
+      return { words: `still cancelling${verdict.tookMs ? after : ''}${below}: it stops at its next checkpoint or await`, look: 'asked' };
     case 'refused':
-      return { words: `refused: ${verdict.why ?? 'it may not be cancelled'}`, look: 'bad' };
+      return { words: `refused: ${verdict.why ?? 'not cancellable'}`, look: 'bad' };
     case 'notFound':
-      return { words: 'had ended', look: 'good' };
+      return { words: 'had already ended', look: 'good' };
     default:
       return { words: short(String(verdict.verdict), 100), look: 'asked' };
   }

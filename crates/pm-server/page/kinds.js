@@ -1,4 +1,4 @@
-// How each kind of work fares: how much of it there is, how often it goes wrong, how long it takes, and where the time goes.
+// Statistics of each kind: its rate, its errors, its latencies, and its time by status.
 
 import { h, replace, say, svg } from './dom.js';
 import { link } from './address.js';
@@ -16,7 +16,7 @@ const STATUSES = 12;
 const COLUMNS = [
   ['Running', (kind) => kind.running, (kind) => count(kind.running)],
   ['Started', (kind) => kind.started, (kind) => count(kind.started)],
-  ['A second', (kind, usual) => usual.rate(kind) ?? -1, (kind, usual) => {
+  ['Per second', (kind, usual) => usual.rate(kind) ?? -1, (kind, usual) => {
     const rate = usual.rate(kind);
     return rate === undefined ? '-' : rate.toFixed(rate < 10 ? 1 : 0);
   }],
@@ -41,7 +41,7 @@ export class KindsView {
     this.seen = -1;
     this.by = 1;
     this.down = true;
-    /** The kind that is looked at. @type {string | undefined} */
+    /** The selected kind. @type {string | undefined} */
     this.chosen = undefined;
     this.words = h('p', { class: 'summary', role: 'status' });
     this.buttons = COLUMNS.map(([label], at) => h('button', { type: 'button', onclick: () => this.#sort(at) }, label));
@@ -79,13 +79,13 @@ export class KindsView {
     this.seen = usual.version;
     const [, order] = COLUMNS[this.by];
     const sorted = [...usual.kinds].sort((a, b) => (this.down ? 1 : -1) * (order(b, usual) - order(a, usual)));
-    say(this.words, usual.trouble || (sorted.length ? `${plural(sorted.length, 'kind')}${sorted.length > SHOWN ? `, ${SHOWN} of them shown` : ''}. Figures are of all tasks that ended since the program began.` : usual.version ? 'No task has ended yet.' : 'Looking.'));
+    say(this.words, usual.trouble || (sorted.length ? `${plural(sorted.length, 'kind')}${sorted.length > SHOWN ? `, ${SHOWN} of them shown` : ''}. Statistics of all tasks that have ended since the program started.` : usual.version ? 'No task has ended yet.' : 'Loading.'));
     this.heads.forEach((head, at) => {
       if (at === this.by) head.setAttribute('aria-sort', this.down ? 'descending' : 'ascending');
       else head.removeAttribute('aria-sort');
     });
     const chosen = sorted.find((kind) => nameOf(kind) === this.chosen) ?? sorted[0];
-    // The focus stays where it is: rows are changed, not made anew.
+    // Rows are updated, not recreated, so the focus stays.
     while (this.rows.children.length > Math.min(sorted.length, SHOWN)) this.rows.lastElementChild?.remove();
     sorted.slice(0, SHOWN).forEach((kind, at) => {
       let row = this.rows.children[at];
@@ -111,14 +111,14 @@ export class KindsView {
     return h(
       'div', {},
       h('h2', {}, shownName(kind)),
-      h('p', {}, outcomes.filter(([, number]) => number).map(([name, number]) => `${count(number)} ${name}`).join(', ') || 'none has ended yet',
+      h('p', {}, outcomes.filter(([, number]) => number).map(([name, number]) => `${count(number)} ${name}`).join(', ') || 'no task has ended yet',
         kind.kind !== undefined && !kind.other ? ' ' : '',
         kind.kind !== undefined && !kind.other && h('a', { href: link({ view: 'running', filter: `kind=${written(kind.kind)}` }) }, `${plural(kind.running, 'task')} running`),
         kind.kind !== undefined && !kind.other ? ' ' : '',
-        kind.kind !== undefined && !kind.other && h('a', { href: link({ view: 'ended', list: 'slowest', filter: `kind=${written(kind.kind)}` }) }, 'the slowest of late')),
-      kind.latency.count > 0 && h('h3', {}, 'How long they take'),
+        kind.kind !== undefined && !kind.other && h('a', { href: link({ view: 'ended', list: 'slowest', filter: `kind=${written(kind.kind)}` }) }, 'slowest recent ones')),
+      kind.latency.count > 0 && h('h3', {}, 'Latency'),
       kind.latency.count > 0 && plot(kind),
-      whole > 0 && h('h3', {}, 'Where the time goes'),
+      whole > 0 && h('h3', {}, 'Time by status'),
       whole > 0 && h('table', { class: 'plain where' }, h('thead', {}, h('tr', {}, ...['Status', 'Share', 'Time', 'Entered', 'Each'].map((words, at) => h('th', { scope: 'col', class: at ? 'number' : '' }, words)), h('th', { scope: 'col' }, h('span', { class: 'unseen' }, 'Bar')))),
         h('tbody', {}, ...statuses.slice(0, STATUSES).map((one) => h(
           'tr', {},

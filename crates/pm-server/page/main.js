@@ -1,4 +1,4 @@
-// The page begins here: it puts the rooms together, shows the view that the address names, and lets it draw twice a second.
+// The entry point of the page: connects the modules, shows the view that the address names, and redraws it twice a second.
 
 import { AboutView } from './about.js';
 import { adjust, back, follow, go, here, read } from './address.js';
@@ -24,7 +24,7 @@ import { Waits, WaitsView } from './waits.js';
 const TICK = 500;
 const VIEWS = ['running', 'kinds', 'ended', 'waits', 'about'];
 
-// Before anything else, so that nobody sees it in the address.
+// Before anything else, so that it is not seen in the address.
 takeToken();
 
 const model = new Model();
@@ -41,11 +41,11 @@ const feed = new Feed(
   },
 );
 const banner = new Banner(() => feed.retryNow(), () => feed.restart());
-// The server is asked while the rest is made.
+// The request is on its way while the rest is created.
 feed.start();
 const kill = new Kill(model, mayCancel, notice);
 
-/** Where a task is, seen from the view that is shown. @param {Task} [task] */
+/** The address parameters of a task in the current view. @param {Task} [task] */
 function place(task) {
   const { task: _, run: __, ...rest } = here();
   return task ? { ...rest, task: task.serial, run: model.boot } : { ...rest, run: model.boot };
@@ -63,7 +63,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     notice(`Copied ${named(text, 'an empty id')}`);
   } catch {
-    notice('This browser does not let the page copy.');
+    notice('The browser does not allow the page to copy.');
   }
 }
 const running = new Running({ model, usual, waits, kill, mayCancel, adjust, open, place, notice, copy });
@@ -77,7 +77,7 @@ const views = /** @type {Record<string, any>} */ ({
 const detail = new Detail({ model, waits, usual, kill, mayCancel, place: () => place(), back: backFromTask });
 const main = byId('main');
 let shown = '';
-/** How each view looked when it was left. @type {Record<string, Record<string, string>>} */
+/** The parameters of each view when it was left. @type {Record<string, Record<string, string>>} */
 const left = {};
 /** @param {string} view */
 const goTo = (view) => go(left[view] ?? { view });
@@ -85,7 +85,7 @@ const goTo = (view) => go(left[view] ?? { view });
 model.onRestart.push(() => {
   usual.clear();
   waits.clear();
-  notice('The program was started anew.');
+  notice('The program was restarted.');
 });
 
 follow((params) => {
@@ -108,7 +108,7 @@ follow((params) => {
   const was = shown;
   shown = isTask ? 'task' : name;
   if (was && was !== shown) {
-    // A new view begins where reading begins; coming back, the table has the keys.
+    // A new view focuses its heading; on return, the table gets the focus.
     if (isTask) detail.heading.focus();
     else if (views[name].table) views[name].table.element.focus({ preventScroll: true });
   }
@@ -146,7 +146,7 @@ document.addEventListener('click', (event) => {
 });
 byId('help-button').addEventListener('click', help);
 
-// The first rows are not kept waiting.
+// The first rows are drawn at once.
 model.onFirst.push(() => {
   if (shown === 'running') running.tick(performance.now(), true);
   tick();
@@ -154,7 +154,7 @@ model.onFirst.push(() => {
 
 function drawLink() {
   const { link } = feed;
-  const words = { live: 'live', connecting: 'connecting', away: 'away', refused: 'refused' }[link.state];
+  const words = { live: 'live', connecting: 'connecting', away: 'offline', refused: 'refused' }[link.state];
   const place = byId('link');
   say(place, model.isWhole || link.state !== 'live' ? words : 'loading');
   place.className = link.state;
@@ -166,7 +166,7 @@ function tick() {
   const now = performance.now();
   const view = shown === 'task' ? detail : views[shown];
   view?.tick?.(now);
-  // Views that are not shown must not keep what has ended.
+  // Hidden views must not retain ended tasks.
   if (view !== running) model.purge((task) => now - task.gone < 10_000 && (task === detail.task || kill.keeps(task)));
   drawLink();
   const title = model.isWhole ? `${count(model.live)} running · ${location.host}` : location.host;
@@ -178,5 +178,5 @@ document.addEventListener('visibilitychange', tick);
 document.documentElement.dataset.ready = '1';
 performance.mark('pm-usable');
 
-// For tests, and for who is curious: nothing here can do what the page can't.
+// For tests, and for the curious: this can do nothing that the page cannot.
 Object.assign(globalThis, { pm: { model, feed, running, Model, Filter, EventDecoder } });

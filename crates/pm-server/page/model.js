@@ -1,8 +1,8 @@
-// The tasks as far as we know them: one entry each by its serial, kept up to date by the events of the server.
+// The known tasks: one entry per serial, kept up to date by the events of the server.
 //
-// Times are those of this browser's steady clock (`performance.now()`): the server tells ages, and we remember since when.
-// So neither a wrong clock here nor one there shows a wrong age. A task is the same one only if its serial, its id and its
-// start agree: after a restart of the program, the same serial is another task.
+// Times are those of this browser's monotonic clock (`performance.now()`): the server sends ages, which become start times
+// here, so a wrong clock on either side does not matter. Two rows are the same task only if serial, id and start agree: after
+// a restart of the program, the same serial is another task.
 
 /**
  * @typedef {{ done: number, total: number, unit: string }} Progress
@@ -13,10 +13,10 @@
  *   historyLen?: number, parentEnded?: boolean, waits?: import('./waits.js').Wait[], holdsUp?: import('./waits.js').Wait[] }} Row
  */
 
-/** Members of a row that the page needs; the rest is asked for when a task is looked at. */
+/** The fields of a row that the page needs; the rest is requested with the details of a task. */
 export const FIELDS = 'id,kind,state,outcome,ageMs,status,statusAgeMs,attrs,progress,parent,cancel,protected,cancellable';
 
-/** Starts that are told as so far apart are those of two tasks. */
+/** Reported starts that differ by more belong to two tasks. */
 const SAME_START = 3000;
 /** @type {Record<string, string | number | boolean>} */
 const NO_ATTRS = {};
@@ -25,19 +25,19 @@ export class Task {
   /** @param {Row} row @param {number} now */
   constructor(row, now) {
     this.serial = row.serial;
-    /** For orders; exact up to 2^53. */
+    /** The serial as a number, for sorting; exact up to 2^53. */
     this.number = Number(row.serial);
     this.id = row.id;
     this.born = now - row.ageMs;
-    /** Where it was when its progress was first and last told, for the rate. @type {{ at: number, done: number }[]} */
+    /** Its first and latest reported progress, for the rate. @type {{ at: number, done: number }[]} */
     this.marks = [];
-    /** When we heard of its end; 0 as long as it runs. */
+    /** When its end was reported; 0 while it runs. */
     this.gone = 0;
-    /** How long it ran, once it has ended. */
+    /** Its run time, once it has ended. */
     this.ran = 0;
-    /** Of the last filter that was asked. */
+    /** The result of the last filter. */
     this.fits = true;
-    /** How deep it stands in the tree. */
+    /** Its depth in the tree. */
     this.depth = 0;
     this.seen = 0;
     this.kind = row.kind;
@@ -54,7 +54,7 @@ export class Task {
     /** @type {{ at: number, reason: string, by: string, origin: string } | undefined} */
     this.cancel = undefined;
     this.isProtected = false;
-    /** It waits for what never comes, as far as is known. */
+    /** It cannot proceed, as far as is known. */
     this.isBlocked = false;
     this.cancellable = true;
     this.update(row, now);
@@ -102,7 +102,7 @@ export class Task {
     return this.state === 'cancelling';
   }
 
-  /** As it would be told now. @param {number} now @returns {Row} */
+  /** Returns the row as the server would send it now. @param {number} now @returns {Row} */
   row(now) {
     const cancel = this.cancel;
     return {
@@ -118,24 +118,24 @@ export class Model {
   constructor() {
     /** @type {Map<string, Task>} */
     this.tasks = new Map();
-    /** Those that ended and are still shown for a moment. @type {Set<Task>} */
+    /** Ended tasks that are still shown for a moment. @type {Set<Task>} */
     this.ended = new Set();
-    /** Changes whenever something did. */
+    /** Incremented on every change. */
     this.version = 0;
-    /** Changes whenever a task came or went, or an order may have. */
+    /** Incremented when a task starts or ends, or the order may change. */
     this.shape = 0;
-    /** A whole snapshot has been taken. */
+    /** A complete snapshot has been received. */
     this.isWhole = false;
-    /** Tells this run of the program from others. */
+    /** Identifies this run of the program. */
     this.boot = '';
-    /** The last event up to which all is known. @type {string | undefined} */
+    /** The last event up to which the model is complete. @type {string | undefined} */
     this.lastId = undefined;
     this.counts = { started: 0, ended: 0, unseen: 0 };
     /** @type {((task: Task) => void)[]} */
     this.onEnd = [];
     /** @type {(() => void)[]} */
     this.onRestart = [];
-    /** When there is something to see at last: the first tasks, then all of them. @type {(() => void)[]} */
+    /** Called for the first tasks of the first snapshot, and when it is complete. @type {(() => void)[]} */
     this.onFirst = [];
     this.generation = 0;
     this.inSnapshot = false;
@@ -143,7 +143,7 @@ export class Model {
     this.names = new Map();
   }
 
-  /** The program is another run: nothing that we knew is there any more. @param {string} boot */
+  /** Sets the run of the program; a new one clears the model. @param {string} boot */
   setBoot(boot) {
     if (boot === this.boot) return;
     const isRestart = this.boot !== '';
@@ -151,7 +151,7 @@ export class Model {
     this.lastId = undefined;
     if (!isRestart) return;
     this.clear();
-    for (const tell of this.onRestart) tell();
+    for (const notify of this.onRestart) notify();
   }
 
   clear() {
@@ -166,7 +166,7 @@ export class Model {
     this.shape += 1;
   }
 
-  /** What a connection that broke off had begun is not finished by the next. */
+  /** A snapshot that a lost connection had begun is not completed by the next. */
   brokeOff() {
     this.inSnapshot = false;
   }
@@ -182,7 +182,7 @@ export class Model {
         for (const row of event.tasks) this.#put(row, now, true);
         if (!this.isWhole && (!event.more || this.tasks.size === event.tasks.length)) {
           this.isWhole = !event.more;
-          for (const tell of this.onFirst) tell();
+          for (const notify of this.onFirst) notify();
         }
         if (!event.more) this.#finishSnapshot(now);
         break;
@@ -199,7 +199,7 @@ export class Model {
         this.counts.ended += 1;
         const task = this.tasks.get(event.task.serial);
         if (task && !task.gone) {
-          // Of one that left no trace, nothing but its end is told.
+          // For a task that was not retained, only its end is reported.
           if (event.task?.id !== undefined) task.update(event.task, now);
           this.#end(task, now);
         }
@@ -214,7 +214,7 @@ export class Model {
         this.counts.unseen += event.count;
         break;
       case 'gap':
-        // What follows is a snapshot. Until it is whole, there is nothing to go on from.
+        // A snapshot follows. Until it is complete, there is nothing to resume from.
         this.lastId = undefined;
         this.version += 1;
         return;
@@ -249,7 +249,7 @@ export class Model {
     }
   }
 
-  /** One text for each kind, however many tasks have it. @param {string} text */
+  /** Interns the name of a kind. @param {string} text */
   #name(text) {
     const known = this.names.get(text);
     if (known !== undefined) return known;
@@ -271,10 +271,10 @@ export class Model {
     task.end(now, task.gone ? task.ran : undefined);
     this.ended.add(task);
     this.shape += 1;
-    for (const tell of this.onEnd) tell(task);
+    for (const notify of this.onEnd) notify(task);
   }
 
-  /** Lets go of those that ended, but for those that are still to be shown. @param {(task: Task) => boolean} stays */
+  /** Evicts ended tasks, except those that stay. @param {(task: Task) => boolean} stays */
   purge(stays) {
     for (const task of this.ended) {
       if (stays(task)) continue;

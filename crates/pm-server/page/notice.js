@@ -1,4 +1,4 @@
-// What the page says at its top: that the server is away, that a token is needed, and short notices.
+// Messages at the top of the page: that the server is unreachable, that a token is needed, and short notices.
 
 import { button, byId, h, replace, say } from './dom.js';
 import { setToken } from './token.js';
@@ -9,7 +9,7 @@ import { duration, short } from './text.js';
 const SHOWN_FOR = 7000;
 let timer = 0;
 
-/** A line that goes away by itself. @param {string} words */
+/** Shows a line that disappears by itself. @param {string} words */
 export function notice(words) {
   if (!words) return;
   const place = byId('notice');
@@ -33,7 +33,7 @@ export class Banner {
 
   /** @param {Link} link @param {number} now */
   show(link, now) {
-    // One that is back before anybody can read it was not away.
+    // Ignores interruptions that are too short to be read.
     const isAway = link.state === 'away' && now - link.since > 700;
     const what = link.state === 'refused' ? `refused ${link.status} ${link.words}` : isAway ? 'away' : '';
     if (what !== this.shown) {
@@ -45,7 +45,7 @@ export class Banner {
       else this.#refused(link);
     }
     if (isAway) {
-      const words = `${this.words(link)} What is shown is ${duration(now - link.since)} old.`;
+      const words = `${this.words(link)} The data is ${duration(now - link.since)} old.`;
       const line = this.place.querySelector('.words');
       if (line) say(line, words);
     }
@@ -53,17 +53,17 @@ export class Banner {
 
   /** @param {Link} link */
   words(link) {
-    return `The server is away: ${short(link.words, 200)}.`;
+    return `The server is unreachable: ${short(link.words, 200)}.`;
   }
 
   #away() {
-    replace(this.place, h('span', { class: 'words' }), ' ', button('Try now', () => this.retry(), { class: 'small' }));
+    replace(this.place, h('span', { class: 'words' }), ' ', button('Retry now', () => this.retry(), { class: 'small' }));
   }
 
   /** @param {Link} link */
   #refused(link) {
     if (link.status !== 401) {
-      replace(this.place, h('span', {}, `The server refuses: ${short(link.words, 300)}.`), ' ', button('Try again', () => this.retry(), { class: 'small' }));
+      replace(this.place, h('span', {}, `The server refuses the request: ${short(link.words, 300)}.`), ' ', button('Retry', () => this.retry(), { class: 'small' }));
       return;
     }
     const input = h('input', { type: 'password', id: 'token', autocomplete: 'off', required: true, size: 40 });
@@ -74,8 +74,8 @@ export class Banner {
         setToken(input.value);
         this.restart();
       } },
-      h('label', { for: 'token' }, 'The server wants a token: '), input, ' ', h('button', { type: 'submit' }, 'Use it'),
-      h('p', { class: 'note' }, `It is kept for this tab only. ${short(link.words, 300)}.`),
+      h('label', { for: 'token' }, 'The server requires a token: '), input, ' ', h('button', { type: 'submit' }, 'Submit'),
+      h('p', { class: 'note' }, `It is stored for this tab only. ${short(link.words, 300)}.`),
     );
     replace(this.place, form);
   }

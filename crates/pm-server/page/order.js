@@ -1,11 +1,11 @@
-// Which lines the table has, in which order: filter, sort, tree and groups make one flat list out of the model.
+// The lines of the table in their order: filter, sort, tree and groups turn the model into one flat list.
 
 import { plural } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
 /** @typedef {import('./filter.js').Filter} Filter */
 
-/** The line over the tasks of a kind. */
+/** The heading of the tasks of a kind. */
 export class Group {
   /** @param {string | undefined} kind @param {Task[]} tasks @param {boolean} isOpen */
   constructor(kind, tasks, isOpen) {
@@ -23,24 +23,24 @@ export class Group {
 
 /** @typedef {Task | Group} Line */
 
-/** Names to sort by, as the server has them, and whether the first press sorts downward. */
+/** Sort keys, named as the server's, and whether the first press sorts in descending order. */
 export const SORTS = /** @type {const} */ ({
   age: true, statusAge: true, id: false, kind: false, status: false, serial: false, progress: true,
 });
 
 /** @param {string} a @param {string} b */
-const texts = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+const compareText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
 /** @param {Task} task */
 const share = (task) => (task.progress ? task.progress.done / (task.progress.total || Infinity) : -1);
 
 /** @type {Record<string, (a: Task, b: Task) => number>} */
 const COMPARE = {
-  // Of those that run, the older was born earlier.
+  // Of two running tasks, the older started earlier.
   age: (a, b) => b.born - a.born,
   statusAge: (a, b) => b.since - a.since,
-  id: (a, b) => texts(a.id, b.id),
-  kind: (a, b) => texts(a.kind ?? '', b.kind ?? ''),
-  status: (a, b) => texts(a.status, b.status),
+  id: (a, b) => compareText(a.id, b.id),
+  kind: (a, b) => compareText(a.kind ?? '', b.kind ?? ''),
+  status: (a, b) => compareText(a.status, b.status),
   serial: (a, b) => a.number - b.number,
   progress: (a, b) => share(a) - share(b),
 };
@@ -57,7 +57,7 @@ export function readSort(text) {
 /** @param {Sort} sort */
 export const writeSort = ({ key, down }) => `${down ? '-' : ''}${key}`;
 
-/** Whether an order may change though no task came or went. @param {Sort} sort */
+/** Returns `true` if the order may change though no task started or ended. @param {Sort} sort */
 export const isRestless = ({ key }) => key === 'statusAge' || key === 'status' || key === 'progress' || key === 'kind';
 
 /** @param {Sort} sort */
@@ -69,7 +69,7 @@ function comparison({ key, down }) {
 }
 
 /**
- * All lines.
+ * Returns all lines.
  * @param {Iterable<Task>} tasks
  * @param {{ filter: Filter, sort: Sort, isTree: boolean, isGrouped: boolean, closed: Set<string> }} how
  * @param {number} now
@@ -80,7 +80,7 @@ export function arrange(tasks, how, now) {
   /** @type {Task[]} */
   const found = [];
   for (const task of tasks) {
-    // What ended is shown for a moment where it was, whatever it says now.
+    // An ended task is shown for a moment in its place, whether it still matches or not.
     task.fits = task.gone > 0 ? task.fits : filter.isEmpty || filter.fits(task, now);
     task.depth = 0;
     if (task.fits) found.push(task);
@@ -91,7 +91,7 @@ export function arrange(tasks, how, now) {
   return { lines: isTree ? tree(found) : found, total: found.length };
 }
 
-/** Each behind its parent; one whose parent is not among them is a root. @param {Task[]} sorted */
+/** Puts each task after its parent; one whose parent is not included is a root. @param {Task[]} sorted */
 function tree(sorted) {
   const serials = new Map(sorted.map((task) => [task.serial, task]));
   /** @type {Map<string, Task[]>} */
@@ -128,8 +128,8 @@ function grouped(sorted, { closed }) {
     if (tasks) tasks.push(task);
     else kinds.set(task.kind, [task]);
   }
-  // Those of no kind come last: `sort` has it so.
-  const names = [...kinds.keys()].sort((a, b) => texts(a ?? '', b ?? ''));
+  // Tasks without a kind come last, as `sort` puts `undefined` last.
+  const names = [...kinds.keys()].sort((a, b) => compareText(a ?? '', b ?? ''));
   /** @type {Line[]} */
   const lines = [];
   for (const kind of names) {

@@ -1,5 +1,5 @@
-// A plot of latencies: how many tasks took how long, on a scale of powers, with the median, the 95th and the 99th of a hundred
-// marked. Heights are square roots of counts, so that a single slow task among thousands still shows.
+// A plot of latencies on a logarithmic scale, with the median, the 95th and the 99th percentile marked. Heights are square
+// roots of counts, so that a single slow task among thousands is still visible.
 
 import { svg } from './dom.js';
 import { latency, plural } from './text.js';
@@ -14,14 +14,14 @@ const FOOT = 18;
 /** @param {Kind} kind */
 export function plot(kind) {
   const { buckets, count, p50Ms, p95Ms, p99Ms, maxMs } = kind.latency;
-  const words = `${plural(count, 'task')}: half within ${latency(p50Ms)}, 95 of 100 within ${latency(p95Ms)}, 99 within ${latency(p99Ms)}, the slowest ${latency(maxMs)}`;
+  const words = `${plural(count, 'task')}: p50 ${latency(p50Ms)}, p95 ${latency(p95Ms)}, p99 ${latency(p99Ms)}, slowest ${latency(maxMs)}`;
   const picture = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': words, class: 'plot' });
   if (buckets.length === 0) return picture;
   const least = Math.max(0.001, buckets[0].leastMs);
   const last = buckets[buckets.length - 1];
   const most = Math.max(last.belowMs ?? last.leastMs * 2, least * 1.1);
   const x = (/** @type {number} */ ms) => (Math.log(Math.max(ms, least) / least) / Math.log(most / least)) * (WIDTH - 8) + 4;
-  // Buckets are finer than a plot: what falls on the same few pixels is one bar.
+  // Buckets are finer than the plot: those on the same few pixels are one bar.
   const bars = new Map();
   for (const bucket of buckets) {
     const at = Math.floor(x((bucket.leastMs + (bucket.belowMs ?? bucket.leastMs)) / 2) / 6);
@@ -50,5 +50,5 @@ export function plot(kind) {
   return picture;
 }
 
-/** Where the middle of a label may be. @param {number} x */
+/** Limits the position of the middle of a label. @param {number} x */
 const clamp = (x) => Math.max(22, Math.min(WIDTH - 22, x));

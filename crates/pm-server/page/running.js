@@ -1,4 +1,4 @@
-// What runs now: the live table with its filter, order, tree, groups and columns.
+// The running tasks: the live table with its filter, order, tree, groups and columns.
 
 import { button, h, replace, say } from './dom.js';
 import { ALL, LABELS, NARROW, USUAL, columnsOf, looks } from './columns.js';
@@ -10,9 +10,9 @@ import { count, plural, short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task @typedef {import('./model.js').Model} Model */
 
-/** What ended stays so long in its place, if it is on the screen. */
+/** How long an ended task stays in its place, if it is on the screen. */
 const LINGER = 1500;
-/** While one points or types, lines stay where they are: so long after, and no longer than. */
+/** While the user points or types, lines stay in place: for so long after, and no longer than. */
 const STILL = 1200;
 const STILL_AT_MOST = 8000;
 
@@ -68,7 +68,7 @@ export class Running {
     this.treeButton = button('Tree', () => this.tree(), { 'aria-pressed': 'false', 'aria-keyshortcuts': 't' });
     this.groupButton = button('Group', () => this.group(), { 'aria-pressed': 'false', 'aria-keyshortcuts': 'g' });
     this.killButton = button('Kill', () => this.kill(), { class: 'danger', 'aria-keyshortcuts': 'k', hidden: true });
-    this.killFilterButton = button('Kill all that fit', () => this.killFilter(), { class: 'danger', hidden: true });
+    this.killFilterButton = button('Kill all that match', () => this.killFilter(), { class: 'danger', hidden: true });
     this.sortSelect = h(
       'select',
       { 'aria-label': 'Sort by', 'aria-keyshortcuts': 's', onchange: () => around.adjust({ sort: this.sortSelect.value }), onkeydown: (/** @type {KeyboardEvent} */ event) => {
@@ -128,14 +128,14 @@ export class Running {
     this.tick(performance.now(), true);
   }
 
-  /** Twice a second, and at once when somebody asked for something. @param {number} now @param {boolean} [atOnce] */
+  /** Called twice a second, and at once after an action of the user. @param {number} now @param {boolean} [atOnce] */
   tick(now, atOnce = false) {
     const { model, usual, waits } = this.around;
     usual.look(now);
     waits.look(now, 3000);
     if (waits.version !== this.waitsSeen) this.#markBlocked();
     if (this.isPaused && !atOnce) {
-      // What is not on the screen is let go of all the same: a pause may be long.
+      // Tasks that are not on the screen are evicted even during a pause, which may be long.
       model.purge((task) => this.table.isShown(task) || this.around.kill.keeps(task));
       return;
     }
@@ -174,7 +174,7 @@ export class Running {
     say(this.killFilterButton, `Kill all ${count(this.total)}`);
   }
 
-  /** Those that can't go on are marked in the table. */
+  /** Marks tasks that cannot proceed. */
   #markBlocked() {
     const { model, waits } = this.around;
     this.waitsSeen = waits.version;
@@ -191,7 +191,7 @@ export class Running {
   #emptyWords() {
     const { model } = this.around;
     if (!model.isWhole) return 'Looking.';
-    return this.box.filter.isEmpty ? 'Nothing is running.' : 'No task fits the filter.';
+    return this.box.filter.isEmpty ? 'Nothing is running.' : 'No task matches the filter.';
   }
 
   /** @param {import('./order.js').Line} line */
@@ -244,7 +244,7 @@ export class Running {
   }
 
   killFilter() {
-    if (this.box.filter.isEmpty) this.around.notice('There is no filter: one is needed to kill all that fit.');
+    if (this.box.filter.isEmpty) this.around.notice('Set a filter first, to kill all that match.');
     else this.around.kill.byFilter(this.box.filter.text);
   }
 
@@ -256,7 +256,7 @@ export class Running {
     const set = (/** @type {string} */ name, /** @type {boolean} */ isOn) => {
       const now = (this.names ?? []).filter((other) => other !== 'mark');
       const chosen = isOn ? [...now, name] : now.filter((other) => other !== name);
-      // In the order in which they are told, attributes last.
+      // In the order of `ALL`, attributes last.
       const sorted = [...ALL.filter((one) => chosen.includes(one)), ...chosen.filter((one) => !ALL.includes(one))];
       this.around.adjust({ cols: sorted.map(encodeURIComponent).join() });
     };
@@ -266,7 +266,7 @@ export class Running {
     )));
   }
 
-  /** A key that the table or this view knows; whether it was one. @param {KeyboardEvent} event */
+  /** Handles a key of the table or of this view; returns `true` if it was one. @param {KeyboardEvent} event */
   key(event) {
     const { key } = event;
     const isTable = document.activeElement === this.table.element || document.activeElement === document.body;
@@ -281,7 +281,7 @@ export class Running {
         try {
           this.sortSelect.showPicker();
         } catch {
-          // Not every browser opens it for us; arrows choose all the same.
+          // Not every browser can open it from script; arrow keys still work.
         }
         return true;
       case 'r':

@@ -1,5 +1,5 @@
-// Reading server-sent events (HTML standard, 9.2.6) out of bytes that may be cut anywhere. An event counts when its empty
-// line has come; what is left of one when the stream ends is nothing.
+// A decoder of server-sent events (HTML standard, 9.2.6) from bytes that may be split anywhere. An event is complete with its
+// empty line; an incomplete one at the end of the stream is discarded.
 
 /** @typedef {{ type: string, id: string | undefined, data: string }} Message */
 
@@ -11,12 +11,12 @@ export class EventDecoder {
   #type = '';
   /** @type {string | undefined} */
   #id = undefined;
-  /** Milliseconds after which to come back, if the server said so. @type {number | undefined} */
+  /** Milliseconds after which to reconnect, if the server set it. @type {number | undefined} */
   retry = undefined;
 
-  /** What is complete with these bytes. @param {Uint8Array} bytes @returns {Message[]} */
+  /** Returns the events that these bytes complete. @param {Uint8Array} bytes @returns {Message[]} */
   push(bytes) {
-    // What is left of before holds no line end, but for a CR that may be half of one.
+    // The remaining text has no line end, except for a CR that may be half of one.
     let look = Math.max(0, this.#rest.length - 1);
     const text = this.#rest + this.#utf8.decode(bytes, { stream: true });
     /** @type {Message[]} */
@@ -40,7 +40,7 @@ export class EventDecoder {
   /** @param {string} line @param {Message[]} found */
   #line(line, found) {
     if (line === '') {
-      // An id without data still tells how far one has come.
+      // An id without data still advances the position.
       if (this.#hasData || this.#id !== undefined) {
         found.push({ type: this.#type || 'message', id: this.#id, data: this.#data });
       }

@@ -1,20 +1,20 @@
-// One connection to `/v1/events`, for as long as it is wanted: read with `fetch`, so that a token travels in a header.
-// When it breaks off it comes back by itself, and goes on where it was if the server still knows.
+// One connection to `/v1/events`, for as long as it is needed: read with `fetch`, so that the token is sent in a header.
+// It reconnects automatically, and resumes where it was if the server still can.
 
 import { Problem, call, headers, problemOf } from './api.js';
 import { FIELDS } from './model.js';
 import { EventDecoder } from './sse.js';
 
 /**
- * How it stands with the server: `live`, `connecting` at first, `away` when it can't be reached, `refused` when it does
- * not want us (then `problem` says why).
+ * The state of the connection: `live`, `connecting` at first, `away` when the server is unreachable, `refused` when it
+ * refuses the request (`words` says why).
  * @typedef {{ state: 'connecting' | 'live' | 'away' | 'refused', since: number, words: string, status: number, code: string,
  *   info: any }} Link
  */
 
-/** The server says something at least every 15 s. */
+/** The server sends something at least every 15 s. */
 const SILENCE = 40_000;
-/** How long work may go on before the browser may draw. */
+/** How long events are applied before the browser may draw. */
 const TURN = 12;
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 5000;
@@ -41,13 +41,13 @@ export class Stream {
     this.wasLive = false;
   }
 
-  /** Ends it for good. */
+  /** Closes the connection permanently. */
   close() {
     this.control.abort();
     this.hurry?.();
   }
 
-  /** Does not wait any longer to try again. */
+  /** Retries now instead of waiting. */
   retryNow() {
     this.hurry?.();
   }
@@ -55,7 +55,7 @@ export class Stream {
   async run() {
     const { signal } = this.control;
     let wait = FIRST_WAIT;
-    this.#tell('connecting');
+    this.#report('connecting');
     while (!signal.aborted) {
       let began = performance.now();
       try {
@@ -67,12 +67,12 @@ export class Stream {
         if (signal.aborted) break;
         const problem = error instanceof Problem ? error : new Problem(0, null);
         const refused = problem.status === 401 || problem.status === 403 || problem.status === 421;
-        this.#tell(refused ? 'refused' : 'away', problem);
+        this.#report(refused ? 'refused' : 'away', problem);
         if (problem.body.retryAfterMs > wait) wait = Math.min(problem.body.retryAfterMs, 60_000);
         if (refused) wait = 60_000;
       }
       this.options.onBroken();
-      // One that ended at once is not asked again at once.
+      // A connection that ended at once is not retried at once.
       if (performance.now() - began > 2000 && wait < FIRST_WAIT * 2) wait = FIRST_WAIT;
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, wait * (0.75 + Math.random() / 2));
@@ -91,9 +91,9 @@ export class Stream {
     const own = new AbortController();
     const stop = () => own.abort();
     this.control.signal.addEventListener('abort', stop);
-    let heard = performance.now();
+    let lastByteAt = performance.now();
     const watchdog = setInterval(() => {
-      if (performance.now() - heard > SILENCE) own.abort();
+      if (performance.now() - lastByteAt > SILENCE) own.abort();
     }, 5000);
     try {
       const lastId = this.options.lastId();
@@ -101,7 +101,7 @@ export class Stream {
       const more = { Accept: 'text/event-stream' };
       if (lastId) more['Last-Event-ID'] = lastId;
       const opening = fetch(`v1/events?fields=${FIELDS}`, { headers: headers(more), cache: 'no-store', signal: own.signal });
-      // Which run of the program it is, must be known before anything of it is taken.
+      // The run of the program must be known before any of its events is applied.
       const [info, response] = await Promise.all([call('v1/info', { signal: own.signal }), opening]);
       if (!response.ok || !response.body) throw await problemOf(response);
       this.options.onInfo(info);
@@ -112,11 +112,11 @@ export class Stream {
       for (;;) {
         const { value, done } = await reader.read();
         if (done) break;
-        heard = performance.now();
+        lastByteAt = performance.now();
         if (!isLive) {
           isLive = true;
           whenLive();
-          this.#tell('live', undefined, info);
+          this.#report('live', undefined, info);
         }
         let id;
         const events = [];
@@ -131,10 +131,10 @@ export class Stream {
           turn = performance.now();
         }
       }
-      this.#tell('away', new Problem(0, { detail: 'the connection ended' }));
+      this.#report('away', new Problem(0, { detail: 'the connection ended' }));
     } catch (error) {
       if (error instanceof Problem) throw error;
-      throw new Problem(0, { detail: 'the connection broke off' });
+      throw new Problem(0, { detail: 'the connection was lost' });
     } finally {
       clearInterval(watchdog);
       this.control.signal.removeEventListener('abort', stop);
@@ -143,7 +143,7 @@ export class Stream {
   }
 
   /** @param {Link['state']} state @param {Problem} [problem] @param {any} [info] */
-  #tell(state, problem, info) {
+  #report(state, problem, info) {
     if (this.control.signal.aborted) return;
     this.options.onLink({
       state, since: performance.now(), words: problem?.words ?? '', status: problem?.status ?? 0, code: problem?.code ?? '', info,

@@ -1,8 +1,8 @@
-// A table of any length that stays calm. Only the rows on the screen are there; a row keeps its element as long as its task is
-// on the screen; and when lines come or go above, the view moves with the row that is looked at, which itself moves not at all.
+// A table of any length that stays stable. Only the visible rows exist; a row keeps its element as long as its task is on the
+// screen; and when lines above are added or removed, the scroll position follows, so that the visible rows do not move.
 //
-// To a screen reader it is a grid (WAI-ARIA) with its true number of rows; the row of the cursor is told by
-// `aria-activedescendant`, so the focus never gets lost when rows are used again.
+// To a screen reader it is a grid (WAI-ARIA) with its true number of rows; `aria-activedescendant` names the row of the
+// cursor, so the focus is never lost when row elements are reused.
 
 import { h, say } from './dom.js';
 import { short, named } from './text.js';
@@ -11,7 +11,7 @@ import { Group } from './order.js';
 /** @typedef {import('./order.js').Line} Line */
 /** @typedef {import('./model.js').Task} Task */
 /**
- * A column: `make` gives what is in a cell, `fill` changes it, and does nothing where nothing changed.
+ * A column: `make` creates the contents of a cell, and `fill` updates them, without effect if nothing changed.
  * @typedef {{ name: string, label: string, width: string, sort?: string, isNumber?: boolean,
  *   make?: (cell: HTMLElement) => void, fill: (cell: HTMLElement, task: Task, now: number) => void }} Column
  */
@@ -19,7 +19,7 @@ import { Group } from './order.js';
 const ROW = 28;
 /** Rows above and below the screen. */
 const MORE = 8;
-/** However high the screen is. */
+/** However tall the screen is. */
 const MOST = 140;
 
 class Row {
@@ -85,7 +85,7 @@ export class Table {
     /** @type {Line | undefined} */
     this.cursor = undefined;
     this.cursorIndex = 0;
-    /** When somebody last pointed or typed here: while one acts, lines stay where they are. */
+    /** When the user last pointed or typed here: in the meantime, lines stay in place. */
     this.touched = -Infinity;
     /** @type {Map<Line | string, Row>} */
     this.rows = new Map();
@@ -138,7 +138,7 @@ export class Table {
     this.later();
   }
 
-  /** Shows what it is sorted by. @param {string} sort */
+  /** Shows the sort key. @param {string} sort */
   setSort(sort) {
     this.sort = sort;
     for (const cell of this.headRow.children) {
@@ -164,7 +164,7 @@ export class Table {
     return row.index >= Math.floor(first) && row.index < first + this.height / ROW;
   }
 
-  /** Whether there is a row for it now. @param {Line} line */
+  /** Returns `true` if the line has a row now. @param {Line} line */
   isShown(line) {
     return this.rows.has(keyOf(line));
   }
@@ -193,14 +193,14 @@ export class Table {
     if (to >= 0 && to !== anchor) element.scrollTop = top + (to - anchor) * ROW;
     if (this.cursor) {
       const at = indexOf(lines, this.cursor);
-      // What is gone leaves its place to the next.
+      // The cursor of a removed line moves to the next.
       this.cursorIndex = at >= 0 ? at : Math.max(0, Math.min(this.cursorIndex, lines.length - 1));
       this.cursor = lines[this.cursorIndex];
     }
     this.render();
   }
 
-  /** Draws with the next picture. */
+  /** Draws with the next frame. */
   later() {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
@@ -243,7 +243,7 @@ export class Table {
     }
     for (const row of this.free) row.element.remove();
     this.free.length = 0;
-    // In their order also for who reads the page without seeing it.
+    // In document order, too, for screen readers.
     /** @type {Element | null} */
     let next = this.body.firstElementChild;
     for (let at = first; at < last; at += 1) {
@@ -285,7 +285,7 @@ export class Table {
     if (!this.cursor && this.lines.length > 0) this.moveTo(Math.min(this.firstOnScreen, this.lines.length - 1));
   }
 
-  /** Puts the cursor on a line, and the line on the screen. @param {number} index */
+  /** Moves the cursor to a line, and scrolls it into view. @param {number} index */
   moveTo(index) {
     if (this.lines.length === 0) return;
     index = Math.max(0, Math.min(index, this.lines.length - 1));
@@ -299,7 +299,7 @@ export class Table {
     this.render();
   }
 
-  /** Moves the cursor by a key; whether it was one that does. @param {string} key */
+  /** Moves the cursor by a key; returns `true` if the key does that. @param {string} key */
   key(key) {
     const page = Math.max(1, Math.floor(this.height / ROW) - 1);
     const at = this.cursor ? this.cursorIndex : -1;
@@ -314,7 +314,7 @@ export class Table {
   }
 }
 
-/** Groups are made anew each time; their name stays. @param {Line} line */
+/** Returns `true` for the same line: groups are recreated each time, but keep their name. @param {Line} line */
 const keyOf = (line) => (line instanceof Group ? line.serial : line);
 
 /** @param {Line[]} lines @param {Line} line */

@@ -1,18 +1,18 @@
-// One stream for all tabs of a browser. A browser has six connections to a server, and a stream takes one for ever: with a
-// stream for each tab, the seventh hangs. The tab that holds a lock has the stream and tells the others, over a
-// BroadcastChannel. A hidden tab rests: it gives the lock away, and when it is seen again it catches up, from the last event
-// if the server still knows it, else by a new snapshot.
+// One stream for all tabs of a browser. A browser has six connections to a server, and a stream occupies one: with a stream
+// per tab, the seventh hangs. The tab that holds a lock has the stream and forwards it to the others over a
+// BroadcastChannel. A hidden tab is idle: it releases the lock, and when it becomes visible it catches up, from the last event
+// if the server still has it, otherwise by a new snapshot.
 //
-// Where a browser has no locks (a plain-http page of another machine), each tab that is seen has a stream of its own.
+// Where a browser has no locks (a plain-http page of another machine), each visible tab has its own stream.
 
 import { Stream } from './stream.js';
 import { tokenMark } from './token.js';
 
-/** A leader that says nothing for so long is none. */
+/** A leader that is silent for so long is considered gone. */
 const ANSWER_WITHIN = 3000;
 const PULSE = 4000;
-const DEAF_AFTER = 12_000;
-/** Rows in a message. */
+const SILENT_AFTER = 12_000;
+/** The most rows in a message. */
 const PART = 2000;
 
 /** @typedef {import('./model.js').Model} Model @typedef {import('./stream.js').Link} Link */
@@ -26,7 +26,7 @@ export class Feed {
     /** @type {Link} */
     this.link = { state: 'connecting', since: 0, words: '', status: 0, code: '', info: undefined };
     this.me = crypto.getRandomValues(new Uint32Array(2)).join('-');
-    /** `rest`, `follow`, `lead`, or `alone` where there is nobody to share with. */
+    /** `rest`, `follow`, `lead`, or `alone` where sharing is not possible. */
     this.role = 'rest';
     /** @type {Stream | undefined} */
     this.stream = undefined;
@@ -36,15 +36,15 @@ export class Feed {
     this.waiting = undefined;
     /** @type {(() => void) | undefined} */
     this.release = undefined;
-    /** Whom we tell. */
+    /** The tabs that we forward to. */
     this.followers = new Set();
-    /** Who came while a snapshot was on its way: half of one is worse than none. */
-    this.late = new Set();
-    /** The leader has told us all, so what it tells now goes on from there. */
+    /** Tabs that joined during a snapshot: half of one is worse than none. */
+    this.joined = new Set();
+    /** The leader has sent a complete snapshot, so its events continue from there. */
     this.greeted = false;
     /** @type {any} */
     this.info = undefined;
-    this.heard = 0;
+    this.lastMessageAt = 0;
     this.rested = { steady: 0, wall: 0 };
     document.addEventListener('visibilitychange', () => this.#look());
     addEventListener('pagehide', () => this.rest());
@@ -56,7 +56,7 @@ export class Feed {
     this.#look();
   }
 
-  /** Begins anew, as with another token. */
+  /** Restarts, as with another token. */
   restart() {
     this.rest();
     this.model.clear();
@@ -64,7 +64,7 @@ export class Feed {
     this.#look();
   }
 
-  /** Tries again at once. */
+  /** Retries at once. */
   retryNow() {
     if (this.stream) this.stream.retryNow();
     else if (this.role === 'follow') this.#post({ t: 'retry' });
@@ -89,12 +89,12 @@ export class Feed {
     this.channel?.close();
     this.channel = undefined;
     this.followers.clear();
-    this.late.clear();
+    this.joined.clear();
   }
 
   #wake() {
     const { rested } = this;
-    // The machine slept: our clock stood still, so ages are of before.
+    // The machine slept: our clock stopped, so the ages are stale.
     const slept = Date.now() - rested.wall - (performance.now() - rested.steady);
     if (rested.wall && slept > 2000) this.model.lastId = undefined;
     this.#setLink({ state: 'connecting', since: performance.now(), words: '', status: 0, code: '', info: this.info });
@@ -106,9 +106,9 @@ export class Feed {
     const name = `pm ${new URL('.', location.href).pathname} ${tokenMark()}`;
     this.role = 'follow';
     const woken = performance.now();
-    this.heard = woken;
+    this.lastMessageAt = woken;
     this.channel = new BroadcastChannel(name);
-    this.channel.onmessage = ({ data }) => this.#hear(data);
+    this.channel.onmessage = ({ data }) => this.#receive(data);
     const waiting = new AbortController();
     this.waiting = waiting;
     const held = navigator.locks.request(name, { signal: waiting.signal }, () => {
@@ -121,12 +121,12 @@ export class Feed {
       });
     });
     held.catch(() => {
-      // Given up while waiting.
+      // Aborted while waiting.
     });
     this.#hello();
     setTimeout(() => {
-      // Somebody has the lock and does not speak.
-      if (this.waiting === waiting && this.role === 'follow' && this.heard === woken) this.#alone();
+      // Another tab has the lock and is silent.
+      if (this.waiting === waiting && this.role === 'follow' && this.lastMessageAt === woken) this.#alone();
     }, ANSWER_WITHIN);
   }
 
@@ -149,10 +149,10 @@ export class Feed {
       onEvents: (events, id) => {
         this.#apply(events, id);
         if (this.followers.size > 0) this.#post({ t: 'events', events, id });
-        if (this.late.size > 0 && model.isWhole && !model.inSnapshot) {
-          const late = [...this.late];
-          this.late.clear();
-          for (const to of late) this.#greet(to);
+        if (this.joined.size > 0 && model.isWhole && !model.inSnapshot) {
+          const joined = [...this.joined];
+          this.joined.clear();
+          for (const to of joined) this.#greet(to);
         }
       },
       onBroken: () => {
@@ -172,7 +172,7 @@ export class Feed {
   #apply(events, id) {
     const now = performance.now();
     for (const event of events) this.model.apply(event, now);
-    // A sign of life tells how far one has come, too.
+    // A heartbeat carries the position, too.
     if (id && events.length === 0 && this.model.isWhole && this.model.lastId) this.model.lastId = id;
   }
 
@@ -201,14 +201,14 @@ export class Feed {
 
   #pulse() {
     if (this.role === 'lead') this.#post({ t: 'pulse' });
-    if (this.role === 'follow' && performance.now() - this.heard > DEAF_AFTER) this.#alone();
+    if (this.role === 'follow' && performance.now() - this.lastMessageAt > SILENT_AFTER) this.#alone();
   }
 
   /** @param {any} message */
-  #hear(message) {
+  #receive(message) {
     if (this.role === 'lead') {
       if (message.t === 'hello') this.#greet(message.from);
-      else if (message.t === 'gone') this.followers.delete(message.from) || this.late.delete(message.from);
+      else if (message.t === 'gone') this.followers.delete(message.from) || this.joined.delete(message.from);
       else if (message.t === 'retry') this.retryNow();
       return;
     }
@@ -217,7 +217,7 @@ export class Feed {
       case 'pulse':
         break;
       case 'lead':
-        // It does not know of us yet.
+        // The leader does not know us yet.
         this.#hello();
         break;
       case 'info':
@@ -236,16 +236,16 @@ export class Feed {
       default:
         return;
     }
-    this.heard = performance.now();
+    this.lastMessageAt = performance.now();
   }
 
-  /** Tells a tab that came all there is. @param {string} to */
+  /** Sends a complete snapshot to a tab that joined. @param {string} to */
   async #greet(to) {
     const { model } = this;
     if (this.info) this.#post({ t: 'info', info: this.info, to });
     this.#post({ t: 'link', link: this.link, to });
     if (!model.isWhole || model.inSnapshot) {
-      this.late.add(to);
+      this.joined.add(to);
       return;
     }
     this.followers.add(to);
@@ -258,7 +258,7 @@ export class Feed {
       const event = { type: 'snapshot', tasks: part.map((task) => task.row(now)), more, id: more ? undefined : model.lastId };
       this.#post({ t: 'events', to, isFirst: from === 0, events: [event] });
       if (more) await new Promise((resolve) => setTimeout(resolve));
-      // A snapshot of the server takes over, which all followers hear.
+      // A snapshot of the server replaces it, which all followers receive.
       if (this.role !== 'lead' || !this.followers.has(to) || model.generation !== generation) return;
     }
   }

@@ -1,14 +1,14 @@
-// How things read: lengths of time, counts, sizes, and text from elsewhere.
+// How values are displayed: durations, counts, sizes, and untrusted text.
 
 /* What turns the direction of writing, moves, hides or has no width: `pm_core::terminal::UNSAFE`, as a test makes sure. */
 const UNSAFE = /[\u{0}-\u{1f}\u{7f}-\u{9f}\u{ad}\u{61c}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{2064}\u{2066}-\u{206f}\u{feff}\u{fff9}-\u{fffb}\u{e0000}-\u{e007f}]/gu;
 
-/** Text from elsewhere on one line, with what would be obeyed shown as `\u{202e}`. @param {string} text */
+/** Untrusted text on one line, with control characters shown as `\u{202e}`. @param {string} text */
 export function visible(text) {
   return text.replace(UNSAFE, (c) => `\\u{${c.codePointAt(0)?.toString(16)}}`);
 }
 
-/** The same, cut: no cell or title needs more. @param {string} text @param {number} [most] */
+/** Untrusted text on one line, truncated for a cell or a title. @param {string} text @param {number} [most] */
 export function short(text, most = 200) {
   const cut = text.length > most ? `${text.slice(0, most).replace(/[\ud800-\udbff]$/, '')}…` : text;
   return visible(cut);
@@ -30,7 +30,7 @@ export function duration(ms) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** A length to three figures, for latencies. @param {number | undefined} ms */
+/** A latency to three figures. @param {number | undefined} ms */
 export function latency(ms) {
   if (ms === undefined || !Number.isFinite(ms)) return '-';
   if (ms === 0) return '0';
@@ -59,12 +59,12 @@ export function bytes(number) {
 export function percent(part, whole) {
   if (!whole) return '-';
   const share = (100 * part) / whole;
-  // Nearly all is not all.
+  // Nearly all is not 100 %.
   if (share >= 99.5 && part < whole) return `${(Math.floor(share * 10) / 10).toFixed(1)} %`;
   return part && share < 0.1 ? '<0.1 %' : `${share.toFixed(share < 10 ? 1 : 0)} %`;
 }
 
-/** The value of an attribute as filters compare it and people read it, as `pm_wire::attr_text`. @param {unknown} value */
+/** The text of an attribute's value in filters and on the screen, equal to `pm_wire::attr_text`. @param {unknown} value */
 export function shown(value) {
   if (typeof value !== 'number') return String(value);
   return Object.is(value, -0) ? '-0' : String(value).replace('e+', 'e');
@@ -75,13 +75,13 @@ export function plural(number, word) {
   return `${count(number)} ${word}${number === 1 ? '' : 's'}`;
 }
 
-/** The clock of the server, as it sent it: to the millisecond, in UTC. @param {string} [time] */
+/** The time of day of a server timestamp: to the millisecond, in UTC. @param {string} [time] */
 export function clock(time) {
   const found = /T(\d\d:\d\d:\d\d)(\.\d{1,3})?/.exec(time ?? '');
   return found ? `${found[1]}${found[2] ?? ''}` : '';
 }
 
-/** Nanoseconds are beyond `Date`; milliseconds are what is shown. @param {string} time */
+/** The milliseconds of a timestamp, as `Date` has no nanoseconds. @param {string} time */
 export function unixMs(time) {
   return Date.parse(time.replace(/(\.\d{3})\d+/, '$1'));
 }

@@ -1,4 +1,4 @@
-// The history of a task as a timeline: each status, when it began, how long it held, and how much of the whole that is.
+// The history of a task as a timeline: each status with its start, its duration, and its share of the whole.
 
 import { h, replace } from './dom.js';
 import { clock, duration, latency, plural, unixMs, visible } from './text.js';
@@ -6,7 +6,7 @@ import { clock, duration, latency, plural, unixMs, visible } from './text.js';
 /** @typedef {{ at: string, status: string }} Entry */
 /** @typedef {{ serial: string, history: Entry[], dropped?: number, droppedAfter?: number, outcome?: string, serverTime: string }} History */
 
-/** Whole microseconds since 1970, as far as a double goes. @param {string} time */
+/** Microseconds since 1970, in the precision of a double. @param {string} time */
 function micros(time) {
   const fraction = /\.(\d+)/.exec(time)?.[1] ?? '';
   return Math.floor(unixMs(time) / 1000) * 1e6 + Number(`${fraction}000000`.slice(0, 6));
@@ -53,5 +53,5 @@ export function drawTimeline(place, answer) {
   );
 }
 
-/** Short ones to the microsecond, long ones as people say them. @param {number} ms */
+/** A duration: short ones to the microsecond, long ones rounded. @param {number} ms */
 const duration2 = (ms) => (ms < 1000 ? latency(ms) : duration(ms));

@@ -1,9 +1,9 @@
-// The token, if the server wants one: it comes in the fragment, which no server and no log sees, is taken out of the
-// address at once, and is kept for this tab only. It travels in the Authorization header and nowhere else.
+// The token, if the server requires one: it arrives in the fragment, which is in no request and no log, is removed from the
+// address at once, and is stored for this tab only. It is sent in the Authorization header and nowhere else.
 
 const KEY = `pm-token ${new URL('.', location.href).pathname}`;
 
-/** Takes `token=...` out of the fragment. */
+/** Removes `token=...` from the fragment. */
 export function takeToken() {
   const words = location.hash.slice(1).split('&');
   const found = words.find((word) => word.startsWith('token='));
@@ -29,7 +29,7 @@ export function setToken(token) {
     if (token) sessionStorage.setItem(KEY, token);
     else sessionStorage.removeItem(KEY);
   } catch {
-    // Storage may be off; then it lives as long as the page.
+    // Storage may be disabled; then the token lives as long as the page.
   }
   current = token;
 }
@@ -46,7 +46,7 @@ export function token() {
   return current;
 }
 
-/** Tells tokens apart without telling them: tabs share a stream only if they may see the same. */
+/** Distinguishes tokens without revealing them: tabs share a stream only if they have the same one. */
 export function tokenMark() {
   let hash = 0x811c9dc5;
   for (const c of current) hash = Math.imul(hash ^ c.charCodeAt(0), 0x01000193);

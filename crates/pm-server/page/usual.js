@@ -1,4 +1,4 @@
-// What is usual: the latencies of each kind, asked for now and then, so that ages can be shown against them.
+// The usual latencies of each kind, requested periodically, so that ages can be compared with them.
 
 import { call } from './api.js';
 
@@ -12,17 +12,17 @@ import { call } from './api.js';
  */
 
 const EVERY = 5000;
-/** So many times as long as an answer takes nobody asks again, as of hundreds of kinds it is long; but not longer than that. */
+/** The pause between requests as a multiple of the time of an answer, which is large with hundreds of kinds; and its limit. */
 const REST = 20;
 const LONGEST_REST = 10_000;
-/** Fewer tell nothing of what is usual. */
+/** Fewer tasks are not significant. */
 const ENOUGH = 5;
 
 export class Usual {
   constructor() {
     /** @type {Kind[]} */
     this.kinds = [];
-    /** The answer before, and when each was: for rates. @type {{ at: number, started: Map<string, number> }[]} */
+    /** Earlier answers with their times, for rates. @type {{ at: number, started: Map<string, number> }[]} */
     this.before = [];
     /** @type {Map<string, number>} */
     this.p95 = new Map();
@@ -33,7 +33,7 @@ export class Usual {
     this.trouble = '';
   }
 
-  /** Asks again if it is time to. @param {number} now @param {number} [every] */
+  /** Requests again if it is time. @param {number} now @param {number} [every] */
   async look(now, every = EVERY) {
     if (now - this.asked < Math.max(every, Math.min(this.took * REST, LONGEST_REST))) return;
     this.asked = now;
@@ -56,19 +56,19 @@ export class Usual {
     this.version += 1;
   }
 
-  /** Forgets all, as of another run of the program. */
+  /** Clears everything, for another run of the program. */
   clear() {
     this.before = [];
     this.p95.clear();
     this.asked = -Infinity;
   }
 
-  /** Milliseconds within which 95 of 100 tasks of a kind end; 0 if that is not known. @param {string | undefined} kind */
+  /** The 95th percentile of a kind's latency in milliseconds; 0 if unknown. @param {string | undefined} kind */
   of(kind) {
     return this.p95.get(kind ?? '') ?? 0;
   }
 
-  /** Tasks started a second, since the oldest answer that is kept. @param {Kind} kind */
+  /** Tasks started per second, since the oldest retained answer. @param {Kind} kind */
   rate(kind) {
     const [first] = this.before;
     const last = this.before[this.before.length - 1];

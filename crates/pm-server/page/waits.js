@@ -1,4 +1,4 @@
-// Who waits for whom: asked for while somebody looks, and shown as a list with the cycles on top.
+// The waits: requested while they are shown, as a list with the cycles on top.
 
 import { Problem, call } from './api.js';
 import { h, replace, say } from './dom.js';
@@ -14,26 +14,26 @@ import { link } from './address.js';
  */
 
 const EVERY = 2000;
-/** So many times as long as an answer takes nobody asks again. */
+/** The pause between requests as a multiple of the time of an answer. */
 const REST = 20;
 const LONGEST_REST = 10_000;
 const SHOWN = 300;
 
-/** The newest answer, for all who want to know. */
+/** The newest answer, shared by all views. */
 export class Waits {
   constructor() {
     /** @type {Wait[]} */
     this.waits = [];
     /** @type {Cycle[]} */
     this.cycles = [];
-    /** Who blocks whom. @type {Blocked[]} */
+    /** Blocking and blocked tasks. @type {Blocked[]} */
     this.tree = [];
-    /** Serials of those that can't go on. @type {Set<string>} */
+    /** Serials of the tasks that cannot proceed. @type {Set<string>} */
     this.stuck = new Set();
     this.total = 0;
     this.notShown = 0;
     this.isTruncated = false;
-    /** A server that does not know of waits is not asked again. */
+    /** `false` for a server without waits, which is not asked again. */
     this.isKnown = true;
     this.trouble = '';
     this.asked = -Infinity;
@@ -63,7 +63,7 @@ export class Waits {
     this.version += 1;
   }
 
-  /** Of another run of the program nothing is known. */
+  /** Clears everything, for another run of the program. */
   clear() {
     this.waits = [];
     this.cycles = [];
@@ -75,18 +75,18 @@ export class Waits {
     this.version += 1;
   }
 
-  /** What a task waits for. @param {string} serial */
+  /** Returns the waits of a task. @param {string} serial */
   of(serial) {
     return this.waits.filter((wait) => wait.serial === serial);
   }
 
-  /** Who waits for a task. @param {string} serial */
+  /** Returns the waits for a task. @param {string} serial */
   on(serial) {
     return this.waits.filter((wait) => wait.holders.some((holder) => holder.serial === serial));
   }
 }
 
-/** A task that can be looked at. @param {{ serial: string, id: string }} task @param {Record<string, string>} [more] */
+/** Creates a link to a task. @param {{ serial: string, id: string }} task @param {Record<string, string>} [more] */
 export function taskLink({ serial, id }, more) {
   return h('a', { href: link({ ...more, task: serial }) }, named(short(id, 80), 'empty id'));
 }
@@ -119,13 +119,13 @@ export class WaitsView {
 
   #summary() {
     const { waits } = this;
-    if (!waits.isKnown) return 'This server does not tell who waits for whom.';
+    if (!waits.isKnown) return 'This server does not report waits.';
     if (waits.trouble) return waits.trouble;
     if (waits.asked < 0) return 'Looking.';
     if (waits.waits.length === 0) return 'No task is waiting for a lock, a semaphore or a channel that the program names.';
     const left = waits.isTruncated || waits.total > waits.waits.length ? `; ${waits.waits.length} are shown` : '';
     const hidden = waits.notShown ? `; ${plural(waits.notShown, 'wait')} could not be recorded` : '';
-    return `${plural(waits.total, 'wait')}, those that can't go on first, then the longest${left}${hidden}.`;
+    return `${plural(waits.total, 'wait')}, stuck ones first, then the longest${left}${hidden}.`;
   }
 
   #drawCycles() {
@@ -133,7 +133,7 @@ export class WaitsView {
     replace(this.cycles, ...this.waits.cycles.slice(0, 20).map((cycle) => h(
       'div',
       { class: 'cycle' },
-      h('h2', {}, `A cycle of ${plural(cycle.steps.length, 'task')}: none of them can go on`),
+      h('h2', {}, `A cycle of ${plural(cycle.steps.length, 'task')}: none of them can proceed`),
       h('ol', {}, ...cycle.steps.map((step) => {
         const holder = cycle.steps.find((other) => other.serial === step.heldBy);
         return h('li', {}, taskLink(step, place), ` waits for ${short(step.resource, 100)}, held by `, holder ? taskLink(holder, place) : `#${step.heldBy}`);
@@ -164,7 +164,7 @@ export class WaitsView {
   #drawTree() {
     const { tree } = this.waits;
     const place = this.place();
-    replace(this.tree, tree.length > 0 && h('h2', {}, 'Who blocks whom'), tree.length > 0 && h('ul', { class: 'blocks' }, ...tree.slice(0, SHOWN).map((row) => {
+    replace(this.tree, tree.length > 0 && h('h2', {}, 'Blocking and blocked tasks'), tree.length > 0 && h('ul', { class: 'blocks' }, ...tree.slice(0, SHOWN).map((row) => {
       const item = h('li', {}, row.depth > 0 ? '└ ' : '', taskLink(row, place),
         row.resource === undefined ? '' : ` waits for ${short(row.resource, 100)} for ${duration(row.waitMs ?? 0)}`, row.repeated ? ' (see above)' : '');
       item.style.paddingInlineStart = `${Math.min(row.depth, 30) * 1.2}rem`;

@@ -1,6 +1,6 @@
 //! An axum server whose requests are tasks: `cargo run -p pm --features axum --example axum`.
 //!
-//! With `--smoke` it asks itself, prints what the list showed, kills that request, and ends.
+//! With `--smoke` it sends itself a request, prints the list, kills that request, and ends.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use pm::tower::{CancelledResponse, CurrentTask, TasksLayer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Takes a minute, and says where it stands.
+/// Takes a minute, and reports its progress.
 async fn report(Path(host): Path<String>, task: CurrentTask) -> Result<String, CancelledResponse> {
     for page in 1..=60 {
         pm::status!(task, "page {page} of 60")?;
@@ -35,7 +35,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = tokio::spawn(server.into_future());
 
     println!("start a task:  curl -H 'X-Request-Id: req-1' http://{addr}/reports/db1");
-    println!("look at it:    curl http://{}/v1/tasks", watch.addr());
+    println!("show it:       curl http://{}/v1/tasks", watch.addr());
     println!("stop it:       curl -X DELETE http://{}/procs/req-1", watch.addr());
     if std::env::args().any(|word| word == "--smoke") {
         smoke(addr).await?;

@@ -1,8 +1,7 @@
-//! A program with a bit of everything in its list, for who tries a client, or the API itself (`cargo xtask contract`).
+//! A program with a bit of everything in its list, to test a client or the API itself (`cargo xtask contract`).
 //!
-//! It prints its address, and ends when its input does. With a word on the command line, that is the file with the tokens
-//! that it asks for. Tasks come and go; one that is cancelled ends within a moment, and
-//! another takes its place, so that the list is never empty however many are cancelled.
+//! It prints its address, and ends when its input does. An argument is the file with the tokens that it requires. Tasks
+//! start and end; a cancelled one ends within a moment and is replaced, so that the list is never empty.
 
 use std::collections::VecDeque;
 use std::io::Read as _;
@@ -13,7 +12,7 @@ use pm::{Options, ProcessList, Server, Task};
 
 /// Tasks that wait to be cancelled.
 const LASTING: u64 = 40;
-/// Tasks that come and go.
+/// Tasks that start and end.
 const PASSING: usize = 20;
 const TICK: Duration = Duration::from_millis(20);
 
@@ -58,8 +57,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// One of the tasks that wait to be cancelled, always the same for a number. None has the empty id: the path of the first
-/// pm for it, made from its template, is that of the list.
+/// Starts one of the tasks that wait to be cancelled, always equal for a number. None has the empty id: its path in
+/// `/procs/`, made from the template, is that of the list.
 fn start(list: &ProcessList, parent: &Task, number: u64) -> Task {
     let id = match number {
         0..4 => "twin".to_owned(),

@@ -1,4 +1,4 @@
-//! Lists of one's own: one for what users ask for, one for what the program does by itself, each with its limits and hooks.
+//! Separate lists: one for requests of users, one for the program's own work, each with its limits and hooks.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .keep_ended_for(Duration::from_secs(60))
             .redact_also(["customer"]), // never recorded, besides passwords, tokens and the like
     );
-    // What must not be cut by anybody.
+    // Work that must not be cancelled.
     let upkeep = ProcessList::with_options(Options::new().cancellable(false));
 
-    // Each list is told of its own ends only.
+    // Each hook is called for its own list only.
     requests.on_end(|task| println!("ended: {} after {:?}: {:?}", task.id(), task.age(), task.outcome())).keep();
 
-    // Each has a server of its own: here upkeep is for who can reach a second port.
+    // Each has its own server: here upkeep is visible on a second port.
     let one = Server::builder().list(&requests).listen("127.0.0.1:0").start()?;
     let two = Server::builder().list(&upkeep).listen("127.0.0.1:0").start()?;
     println!("curl http://{}/v1/tasks\ncurl http://{}/v1/tasks", one.addr(), two.addr());
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("cancel of compaction: {}", upkeep.cancel("compaction", "why not").unwrap_err());
     println!("cancel of req-1: {:?}", requests.cancel("req-1", "too slow"));
-    println!("req-1 hears it: {}", request.checkpoint().unwrap_err());
+    println!("req-1 observes it: {}", request.checkpoint().unwrap_err());
     drop(request);
     if !smoke {
         println!("until you press return");

@@ -1,5 +1,5 @@
-//! A server that ends in order: Ctrl-C or SIGTERM, then it says whom it waits for, asks those to stop that take too long,
-//! and tells what came of it.
+//! A server with a graceful shutdown: after Ctrl-C or SIGTERM it shows the tasks it waits for, cancels those that take
+//! too long, and reports the results.
 //!
 //! `cargo run -p pm --features tokio --example drain`, then `kill PID` and, while it waits,
 //! `curl http://127.0.0.1:6680/v1/tasks`.
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = pm::Server::builder().list(&list).listen(address).start()?;
     println!("process {}: curl http://{}/v1/tasks", std::process::id(), server.addr());
 
-    // One whose answer comes in time, one that must be stopped, and one that tidies up when it is.
+    // One that ends in time, one that must be dropped, and one that cleans up when it is cancelled.
     let answer = Arc::new(tokio::sync::Notify::new());
     let quick = list.task("quick").kind("request").spawn(Arc::clone(&answer).notified_owned());
     let stuck = list.task("stuck").kind("request").spawn(std::future::pending::<()>());
@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     });
 
     asked_to_end(smoke).await?;
-    // Here a web server stops taking requests; the list goes on being served meanwhile.
+    // A web server would stop accepting requests here; the list is still served.
     let drain = Drain::new().wait(wait).reason("deploy").on_progress(Duration::from_secs(1), move |progress| {
         println!("{progress}");
         answer.notify_one();

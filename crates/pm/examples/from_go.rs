@@ -1,4 +1,4 @@
-//! Coming from VividCortex/pm: its verbs on the left, ours below, in a program that runs. The wire is the same: `/procs/`,
+//! Migration from VividCortex/pm: its calls in the comments, ours below. The wire format is the same: `/procs/`,
 //! `/procs/{id}/history`, `DELETE /procs/{id}`.
 
 use std::io::{Read as _, Write as _};
@@ -7,7 +7,7 @@ use pm::{Cancelled, Options, ProcessList};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Go: go pm.ListenAndServe(":6680")
-    // Here on loopback only, unless there is a token or a certificate; the server stops when it is dropped.
+    // On loopback only, unless there is a token or a certificate; the server stops when it is dropped.
     let smoke = std::env::args().any(|word| word == "--smoke");
     let server = pm::serve(if smoke { "127.0.0.1:0" } else { "127.0.0.1:6680" })?;
 
@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let task = pm::task("req-1").kind("GET /hosts/{id}").attr("host", "db1").start();
 
     // Go: pm.Status(reqID, "reading")
-    // It is recorded, then a cancel is an error, not a panic.
+    // The status is recorded; then a cancellation is an error, not a panic.
     task.status("reading")?;
     // Go: pm.Status(reqID, fmt.Sprintf("reading block %d", n))
     pm::status!(task, "reading block {}", 1)?;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(task);
 
     // Go: defer pm.StopCancelPanic()
-    // A cancel of code that can't return an error unwinds to `run_sync`, and to no other place.
+    // A cancellation of code that cannot return an error unwinds to `run_sync`, and no further.
     let result: Result<(), Cancelled> = pm::run_sync("job-1", |task| {
         pm::global().cancel("job-1", "deploy").map_err(|error| println!("{error}")).ok();
         deep_below(task);
@@ -62,7 +62,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Go: var list pm.Proclist
     let list = ProcessList::with_options(Options::new().history(16, 112));
-    drop(list.start("of its own"));
+    drop(list.start("separate"));
     println!("{} started", list.counters().started);
     Ok(())
 }

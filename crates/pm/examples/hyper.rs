@@ -1,7 +1,7 @@
 //! A hyper server whose requests are tasks, and whose calls to another service are tasks below them:
 //! `cargo run -p pm --features tower --example hyper`.
 //!
-//! With `--smoke` it asks itself, prints what the list showed, kills that request, and ends.
+//! With `--smoke` it sends itself a request, prints the list, kills that request, and ends.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -21,12 +21,12 @@ use tower_layer::Layer as _;
 
 type Answer = Response<Full<Bytes>>;
 
-/// `/` asks `/backend` over the network, which never answers: something to look at, and to kill.
+/// `/` calls `/backend` over the network, which never answers: something to show, and to kill.
 async fn handle(request: Request<Incoming>, own: SocketAddr) -> Result<Answer, Infallible> {
     match request.uri().path() {
-        "/" => Ok(front(own).await.unwrap_or_else(|error| Response::new(format!("no luck: {error}\n").into()))),
+        "/" => Ok(front(own).await.unwrap_or_else(|error| Response::new(format!("failed: {error}\n").into()))),
         "/backend" => {
-            let _ = pm::current().status("waiting for somebody to kill this");
+            let _ = pm::current().status("waiting to be killed");
             std::future::pending().await
         }
         _ => {
@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(serve(listener));
 
     println!("start tasks:   curl -H 'X-Request-Id: req-1' http://{addr}/");
-    println!("look at them:  curl http://{}/v1/tree", watch.addr());
+    println!("show them:     curl http://{}/v1/tree", watch.addr());
     if std::env::args().any(|word| word == "--smoke") {
         smoke(addr).await?;
     } else {
@@ -88,7 +88,7 @@ async fn smoke(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request = Request::builder().uri(format!("http://{addr}/")).header("x-request-id", "req-1");
     let answer = tokio::spawn(client.request(request.body(Empty::new())?));
-    // The request, its call, and what is called, which bears the same id.
+    // The request, its call, and the called request, which has the same id.
     while pm::global().counters().live < 3 || pm::global().find("req-1").len() < 2 {
         tokio::task::yield_now().await;
     }

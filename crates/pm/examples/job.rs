@@ -1,7 +1,7 @@
-//! A job on the command line: a bar for who sits before it, and a task for who does not.
+//! A job on the command line: a progress bar in the terminal, and a task for everyone else.
 //!
-//! Meanwhile `curl http://127.0.0.1:6680/v1/tasks` shows how far it is, and `curl -X DELETE http://127.0.0.1:6680/procs/import`
-//! stops it after the file at hand.
+//! While it runs, `curl http://127.0.0.1:6680/v1/tasks` shows its progress, and
+//! `curl -X DELETE http://127.0.0.1:6680/procs/import` stops it after the current file.
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
         bar.finish();
-        // Without a bar: of an iterator, and of the bytes of a reader, for the length of a block.
+        // Without a bar: the progress of an iterator, and of the bytes of a reader, within one scope.
         let _scope = task.scope("checking");
         let mut rows = 0;
         for row in (0..1_000_000_u64).with_progress(task, "rows").checked(task) {
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok((rows, bytes))
     });
     match result {
-        Ok((rows, bytes)) => println!("all is there: rows of {rows}, {bytes} bytes"),
+        Ok((rows, bytes)) => println!("done: sum of rows {rows}, {bytes} bytes"),
         Err(cancelled) => println!("{cancelled}"),
     }
     Ok(())

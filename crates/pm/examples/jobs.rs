@@ -1,7 +1,7 @@
-//! A runner of jobs on tokio: shown while they wait for their turn, two at a time; one fails, one exceeds its deadline, one
-//! is killed before its turn.
+//! A job runner on tokio: jobs are shown while they are queued, and two run at a time; one fails, one exceeds its
+//! deadline, and one is killed while queued.
 //!
-//! `cargo run -p pm --features tokio --example jobs`, and meanwhile `curl http://127.0.0.1:6680/v1/tasks`.
+//! `cargo run -p pm --features tokio --example jobs`, and while it runs `curl http://127.0.0.1:6680/v1/tasks`.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -28,12 +28,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for name in ["import", "report", "export", "backup", "cleanup"] {
         let turns = Arc::clone(&turns);
         let own_list = list.clone();
-        // The task starts here, so it is shown while it waits. An error ends it as failed; a kill and the deadline, which
-        // counts from here, drop the future wherever it awaits, and give their reason as an error.
+        // The task starts here, so it is shown while it is queued. An error ends it as failed; a kill and the deadline,
+        // which counts from here, drop the future at its await, and return their reason as an error.
         let job = list.task(name).kind("job").attr("night", 7).deadline(deadline).try_run(async move {
             let task = pm::current();
             let _turn = {
-                let _waiting = task.scope("waiting for a turn");
+                let _waiting = task.scope("queued");
                 turns.acquire().await?
             };
             work(name, &task, pause, &own_list).await
@@ -70,7 +70,7 @@ async fn work(name: &str, task: &TaskHandle, pause: Duration, list: &ProcessList
                 sleep(pause).await;
                 if (name, block) == ("import", 3) {
                     show(list);
-                    // What others do with curl or `pm kill cleanup`.
+                    // Others would use curl or `pm kill cleanup`.
                     list.cancel("cleanup", "not tonight")?;
                 }
             }

@@ -1,7 +1,8 @@
-//! A list for who has a certificate: TLS on any address, and clients that show one of our authority need no token.
+//! A list for clients with a certificate: TLS on any address, and clients with a certificate of our authority need no
+//! token.
 //!
-//! `cargo run -p pm --features tls --example mtls`, then what it prints: `curl --cacert ..`. The authority and the
-//! certificates are made on the spot, in a folder that goes with the program; yours come from where yours come from.
+//! `cargo run -p pm --features tls --example mtls`, then the command that it prints: `curl --cacert ..`. The authority
+//! and the certificates are generated in a folder that is removed at the end; you would use your own.
 
 use std::error::Error;
 use std::path::Path;
@@ -15,7 +16,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     make_certificates(&folder)?;
 
     let tls = pm::server::Tls::new(folder.join("server.pem"), folder.join("server.key"))
-        .clients(folder.join("authority.pem"), pm::server::Permission::Read); // they may look, and cancel nothing
+        .clients(folder.join("authority.pem"), pm::server::Permission::Read); // they may read, but not cancel
     let server = pm::Server::builder().listen_tls("127.0.0.1:0", tls).start()?;
     let url = format!("https://{}", server.addr());
     println!("cd {}", folder.display());
@@ -32,11 +33,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         for task in known.tasks(&Query::new()).await?.tasks {
             println!("{}  {}  {}", task.id, task.kind.unwrap_or_default(), task.status);
         }
-        let cancel = known.cancel_task(&TaskRef::id("payroll"), &CancelOptions::new("just to try it")).await;
+        let cancel = known.cancel_task(&TaskRef::id("payroll"), &CancelOptions::new("an attempt")).await;
         println!("\na cancel: {}", cancel.expect_err("they may only read"));
         let unknown = Client::builder(&url)?.ca_file(folder.join("authority.pem")).build();
-        println!("\nthe list, without: {}", unknown.tasks(&Query::new()).await.expect_err("nobody knows them"));
-        // Of which the fingerprint is kept.
+        println!(
+            "\nwithout a certificate: {}",
+            unknown.tasks(&Query::new()).await.expect_err("they have no certificate")
+        );
+        // The audit log has the fingerprint of the certificate.
         for record in known.audit(10).await?.records {
             println!("\nthe audit log: {} {} from {}", record.result, record.action, record.identity);
         }
@@ -49,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// `authority.pem`, and `server` and `client`, which it signed, each as `.pem` and `.key`.
+/// Writes `authority.pem`, and the `server` and `client` that it signed, each as `.pem` and `.key`.
 fn make_certificates(folder: &Path) -> Result<(), Box<dyn Error>> {
     std::fs::create_dir(folder)?;
     let mut params = CertificateParams::new(Vec::new())?;

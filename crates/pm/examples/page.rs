@@ -1,9 +1,9 @@
-//! A program whose list does what its input says, for who tries the page (`cargo xtask page`): a command a line, as JSON, and
-//! `ok` for each on its output. It prints its address first, and ends with its input.
+//! A program whose list follows its input, to test the page (`cargo xtask page`): a command per line, as JSON, and `ok`
+//! for each on its output. It prints its address first, and ends with its input.
 //!
-//! Words on its command line are the address to listen on, the path before its own, and a file with tokens, which are wanted
-//! then; `-` stands for none. A task is named by
-//! `name`, which is not its id. One that `listens` ends when it is asked to stop; one that does not, never does.
+//! The arguments are the address to listen on, the prefix of its path, and a file with the tokens to require; `-`
+//! stands for none. A task is named by `name`, which is not its id. One that `listens` ends when it is cancelled; one
+//! that does not, never does.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use pm::{HoldGuard, ProcessList, Resource, Server, Task, WaitGuard};
 use serde_json::Value;
 
-/// How often tasks listen, and how often those that come and go do so.
+/// How often tasks check for a cancellation, and how often short tasks are started and ended.
 const TICK: Duration = Duration::from_millis(10);
 
 type Tasks = Arc<Mutex<HashMap<String, (Task, bool)>>>;
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is held and waited for, by the name of the resource.
+/// Resources that are held and waited for, by name.
 #[derive(Default)]
 struct Waits {
     resources: HashMap<String, Resource>,
@@ -96,7 +96,7 @@ fn obey(
         "clear" => all.clear(),
         "churn" => churn(list, churning, number("perSecond")),
         "sleep" => std::thread::sleep(Duration::from_millis(number("ms"))),
-        other => return Err(format!("no command {other}").into()),
+        other => return Err(format!("unknown command `{other}`").into()),
     }
     Ok(())
 }
@@ -124,19 +124,19 @@ fn start(
             Value::Bool(yes) => task.set(name, *yes),
             Value::Number(number) if number.is_u64() => task.set(name, number.as_u64().unwrap_or(0)),
             Value::Number(number) => task.set(name, number.as_f64().unwrap_or(0.0)),
-            _ => return Err("an attribute is a text, a number, true or false".into()),
+            _ => return Err("an attribute must be a string, a number, true or false".into()),
         }
     }
     for status in command["statuses"].as_array().into_iter().flatten().chain([&command["status"]]) {
         if let Some(status) = status.as_str() {
-            // It was not asked to stop yet.
+            // It is not cancelled yet.
             let _ = task.status(status);
         }
     }
     Ok(task)
 }
 
-/// Ends those that listen and were asked to stop.
+/// Ends the tasks that listen and are cancelled.
 fn listen(tasks: Tasks) {
     std::thread::spawn(move || {
         loop {
@@ -147,7 +147,7 @@ fn listen(tasks: Tasks) {
     });
 }
 
-/// Starts so many tasks a second, each of which lasts for a quarter of one; 0 ends that.
+/// Starts that many tasks per second, each of which lasts a quarter of a second; 0 stops that.
 fn churn(list: &ProcessList, churning: &Arc<AtomicBool>, per_second: u64) {
     churning.store(per_second > 0, Ordering::Relaxed);
     if per_second == 0 {
@@ -163,7 +163,7 @@ fn churn(list: &ProcessList, churning: &Arc<AtomicBool>, per_second: u64) {
                 .map(|_| {
                     number += 1;
                     let task = list.task(&format!("churn-{number}")).kind("churn").start();
-                    let _ = task.status("passing by");
+                    let _ = task.status("short");
                     task
                 })
                 .collect();

@@ -1,6 +1,6 @@
-//! A pool of threads: a task is shown from the moment it is queued, and runs on whatever thread takes it.
+//! A thread pool: a task is shown from the moment it is queued, and runs on the thread that dequeues it.
 //!
-//! The pool below is the smallest that does; with rayon it is the same: `pool.spawn(move || task.run_sync(..))`.
+//! The pool below is minimal; with rayon, write `pool.spawn(move || task.run_sync(..))`.
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
@@ -26,17 +26,17 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }))?;
     }
     show(&list);
-    // One that still waits for its turn: it gives up as soon as it gets one.
-    list.cancel("resize-5", "nobody wants it any more")?;
+    // A queued task: it ends as soon as it is dequeued.
+    list.cancel("resize-5", "no longer needed")?;
 
-    // The pool starts late, so that all are shown as queued above.
+    // The pool starts late, so that all tasks are shown as queued above.
     let work = Arc::new(Mutex::new(work));
     let workers: Vec<_> = (0..2)
         .map(|_| {
             let work = Arc::clone(&work);
             thread::spawn(move || {
                 loop {
-                    // The lock is for taking one, not for doing it.
+                    // The lock is held to dequeue a task, not to run it.
                     let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(next) = next else { return };
                     next();

@@ -1,6 +1,6 @@
-//! Plain threads: a job in four parts, each on a thread of its own; one of them is killed.
+//! Plain threads: a job in four parts, each on its own thread; one of them is killed.
 //!
-//! `cargo run -p pm --example threads`, and meanwhile `curl http://127.0.0.1:6680/v1/tree`.
+//! `cargo run -p pm --example threads`, and while it runs `curl http://127.0.0.1:6680/v1/tree`.
 
 use std::sync::Barrier;
 use std::thread;
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     all_there.wait(); // so that all are shown below
                     all_there.wait();
                     for block in 0..30 {
-                        pm::status!(task, "reading block {block}")?; // here it hears a cancel
+                        pm::status!(task, "reading block {block}")?; // here it observes a cancellation
                         thread::sleep(Duration::from_millis(pause));
                     }
                     Ok(())
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             });
         }
         all_there.wait();
-        // What others do with curl or `pm kill part-2`.
+        // Others would use curl or `pm kill part-2`.
         let _ = pm::global().cancel("part-2", "too slow");
         show();
         all_there.wait();
@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("ended:");
     let ended = pm::global().ended();
     let mut ended: Vec<_> = ended.iter().map(|task| (task.serial(), task.id(), task.outcome())).collect();
-    ended.sort_by_key(|(serial, ..)| *serial); // as they were started
+    ended.sort_by_key(|(serial, ..)| *serial); // in the order of their start
     for (_, id, outcome) in ended {
         println!("  {id:<8} {}", outcome.map_or("", pm::Outcome::as_str));
     }

@@ -1,7 +1,7 @@
 //! A tonic server whose calls are tasks: `cargo run -p pm --features tower --example tonic`.
 //!
-//! Its service is written by hand, with messages that are plain bytes, so that it needs no `protoc`. With `--smoke` it calls
-//! itself, prints what the list showed, kills that call, and ends.
+//! Its service is written by hand, with messages that are plain bytes, so that it needs no `protoc`. With `--smoke` it
+//! calls itself, prints the list, kills that call, and ends.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 
 const WAIT: &str = "/demo.Waiter/Wait";
 
-/// Messages as they are.
+/// A codec that passes messages through.
 #[derive(Default)]
 pub(crate) struct Plain;
 
@@ -56,7 +56,7 @@ impl Decoder for Plain {
     }
 }
 
-/// Answers never: something to look at, and to kill.
+/// Never answers: something to show, and to kill.
 #[derive(Clone)]
 struct Waiter;
 
@@ -73,7 +73,7 @@ impl UnaryService<Bytes> for Waiter {
     }
 }
 
-// What `protoc` would write.
+// The code that `protoc` would generate.
 impl tower_service::Service<http::Request<tonic::body::Body>> for Waiter {
     type Response = http::Response<tonic::body::Body>;
     type Error = Infallible;
@@ -87,7 +87,7 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Waiter {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 WAIT => tonic::server::Grpc::new(Plain).unary(Waiter, request).await,
-                _ => Status::unimplemented("there is only Wait").into_http(),
+                _ => Status::unimplemented("the only method is Wait").into_http(),
             })
         })
     }
@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
 
-    // Of what clients ask for, only the methods that there are make kinds.
+    // Only existing methods become kinds, whatever clients request.
     let layer = TasksLayer::new()
         .route(|request| (request.uri.path() == WAIT).then_some(WAIT.into()))
         .peer(|request| request.extensions.get::<tonic::transport::server::TcpConnectInfo>()?.remote_addr());
@@ -112,7 +112,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let server = tokio::spawn(server);
 
     println!("call {WAIT} at http://{addr}");
-    println!("look at it:  curl http://{}/v1/tasks", watch.addr());
+    println!("show it:  curl http://{}/v1/tasks", watch.addr());
     if std::env::args().any(|word| word == "--smoke") {
         smoke(addr).await?;
     } else {

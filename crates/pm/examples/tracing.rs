@@ -1,7 +1,7 @@
-//! A program that says in spans what it does, and never names pm but where it starts: its requests are tasks.
+//! A program that describes its work in spans, and mentions pm only where it starts: its requests are tasks.
 //!
-//! `cargo run -p pm --features tracing --example tracing` runs until it is stopped; look at the address that it prints, or
-//! with `pm top`. With `--smoke` it answers a few requests, prints what the list showed, and ends.
+//! `cargo run -p pm --features tracing --example tracing` runs until it is stopped; open the address that it prints, or
+//! use `pm top`. With `--smoke` it answers a few requests, prints the list, and ends.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tracing_subscriber::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let smoke = std::env::args().any(|word| word == "--smoke");
-    // All there is of pm: a layer beside the log, the task on each line of it, and an address.
+    // All of the code about pm: a layer beside the log, the task on each log line, and an address.
     let lines = tracing_subscriber::fmt::format().without_time().with_target(false).compact();
     tracing_subscriber::registry()
         .with(
@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = pm::serve("127.0.0.1:0")?;
     println!("curl http://{}/v1/tasks", server.addr());
 
-    // With this, the shop waits for its database until all was shown.
+    // With this lock, the shop waits for its database until everything was shown.
     let busy = smoke.then(|| shop::DATABASE.write());
     let clients: Vec<_> = (1..=3)
         .map(|client| {
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Waits until all requests are within a query, and prints them.
+/// Waits until all requests are in a query, and prints them.
 fn show_live() {
     let all_query =
         || pm::global().snapshot().iter().filter(|task| task.status().to_string() == "db.query").count() == 3;
@@ -76,7 +76,7 @@ fn show_ended() {
     println!("{}", lines.join("\n"));
 }
 
-/// The program proper. It knows `tracing` and nothing else.
+/// The program proper, which uses only `tracing`.
 mod shop {
     use std::sync::RwLock;
     use std::thread::sleep;

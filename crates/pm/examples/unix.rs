@@ -1,6 +1,6 @@
 //! A list for one user of this machine: on a unix socket, which is a file with the mode 0600. No port, no token.
 //!
-//! `cargo run -p pm --example unix`, then what it prints: `curl --unix-socket ..`, or `pm -e unix:PATH ls`.
+//! `cargo run -p pm --example unix`, then the command that it prints: `curl --unix-socket ..`, or `pm -e unix:PATH ls`.
 
 #[cfg(unix)]
 #[tokio::main(flavor = "current_thread")]
@@ -12,7 +12,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let folder = std::env::temp_dir().join(format!("pm-unix-{}", std::process::id()));
     std::fs::create_dir(&folder)?;
     let path = folder.join("pm.sock");
-    // Others on this machine may be let in with `.allow_uid(..)`, if the folder and the file let them, too.
+    // Other users of this machine can be admitted with `.allow_uid(..)`, if the permissions of folder and file allow
+    // it.
     let server = pm::Server::builder().listen_unix(&path).start()?;
     println!("curl --unix-socket {} http://localhost/v1/tasks", path.display());
     println!("mode {:o}", std::fs::metadata(&path)?.permissions().mode() & 0o777);
@@ -20,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let task = pm::task("backup").kind("backup").attr("disk", "sda").start();
     task.status("copying")?;
     if std::env::args().any(|word| word == "--smoke") {
-        // Asks as any program of this user may.
+        // As any program of this user may.
         let client = Client::new(&format!("unix:{}", path.display()))?;
         println!("\nthe list:");
         for task in client.tasks(&Query::new()).await?.tasks {
@@ -28,8 +29,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let reply = client.cancel_task(&TaskRef::id("backup"), &CancelOptions::new("disk is full")).await?;
         println!("\na cancel: {}", reply.verdict);
-        println!("the task hears: {}", task.checkpoint().unwrap_err());
-        // The kernel tells who it was.
+        println!("the task observes: {}", task.checkpoint().unwrap_err());
+        // The kernel reports the user.
         for record in client.audit(10).await?.records {
             println!("the audit log: {} by {}: {}", record.result, record.identity, record.reason);
         }
@@ -37,12 +38,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::signal::ctrl_c().await?;
     }
     tokio::task::spawn_blocking(|| server.shutdown()).await?;
-    println!("the socket is gone: {}", !path.exists());
+    println!("the socket is removed: {}", !path.exists());
     std::fs::remove_dir(&folder)?;
     Ok(())
 }
 
 #[cfg(not(unix))]
 fn main() {
-    println!("there are no unix sockets here");
+    println!("unix sockets are not supported here");
 }

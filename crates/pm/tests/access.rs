@@ -1,4 +1,4 @@
-//! Who may do what: every operation with every credential, by every door; and tokens and certificates that change.
+//! Access: every operation with every credential through every listener, and tokens and certificates that change.
 
 #![cfg(all(feature = "server", unix))]
 
@@ -16,10 +16,10 @@ enum Need {
     Cancel,
 }
 
-/// An operation, as somebody asks for it: what it needs, and what who may gets.
+/// An operation as a client requests it: the permission it needs, and its status for callers that have it.
 struct Operation {
     method: &'static str,
-    /// As the description of the API has it.
+    /// The path as the description of the API has it.
     path: &'static str,
     body: &'static str,
     need: Need,
@@ -39,7 +39,7 @@ const OPERATIONS: [Operation; 26] = [
     get("/v1/tasks/{ref}", Need::Read, &[200]),
     get("/v1/tasks/{ref}/history", Need::Read, &[200]),
     act("POST", "/v1/tasks/{ref}/cancel", "{}", &[202]),
-    act("POST", "/v1/cancel", r#"{"filter":"id=victim"}"#, &[200]),
+    act("POST", "/v1/cancel", r#"{"filter":"id=target"}"#, &[200]),
     get("/v1/tree", Need::Read, &[200]),
     get("/v1/ended", Need::Read, &[200]),
     get("/v1/kinds", Need::Read, &[200]),
@@ -55,7 +55,7 @@ const OPERATIONS: [Operation; 26] = [
     get("/procs/", Need::Read, &[200]),
     get("/procs/{ref}/history", Need::Read, &[200]),
     act("DELETE", "/procs/{ref}", "{}", &[200]),
-    // Neither does it show what there is, or where.
+    // It does not reveal what exists, or where, either.
     get("/procs", Need::Read, &[301]),
     get("/procs/{ref}", Need::Read, &[405]),
     get("/procs/%FF", Need::Read, &[404]),
@@ -64,13 +64,13 @@ const OPERATIONS: [Operation; 26] = [
     get("/v1/cancel", Need::Read, &[405]),
 ];
 
-/// What a credential is worth at a door.
+/// The effect of a credential at a listener.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Worth {
-    /// No connection comes about.
+    /// No connection is established.
     #[cfg(feature = "tls")]
     NoConnection,
-    Nobody,
+    Nothing,
     Reads,
     Cancels,
 }
@@ -81,13 +81,13 @@ impl Worth {
             #[cfg(feature = "tls")]
             (Worth::NoConnection, _) => &[0],
             (_, Need::Nothing) | (Worth::Cancels, _) | (Worth::Reads, Need::Read) => operation.good,
-            (Worth::Nobody, _) => &[401],
+            (Worth::Nothing, _) => &[401],
             (Worth::Reads, Need::Cancel) => &[403],
         }
     }
 }
 
-/// Asks for every operation with this header (or none), each time over a connection of its own.
+/// Requests every operation with this header (or none), each over its own connection.
 fn assert_row(
     name: &str,
     token: Option<&str>,
@@ -96,10 +96,10 @@ fn assert_row(
     connect: impl Fn() -> Box<dyn Stream>,
 ) {
     for operation in &OPERATIONS {
-        let task = list.start("victim");
+        let task = list.start("target");
         let header = token.map(|token| format!("Authorization: Bearer {token}"));
         let headers: Vec<&str> = header.as_deref().into_iter().collect();
-        let text = request(operation.method, &operation.path.replace("{ref}", "victim"), &headers, operation.body);
+        let text = request(operation.method, &operation.path.replace("{ref}", "target"), &headers, operation.body);
         let (found, expected) = (status(&mut *connect(), &text), worth.expected(operation));
         assert!(expected.contains(&found), "{name} {} {}: {found}, not {expected:?}", operation.method, operation.path);
         let is_asked = worth == Worth::Cancels && operation.need == Need::Cancel;
@@ -107,20 +107,20 @@ fn assert_row(
     }
 }
 
-/// What each of the usual credentials is worth.
+/// The effect of each of the usual credentials.
 const CREDENTIALS: [(&str, Option<&str>); 4] =
     [("none", None), ("wrong token", Some(WRONG)), ("read token", Some(READ)), ("cancel token", Some(CANCEL))];
 
-/// Asserts a door with all credentials. `serve` opens a door of its own for each connection that fails, as failures of one
-/// address are counted.
-fn assert_door(
-    door: &str,
+/// Asserts a listener with all credentials. `serve` opens a new listener for each connection that fails, as failures of
+/// one address are counted.
+fn assert_listener(
+    listener: &str,
     worths: [Worth; 4],
     serve: impl Fn(&ProcessList) -> (Server, Box<dyn Fn() -> Box<dyn Stream>>),
 ) {
     for ((credential, token), worth) in CREDENTIALS.into_iter().zip(worths) {
         let list = ProcessList::new();
-        let name = format!("{door}, {credential}:");
+        let name = format!("{listener}, {credential}:");
         if token == Some(WRONG) {
             let each = || {
                 let (server, connect) = serve(&list);
@@ -134,7 +134,7 @@ fn assert_door(
     }
 }
 
-/// A connection that keeps its server.
+/// A connection that keeps its server running.
 struct Kept {
     stream: Box<dyn Stream>,
     _server: Server,
@@ -156,11 +156,11 @@ impl std::io::Write for Kept {
     }
 }
 
-use Worth::{Cancels, Nobody, Reads};
+use Worth::{Cancels, Nothing, Reads};
 
 #[test]
-fn on_loopback_without_tokens_whoever_asks_may_cancel() {
-    assert_door("loopback", [Cancels; 4], |list| {
+fn on_loopback_without_tokens_every_caller_may_cancel() {
+    assert_listener("loopback", [Cancels; 4], |list| {
         let server = Server::builder().list(list).listen("127.0.0.1:0").start().unwrap();
         let address = server.addr();
         (server, Box::new(move || Box::new(tcp(address))))
@@ -168,9 +168,9 @@ fn on_loopback_without_tokens_whoever_asks_may_cancel() {
 }
 
 #[test]
-fn on_loopback_with_a_token_file_a_token_that_is_given_counts_and_a_wrong_one_is_401() {
+fn on_loopback_with_a_token_file_a_token_is_optional_and_a_wrong_one_is_401() {
     let dir = Dir::new();
-    assert_door("loopback", [Cancels, Nobody, Reads, Cancels], |list| {
+    assert_listener("loopback", [Cancels, Nothing, Reads, Cancels], |list| {
         let server = Server::builder().list(list).listen("127.0.0.1:0").token_file(dir.tokens()).start().unwrap();
         let address = server.addr();
         (server, Box::new(move || Box::new(tcp(address))))
@@ -178,9 +178,9 @@ fn on_loopback_with_a_token_file_a_token_that_is_given_counts_and_a_wrong_one_is
 }
 
 #[test]
-fn on_loopback_where_a_token_is_required_nothing_else_counts() {
+fn on_loopback_with_a_required_token_only_a_token_counts() {
     let dir = Dir::new();
-    assert_door("loopback", [Nobody, Nobody, Reads, Cancels], |list| {
+    assert_listener("loopback", [Nothing, Nothing, Reads, Cancels], |list| {
         let builder = Server::builder().list(list).listen("127.0.0.1:0");
         let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
         let address = server.addr();
@@ -189,9 +189,9 @@ fn on_loopback_where_a_token_is_required_nothing_else_counts() {
 }
 
 #[test]
-fn beyond_loopback_a_token_is_needed_wherever_who_asks_comes_from() {
+fn beyond_loopback_a_token_is_needed_from_every_address() {
     let dir = Dir::new();
-    assert_door("all addresses", [Nobody, Nobody, Reads, Cancels], |list| {
+    assert_listener("all addresses", [Nothing, Nothing, Reads, Cancels], |list| {
         let server = Server::builder().list(list).listen("0.0.0.0:0").token_file(dir.tokens()).start().unwrap();
         let port = server.addr().port();
         (server, Box::new(move || Box::new(tcp(([127, 0, 0, 1], port).into()))))
@@ -199,9 +199,9 @@ fn beyond_loopback_a_token_is_needed_wherever_who_asks_comes_from() {
 }
 
 #[test]
-fn beyond_loopback_the_dangerous_word_lets_all_in_but_a_wrong_token_is_401() {
+fn beyond_loopback_the_dangerous_option_admits_everyone_but_a_wrong_token_is_401() {
     let dir = Dir::new();
-    assert_door("dangerously", [Cancels, Nobody, Reads, Cancels], |list| {
+    assert_listener("dangerously", [Cancels, Nothing, Reads, Cancels], |list| {
         let builder = Server::builder().list(list).listen("0.0.0.0:0").token_file(dir.tokens());
         let server = builder.dangerously_listen_beyond_loopback(true).start().unwrap();
         let port = server.addr().port();
@@ -210,9 +210,9 @@ fn beyond_loopback_the_dangerous_word_lets_all_in_but_a_wrong_token_is_401() {
 }
 
 #[test]
-fn on_a_unix_socket_the_same_user_may_cancel_also_where_a_token_is_required() {
+fn on_a_unix_socket_the_same_user_may_cancel_even_if_a_token_is_required() {
     let dir = Dir::new();
-    assert_door("unix", [Cancels, Nobody, Reads, Cancels], |list| {
+    assert_listener("unix", [Cancels, Nothing, Reads, Cancels], |list| {
         let path = dir.path("pm.sock");
         let builder = Server::builder().list(list).listen_unix(&path).token_file(dir.tokens());
         let server = builder.require_token(true).start().unwrap();
@@ -229,8 +229,8 @@ mod tls {
 
     use super::*;
 
-    /// A door with TLS, for clients with a certificate of `clients`.
-    fn door(authority: &Authority, clients: Option<(&Authority, Permission)>) -> Tls {
+    /// TLS for clients with a certificate of `clients`.
+    fn tls(authority: &Authority, clients: Option<(&Authority, Permission)>) -> Tls {
         let (certificate, key) = authority.sign("server");
         let tls = Tls::new(certificate, key);
         match clients {
@@ -241,9 +241,9 @@ mod tls {
 
     fn assert_tls(name: &str, clients: Option<Permission>, own: Option<&Certificate>, worths: [Worth; 4]) {
         let (authority, dir) = (std::rc::Rc::new(Authority::new()), Dir::new());
-        // Those of clients come from the authority of their own certificate, if that is to be trusted.
+        // Clients have certificates of the authority of their own, if that is trusted.
         let trusted = own.map(|(certificate, _)| certificate.with_file_name("ca"));
-        assert_door(name, worths, |list| {
+        assert_listener(name, worths, |list| {
             let (certificate, key) = authority.sign("server");
             let mut tls = Tls::new(certificate, key);
             if let Some(scope) = clients {
@@ -258,25 +258,30 @@ mod tls {
     }
 
     #[test]
-    fn over_tls_a_token_is_needed_also_on_loopback() {
-        assert_tls("tls", None, None, [Nobody, Nobody, Reads, Cancels]);
+    fn over_tls_a_token_is_needed_on_loopback_too() {
+        assert_tls("tls", None, None, [Nothing, Nothing, Reads, Cancels]);
     }
 
     #[test]
-    fn where_certificates_count_who_has_none_needs_a_token() {
-        assert_tls("tls without certificate", Some(Permission::Cancel), None, [Nobody, Nobody, Reads, Cancels]);
+    fn with_client_certificates_a_client_without_one_needs_a_token() {
+        assert_tls("tls without certificate", Some(Permission::Cancel), None, [Nothing, Nothing, Reads, Cancels]);
     }
 
     #[test]
-    fn a_certificate_has_the_scope_of_its_door_and_a_token_counts_more() {
+    fn a_certificate_has_the_permission_of_its_listener_and_a_token_overrides_it() {
         let clients = Authority::new();
         let own = clients.sign("client");
-        assert_tls("certificate that reads", Some(Permission::Read), Some(&own), [Reads, Nobody, Reads, Cancels]);
-        assert_tls("certificate that cancels", Some(Permission::Cancel), Some(&own), [Cancels, Nobody, Reads, Cancels]);
+        assert_tls("certificate that reads", Some(Permission::Read), Some(&own), [Reads, Nothing, Reads, Cancels]);
+        assert_tls(
+            "certificate that cancels",
+            Some(Permission::Cancel),
+            Some(&own),
+            [Cancels, Nothing, Reads, Cancels],
+        );
     }
 
     #[test]
-    fn a_certificate_of_another_authority_or_of_the_past_gets_no_connection_whatever_token_it_has() {
+    fn an_expired_certificate_or_one_of_another_authority_gets_no_connection_with_any_token() {
         let clients = Authority::new();
         let other = clients.sign("client");
         assert_tls("certificate of another", Some(Permission::Cancel), Some(&other), [Worth::NoConnection; 4]);
@@ -285,16 +290,16 @@ mod tls {
     }
 
     #[test]
-    fn a_certificate_that_nobody_asks_for_counts_nothing() {
+    fn a_certificate_that_was_not_requested_is_ignored() {
         let clients = Authority::new();
         let own = clients.sign("client");
-        assert_tls("certificate nobody asked for", None, Some(&own), [Nobody, Nobody, Reads, Cancels]);
+        assert_tls("certificate that was not requested", None, Some(&own), [Nothing, Nothing, Reads, Cancels]);
     }
 
     #[test]
-    fn who_speaks_no_tls_gets_no_answer() {
+    fn a_client_without_tls_gets_no_answer() {
         let authority = Authority::new();
-        let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", door(&authority, None));
+        let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls(&authority, None));
         let server = builder.start().unwrap();
         let mut stream = tcp(server.addr());
         std::io::Write::write_all(&mut stream, request("GET", "/v1/tasks", &[], "").as_bytes()).unwrap();
@@ -304,7 +309,7 @@ mod tls {
     }
 
     #[test]
-    fn files_that_can_not_be_used_are_named_at_the_start() {
+    fn unusable_files_are_named_at_start() {
         let authority = Authority::new();
         let (certificate, key) = authority.sign("server");
         let (_, other_key) = authority.sign("other");
@@ -325,7 +330,7 @@ mod tls {
         }
     }
 
-    /// The certificate of a server, as it shows it now, and what it tells of its files.
+    /// The certificate that a server presents now, and the state of its files that it reports.
     fn shown(authority: &Authority, server: &Server) -> (Vec<u8>, serde_json::Value) {
         let mut stream = authority.connect(server.addr(), None);
         let (_, info) = json(&mut stream, &request("GET", "/v1/info", &[&bearer(READ)], ""));
@@ -333,39 +338,39 @@ mod tls {
     }
 
     #[test]
-    fn a_new_certificate_is_taken_and_a_broken_one_is_not_but_told() {
+    fn a_new_certificate_is_used_and_a_broken_one_is_reported_instead() {
         let (authority, dir) = (Authority::new(), Dir::new());
         let (certificate, key) = authority.sign("server");
         let tls = Tls::new(&certificate, &key);
         let builder = Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls);
         let server = builder.token_file(dir.tokens()).start().unwrap();
-        let (first, told) = shown(&authority, &server);
-        assert_eq!(told, serde_json::json!({ "reloads": 0, "failures": 0 }));
-        // Looks until the files have been read again; the certificate is the one from before.
+        let (first, reported) = shown(&authority, &server);
+        assert_eq!(reported, serde_json::json!({ "reloads": 0, "failures": 0 }));
+        // Polls until the files have been read again; the certificate is still the previous one.
         let refused = |failures: u64, before: &[u8]| loop {
-            let (certificate, told) = shown(&authority, &server);
+            let (certificate, reported) = shown(&authority, &server);
             assert_eq!(certificate, before);
-            if told["failures"] == failures {
-                return told["error"].as_str().unwrap().to_owned();
+            if reported["failures"] == failures {
+                return reported["error"].as_str().unwrap().to_owned();
             }
         };
         let taken = |before: &[u8]| loop {
-            let (certificate, told) = shown(&authority, &server);
+            let (certificate, reported) = shown(&authority, &server);
             if certificate != before {
-                assert!(told.get("error").is_none(), "{told}");
+                assert!(reported.get("error").is_none(), "{reported}");
                 return certificate;
             }
         };
 
-        // First the certificate without its key, as who copies one after the other does.
+        // First the certificate without its key, as when they are copied one after the other.
         let (new_certificate, new_key) = authority.sign("new");
         std::fs::rename(new_certificate, &certificate).unwrap();
-        let told = refused(1, &first);
-        assert!(told.contains(&certificate.display().to_string()), "{told}");
+        let reported = refused(1, &first);
+        assert!(reported.contains(&certificate.display().to_string()), "{reported}");
         std::fs::rename(new_key, &key).unwrap();
         let second = taken(&first);
 
-        // Broken, then gone: what was read before goes on, until it is whole again.
+        // Broken, then missing: the previous certificate stays in use until the files are complete again.
         std::fs::write(&certificate, "-----BEGIN CERTIFICATE-----\nnonsense").unwrap();
         refused(2, &second);
         std::fs::remove_file(&certificate).unwrap();
@@ -375,7 +380,7 @@ mod tls {
     }
 
     #[test]
-    fn clients_of_an_authority_that_was_taken_away_are_let_in_no_more() {
+    fn clients_of_a_removed_authority_are_no_longer_admitted() {
         let (authority, dir) = (Authority::new(), Dir::new());
         let (certificate, key) = authority.sign("server");
         let (one, two) = (Authority::new(), Authority::new());
@@ -391,7 +396,7 @@ mod tls {
     }
 }
 
-/// A connection on which several requests are made, and the JSON it is answered.
+/// Sends a request on a connection that is used for several, and returns the status and the JSON of its answer.
 fn json(stream: &mut dyn Stream, text: &str) -> (u16, serde_json::Value) {
     stream.write_all(text.as_bytes()).unwrap();
     let head = head(stream);
@@ -402,7 +407,7 @@ fn json(stream: &mut dyn Stream, text: &str) -> (u16, serde_json::Value) {
 }
 
 #[test]
-fn every_operation_of_the_description_is_in_the_matrix() {
+fn every_operation_of_the_description_is_tested() {
     let server = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").start().unwrap();
     let (_, description) = json(&mut tcp(server.addr()), &request("GET", "/openapi.json", &[], ""));
     let ours: BTreeSet<_> =
@@ -414,7 +419,7 @@ fn every_operation_of_the_description_is_in_the_matrix() {
     }
 }
 
-/// The answer to a request for the list with these header lines, where a token is required.
+/// The answer to a request for the list with these header lines, when a token is required.
 fn answer_to(headers: &[&str]) -> (u16, serde_json::Value) {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
@@ -423,7 +428,7 @@ fn answer_to(headers: &[&str]) -> (u16, serde_json::Value) {
 }
 
 #[test]
-fn a_token_counts_as_bearer_only_and_only_once() {
+fn a_token_is_accepted_as_bearer_only_and_only_once() {
     let right = format!("Authorization: Bearer {READ}");
     let small = format!("authorization: bEARER   {READ}  ");
     for headers in [&[right.as_str()][..], &[small.as_str()]] {
@@ -461,7 +466,7 @@ fn a_token_counts_as_bearer_only_and_only_once() {
 }
 
 #[test]
-fn who_is_refused_is_told_how_to_ask() {
+fn a_refusal_explains_how_to_authenticate() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
     let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
@@ -470,24 +475,24 @@ fn who_is_refused_is_told_how_to_ask() {
         std::io::Write::write_all(&mut stream, request(method, target, headers, "").as_bytes()).unwrap();
         head(&mut stream)
     };
-    let nobody = ask(&[], "GET", "/v1/tasks");
-    assert!(nobody.contains("\r\nwww-authenticate: bearer\r\n"), "{nobody}");
+    let refusal = ask(&[], "GET", "/v1/tasks");
+    assert!(refusal.contains("\r\nwww-authenticate: bearer\r\n"), "{refusal}");
     let reader = ask(&[&format!("Authorization: Bearer {READ}")], "POST", "/v1/cancel");
     assert!(reader.starts_with("http/1.1 403"), "{reader}");
     assert!(reader.contains("\r\nwww-authenticate: bearer error=\"insufficient_scope\"\r\n"), "{reader}");
 }
 
 #[test]
-fn a_token_in_the_query_is_an_unknown_parameter_and_counts_nowhere() {
+fn a_token_in_the_query_is_an_unknown_parameter_and_is_never_accepted() {
     let dir = Dir::new();
     let list = ProcessList::new();
-    let task = list.start("victim");
+    let task = list.start("target");
     let open = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let builder = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens());
     let closed = builder.require_token(true).start().unwrap();
     for operation in OPERATIONS.iter().filter(|operation| operation.need != Need::Nothing) {
         for name in ["token", "access_token", "authorization", "api_key"] {
-            let path = operation.path.replace("{ref}", "victim");
+            let path = operation.path.replace("{ref}", "target");
             let text = request(operation.method, &format!("{path}?{name}={CANCEL}"), &[], operation.body);
             assert_eq!(status(&mut tcp(closed.addr()), &text), 401, "{text}");
             if operation.path.starts_with("/v1/") && operation.good != [405] {
@@ -501,7 +506,7 @@ fn a_token_in_the_query_is_an_unknown_parameter_and_counts_nowhere() {
 }
 
 #[test]
-fn who_guesses_has_to_wait_but_who_has_no_token_is_not_hindered() {
+fn token_guessing_is_throttled_but_requests_without_a_token_are_not() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
     let server = builder.token_file(dir.tokens()).start().unwrap();
@@ -524,14 +529,14 @@ fn who_guesses_has_to_wait_but_who_has_no_token_is_not_hindered() {
 }
 
 #[test]
-fn a_foreign_host_or_page_is_refused_before_its_token_is_looked_at() {
+fn an_unknown_host_or_cross_site_page_is_refused_before_its_token_is_checked() {
     let dir = Dir::new();
     let list = ProcessList::new();
-    let task = list.start("victim");
+    let task = list.start("target");
     let server = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens()).start().unwrap();
     let token = format!("Authorization: Bearer {CANCEL}");
     for operation in &OPERATIONS {
-        let path = operation.path.replace("{ref}", "victim");
+        let path = operation.path.replace("{ref}", "target");
         for (header, refusal) in [("Sec-Fetch-Site: cross-site", 403), ("Origin: http://evil.example", 403)] {
             let text = request(operation.method, &path, &[&token, header], operation.body);
             assert_eq!(status(&mut tcp(server.addr()), &text), refusal, "{text}");
@@ -549,7 +554,7 @@ fn bearer(token: &str) -> String {
 }
 
 #[test]
-fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
+fn a_replaced_token_file_takes_effect_and_the_old_tokens_do_not() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
     let server = builder.token_file(dir.tokens()).require_token(true).start().unwrap();
@@ -558,7 +563,7 @@ fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
     let (status, info) = ask(READ);
     assert_eq!((status, &info["scope"]), (200, &"read".into()));
     dir.write("tokens", &format!("cancel {WRONG}\n"));
-    // The right one fails no more than once, so that nobody has to wait.
+    // The right one fails only once, so that no request is throttled.
     while ask(CANCEL).0 == 200 {}
     let (status, info) = ask(WRONG);
     assert_eq!((status, &info["scope"]), (200, &"cancel".into()));
@@ -567,9 +572,9 @@ fn a_token_file_that_is_written_anew_counts_and_the_old_one_does_not() {
 }
 
 #[test]
-fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() {
+fn an_unusable_token_file_keeps_the_old_tokens_and_info_reports_why() {
     type Break = fn(&Dir);
-    let faults: [(&str, Break); 6] = [
+    let failures: [(&str, Break); 6] = [
         ("does not exist", |dir| std::fs::remove_file(dir.path("tokens")).unwrap()),
         ("other users can open", |dir| mode(&dir.path("tokens"), 0o644)),
         ("may be incomplete", |dir| drop(dir.write("tokens", &format!("cancel {WRONG}\ncancel {}", &READ[..9])))),
@@ -580,7 +585,7 @@ fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() 
             std::fs::create_dir(dir.path("tokens")).unwrap();
         }),
     ];
-    let all: Vec<_> = faults
+    let all: Vec<_> = failures
         .iter()
         .map(|(why, spoil)| {
             let dir = Dir::new();
@@ -593,16 +598,16 @@ fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() 
     for (why, dir, server) in all {
         let mut stream = tcp(server.addr());
         let mut ask = |token: &str| json(&mut stream, &request("GET", "/v1/info", &[&bearer(token)], ""));
-        let told = loop {
+        let reported = loop {
             let (status, info) = ask(CANCEL);
             assert_eq!((status, &info["tokens"]["count"]), (200, &2.into()), "{why}");
             if info["tokens"]["failures"] == 1 {
                 break info["tokens"]["error"].as_str().unwrap().to_owned();
             }
         };
-        assert!(told.contains(why), "{told}");
+        assert!(reported.contains(why), "{reported}");
         for secret in [READ, CANCEL, WRONG] {
-            assert!(!told.contains(&secret[..9]), "{told}");
+            assert!(!reported.contains(&secret[..9]), "{reported}");
         }
         assert_eq!(ask(READ).0, 200, "{why}");
         assert_eq!(ask(WRONG).0, 401, "{why}");
@@ -611,7 +616,7 @@ fn a_token_file_that_can_not_be_used_leaves_the_old_tokens_and_info_tells_why() 
 }
 
 #[test]
-fn a_token_file_at_the_start_is_whole_and_nobody_elses_business_or_nothing_starts() {
+fn nothing_starts_unless_the_token_file_is_valid_and_private() {
     let dir = Dir::new();
     let start = || {
         let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
@@ -632,32 +637,32 @@ fn a_token_file_at_the_start_is_whole_and_nobody_elses_business_or_nothing_start
 
 const AS_ANOTHER: &str = "PM_TEST_SOCKET";
 
-/// Runs `who_is_not_the_owner` again as another user, with this socket, and tells how it went.
+/// Runs `another_user_sends_a_request` as another user, with this socket, and returns whether it passed.
 fn as_another(uid: u32, dir: &Dir, socket: &str) -> bool {
     use std::os::unix::process::CommandExt as _;
-    // Where the test lies may be closed to others.
+    // The directory of the test may be closed to others.
     let program = dir.path("program");
     if !program.exists() {
         std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
         mode(&program, 0o755);
     }
     mode(program.parent().unwrap(), 0o755);
-    let words = ["--exact", "who_is_not_the_owner_asks", "--ignored", "--test-threads=1"];
+    let words = ["--exact", "another_user_sends_a_request", "--ignored", "--test-threads=1"];
     let mut command = std::process::Command::new(program);
     command.args(words).env(AS_ANOTHER, dir.path(socket)).uid(uid).current_dir("/");
     command.output().unwrap().status.success()
 }
 
-/// Passes if it is answered.
+/// Passes if it gets an answer.
 #[test]
 #[ignore = "is run by another test, as another user"]
-fn who_is_not_the_owner_asks() {
+fn another_user_sends_a_request() {
     let Some(path) = std::env::var_os(AS_ANOTHER) else { return };
     assert_eq!(status(&mut unix(path.as_ref()), &request("GET", "/v1/tasks", &[], "")), 200);
 }
 
 #[test]
-fn another_user_is_not_let_in_by_a_unix_socket_unless_it_is_named() {
+fn another_user_is_not_admitted_by_a_unix_socket_unless_it_is_named() {
     use std::os::unix::fs::MetadataExt as _;
     if std::fs::metadata("/proc/self").map_or(1, |own| own.uid()) != 0 {
         eprintln!("only root can be another user");

@@ -1,4 +1,4 @@
-//! The wire contract of the first pm, row by row, as its clients see it; and its faults, which are not to come back.
+//! The wire contract of VividCortex/pm, row by row, as its clients see it; and its bugs, which must not return.
 
 #![cfg(feature = "server")]
 
@@ -9,7 +9,7 @@ use pm::{Options, ProcessList, Server};
 
 const NANOS_2026: u64 = 1_767_225_600_000_000_000;
 
-// The three good requests.
+// The three valid requests.
 
 #[test]
 fn an_empty_list_is_an_empty_array_with_the_servers_time() {
@@ -22,7 +22,7 @@ fn an_empty_list_is_an_empty_array_with_the_servers_time() {
 }
 
 #[test]
-fn a_task_has_the_fields_in_their_order_and_leaves_out_what_is_not_there() {
+fn a_task_has_its_fields_in_order_and_omits_absent_ones() {
     let (list, server) = served();
     let _plain = list.start("noattr");
     let task = list.task("req1").attr("uri", "/hosts/1").attr("method", "GET").start();
@@ -37,7 +37,7 @@ fn a_task_has_the_fields_in_their_order_and_leaves_out_what_is_not_there() {
 }
 
 #[test]
-fn a_history_is_oldest_first_with_the_texts_of_the_first_pm() {
+fn a_history_is_oldest_first_with_the_strings_of_vividcortex_pm() {
     let (list, server) = served();
     let task = list.start("kill2");
     let _ = task.status("reading \"x\"\u{2028}");
@@ -45,14 +45,14 @@ fn a_history_is_oldest_first_with_the_texts_of_the_first_pm() {
     assert!(task.status("next").is_err());
     let reply = get(&server, "/procs/kill2/history").json();
     let entries = reply["history"].as_array().unwrap();
-    let texts: Vec<_> = entries.iter().map(|entry| entry["status"].as_str().unwrap()).collect();
-    assert_eq!(texts, ["init", "reading \"x\"\u{2028}", "[cancel request: m]", "next"]);
+    let statuses: Vec<_> = entries.iter().map(|entry| entry["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["init", "reading \"x\"\u{2028}", "[cancel request: m]", "next"]);
     let times: Vec<_> = entries.iter().map(|entry| entry["ts"].as_str().unwrap()).collect();
     assert!(times.is_sorted() && times.iter().all(|time| time.ends_with('Z') && time.starts_with("20")), "{times:?}");
 }
 
 #[test]
-fn a_cancel_answers_200_with_nothing_and_the_task_hears_the_reason() {
+fn a_cancel_answers_200_without_a_body_and_the_task_receives_the_reason() {
     let (list, server) = served();
     let task = list.start("job");
     let reply = delete(&server, "/procs/job", r#"{"message":"two words"}"#);
@@ -83,7 +83,7 @@ fn query_accept_and_range_are_ignored() {
 }
 
 #[test]
-fn what_the_go_client_sends_is_understood() {
+fn requests_of_the_go_client_are_understood() {
     let (list, server) = served();
     let task = list.start("job");
     let headers =
@@ -95,7 +95,7 @@ fn what_the_go_client_sends_is_understood() {
 }
 
 #[test]
-fn http_1_0_gets_its_answer_and_its_end() {
+fn http_1_0_gets_its_answer_and_the_connection_closes() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..2_000).map(|number| list.start(&number.to_string())).collect();
     let text = format!("GET /procs/ HTTP/1.0\r\nHost: {}\r\n\r\n", server.addr());
@@ -120,10 +120,10 @@ fn a_connection_is_kept_for_the_next_request() {
     }
 }
 
-// DELETE, in all its ways.
+// DELETE in all its forms.
 
 #[test]
-fn a_body_that_is_no_message_cancels_with_an_empty_reason() {
+fn an_invalid_body_cancels_with_an_empty_reason() {
     let (list, server) = served();
     for body in ["", "{}", r#"{"message":""}"#, "not json", r#"{"message":5}"#, "\"str\"", "\u{fffd}"] {
         let task = list.start("job");
@@ -135,7 +135,7 @@ fn a_body_that_is_no_message_cancels_with_an_empty_reason() {
 }
 
 #[test]
-fn the_key_matches_in_any_case_and_the_rest_is_ignored() {
+fn the_key_is_case_insensitive_and_others_are_ignored() {
     let (list, server) = served();
     for (body, reason) in [
         (r#"{"MESSAGE":"x","y":1} trailing"#, "x"),
@@ -162,7 +162,7 @@ fn a_second_cancel_is_accepted_and_changes_nothing() {
 }
 
 #[test]
-fn a_slash_at_the_end_is_allowed() {
+fn a_trailing_slash_is_allowed() {
     let (list, server) = served();
     let task = list.start("job");
     assert_eq!(delete(&server, "/procs/job/", "").status, 200);
@@ -170,20 +170,20 @@ fn a_slash_at_the_end_is_allowed() {
 }
 
 #[test]
-fn an_unknown_id_is_404_and_only_that() {
+fn an_unknown_id_is_404_with_one_body() {
     let (list, server) = served();
     let _other = list.start("other");
     for (method, target) in [("DELETE", "/procs/job"), ("GET", "/procs/job/history")] {
         let reply = ask(&server, method, target);
         assert_eq!(reply.status, 404);
         assert_eq!(reply.header("content-type"), Some("text/plain; charset=utf-8"));
-        // The first pm sent a second answer as JSON behind this one.
+        // VividCortex/pm sends a second answer as JSON after this one.
         assert_eq!(reply.body, "Not Found\nno live task has this id\n");
     }
 }
 
 #[test]
-fn a_task_that_may_not_be_cancelled_is_403_and_leaves_no_entry() {
+fn a_task_that_is_not_cancellable_is_403_and_gets_no_entry() {
     let (list, server) = served();
     let task = list.task("job").not_cancellable().start();
     let reply = delete(&server, "/procs/job", r#"{"message":"m"}"#);
@@ -195,7 +195,7 @@ fn a_task_that_may_not_be_cancelled_is_403_and_leaves_no_entry() {
 }
 
 #[test]
-fn a_list_can_forbid_cancels_too() {
+fn a_list_can_forbid_cancels() {
     let list = ProcessList::with_options(Options::new().cancellable(false));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let _task = list.start("job");
@@ -205,7 +205,7 @@ fn a_list_can_forbid_cancels_too() {
 // Everything else.
 
 #[test]
-fn other_methods_are_told_what_is_allowed() {
+fn other_methods_get_the_allowed_ones() {
     let (list, server) = served();
     let _task = list.start("job");
     for (target, allow, good) in [
@@ -230,7 +230,7 @@ fn other_methods_are_told_what_is_allowed() {
 }
 
 #[test]
-fn options_says_that_delete_is_allowed_for_any_id() {
+fn options_lists_delete_for_any_id() {
     let (_list, server) = served();
     for target in ["/procs/unknown", "/procs/unknown/", "/procs/%FF"] {
         let reply = ask(&server, "OPTIONS", target);
@@ -247,7 +247,7 @@ fn the_list_without_its_slash_redirects() {
 }
 
 #[test]
-fn what_is_not_there_is_404() {
+fn unknown_paths_are_404() {
     let (list, server) = served();
     let _task = list.start("x");
     for target in ["/foo", "/PROCS/", "/procs/x/history/", "/procs/x/foo", "/procs/x/History", "/procs/x//history"] {
@@ -256,7 +256,7 @@ fn what_is_not_there_is_404() {
 }
 
 #[test]
-fn a_bad_percent_is_400_and_says_so() {
+fn a_bad_percent_encoding_is_400_with_that_message() {
     let (_list, server) = served();
     for target in ["/procs/50%/history", "/procs/%zz/history"] {
         let reply = get(&server, target);
@@ -274,7 +274,7 @@ fn a_request_without_a_host_is_400() {
 }
 
 #[test]
-fn every_answer_forbids_sniffing_and_keeping_and_none_opens_itself_to_other_sites() {
+fn every_answer_forbids_sniffing_and_caching_and_none_allows_other_sites() {
     let (list, server) = served();
     let _task = list.start("job");
     for (method, target) in [
@@ -345,7 +345,7 @@ fn an_id_in_raw_utf8_is_reachable_too() {
 }
 
 #[test]
-fn an_encoded_slash_at_the_end_belongs_to_the_id() {
+fn an_encoded_trailing_slash_belongs_to_the_id() {
     let (list, server) = served();
     let task = list.start("a");
     assert_eq!(delete(&server, "/procs/a%2F", "").status, 404);
@@ -353,14 +353,14 @@ fn an_encoded_slash_at_the_end_belongs_to_the_id() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_no_task() {
+fn bytes_that_are_not_utf8_match_no_task() {
     let (_list, server) = served();
     assert_eq!(get(&server, "/procs/%FF%FE/history").status, 404);
     assert_eq!(delete(&server, "/procs/%FF%FE", "").status, 404);
 }
 
 #[test]
-fn an_id_beyond_the_limit_is_found_by_its_whole_text() {
+fn an_id_beyond_the_limit_is_found_by_its_full_string() {
     let (list, server) = served();
     let id = "é".repeat(1_000);
     let task = list.start(&id);
@@ -368,10 +368,10 @@ fn an_id_beyond_the_limit_is_found_by_its_whole_text() {
     assert!(task.is_cancelled());
 }
 
-// Faults of the first pm.
+// Bugs of VividCortex/pm.
 
 #[test]
-fn tasks_with_the_same_id_stand_beside_each_other_and_a_cancel_names_their_serials() {
+fn tasks_may_share_an_id_and_a_cancel_then_names_their_serials() {
     let (list, server) = served();
     let (one, two) = (list.start("dup"), list.start("dup"));
     assert_eq!(get(&server, "/procs/").json()["procs"].as_array().unwrap().len(), 2);
@@ -393,7 +393,7 @@ fn tasks_with_the_same_id_stand_beside_each_other_and_a_cancel_names_their_seria
 }
 
 #[test]
-fn a_serial_of_another_task_is_not_found_and_no_number_is_400() {
+fn the_serial_of_another_task_is_404_and_an_invalid_one_is_400() {
     let (list, server) = served();
     let (task, other) = (list.start("job"), list.start("other"));
     assert_eq!(delete(&server, &format!("/procs/job?serial={}", other.serial()), "").status, 404);
@@ -403,7 +403,7 @@ fn a_serial_of_another_task_is_not_found_and_no_number_is_400() {
 }
 
 #[test]
-fn what_json_cannot_say_costs_only_itself() {
+fn a_value_that_json_cannot_express_affects_only_itself() {
     let (list, server) = served();
     let _task = list
         .task("job")
@@ -422,7 +422,7 @@ fn what_json_cannot_say_costs_only_itself() {
 }
 
 #[test]
-fn a_status_after_the_cancel_does_not_hide_it() {
+fn a_status_after_the_cancel_request_does_not_hide_it() {
     let (list, server) = served();
     let task = list.start("job");
     delete(&server, "/procs/job", "");
@@ -432,7 +432,7 @@ fn a_status_after_the_cancel_does_not_hide_it() {
 }
 
 #[test]
-fn a_history_has_a_ceiling_and_says_what_it_dropped() {
+fn a_history_is_bounded_and_reports_what_it_dropped() {
     let (list, server) = served();
     let task = list.start("job");
     for number in 0..100_000 {
@@ -447,7 +447,7 @@ fn a_history_has_a_ceiling_and_says_what_it_dropped() {
 }
 
 #[test]
-fn the_list_is_oldest_first_and_goes_beyond_one_buffer() {
+fn the_list_is_oldest_first_and_may_exceed_one_buffer() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..3_000).map(|number| list.task(&number.to_string()).attr("n", number).start()).collect();
     let reply = get(&server, "/procs/");

@@ -1,4 +1,4 @@
-//! A server that goes on answering while its list is drained.
+//! A server that continues to answer while its list is drained.
 #![cfg(feature = "server")]
 
 mod common;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Reply, connect, served};
 use pm::Drain;
 
-/// The server itself is busy with its drain.
+/// Sends a request to a server whose thread is busy with its drain.
 fn ask(server: SocketAddr, line: &str) -> Reply {
     let (mut stream, mut bytes) = (connect(server), Vec::new());
     write!(stream, "{line} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n").unwrap();
@@ -20,16 +20,16 @@ fn ask(server: SocketAddr, line: &str) -> Reply {
 }
 
 #[test]
-fn a_server_answers_while_its_list_is_drained_and_no_longer() {
+fn a_server_answers_until_its_list_is_drained() {
     let (list, server) = served();
     let address = server.addr();
     let task = list.start("import-42");
-    let (told, tells) = mpsc::channel();
+    let (reported, reports) = mpsc::channel();
     let drain = Drain::new().wait(Duration::from_secs(600)).on_progress(Duration::from_secs(600), move |progress| {
-        told.send(progress.remaining).unwrap();
+        reported.send(progress.remaining).unwrap();
     });
     let drained = std::thread::spawn(move || server.drain(drain));
-    assert_eq!(tells.recv().unwrap(), 1);
+    assert_eq!(reports.recv().unwrap(), 1);
     assert!(ask(address, "GET /procs/").body.contains("import-42"));
     drop(task);
     let report = drained.join().unwrap();
@@ -38,7 +38,7 @@ fn a_server_answers_while_its_list_is_drained_and_no_longer() {
 }
 
 #[test]
-fn whoever_is_killed_over_http_ends_the_drain() {
+fn a_drain_ends_when_its_last_task_is_cancelled_over_http() {
     let (list, server) = served();
     let address = server.addr();
     let task = list.start("import-42");

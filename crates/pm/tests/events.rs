@@ -1,4 +1,4 @@
-//! Watching: snapshot, changes, what happens to who is cut off, slow or too many, and that no ghost is ever shown.
+//! Watching: snapshots, changes, watchers that are disconnected, slow or too many, and that no ghost is ever shown.
 
 #![cfg(feature = "server")]
 
@@ -16,11 +16,11 @@ fn serve(list: &ProcessList) -> Server {
     Server::builder().list(list).listen("127.0.0.1:0").start().unwrap()
 }
 
-/// A watcher, as its own small HTTP client.
+/// A watcher, with a small HTTP client of its own.
 struct Watcher {
     stream: BufReader<TcpStream>,
     head: String,
-    /// What came and was not looked at yet.
+    /// The bytes that have arrived and were not parsed yet.
     text: String,
     last_id: String,
 }
@@ -47,7 +47,7 @@ impl Watcher {
         Self::open(server, "", "")
     }
 
-    /// Takes the next chunk; false at the end.
+    /// Reads the next chunk; `false` at the end.
     fn take_chunk(&mut self) -> bool {
         let mut length = String::new();
         self.stream.read_line(&mut length).unwrap();
@@ -89,7 +89,7 @@ impl Watcher {
         }
     }
 
-    /// Takes a snapshot in all its parts.
+    /// Reads all parts of a snapshot.
     fn snapshot(&mut self) -> Vec<Value> {
         let mut tasks = Vec::new();
         loop {
@@ -110,7 +110,7 @@ impl Watcher {
     }
 }
 
-/// Asks for the number of watchers until it is this one.
+/// Polls the number of watchers until it is `count`.
 fn until_watchers(server: &Server, count: u64) {
     while get(server, "/v1/info").json()["own"]["watchers"] != count {
         std::thread::yield_now();
@@ -118,7 +118,7 @@ fn until_watchers(server: &Server, count: u64) {
 }
 
 #[test]
-fn a_watcher_gets_a_snapshot_and_then_what_changes() {
+fn a_watcher_gets_a_snapshot_and_then_changes() {
     let list = ProcessList::new();
     let server = serve(&list);
     let _before = list.task("before").kind("import").start();
@@ -140,7 +140,7 @@ fn a_watcher_gets_a_snapshot_and_then_what_changes() {
 }
 
 #[test]
-fn lines_of_json_tell_the_same_to_pipes() {
+fn json_lines_carry_the_same_events() {
     let list = ProcessList::new();
     let server = serve(&list);
     let _task = list.start("job");
@@ -155,7 +155,7 @@ fn lines_of_json_tell_the_same_to_pipes() {
 }
 
 #[test]
-fn who_was_cut_off_goes_on_where_it_was() {
+fn a_disconnected_watcher_resumes_where_it_was() {
     let list = ProcessList::new();
     let server = serve(&list);
     let mut watcher = Watcher::new(&server);
@@ -170,7 +170,7 @@ fn who_was_cut_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn who_comes_back_too_late_or_from_elsewhere_is_told_so_and_begins_anew() {
+fn a_watcher_that_cannot_resume_gets_a_gap_and_a_new_snapshot() {
     let list = ProcessList::new();
     let server = serve(&list);
     let _task = list.start("job");
@@ -182,14 +182,14 @@ fn who_comes_back_too_late_or_from_elsewhere_is_told_so_and_begins_anew() {
     for id in late.iter().chain([&future]) {
         let mut again = Watcher::open(&server, "", &format!("Last-Event-ID: {id}\r\n"));
         let gap = again.expect("gap");
-        // Nothing to resume from, as long as the snapshot is not whole.
+        // There is nothing to resume from until the snapshot is complete.
         assert_eq!((&gap["why"], &gap["id"], again.last_id.as_str()), (&"resume".into(), &Value::Null, ""), "{id}");
         assert_eq!(again.snapshot().len(), 1);
     }
 }
 
 #[test]
-fn filters_hold_for_snapshot_and_changes() {
+fn filters_apply_to_snapshot_and_changes() {
     let list = ProcessList::new();
     let server = serve(&list);
     let _other = list.task("other").kind("export").start();
@@ -201,7 +201,7 @@ fn filters_hold_for_snapshot_and_changes() {
 }
 
 #[test]
-fn bad_questions_are_refused_before_anything_is_sent() {
+fn invalid_requests_are_refused_before_anything_is_sent() {
     let (_list, server) = common::served();
     for (query, code) in [
         ("?knd=x", "unknown-parameter"),
@@ -217,7 +217,7 @@ fn bad_questions_are_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn who_watches_when_the_server_stops_hears_a_farewell() {
+fn watchers_get_a_closing_event_when_the_server_stops() {
     let list = ProcessList::new();
     let server = serve(&list);
     let mut watchers: Vec<_> = (0..20).map(|_| Watcher::new(&server)).collect();
@@ -230,7 +230,7 @@ fn who_watches_when_the_server_stops_hears_a_farewell() {
 }
 
 #[test]
-fn there_are_so_many_watchers_and_no_more_and_a_seat_is_free_when_one_goes() {
+fn watchers_are_limited_and_one_that_leaves_frees_its_place() {
     let list = ProcessList::new();
     let server =
         Server::builder().list(&list).listen("127.0.0.1:0").max_watchers(8).max_connections(4).start().unwrap();
@@ -240,7 +240,7 @@ fn there_are_so_many_watchers_and_no_more_and_a_seat_is_free_when_one_goes() {
     assert_eq!((reply.status, &reply.json()["code"]), (503, &"too-many-watchers".into()));
     assert_eq!(reply.header("retry-after"), Some("5"));
     assert_eq!(get(&server, "/v1/tasks").status, 200, "watchers are no connections");
-    // One closes, one only its sending half: both are gone, and nobody waits for a heartbeat to find that out.
+    // One closes, one only its sending half: both are detected without waiting for a heartbeat.
     watchers.pop();
     until_watchers(&server, 7);
     watchers[1].stream.get_ref().shutdown(Shutdown::Write).unwrap();
@@ -249,13 +249,13 @@ fn there_are_so_many_watchers_and_no_more_and_a_seat_is_free_when_one_goes() {
 }
 
 #[test]
-fn a_slow_reader_has_a_gap_and_is_right_again_after_it() {
+fn a_slow_reader_gets_a_gap_and_is_up_to_date_after_it() {
     let list = ProcessList::with_options(Options::new());
     let server = serve(&list);
     let tasks: Vec<_> = (0..1_000).map(|number| list.start(&format!("job-{number}"))).collect();
     let mut watcher = Watcher::new(&server);
     assert_eq!(watcher.snapshot().len(), 1_000);
-    // Each look finds more than is kept for those who do not take it.
+    // Each scan finds more than is retained for watchers that do not read.
     let word = "x".repeat(2_000);
     let looks = || get(&server, "/v1/info").json()["own"]["looks"].as_u64().unwrap();
     let mut value = 0;
@@ -280,7 +280,7 @@ fn a_slow_reader_has_a_gap_and_is_right_again_after_it() {
 }
 
 #[test]
-fn what_a_watcher_puts_together_is_the_list_and_there_are_no_ghosts() {
+fn a_watcher_reconstructs_the_list_without_ghosts() {
     let list = ProcessList::new();
     let server = serve(&list);
     let mut watcher = Watcher::open(&server, "?fields=id,status,state", "");
@@ -317,7 +317,7 @@ fn what_a_watcher_puts_together_is_the_list_and_there_are_no_ghosts() {
         })
         .collect();
     let mut left: Vec<_> = workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect();
-    // The last thing that happens, so that all before it has been told.
+    // The last change: once it is seen, all earlier ones have been sent.
     let last = list.start("last");
     left.push(last);
     loop {

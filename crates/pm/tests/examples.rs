@@ -1,6 +1,6 @@
-//! The examples, run to their ends: what they print is what `docs/examples.md` says that they do.
+//! The examples, run to completion: they print what `docs/examples.md` shows.
 //!
-//! `PM_BLESS=1 cargo test -p pm --all-features --test examples` writes what they print now into that file, once
+//! `PM_BLESS=1 cargo test -p pm --all-features --test examples` writes their current output into that file, once
 //! `cargo build -p pm --all-features --examples` has built them.
 
 use std::io::Read as _;
@@ -10,17 +10,17 @@ use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// Only so that a failing test ends; nothing that passes waits for it.
+/// A limit so that a failing test ends; a passing test never waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The document is read and written by one at a time.
+/// Serialises access to the document.
 static DOCUMENT: Mutex<()> = Mutex::new(());
 
 fn document() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples.md")
 }
 
-/// What an example prints. Cargo builds examples along with tests, beside the directory in which the tests are.
+/// Returns the output of an example. Cargo builds examples along with tests, beside the directory of the tests.
 fn smoke(name: &str) -> String {
     let mut path = PathBuf::from(std::env::current_exe().unwrap().parent().unwrap().parent().unwrap());
     path.extend(["examples", &format!("{name}{}", std::env::consts::EXE_SUFFIX)]);
@@ -28,7 +28,7 @@ fn smoke(name: &str) -> String {
     let mut child = child.unwrap_or_else(|error| panic!("{}: {error}; `cargo test -p pm` builds it", path.display()));
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (send, ended) = channel();
-    // Each on a thread of its own, as either pipe may be full before the other is closed.
+    // Each pipe on its own thread, as either may be full before the other is closed.
     let log = std::thread::spawn(move || {
         let mut bytes = Vec::new();
         stderr.read_to_end(&mut bytes).map(|_| String::from_utf8_lossy(&bytes).into_owned())
@@ -46,7 +46,7 @@ fn smoke(name: &str) -> String {
     text
 }
 
-/// Without what differs from run to run: lengths of time, dates, ports, numbers of processes, ids made at random.
+/// Masks what differs from run to run: durations, dates, ports, process ids, random ids.
 fn masked(text: &str) -> String {
     let mut lines: Vec<_> = text.replace(&*std::env::temp_dir().to_string_lossy(), "/tmp").lines().map(mask).collect();
     while lines.last().is_some_and(String::is_empty) {
@@ -56,9 +56,9 @@ fn masked(text: &str) -> String {
 }
 
 fn mask(line: &str) -> String {
-    /// What stands before a number that differs.
+    /// The strings before a number that differs.
     const BEFORE: [&str; 7] = ["127.0.0.1:", "process ", "pm-unix-", "pm-mtls-", "tonic/", "uid:", "cert:"];
-    /// What stands behind a length of time.
+    /// The units after a duration.
     const UNITS: [&str; 5] = ["ns", "µs", "ms", "s", " s"];
     if line.starts_with("date: ") {
         return "date: …".to_owned();
@@ -76,7 +76,7 @@ fn mask(line: &str) -> String {
         let skipped = if hex(rest) > 0 && BEFORE.iter().any(|before| out.ends_with(before)) {
             hex(rest)
         } else if let (true, true, Some(unit)) = (begins, first.is_ascii_digit(), unit) {
-            // A unit that is joined to its number differs, too.
+            // A unit that is attached to its number differs, too.
             number + if unit.starts_with(' ') { 0 } else { unit.len() }
         } else if begins && is_date(rest) {
             rest.find('Z').map_or(rest.len(), |end| end + 1)
@@ -93,14 +93,14 @@ fn mask(line: &str) -> String {
     out
 }
 
-/// As `2026-11-27T15:10:17.42Z`.
+/// Returns `true` for a date such as `2026-11-27T15:10:17.42Z`.
 fn is_date(text: &str) -> bool {
     const SHAPE: &[u8] = b"0000-00-00T00:00:00";
     let fits = |(byte, shape): (u8, &u8)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == *shape };
     text.len() > SHAPE.len() && text.bytes().zip(SHAPE).all(fits)
 }
 
-/// The part of the document about an example, and where in it the text begins and ends that the example prints.
+/// Returns the section of the document about an example, and the range of its output in that.
 fn section<'d>(document: &'d str, name: &str) -> (&'d str, std::ops::Range<usize>) {
     let begin = document.find(&format!("\n## {name}\n")).unwrap_or_else(|| panic!("no part `## {name}`")) + 1;
     let end = document[begin..].find("\n## ").map_or(document.len(), |length| begin + length);
@@ -110,7 +110,7 @@ fn section<'d>(document: &'d str, name: &str) -> (&'d str, std::ops::Range<usize
     (section, begin + text..begin + text + length)
 }
 
-/// Runs the example, which must print these lines, and all of what the document shows.
+/// Runs the example, which must print these lines, and everything that the document shows.
 #[track_caller]
 fn assert_shows(name: &str, lines: &[&str]) {
     let text = smoke(name);
@@ -134,14 +134,14 @@ fn assert_shows(name: &str, lines: &[&str]) {
 }
 
 #[test]
-fn the_document_has_all_examples_with_the_features_that_they_need() {
+fn the_document_lists_all_examples_with_the_features_they_need() {
     let _alone = DOCUMENT.lock().unwrap_or_else(PoisonError::into_inner);
     let document = std::fs::read_to_string(document()).unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let files = root.join("examples").read_dir().unwrap().map(|file| file.unwrap().path());
     let mut names: Vec<_> = files.map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
-    names.retain(|name| !["contract", "page", "victim"].contains(&name.as_str())); // they are for `cargo xtask`
+    names.retain(|name| !["contract", "page", "attacked"].contains(&name.as_str())); // they are for `cargo xtask`
     for name in &names {
         let needs = manifest.split(&format!("[[example]]\nname = \"{name}\"\nrequired-features = [")).nth(1);
         let needs = needs.unwrap_or_else(|| panic!("{name} has no required-features")).split(']').next().unwrap();
@@ -154,7 +154,7 @@ fn the_document_has_all_examples_with_the_features_that_they_need() {
 }
 
 #[test]
-fn what_differs_from_run_to_run_is_masked() {
+fn values_that_differ_from_run_to_run_are_masked() {
     for (line, shown) in [
         ("curl http://127.0.0.1:4711/v1/tasks?sort=-age", "curl http://127.0.0.1:…/v1/tasks?sort=-age"),
         (
@@ -179,7 +179,7 @@ fn axum() {
 #[test]
 #[cfg(feature = "tower")]
 fn hyper() {
-    let lines = ["req-1  GET /  handling", "/backend  below 1", "GET /backend  waiting for somebody", ": 503"];
+    let lines = ["req-1  GET /  handling", "/backend  below 1", "GET /backend  waiting to be killed", ": 503"];
     assert_shows("hyper", &lines);
 }
 
@@ -210,7 +210,7 @@ fn jobs() {
         "jobs",
         &[
             "import   reading block 3          3 of 10",
-            "backup   waiting for a turn",
+            "backup   queued",
             "cleanup: cancelled: not tonight",
             "export: no space left on the disk",
             "report: cancelled: deadline",
@@ -243,7 +243,7 @@ fn tracing() {
 #[test]
 #[cfg(unix)]
 fn unix() {
-    let lines = ["mode 600", "backup  backup  copying", "the task hears: cancelled: disk is full", "by uid:"];
+    let lines = ["mode 600", "backup  backup  copying", "the task observes: cancelled: disk is full", "by uid:"];
     assert_shows("unix", &lines);
 }
 
@@ -253,7 +253,7 @@ fn mtls() {
     let lines = [
         "payroll  payroll  adding up",
         "this certificate may read, not cancel",
-        "without: ",
+        "without a certificate: ",
         "wants a token",
         "from cert:",
     ];

@@ -1,7 +1,8 @@
-//! Requests that a proxy before us might read otherwise than we do: where one ends, whom it is for, what it asks.
+//! Requests that a proxy in front of us might parse differently: where one ends, its host, its target.
 //!
-//! Each case is sent whole, and then the end. It gets an error, or no answer, or one answer to the one request that
-//! stands at its begin; what hides behind that is never done. All cases try to cancel the same task, which goes on.
+//! Each case is sent in full, followed by the end of the stream. It gets an error, or no answer, or one answer to the
+//! one request at its start; a request hidden behind that is never executed. All cases try to cancel the same task,
+//! which continues.
 
 #![cfg(feature = "server")]
 
@@ -13,15 +14,15 @@ use std::net::Shutdown;
 use pm::{ProcessList, Server};
 use safety::{request, status, tcp};
 
-/// What must not be done.
-const SMUGGLED: &str = "DELETE /procs/victim HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// The request that must not be executed.
+const SMUGGLED: &str = "DELETE /procs/target HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// What may come back.
+/// The answers that a case may get.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Expect {
     /// One error, or nothing.
     Refused,
-    /// The same, or one answer.
+    /// One error, or nothing, or one answer.
     One,
 }
 
@@ -30,7 +31,7 @@ struct Case {
     expect: Expect,
 }
 
-/// A request that is not to be done, as bytes that were text.
+/// A case whose request must be refused.
 fn refused(text: impl Into<Vec<u8>>) -> Case {
     Case { bytes: text.into(), expect: Expect::Refused }
 }
@@ -39,14 +40,14 @@ fn one(text: impl Into<Vec<u8>>) -> Case {
     Case { bytes: text.into(), expect: Expect::One }
 }
 
-/// A request to cancel, with these header lines and something behind it.
+/// A request to cancel, with these header lines and bytes behind it.
 fn cancel(headers: &str, behind: &str) -> String {
-    format!("DELETE /procs/victim HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{behind}")
+    format!("DELETE /procs/target HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n{behind}")
 }
 
-/// The same, for a task that is not there, so that it may be answered.
+/// As `cancel`, for an unknown task, so that it may be answered.
 fn cancel_none(headers: &str, behind: &str) -> String {
-    cancel(headers, behind).replacen("/procs/victim", "/procs/none", 1)
+    cancel(headers, behind).replacen("/procs/target", "/procs/none", 1)
 }
 
 fn lengths() -> Vec<Case> {
@@ -101,7 +102,7 @@ fn lengths() -> Vec<Case> {
             SMUGGLED,
         )));
     }
-    // One length, said in another way.
+    // One length, written differently.
     for lines in [
         format!("Content-Length: {whole}\r\nContent-Length: {whole}\r\n"),
         format!("Content-Length: 000{whole}\r\n"),
@@ -112,10 +113,10 @@ fn lengths() -> Vec<Case> {
         format!("Content-Length: {whole}, {whole}\r\n"),
     ] {
         all.push(one(cancel_none(&lines, SMUGGLED)));
-        // Where the body is not looked at, it is a body all the same.
+        // A body that is not read is still a body.
         all.push(one(request("GET", "/procs/", &lines.lines().collect::<Vec<_>>(), "") + SMUGGLED));
     }
-    // Names that are no names, beside a length that is one.
+    // Invalid names beside a valid length.
     for line in [
         "Content-Length : 0",
         "Content-Length\t: 0",
@@ -129,8 +130,8 @@ fn lengths() -> Vec<Case> {
     all
 }
 
-/// Ways to say that a body comes in chunks, or to seem to say it, each with a length beside it, before it and behind it,
-/// and with a body that hides a request from who believes the one, and from who believes the other.
+/// Ways to declare, or seem to declare, a chunked body, each with a length before it and after it, and with a body that
+/// hides a request from readers that believe the one, and from readers that believe the other.
 fn codings() -> Vec<Case> {
     const SAYINGS: [&str; 34] = [
         "Transfer-Encoding: chunked",
@@ -172,12 +173,12 @@ fn codings() -> Vec<Case> {
     let in_chunk = format!("{:x}\r\n{SMUGGLED}\r\n0\r\n\r\n", SMUGGLED.len());
     let mut all = Vec::new();
     for saying in SAYINGS {
-        // Who goes by the length sees one body, who goes by the chunks sees the end of the body and a request behind it.
+        // By the length there is one body; by the chunks the body ends and a request follows.
         let length = format!("Content-Length: {}", in_length.len());
         all.push(one(cancel_none(&format!("{saying}\r\n{length}\r\n"), &in_length)));
         all.push(one(cancel_none(&format!("{length}\r\n{saying}\r\n"), &in_length)));
-        // The other way round: the length ends before the request in the chunk. Who goes by nothing but the length would
-        // take that for the next one; only a name that says nothing to us makes us do so, and rightly.
+        // The other way round: the length ends before the request in the chunk. Going by the length alone would
+        // take that for the next one; only a name that is unknown to us has that effect, and rightly.
         if saying != "Transfer_Encoding: chunked" {
             let length = format!("Content-Length: {}", in_chunk.find('\n').unwrap() + 1);
             all.push(one(cancel_none(&format!("{saying}\r\n{length}\r\n"), &in_chunk)));
@@ -219,7 +220,7 @@ fn chunks() -> Vec<Case> {
     ] {
         all.push(refused(cancel(CHUNKED, &format!("{size}\r\n{{}}\r\n0\r\n\r\n{SMUGGLED}"))));
     }
-    // What follows a chunk, and what ends the last.
+    // The bytes after a chunk, and the end of the last one.
     for body in [
         "2\r\n{}0\r\n\r\n",
         "2\r\n{}\n0\r\n\r\n",
@@ -237,7 +238,7 @@ fn chunks() -> Vec<Case> {
         let last = if body.ends_with("x") || body.ends_with("\r\n\r\n") { SMUGGLED } else { "" };
         all.push(refused(cancel(CHUNKED, &format!("{body}{last}"))));
     }
-    // One body, said in another way, and a request behind it, which is never looked at.
+    // One body, written differently, and a request behind it, which is never read.
     for body in [
         "0\r\n\r\n",
         "000\r\n\r\n",
@@ -260,93 +261,93 @@ fn chunks() -> Vec<Case> {
 fn request_lines() -> Vec<Case> {
     let mut all = Vec::new();
     for line in [
-        "DELETE  /procs/victim HTTP/1.1",
-        "DELETE\t/procs/victim HTTP/1.1",
-        "DELETE /procs/victim  HTTP/1.1",
-        "DELETE /procs/victim\tHTTP/1.1",
-        "DELETE /procs/victim HTTP/1.1 ",
-        "DELETE /procs/victim HTTP/1.1 x",
-        " DELETE /procs/victim HTTP/1.1",
-        "\tDELETE /procs/victim HTTP/1.1",
-        "DELETE /procs/victim",
-        "DELETE /procs/victim ",
-        "DELETE /procs/victim HTTP",
-        "DELETE /procs/victim HTTP/",
-        "DELETE /procs/victim HTTP/1",
-        "DELETE /procs/victim HTTP/1.2",
-        "DELETE /procs/victim HTTP/1.9",
-        "DELETE /procs/victim HTTP/0.9",
-        "DELETE /procs/victim HTTP/2.0",
-        "DELETE /procs/victim HTTP/3",
-        "DELETE /procs/victim http/1.1",
-        "DELETE /procs/victim HTTP/1.1x",
-        "DELETE /procs/victim HTTP/01.1",
-        "DELETE /procs/victim HTTP/1,1",
-        "DELETE /procs/victim HTTPS/1.1",
-        "DELETE /procs/victim ICY",
-        "DELETE /procs/victim HTTP /1.1",
-        "DELETE/procs/victim HTTP/1.1",
+        "DELETE  /procs/target HTTP/1.1",
+        "DELETE\t/procs/target HTTP/1.1",
+        "DELETE /procs/target  HTTP/1.1",
+        "DELETE /procs/target\tHTTP/1.1",
+        "DELETE /procs/target HTTP/1.1 ",
+        "DELETE /procs/target HTTP/1.1 x",
+        " DELETE /procs/target HTTP/1.1",
+        "\tDELETE /procs/target HTTP/1.1",
+        "DELETE /procs/target",
+        "DELETE /procs/target ",
+        "DELETE /procs/target HTTP",
+        "DELETE /procs/target HTTP/",
+        "DELETE /procs/target HTTP/1",
+        "DELETE /procs/target HTTP/1.2",
+        "DELETE /procs/target HTTP/1.9",
+        "DELETE /procs/target HTTP/0.9",
+        "DELETE /procs/target HTTP/2.0",
+        "DELETE /procs/target HTTP/3",
+        "DELETE /procs/target http/1.1",
+        "DELETE /procs/target HTTP/1.1x",
+        "DELETE /procs/target HTTP/01.1",
+        "DELETE /procs/target HTTP/1,1",
+        "DELETE /procs/target HTTPS/1.1",
+        "DELETE /procs/target ICY",
+        "DELETE /procs/target HTTP /1.1",
+        "DELETE/procs/target HTTP/1.1",
         "DELETE",
         "",
-        "DEL\0ETE /procs/victim HTTP/1.1",
-        "DELETE\0 /procs/victim HTTP/1.1",
-        "DELETE /procs/victim\0 HTTP/1.1",
+        "DEL\0ETE /procs/target HTTP/1.1",
+        "DELETE\0 /procs/target HTTP/1.1",
+        "DELETE /procs/target\0 HTTP/1.1",
         "DELETE /procs/vic\u{1}tim HTTP/1.1",
-        "DELETE /procs/victim\u{7f} HTTP/1.1",
-        "(DELETE) /procs/victim HTTP/1.1",
-        "DELETE: /procs/victim HTTP/1.1",
-        "\"DELETE\" /procs/victim HTTP/1.1",
-        "DÉLETE /procs/victim HTTP/1.1",
-        "delete /procs/victim HTTP/1.1",
-        "Delete /procs/victim HTTP/1.1",
-        "DELETEX /procs/victim HTTP/1.1",
-        "POST /procs/victim HTTP/1.1",
-        "PUT /procs/victim HTTP/1.1",
-        "PATCH /procs/victim HTTP/1.1",
-        "TRACE /procs/victim HTTP/1.1",
-        "TRACK /procs/victim HTTP/1.1",
-        "DEBUG /procs/victim HTTP/1.1",
+        "DELETE /procs/target\u{7f} HTTP/1.1",
+        "(DELETE) /procs/target HTTP/1.1",
+        "DELETE: /procs/target HTTP/1.1",
+        "\"DELETE\" /procs/target HTTP/1.1",
+        "DÉLETE /procs/target HTTP/1.1",
+        "delete /procs/target HTTP/1.1",
+        "Delete /procs/target HTTP/1.1",
+        "DELETEX /procs/target HTTP/1.1",
+        "POST /procs/target HTTP/1.1",
+        "PUT /procs/target HTTP/1.1",
+        "PATCH /procs/target HTTP/1.1",
+        "TRACE /procs/target HTTP/1.1",
+        "TRACK /procs/target HTTP/1.1",
+        "DEBUG /procs/target HTTP/1.1",
         "PRI * HTTP/2.0",
         "CONNECT localhost:80 HTTP/1.1",
         "CONNECT evil.example:443 HTTP/1.1",
-        "CONNECT /procs/victim HTTP/1.1",
-        "DELETE procs/victim HTTP/1.1",
-        "DELETE ?procs/victim HTTP/1.1",
+        "CONNECT /procs/target HTTP/1.1",
+        "DELETE procs/target HTTP/1.1",
+        "DELETE ?procs/target HTTP/1.1",
         "DELETE * HTTP/1.1",
         "DELETE localhost:80 HTTP/1.1",
         "DELETE evil.example:80 HTTP/1.1",
-        "DELETE /./procs/victim HTTP/1.1",
-        "DELETE /procs/../procs/victim HTTP/1.1",
-        "DELETE /%70rocs/victim HTTP/1.1",
+        "DELETE /./procs/target HTTP/1.1",
+        "DELETE /procs/../procs/target HTTP/1.1",
+        "DELETE /%70rocs/target HTTP/1.1",
         "DELETE /procs%2Fvictim HTTP/1.1",
-        "DELETE \\procs\\victim HTTP/1.1",
-        "DELETE /procs/victim/x HTTP/1.1",
-        "DELETE /PROCS/victim HTTP/1.1",
-        "DELETE /procs/victim%00 HTTP/1.1",
-        "DELETE /procs/victim%20 HTTP/1.1",
-        "DELETE http://evil.example/procs/victim HTTP/1.1",
-        "DELETE http://localhost@evil.example/procs/victim HTTP/1.1",
-        "DELETE http://user@localhost/procs/victim HTTP/1.1",
-        "DELETE http://localhost:99999/procs/victim HTTP/1.1",
-        "DELETE http:///procs/victim HTTP/1.1",
-        "DELETE http:/procs/victim HTTP/1.1",
-        "DELETE ftp://evil.example/procs/victim HTTP/1.1",
-        "DELETE //evil.example/procs/victim HTTP/1.1",
-        "DELETE http://[::1/procs/victim HTTP/1.1",
-        "DELETE http://127.1/procs/victim HTTP/1.1",
+        "DELETE \\procs\\target HTTP/1.1",
+        "DELETE /procs/target/x HTTP/1.1",
+        "DELETE /PROCS/target HTTP/1.1",
+        "DELETE /procs/target%00 HTTP/1.1",
+        "DELETE /procs/target%20 HTTP/1.1",
+        "DELETE http://evil.example/procs/target HTTP/1.1",
+        "DELETE http://localhost@evil.example/procs/target HTTP/1.1",
+        "DELETE http://user@localhost/procs/target HTTP/1.1",
+        "DELETE http://localhost:99999/procs/target HTTP/1.1",
+        "DELETE http:///procs/target HTTP/1.1",
+        "DELETE http:/procs/target HTTP/1.1",
+        "DELETE ftp://evil.example/procs/target HTTP/1.1",
+        "DELETE //evil.example/procs/target HTTP/1.1",
+        "DELETE http://[::1/procs/target HTTP/1.1",
+        "DELETE http://127.1/procs/target HTTP/1.1",
     ] {
-        // The rest would be a request by itself if the line were skipped.
+        // The rest would be a request of its own if the line were skipped.
         all.push(refused(format!("{line}\r\nHost: localhost\r\nConnection: close\r\n\r\n")));
     }
-    // Answered, but not for what hides in it.
+    // Answered, but not for the request hidden in it.
     for line in [
         "GET http://localhost/procs/ HTTP/1.1",
         "GET /procs/ HTTP/1.0",
-        "OPTIONS /procs/victim HTTP/1.1",
+        "OPTIONS /procs/target HTTP/1.1",
         "OPTIONS * HTTP/1.1",
-        "GET /procs/#/procs/victim HTTP/1.1",
+        "GET /procs/#/procs/target HTTP/1.1",
         "HEAD /procs/ HTTP/1.1",
-        "DELETE //procs/victim HTTP/1.1",
+        "DELETE //procs/target HTTP/1.1",
         "GET /v1/tasks?id=a%0d%0aDELETE HTTP/1.1",
     ] {
         all.push(one(format!(
@@ -394,9 +395,9 @@ fn headers() -> Vec<Case> {
         "Host;localhost",
     ] {
         let lines = if lines.is_empty() { String::new() } else { format!("{lines}\r\n") };
-        all.push(refused(format!("DELETE /procs/victim HTTP/1.1\r\n{lines}Connection: close\r\n\r\n")));
+        all.push(refused(format!("DELETE /procs/target HTTP/1.1\r\n{lines}Connection: close\r\n\r\n")));
     }
-    all.push(refused("DELETE /procs/victim HTTP/1.0\r\n\r\n"));
+    all.push(refused("DELETE /procs/target HTTP/1.0\r\n\r\n"));
     for line in [
         "X",
         ": y",
@@ -413,7 +414,7 @@ fn headers() -> Vec<Case> {
         "X: y\r\n z",
         "\tX: y",
         "{\"message\":1}",
-        "DELETE /procs/victim HTTP/1.1",
+        "DELETE /procs/target HTTP/1.1",
     ] {
         all.push(refused(cancel(&format!("{line}\r\n"), "")));
     }
@@ -423,23 +424,24 @@ fn headers() -> Vec<Case> {
         "X-HTTP-Method-Override: DELETE",
         "X-HTTP-Method: DELETE",
         "X-Method-Override: DELETE",
-        "X-Original-URL: /procs/victim",
-        "X-Rewrite-URL: /procs/victim",
+        "X-Original-URL: /procs/target",
+        "X-Rewrite-URL: /procs/target",
     ] {
         all.push(one(format!(
-            "POST /procs/victim HTTP/1.1\r\nHost: localhost\r\n{line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            "POST /procs/target HTTP/1.1\r\nHost: localhost\r\n{line}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
         )));
     }
     all
 }
 
-/// Requests that want to leave HTTP/1.1, or to wait, with something behind them that counts only if they did.
+/// Requests to leave HTTP/1.1, or to wait, followed by bytes that matter only if the server complied.
 fn upgrades() -> Vec<Case> {
     let mut all = Vec::new();
     let length = format!("Content-Length: {}\r\n", SMUGGLED.len());
     for lines in [
         "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n",
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
         "Connection: Upgrade\r\nUpgrade: TLS/1.0\r\n",
         "Expect: 100-continue\r\n",
         "Expect: 200-ok\r\n",
@@ -452,12 +454,12 @@ fn upgrades() -> Vec<Case> {
         "Content-Encoding: gzip\r\n",
     ] {
         for line in
-            ["GET /procs/", "GET /nothing", "DELETE /procs/none", "POST /v1/tasks/none/cancel", "POST /procs/victim"]
+            ["GET /procs/", "GET /nothing", "DELETE /procs/none", "POST /v1/tasks/none/cancel", "POST /procs/target"]
         {
             all.push(one(format!("{line} HTTP/1.1\r\nHost: localhost\r\n{lines}{length}\r\n{SMUGGLED}")));
         }
     }
-    for target in ["localhost:80", "victim:1", "[::1]:80"] {
+    for target in ["localhost:80", "target:1", "[::1]:80"] {
         all.push(refused(format!("CONNECT {target} HTTP/1.1\r\nHost: localhost\r\n\r\n{SMUGGLED}")));
     }
     all.push(refused(format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{SMUGGLED}")));
@@ -465,7 +467,7 @@ fn upgrades() -> Vec<Case> {
     all
 }
 
-/// The statuses of the answers in these bytes, one after the other; none of them is interim.
+/// Returns the statuses of the answers in these bytes, in order; none of them is interim.
 fn statuses(mut bytes: &[u8], is_head: bool) -> Vec<u16> {
     let mut all = Vec::new();
     while !bytes.is_empty() {
@@ -479,7 +481,7 @@ fn statuses(mut bytes: &[u8], is_head: bool) -> Vec<u16> {
         }
         all.push(status);
         let length =
-            head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("answers tell a length");
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("answers have a length");
         if !is_head {
             bytes = &bytes[length.parse().unwrap()..];
         }
@@ -488,12 +490,12 @@ fn statuses(mut bytes: &[u8], is_head: bool) -> Vec<u16> {
 }
 
 #[test]
-fn a_request_that_can_be_read_in_two_ways_is_refused_or_answered_once_and_hides_no_other() {
+fn an_ambiguous_request_is_refused_or_answered_once_and_hides_no_other() {
     let all: Vec<Case> =
         [lengths(), codings(), chunks(), request_lines(), headers(), upgrades()].into_iter().flatten().collect();
     assert!(all.len() >= 200, "{}", all.len());
     let list = ProcessList::new();
-    let task = list.start("victim");
+    let task = list.start("target");
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let mut wrong = Vec::new();
     for Case { bytes, expect } in &all {
@@ -506,7 +508,7 @@ fn a_request_that_can_be_read_in_two_ways_is_refused_or_answered_once_and_hides_
         let is_good = match (expect, &found[..]) {
             (_, []) => true,
             (Expect::One, [_]) => true,
-            // A path that is meant otherwise is told, and nothing is done.
+            // An ambiguous path gets an error, and nothing is executed.
             (Expect::Refused, [status]) => *status >= 400,
             _ => false,
         };

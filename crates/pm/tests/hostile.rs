@@ -1,4 +1,4 @@
-//! Clients that mean no good, or know no better. Each gets its answer, and nobody else notices.
+//! Malicious and broken clients. Each gets its answer, and no other client is affected.
 
 #![cfg(feature = "server")]
 
@@ -11,9 +11,9 @@ use common::{Reply, connect, delete, get, raw, request, served};
 use pm::server::StartError;
 use pm::{ProcessList, Server};
 
-/// Sends as much as the server takes, then reads what it says.
+/// Sends as much as the server accepts, then reads its answer.
 fn insist(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
-    // The server may close while we are still talking.
+    // The server may close while we are still sending.
     let _ = stream.write_all(bytes);
     let mut reply = Vec::new();
     let _ = stream.read_to_end(&mut reply);
@@ -32,7 +32,7 @@ fn a_body_of_a_gibibyte_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn a_body_that_does_not_say_how_long_it_is_is_cut_at_the_limit_and_its_sender_hears_why() {
+fn a_body_of_unknown_length_is_refused_at_the_limit_with_an_explanation() {
     let (list, server) = served();
     let task = list.start("job");
     let mut text =
@@ -79,7 +79,7 @@ fn a_head_beyond_the_limit_is_431() {
 }
 
 #[test]
-fn what_is_no_http_is_400_or_closed_and_nothing_happens() {
+fn invalid_http_is_400_or_closed_without_effect() {
     let (list, server) = served();
     let task = list.start("job");
     let binary: Vec<u8> = (0..=255).cycle().take(4_000).collect();
@@ -142,7 +142,7 @@ fn a_length_and_chunks_together_do_not_smuggle_a_second_request() {
 }
 
 #[test]
-fn a_foreign_host_name_and_a_foreign_page_are_refused_on_every_route() {
+fn an_unknown_host_and_a_cross_site_page_are_refused_on_every_route() {
     let (list, server) = served();
     let task = list.start("job");
     for (method, target) in [
@@ -170,10 +170,10 @@ fn a_foreign_host_name_and_a_foreign_page_are_refused_on_every_route() {
 }
 
 #[test]
-fn one_connection_too_many_is_told_so_and_room_is_made_when_another_ends() {
+fn one_connection_too_many_gets_503_until_another_ends() {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
-    // Once it got an answer, a connection is surely taken.
+    // A connection that has an answer is certainly accepted.
     let hold = || {
         let mut stream = connect(server.addr());
         stream.write_all(b"OPTIONS /procs/x HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
@@ -192,7 +192,7 @@ fn one_connection_too_many_is_told_so_and_room_is_made_when_another_ends() {
 }
 
 #[test]
-fn readers_that_take_nothing_delay_nobody() {
+fn clients_that_do_not_read_delay_no_other() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..20_000).map(|number| list.start(&number.to_string())).collect();
     let lazy: Vec<TcpStream> = (0..50)
@@ -210,7 +210,7 @@ fn readers_that_take_nothing_delay_nobody() {
 }
 
 #[test]
-fn a_client_that_goes_away_in_the_middle_leaves_nothing_behind() {
+fn a_client_that_disconnects_midway_leaves_nothing_behind() {
     let (list, server) = served();
     let _tasks: Vec<_> = (0..5_000).map(|number| list.start(&number.to_string())).collect();
     for _ in 0..200 {
@@ -222,7 +222,7 @@ fn a_client_that_goes_away_in_the_middle_leaves_nothing_behind() {
 }
 
 #[test]
-fn texts_of_all_sorts_stay_text() {
+fn strings_with_any_characters_round_trip() {
     let (list, server) = served();
     let text = "</script>\u{1b}]0;x\u{7}\u{202e}\0\"\\\u{2028}🦀\u{7f}";
     let task = list.task(text).kind(text).attr(text, text).start();
@@ -235,7 +235,7 @@ fn texts_of_all_sorts_stay_text() {
 }
 
 #[test]
-fn a_list_that_changes_all_the_time_is_always_whole_json() {
+fn a_constantly_changing_list_is_always_valid_json() {
     let (list, server) = served();
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -262,7 +262,7 @@ fn a_list_that_changes_all_the_time_is_always_whole_json() {
     });
 }
 
-/// Connections on which half a head was sent, or nothing.
+/// Returns connections on which half a head was sent, or nothing.
 fn half_open(server: &Server, count: usize) -> Vec<TcpStream> {
     let head = b"GET /procs/ HTTP/1.1\r\nHost: localhost\r\n";
     let all = (0..count).map(|number| {
@@ -275,7 +275,7 @@ fn half_open(server: &Server, count: usize) -> Vec<TcpStream> {
 }
 
 #[test]
-fn half_open_connections_delay_nobody_while_there_is_room() {
+fn half_open_connections_delay_no_other_below_the_limit() {
     let (_list, server) = served();
     let _all = half_open(&server, 400);
     for _ in 0..20 {
@@ -285,7 +285,7 @@ fn half_open_connections_delay_nobody_while_there_is_room() {
 
 #[cfg(unix)]
 #[test]
-fn a_thousand_half_open_connections_hold_no_more_than_the_limit_do_not_keep_the_owner_out_and_end() {
+fn a_thousand_half_open_connections_are_limited_time_out_and_do_not_lock_the_owner_out() {
     use std::os::unix::net::UnixStream;
     use std::time::Duration;
 
@@ -304,7 +304,7 @@ fn a_thousand_half_open_connections_hold_no_more_than_the_limit_do_not_keep_the_
     assert_eq!(reply.status, 200);
     let connections = reply.json()["own"]["connections"].as_u64().unwrap();
     assert!(connections <= 513, "{connections}");
-    // Each ends after its time, told so or, beyond the limit, refused or just closed; then there is room again.
+    // Each ends after its timeout with an answer or, beyond the limit, refused or closed; then there is space again.
     for mut stream in all {
         let mut reply = Vec::new();
         let _ = stream.read_to_end(&mut reply);
@@ -318,7 +318,7 @@ fn a_thousand_half_open_connections_hold_no_more_than_the_limit_do_not_keep_the_
 }
 
 #[test]
-fn a_body_that_is_not_read_does_not_cost_its_sender_the_answer() {
+fn a_client_gets_its_answer_though_its_body_is_not_read() {
     let (_list, server) = served();
     for size in [1, 1 << 10, 60 << 10, 1 << 20] {
         let head = format!("GET /procs/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n");
@@ -345,7 +345,7 @@ fn an_address_in_use_is_named() {
 }
 
 #[test]
-fn beyond_loopback_needs_the_dangerous_word() {
+fn an_address_beyond_loopback_needs_the_dangerous_option() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0"] {
         let error = pm::serve(address).unwrap_err();
         assert!(matches!(error, StartError::BeyondLoopback { .. }), "{error}");
@@ -365,7 +365,7 @@ fn beyond_loopback_needs_the_dangerous_word() {
 }
 
 #[test]
-fn what_is_no_address_is_named() {
+fn an_invalid_address_is_named() {
     for address in ["nonsense", "127.0.0.1", "127.0.0.1:99999", ""] {
         let error = pm::serve(address).unwrap_err();
         assert!(error.to_string().starts_with(&format!("`{address}` is no address")), "{error}");
@@ -374,9 +374,9 @@ fn what_is_no_address_is_named() {
 }
 
 #[test]
-fn an_address_of_another_machine_or_user_is_named() {
+fn an_address_that_is_not_ours_is_named() {
     let error = pm::serve("127.0.0.1:1").map(drop).err().map(|error| error.to_string());
-    // Whoever may listen on any port hears nothing.
+    // A user that may listen on any port gets no error.
     assert!(error.is_none_or(|text| text == "could not listen on 127.0.0.1:1: not permitted"));
 }
 
@@ -394,7 +394,7 @@ fn several_addresses_serve_the_same_list() {
 }
 
 #[test]
-fn a_detached_server_goes_on() {
+fn a_detached_server_continues() {
     let (list, server) = served();
     let address = server.addr();
     server.detach();

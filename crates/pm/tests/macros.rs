@@ -1,4 +1,4 @@
-//! Functions that run as tasks: `#[pm::task]`. They are tasks of the global list, so each test has ids of its own.
+//! Functions that run as tasks: `#[pm::task]`. They use the global list, so each test has its own ids.
 
 use std::error::Error;
 use std::fmt::{self, Debug, Display};
@@ -13,7 +13,7 @@ fn list() -> &'static ProcessList {
     pm::global()
 }
 
-/// How the last task of this id ended, its kind, its attributes and its last status.
+/// Returns the outcome of the last task with this id, its kind, its attributes and its last status.
 fn ended(id: &str) -> (Outcome, String, String, String) {
     let ended = list().ended();
     let task = ended.iter().filter(|task| task.id() == id).max_by_key(|task| task.serial());
@@ -33,7 +33,7 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// An error of a program's own.
+/// An error type of a program.
 #[derive(Debug, PartialEq)]
 enum Failure {
     Disk,
@@ -66,7 +66,7 @@ mod what_comes_out {
     }
 
     #[test]
-    fn a_kill_drops_an_async_function_and_is_made_into_its_error() {
+    fn a_cancellation_drops_an_async_function_and_becomes_its_error() {
         let mut waiting = pin!(waits("out-async"));
         assert!(list().find("out-async").is_empty(), "it starts when it is awaited");
         assert!(poll(waiting.as_mut()).is_pending());
@@ -84,7 +84,7 @@ mod what_comes_out {
     }
 
     #[pm::task(id = id)]
-    fn hears(id: &str, deep_below: bool) -> Result<(), Failure> {
+    fn observes(id: &str, deep_below: bool) -> Result<(), Failure> {
         list().cancel(id, "too slow").unwrap();
         if deep_below {
             pm::current().checkpoint_or_unwind();
@@ -94,9 +94,9 @@ mod what_comes_out {
     }
 
     #[test]
-    fn a_function_hears_a_cancel_where_it_asks_and_deep_below() {
+    fn a_function_observes_a_cancellation_at_a_checkpoint_and_deep_below() {
         for (id, deep_below) in [("out-sync", false), ("out-unwound", true)] {
-            assert_eq!(hears(id, deep_below), killed("too slow"));
+            assert_eq!(observes(id, deep_below), killed("too slow"));
             assert_eq!(ended(id).0, Outcome::Cancelled);
         }
     }
@@ -112,7 +112,7 @@ mod what_comes_out {
     }
 
     #[test]
-    fn an_error_ends_the_task_as_failed_for_that_reason() {
+    fn an_error_ends_the_task_as_failed_with_that_reason() {
         assert_eq!(fails("out-failed"), Err(Failure::Disk));
         assert_eq!(ready(fails_later("out-failed-later")), Err(Failure::Disk));
         for id in ["out-failed", "out-failed-later"] {
@@ -127,7 +127,7 @@ mod what_comes_out {
     }
 
     #[test]
-    fn a_panic_goes_on_and_ends_the_task_as_aborted() {
+    fn a_panic_propagates_and_ends_the_task_as_aborted() {
         assert!(catch_unwind(AssertUnwindSafe(|| panics("out-panic"))).is_err());
         assert_eq!(ended("out-panic").0, Outcome::Aborted);
     }
@@ -142,7 +142,7 @@ mod what_is_shown {
     }
 
     #[test]
-    fn without_options_the_kind_is_the_name_and_the_id_is_made() {
+    fn without_options_the_kind_is_the_name_and_the_id_is_generated() {
         let id = bare().unwrap();
         assert!(id.starts_with("task-"), "{id}");
         assert_eq!(ended(&id).1, "bare");
@@ -159,7 +159,7 @@ mod what_is_shown {
     }
 
     #[test]
-    fn id_kind_and_attributes_see_the_arguments() {
+    fn id_kind_and_attributes_may_use_the_arguments() {
         assert_eq!(described("db1".to_owned(), b"abc", true).unwrap(), "db1");
         let (outcome, kind, attrs, _) = ended("shown-db1");
         assert_eq!((outcome, kind.as_str()), (Outcome::Finished, "nightly import"));
@@ -179,7 +179,7 @@ mod what_is_shown {
     }
 
     #[test]
-    fn an_id_may_be_anything_that_can_be_shown_and_a_kind_has_no_raw_mark() {
+    fn an_id_may_be_any_display_and_a_kind_has_no_raw_prefix() {
         ready(r#yield(1)).unwrap();
         assert_eq!(ended("4712").1, "yield");
     }
@@ -199,7 +199,7 @@ mod what_is_shown {
     }
 
     #[test]
-    fn a_task_that_is_called_in_another_is_its_child_and_cancelled_with_it() {
+    fn a_task_called_in_another_is_its_child_and_cancelled_with_it() {
         assert_eq!(ready(outer()).unwrap_err().reason(), "all of it");
         assert_eq!((ended("inner").0, ended("outer").0), (Outcome::Cancelled, Outcome::Cancelled));
     }
@@ -244,7 +244,7 @@ mod no_cancel {
     }
 
     #[test]
-    fn any_type_may_be_returned_and_a_cancel_is_refused() {
+    fn without_a_result_any_type_may_be_returned_and_a_cancel_is_refused() {
         assert_eq!(sum(&[3, 4]), 7);
         nothing();
         assert_eq!(ended("uncut-nothing").0, Outcome::Finished);
@@ -255,7 +255,7 @@ mod no_cancel {
     }
 
     #[test]
-    fn an_error_that_is_made_from_no_cancel_ends_the_task_as_failed() {
+    fn an_error_that_is_not_from_a_cancellation_ends_the_task_as_failed() {
         assert!(fails().is_err());
         assert_eq!(ready(fails_later()).unwrap_err().to_string(), "no disk");
         assert_eq!((ended("uncut-failed").0, ended("uncut-failed-later").0), (Outcome::Failed, Outcome::Failed));
@@ -263,7 +263,7 @@ mod no_cancel {
     }
 
     #[test]
-    fn a_cancel_of_the_parent_does_not_come_down() {
+    fn a_cancellation_of_the_parent_does_not_descend() {
         let mut waiting = pin!(parent());
         assert!(poll(waiting.as_mut()).is_pending());
         list().cancel("uncut-parent", "too slow").unwrap();
@@ -272,7 +272,7 @@ mod no_cancel {
     }
 }
 
-/// Functions of all sorts stay what they were.
+/// Functions of all kinds, which keep their behaviour.
 mod sorts {
     use super::*;
 
@@ -293,7 +293,7 @@ mod sorts {
     }
 
     impl Store {
-        /// Lends what it has.
+        /// Returns references.
         #[pm::task(attrs(name = &self.name))]
         #[must_use = "of no use otherwise"]
         fn name(&self) -> Result<&str, Cancelled> {
@@ -353,7 +353,7 @@ mod sorts {
     #[pm::task]
     fn patterns((left, mut right): (u32, u32), _: &str, task: &str) -> Result<(u32, usize), Cancelled> {
         right += left;
-        Ok((right, task.len())) // an argument that is called as a variable of the macro is its own
+        Ok((right, task.len())) // an argument may have the name of a variable of the macro
     }
 
     #[tokio::main(flavor = "current_thread")]
@@ -365,25 +365,25 @@ mod sorts {
         assert_eq!(store.import("7").await?, 7);
         assert_eq!(store.twice(4)?, 8);
         assert_eq!((store.name()?, store.lend("db2").await?), ("db1", ("db1", "db2")));
-        // What can be sent before can be sent now.
+        // A future that was `Send` stays `Send`.
         let name = tokio::spawn(async { Store { name: "db3".to_owned(), reads: 0 }.into_name().await }).await??;
         assert_eq!(name, "db3!");
         Ok(store.reads)
     }
 
     #[test]
-    fn functions_of_all_sorts_do_what_they_did() {
+    fn functions_of_all_kinds_keep_their_behaviour() {
         assert_eq!(main_of_a_program().unwrap(), 2);
         assert_eq!(ended("sorts-main").0, Outcome::Finished);
         assert_eq!(shown([1, 2], |number| number.to_string()).unwrap(), ["1", "2"]);
         assert_eq!(shown([""; 0], |_| String::new()).unwrap().len(), 0);
-        let texts = [boxed(true), boxed(false), ready(boxed_later(true)), ready(boxed_later(false))];
-        assert_eq!(texts.map(|text| text.unwrap().to_string()), ["1", "large", "1", "large"]);
+        let results = [boxed(true), boxed(false), ready(boxed_later(true)), ready(boxed_later(false))];
+        assert_eq!(results.map(|text| text.unwrap().to_string()), ["1", "large", "1", "large"]);
         assert_eq!(patterns((1, 2), "", "abc").unwrap(), (3, 3));
     }
 
     #[test]
-    fn the_function_of_the_same_name_is_there_beside_the_attribute() {
+    fn the_function_of_the_same_name_exists_beside_the_attribute() {
         use pm::task;
 
         #[task(id = "sorts-beside")]

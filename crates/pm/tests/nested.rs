@@ -1,4 +1,4 @@
-//! The list as a service inside another server, which needs no runtime of ours.
+//! The list as a service inside another server, without a runtime of ours.
 
 #![cfg(feature = "server")]
 
@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, Full};
 use pm::ProcessList;
 use tower_service::Service as _;
 
-/// Polls until it is done; nothing of it ever waits.
+/// Polls a future that never waits until it is ready.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
@@ -52,7 +52,7 @@ fn it_answers_without_any_runtime() {
 }
 
 #[test]
-fn it_lives_under_a_prefix_and_says_where_the_list_is() {
+fn it_works_under_a_prefix_and_redirects_to_the_list() {
     let list = ProcessList::new();
     for prefix in ["/debug/pm", "debug/pm/"] {
         let mut service = pm::service(&list).prefix(prefix);
@@ -72,7 +72,7 @@ fn it_lives_under_a_prefix_and_says_where_the_list_is() {
 }
 
 #[test]
-fn its_host_names_are_those_it_was_given() {
+fn it_accepts_only_the_given_host_names() {
     let mut service = pm::service(&ProcessList::new()).allow_host("pm.example.org");
     let mut status = |host: &str| {
         let request = Request::get("/procs/").header("host", host).body(Full::new(&b""[..])).unwrap();
@@ -94,7 +94,7 @@ fn a_body_beyond_its_limit_is_413() {
 }
 
 #[test]
-fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
+fn a_long_list_takes_no_more_memory_than_a_part_of_it() {
     let list = ProcessList::new();
     let tasks: Vec<_> = (0..10_000).map(|number| list.task("job").attr("number", number).start()).collect();
     let Ok(response) = now(pm::service(&list).call(request("GET", "/procs/", "")));
@@ -111,7 +111,7 @@ fn a_long_list_needs_no_more_memory_than_a_part_of_it() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_start_within_a_runtime_says_so_and_does_no_harm() {
+async fn a_server_that_cannot_start_within_a_runtime_returns_an_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let error = pm::serve(address).unwrap_err();
@@ -119,7 +119,7 @@ async fn a_server_that_cannot_start_within_a_runtime_says_so_and_does_no_harm() 
 }
 
 #[test]
-fn a_watch_that_nobody_watches_any_more_makes_room_for_another() {
+fn an_abandoned_watch_frees_its_place() {
     let mut service = pm::service(&ProcessList::new());
     let mut watch = |number: usize| {
         let Ok(response) = now(service.call(request("GET", &format!("/v1/events?id={number}"), "")));

@@ -1,7 +1,7 @@
-//! The defaults that keep others safe from us and us from others, one by one: a change of any of them fails here.
+//! The defaults that protect us from others and others from us, one by one: a change of any of them fails here.
 //!
-//! Each test names the default that it asserts. What is more than a default is tested elsewhere: who may do what in
-//! `access.rs`, requests that mean no good in `framing.rs` and `hostile.rs`.
+//! Each test names the default that it asserts. The rest is tested elsewhere: permissions in `access.rs`, malicious
+//! requests in `framing.rs` and `hostile.rs`.
 
 #![cfg(all(feature = "server", unix))]
 
@@ -16,7 +16,7 @@ use pm::{ProcessList, Server};
 use safety::{CANCEL, Dir, READ, Stream, head, request, status, tcp, unix};
 use serde_json::{Value, json};
 
-/// A list of its own and its server, with all defaults.
+/// Returns a new list and its server, with all defaults.
 fn served() -> (ProcessList, Server) {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
@@ -47,14 +47,14 @@ fn get(server: &Server, target: &str) -> Value {
     body(&mut tcp(server.addr()), &request("GET", target, &[], ""))
 }
 
-/// An address of this machine that others can reach, if it has one. Nothing is sent.
+/// Returns an address of this machine that others can reach, if it has one. Sends nothing.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|own| !own.is_loopback())
 }
 
-// Where it listens.
+// Listeners.
 
 #[test]
 fn nothing_listens_before_it_is_asked_to() {
@@ -62,7 +62,7 @@ fn nothing_listens_before_it_is_asked_to() {
 }
 
 #[test]
-fn beyond_loopback_nothing_starts_without_a_token_or_the_dangerous_word() {
+fn beyond_loopback_nothing_starts_without_a_token_or_the_dangerous_option() {
     let dir = Dir::new();
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
         let builder = || Server::builder().list(&ProcessList::new()).listen(address);
@@ -89,7 +89,7 @@ fn one_address_beyond_loopback_among_others_is_enough_to_refuse_all() {
 }
 
 #[test]
-fn on_loopback_nobody_else_reaches_the_port() {
+fn on_loopback_other_machines_cannot_reach_the_port() {
     let (_list, server) = served();
     let Some(own) = own_address() else { return };
     let elsewhere = TcpStream::connect(SocketAddr::new(own, server.addr().port()));
@@ -97,14 +97,14 @@ fn on_loopback_nobody_else_reaches_the_port() {
 }
 
 #[test]
-fn all_of_127_is_loopback_and_needs_no_more() {
+fn all_of_127_is_loopback() {
     if let Ok(server) = Server::builder().list(&ProcessList::new()).listen("127.0.0.9:0").start() {
         assert!(server.addr().ip().is_loopback());
     }
 }
 
 #[test]
-fn a_unix_socket_is_for_its_owner_only_and_goes_with_its_server() {
+fn a_unix_socket_is_private_to_its_owner_and_removed_with_its_server() {
     let dir = Dir::new();
     let path = dir.path("pm.sock");
     let server = Server::builder().list(&ProcessList::new()).listen_unix(&path).start().unwrap();
@@ -115,7 +115,7 @@ fn a_unix_socket_is_for_its_owner_only_and_goes_with_its_server() {
 }
 
 #[test]
-fn a_token_file_that_is_made_has_256_random_bits_for_its_owner_only() {
+fn a_generated_token_has_256_random_bits_and_a_private_file() {
     let dir = Dir::new();
     let tokens: Vec<String> = ["one", "two"]
         .iter()
@@ -145,7 +145,7 @@ fn a_token_has_32_characters_or_more() {
 }
 
 #[test]
-fn a_token_to_read_does_not_cancel_and_one_to_cancel_reads() {
+fn a_read_token_cannot_cancel_and_a_cancel_token_can_read() {
     let (list, dir) = (ProcessList::new(), Dir::new());
     let task = list.start("job");
     let server = Server::builder().list(&list).listen("127.0.0.1:0").token_file(dir.tokens()).start().unwrap();
@@ -171,7 +171,7 @@ fn on_loopback_list_and_cancel_need_no_token_and_require_token_closes_it() {
 }
 
 #[test]
-fn every_try_to_cancel_is_in_the_audit_log_which_is_for_its_owner_only() {
+fn every_attempt_to_cancel_is_in_the_audit_log_which_is_private_to_its_owner() {
     let (list, dir) = (ProcessList::new(), Dir::new());
     let _task = list.start("job");
     let file = dir.path("audit");
@@ -189,7 +189,7 @@ fn every_try_to_cancel_is_in_the_audit_log_which_is_for_its_owner_only() {
 }
 
 #[test]
-fn ten_wrong_tokens_in_ten_seconds_are_enough() {
+fn ten_wrong_tokens_in_ten_seconds_are_the_limit() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").token_file(dir.tokens());
     let server = builder.start().unwrap();
@@ -201,7 +201,7 @@ fn ten_wrong_tokens_in_ten_seconds_are_enough() {
 // Browsers.
 
 #[test]
-fn the_host_is_localhost_the_own_address_or_a_name_that_was_allowed() {
+fn the_host_is_localhost_the_own_address_or_an_allowed_name() {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").allow_host("pm.example").start().unwrap();
     let ask = |host: &str| {
@@ -230,7 +230,7 @@ fn the_host_is_localhost_the_own_address_or_a_name_that_was_allowed() {
 }
 
 #[test]
-fn the_host_and_the_page_count_before_all_else_on_every_route() {
+fn host_and_origin_are_checked_first_on_every_route() {
     let (_list, server) = served();
     for target in ["/", "/healthz", "/openapi.json", "/v1/tasks", "/procs/", "/procs", "/nothing", "/procs/50%"] {
         for method in ["GET", "POST", "DELETE", "OPTIONS", "PUT"] {
@@ -243,7 +243,7 @@ fn the_host_and_the_page_count_before_all_else_on_every_route() {
 }
 
 #[test]
-fn sec_fetch_site_counts_first_then_origin_and_who_sends_neither_is_no_browser() {
+fn sec_fetch_site_is_checked_first_then_origin_and_a_client_without_either_is_not_a_browser() {
     let (_list, server) = served();
     for (headers, expected) in [
         (&[][..], 200),
@@ -262,7 +262,7 @@ fn sec_fetch_site_counts_first_then_origin_and_who_sends_neither_is_no_browser()
 }
 
 #[test]
-fn no_page_elsewhere_is_allowed_anything_by_a_header() {
+fn no_header_allows_anything_to_another_site() {
     let (_list, server) = served();
     let preflight = ["Origin: http://localhost", "Access-Control-Request-Method: DELETE"];
     let mut stream = tcp(server.addr());
@@ -275,7 +275,7 @@ fn no_page_elsewhere_is_allowed_anything_by_a_header() {
 }
 
 #[test]
-fn a_token_in_the_query_is_no_token() {
+fn a_token_in_the_query_is_not_accepted() {
     let dir = Dir::new();
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").token_file(dir.tokens());
     let server = builder.require_token(true).start().unwrap();
@@ -286,7 +286,7 @@ fn a_token_in_the_query_is_no_token() {
 
 // Headers.
 
-/// What every answer says.
+/// The header lines of every answer.
 const SAFETY: [(&str, &str); 8] = [
     ("x-content-type-options", "nosniff"),
     ("cache-control", "no-store"),
@@ -309,7 +309,7 @@ fn assert_safe(answer: &str) {
 }
 
 #[test]
-fn every_answer_forbids_sniffing_keeping_framing_and_use_by_other_sites_and_names_no_server() {
+fn every_answer_forbids_sniffing_caching_framing_and_other_sites_and_names_no_server() {
     let (list, server) = served();
     let _task = list.start("job");
     let targets = [
@@ -338,15 +338,15 @@ fn every_answer_forbids_sniffing_keeping_framing_and_use_by_other_sites_and_name
     let mut stream = tcp(server.addr());
     stream.write_all(request("DELETE", "/procs/job", &[], "").as_bytes()).unwrap();
     assert_safe(&head(&mut stream));
-    let foreign = request("GET", "/", &[], "").replace("localhost", "evil.example");
+    let cross_site = request("GET", "/", &[], "").replace("localhost", "evil.example");
     let mut stream = tcp(server.addr());
-    stream.write_all(foreign.as_bytes()).unwrap();
+    stream.write_all(cross_site.as_bytes()).unwrap();
     assert_safe(&head(&mut stream));
 }
 
 #[test]
 #[cfg(feature = "dashboard")]
-fn the_page_may_run_its_own_files_only_and_each_file_may_be_kept() {
+fn the_page_may_run_only_its_own_files_and_each_file_may_be_cached() {
     let (_list, server) = served();
     let get = |target: &str, headers: &[&str]| {
         let mut stream = tcp(server.addr());
@@ -368,8 +368,9 @@ fn the_page_may_run_its_own_files_only_and_each_file_may_be_kept() {
         "cache-control: no-cache",
         "vary: accept",
         "content-type: text/html; charset=utf-8",
-        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+         require-trusted-types-for 'script'; trusted-types 'none'",
     ] {
         assert!(head.contains(&format!("\r\n{line}\r\n")), "{line}: {head}");
     }
@@ -383,7 +384,7 @@ fn the_page_may_run_its_own_files_only_and_each_file_may_be_kept() {
 }
 
 #[test]
-fn who_finds_no_place_is_told_so_with_the_same_headers() {
+fn a_refusal_for_lack_of_space_has_the_same_headers() {
     let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").max_connections(1);
     let server = builder.start().unwrap();
     let mut first = tcp(server.addr());
@@ -394,7 +395,7 @@ fn who_finds_no_place_is_told_so_with_the_same_headers() {
 }
 
 #[test]
-fn texts_have_a_type_that_runs_nowhere() {
+fn text_is_served_with_a_type_that_runs_nowhere() {
     let (_list, server) = served();
     for (target, kind) in [
         ("/v1/tasks", "application/json"),
@@ -425,7 +426,7 @@ fn a_head_has_16_kib_at_most() {
 #[test]
 fn a_head_has_64_fields_at_most() {
     let (_list, server) = served();
-    // Beside the host.
+    // Besides the host.
     assert_eq!(ask(&server, "GET", "/healthz", &["X: y"; 63], ""), 200);
     assert_eq!(ask(&server, "GET", "/healthz", &["X: y"; 64], ""), 431);
 }
@@ -449,7 +450,7 @@ fn a_body_has_64_kib_at_most() {
 }
 
 #[test]
-fn heads_have_5_seconds_bodies_10_and_silence_30() {
+fn the_timeouts_are_5_seconds_for_heads_10_for_bodies_and_30_when_idle() {
     let shown = format!("{:?}", Server::builder());
     for default in ["head_timeout: 5s", "body_timeout: 10s", "idle_timeout: 30s"] {
         assert!(shown.contains(default), "{shown}");
@@ -471,7 +472,7 @@ fn assert_places(most: usize, connect: impl Fn() -> Box<dyn Stream>) -> Vec<Box<
 }
 
 #[test]
-fn there_are_512_connections_and_16_more_for_the_owner() {
+fn the_limit_is_512_connections_and_16_more_for_the_owner() {
     if !has_files(2 * (512 + 16) + 50) {
         return;
     }
@@ -483,7 +484,7 @@ fn there_are_512_connections_and_16_more_for_the_owner() {
     drop((all, own));
 }
 
-/// Whether this process may have so many files open.
+/// Returns `true` if this process may have that many files open.
 fn has_files(count: usize) -> bool {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
@@ -496,7 +497,7 @@ fn has_files(count: usize) -> bool {
 }
 
 #[test]
-fn one_address_beyond_this_machine_has_64_connections_and_this_machine_is_not_counted() {
+fn a_remote_address_may_have_64_connections_and_local_ones_are_not_counted() {
     let Some(own) = own_address() else {
         eprintln!("not tested: this machine has no address of its own");
         return;
@@ -511,12 +512,12 @@ fn one_address_beyond_this_machine_has_64_connections_and_this_machine_is_not_co
         assert_eq!(status(&mut here, &request("OPTIONS", "/procs/x", &[], "")), 200);
     }
     drop(all);
-    // Their end is noticed a moment later.
+    // The server notices their end a moment later.
     while status(&mut tcp(SocketAddr::new(own, port)), &request("GET", "/healthz", &[], "")) != 200 {}
 }
 
 #[test]
-fn there_are_1000_watchers_and_one_more_is_told_so_while_others_are_answered() {
+fn the_limit_is_1000_watchers_and_one_more_gets_503_while_others_are_answered() {
     if !has_files(2 * 1000 + 100) {
         return;
     }
@@ -537,7 +538,7 @@ fn there_are_1000_watchers_and_one_more_is_told_so_while_others_are_answered() {
 }
 
 #[test]
-fn only_http_1_is_spoken() {
+fn only_http_1_is_supported() {
     let (_list, server) = served();
     let mut stream = tcp(server.addr());
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
@@ -550,7 +551,7 @@ fn only_http_1_is_spoken() {
 
 #[cfg(feature = "tls")]
 #[test]
-fn over_tls_nothing_but_http_1_is_agreed_on_and_no_old_tls() {
+fn over_tls_only_http_1_and_recent_tls_are_negotiated() {
     use std::sync::Arc;
     use tokio_rustls::rustls::pki_types::ServerName;
     use tokio_rustls::rustls::version::TLS12;
@@ -587,7 +588,7 @@ fn over_tls_nothing_but_http_1_is_agreed_on_and_no_old_tls() {
 // Data.
 
 #[test]
-fn serials_are_texts_and_so_are_integers_beyond_2_to_the_53() {
+fn serials_and_integers_beyond_2_to_the_53_are_strings() {
     let (list, server) = served();
     let small = (1_u64 << 53) - 1;
     let task = list.task("job").attr("large", small + 1).attr("least", i64::MIN).attr("small", small).start();
@@ -595,11 +596,11 @@ fn serials_are_texts_and_so_are_integers_beyond_2_to_the_53() {
     assert_eq!(row["serial"], task.serial().to_string());
     let expected = json!({ "large": "9007199254740992", "least": i64::MIN.to_string(), "small": small });
     assert_eq!(row["attrs"], expected);
-    assert_eq!(get(&server, "/procs/")["procs"][0]["attrs"]["large"], small + 1, "the first pm has numbers");
+    assert_eq!(get(&server, "/procs/")["procs"][0]["attrs"]["large"], small + 1, "numbers, as in VividCortex/pm");
 }
 
 #[test]
-fn the_list_has_its_limits_without_being_asked() {
+fn the_list_has_default_limits() {
     let (_list, server) = served();
     let limits = &get(&server, "/v1/info")["limits"];
     for (name, value) in [
@@ -613,7 +614,7 @@ fn the_list_has_its_limits_without_being_asked() {
     ] {
         assert_eq!(limits[name], value, "{name}: {limits}");
     }
-    // As many whole chunks as fit.
+    // The number of whole chunks that fit.
     let bytes = limits["maxBytes"].as_u64().unwrap();
     assert!((250 << 20..=256 << 20).contains(&bytes), "{bytes}");
     let entries = limits["firstEntries"].as_u64().unwrap() + limits["newestEntries"].as_u64().unwrap();
@@ -621,7 +622,7 @@ fn the_list_has_its_limits_without_being_asked() {
 }
 
 #[test]
-fn what_is_beyond_a_limit_is_counted_and_told() {
+fn values_beyond_a_limit_are_counted_and_reported() {
     let (list, server) = served();
     let _task = list.task("job").attr("long", "x".repeat(5_000).as_str()).start();
     let dropped = &get(&server, "/v1/info")["dropped"];
@@ -629,7 +630,7 @@ fn what_is_beyond_a_limit_is_counted_and_told() {
 }
 
 #[test]
-fn a_page_has_100_tasks_and_a_cancel_of_many_100_victims_unless_asked_otherwise() {
+fn by_default_a_page_has_100_tasks_and_a_bulk_cancel_100_targets() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..101).map(|number| list.start(&format!("job-{number}"))).collect();
     let page = get(&server, "/v1/tasks");
@@ -641,7 +642,7 @@ fn a_page_has_100_tasks_and_a_cancel_of_many_100_victims_unless_asked_otherwise(
 }
 
 #[test]
-fn a_cancel_that_names_another_serial_does_nothing() {
+fn a_cancel_with_another_serial_does_nothing() {
     let (list, server) = served();
     let task = list.start("job");
     let other = format!(r#"{{"expect":{{"serial":"{}"}}}}"#, task.serial().get() + 1);
@@ -650,7 +651,7 @@ fn a_cancel_that_names_another_serial_does_nothing() {
 }
 
 #[test]
-fn the_time_of_the_server_comes_with_every_answer() {
+fn every_answer_has_the_time_of_the_server() {
     let (list, server) = served();
     let _task = list.start("job");
     for target in
@@ -662,7 +663,7 @@ fn the_time_of_the_server_comes_with_every_answer() {
 }
 
 #[test]
-fn what_looks_like_a_secret_is_masked_when_it_is_recorded() {
+fn values_that_look_secret_are_masked_when_recorded() {
     let (list, server) = served();
     let secret = "hunter2-0123456789";
     let mut task = list.task("job");

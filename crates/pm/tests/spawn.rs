@@ -1,4 +1,4 @@
-//! Tasks on real runtimes of tokio: spawned, blocked, saturated, shut down.
+//! Tasks on real tokio runtimes: spawned, blocked, saturated, shut down.
 
 use std::future::{Future, pending, poll_fn};
 use std::pin::{Pin, pin};
@@ -12,7 +12,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc as channel, oneshot};
 use tokio::task::{JoinSet, LocalSet};
 
-/// Longer than any of these tests should take: who waits so long has lost something.
+/// Longer than any of these tests should take: a wait of this length has lost a wakeup.
 const LONG: Duration = Duration::from_secs(60);
 
 fn one_thread() -> Runtime {
@@ -23,7 +23,7 @@ fn two_threads() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).max_blocking_threads(1).enable_time().build().unwrap()
 }
 
-/// How the task with this id ended.
+/// Returns the outcome of the task with this id.
 fn outcome(list: &ProcessList, id: &str) -> Outcome {
     let ended = list.ended();
     let found: Vec<_> = ended.iter().filter(|row| row.id() == id).map(|row| row.outcome()).collect();
@@ -40,15 +40,15 @@ impl Drop for SendsOnDrop {
     }
 }
 
-/// Asks the task to stop and waits for what comes of it.
+/// Cancels the task and waits for the verdict.
 fn kill(list: &ProcessList, id: &str) -> Verdict {
     list.cancel_and_wait(id, &CancelRequest::new("test"), LONG)
 }
 
-// What becomes of a spawned task.
+// How a spawned task ends.
 
 #[test]
-fn each_way_a_spawned_future_can_end_is_told() {
+fn each_way_a_spawned_future_can_end_is_recorded() {
     for runtime in [one_thread(), two_threads()] {
         let list = ProcessList::new();
         runtime.block_on(async {
@@ -74,7 +74,7 @@ fn each_way_a_spawned_future_can_end_is_told() {
 }
 
 #[test]
-fn a_task_killed_before_its_first_turn_is_never_run() {
+fn a_task_cancelled_before_its_first_poll_never_runs() {
     let (list, runtime) = (ProcessList::new(), one_thread());
     runtime.block_on(async {
         let ran = Arc::new(AtomicBool::new(false));
@@ -87,7 +87,7 @@ fn a_task_killed_before_its_first_turn_is_never_run() {
 }
 
 #[test]
-fn a_spawned_task_is_a_child_of_the_one_that_spawned_it_and_dies_with_it() {
+fn a_spawned_task_is_a_child_of_its_spawner_and_cancelled_with_it() {
     let (list, runtime) = (ProcessList::new(), two_threads());
     let (sender, mut receiver) = channel::unbounded_channel();
     let inner = list.clone();
@@ -102,7 +102,7 @@ fn a_spawned_task_is_a_child_of_the_one_that_spawned_it_and_dies_with_it() {
     runtime.block_on(async { receiver.recv().await.unwrap() });
     assert!(matches!(kill(&list, "parent"), Verdict::Dropped { .. }));
     let _ = runtime.block_on(parent).unwrap().unwrap_err();
-    // The child was asked, too; it ends when its thread comes to it.
+    // The child was cancelled, too; it ends when its thread polls it.
     while list.counters().live > 0 {
         std::thread::yield_now();
     }
@@ -122,17 +122,17 @@ fn a_deadline_drops_a_spawned_future() {
 }
 
 #[test]
-fn a_protected_section_is_done_before_a_kill_drops_the_rest() {
+fn a_protected_section_completes_before_a_cancellation_drops_the_rest() {
     let (list, runtime) = (ProcessList::new(), two_threads());
     let (inside, is_inside) = mpsc::channel();
-    let (go_on, may_go_on) = oneshot::channel::<()>();
+    let (proceed, may_proceed) = oneshot::channel::<()>();
     let written = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&written);
     let transfer = list.task("transfer").spawn_on(
         async move {
             protect(async {
                 inside.send(()).unwrap();
-                may_go_on.await.unwrap();
+                may_proceed.await.unwrap();
                 flag.store(true, Ordering::SeqCst);
             })
             .await;
@@ -142,7 +142,7 @@ fn a_protected_section_is_done_before_a_kill_drops_the_rest() {
     );
     is_inside.recv_timeout(LONG).unwrap();
     list.cancel("transfer", "test").unwrap();
-    go_on.send(()).unwrap();
+    proceed.send(()).unwrap();
     assert!(runtime.block_on(transfer).unwrap().is_err());
     assert!(written.load(Ordering::SeqCst));
     assert_eq!(outcome(&list, "transfer"), Outcome::Cancelled);
@@ -151,7 +151,7 @@ fn a_protected_section_is_done_before_a_kill_drops_the_rest() {
 // Sets.
 
 #[test]
-fn a_set_of_tasks_gives_each_result_and_drops_what_it_aborts() {
+fn a_join_set_returns_each_result_and_drops_aborted_tasks() {
     let list = ProcessList::new();
     one_thread().block_on(LocalSet::new().run_until(async {
         let mut set = JoinSet::new();
@@ -175,7 +175,7 @@ fn a_set_of_tasks_gives_each_result_and_drops_what_it_aborts() {
 }
 
 #[test]
-fn a_local_set_that_is_dropped_drops_its_tasks() {
+fn a_dropped_local_set_drops_its_tasks() {
     let list = ProcessList::new();
     let set = LocalSet::new();
     let _handle = list.task("polled").spawn_local_on(pending::<()>(), &set);
@@ -189,10 +189,10 @@ fn a_local_set_that_is_dropped_drops_its_tasks() {
     assert_eq!(outcome(&list, "asked"), Outcome::Cancelled);
 }
 
-// Where it may block.
+// Blocking work.
 
 #[test]
-fn blocking_work_hears_a_cancel_where_it_asks() {
+fn blocking_work_observes_a_cancellation_at_its_checkpoint() {
     let (list, runtime) = (ProcessList::new(), two_threads());
     let (running, is_running) = mpsc::channel();
     let work = list.task("checksum").spawn_blocking_on(
@@ -212,11 +212,11 @@ fn blocking_work_hears_a_cancel_where_it_asks() {
 }
 
 #[test]
-fn blocking_work_that_waits_for_a_thread_is_shown_and_if_cancelled_never_run() {
+fn queued_blocking_work_is_shown_and_never_runs_if_cancelled() {
     let (list, runtime) = (ProcessList::new(), two_threads());
-    let (go_on, may_go_on) = mpsc::channel::<()>();
-    // There is one thread for such work, and this takes it.
-    let first = list.task("first").spawn_blocking_on(move |_| Ok(may_go_on.recv_timeout(LONG)), runtime.handle());
+    let (proceed, may_proceed) = mpsc::channel::<()>();
+    // There is one thread for blocking work, and this occupies it.
+    let first = list.task("first").spawn_blocking_on(move |_| Ok(may_proceed.recv_timeout(LONG)), runtime.handle());
     let ran = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&ran);
     let second = list.task("second").spawn_blocking_on(
@@ -228,7 +228,7 @@ fn blocking_work_that_waits_for_a_thread_is_shown_and_if_cancelled_never_run() {
     );
     assert_eq!(list.counters().live, 2);
     list.cancel("second", "not wanted").unwrap();
-    go_on.send(()).unwrap();
+    proceed.send(()).unwrap();
     runtime.block_on(first).unwrap().unwrap().unwrap();
     assert_eq!(runtime.block_on(second).unwrap().unwrap_err().reason(), "not wanted");
     assert!(!ran.load(Ordering::SeqCst));
@@ -236,40 +236,40 @@ fn blocking_work_that_waits_for_a_thread_is_shown_and_if_cancelled_never_run() {
 }
 
 #[test]
-fn blocking_work_that_never_got_a_thread_ends_as_dropped() {
+fn blocking_work_that_never_gets_a_thread_ends_as_dropped() {
     let (list, runtime) = (ProcessList::new(), two_threads());
     let (running, is_running) = mpsc::channel();
-    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let (proceed, may_proceed) = mpsc::channel::<()>();
     let _first = list.task("first").spawn_blocking_on(
         move |_| {
             running.send(()).unwrap();
-            Ok(may_go_on.recv_timeout(LONG))
+            Ok(may_proceed.recv_timeout(LONG))
         },
         runtime.handle(),
     );
     is_running.recv_timeout(LONG).unwrap();
     let second = list.task("second").spawn_blocking_on(|_| Ok(()), runtime.handle());
     second.abort();
-    go_on.send(()).unwrap();
+    proceed.send(()).unwrap();
     let waiter = one_thread();
     assert!(waiter.block_on(second).unwrap_err().is_cancelled());
     let handle = runtime.handle().clone();
     drop(runtime);
     assert_eq!(outcome(&list, "second"), Outcome::Dropped);
-    // On a runtime that is gone.
+    // On a runtime that has shut down.
     let late = list.task("late").spawn_blocking_on(|_| Ok(()), &handle);
     assert!(waiter.block_on(late).unwrap_err().is_cancelled());
     assert_eq!(outcome(&list, "late"), Outcome::Dropped);
 }
 
-// Runtimes in trouble.
+// Saturated and stopped runtimes.
 
 #[test]
-fn a_kill_on_a_saturated_runtime_is_stored_at_once_and_drops_when_a_worker_is_free() {
+fn a_cancellation_on_a_saturated_runtime_is_recorded_at_once_and_drops_when_a_worker_is_free() {
     let (list, runtime) = (ProcessList::new(), two_threads());
     let (blocked, are_blocked) = mpsc::channel();
     let (waits, is_waiting) = mpsc::channel();
-    let victim = list.task("victim").spawn_on(
+    let target = list.task("target").spawn_on(
         poll_fn(move |_| -> Poll<()> {
             let _ = waits.send(());
             Poll::Pending
@@ -280,23 +280,23 @@ fn a_kill_on_a_saturated_runtime_is_stored_at_once_and_drops_when_a_worker_is_fr
     let blockers: Vec<_> = (0..2)
         .map(|_| {
             let blocked = blocked.clone();
-            let (go_on, may_go_on) = mpsc::channel::<()>();
+            let (proceed, may_proceed) = mpsc::channel::<()>();
             runtime.spawn(async move {
                 blocked.send(()).unwrap();
-                may_go_on.recv_timeout(LONG).unwrap();
+                may_proceed.recv_timeout(LONG).unwrap();
             });
-            go_on
+            proceed
         })
         .collect();
     (0..2).for_each(|_| are_blocked.recv_timeout(LONG).unwrap());
 
-    let asked = list.request_cancel("victim", &CancelRequest::new("test")).unwrap();
+    let asked = list.request_cancel("target", &CancelRequest::new("test")).unwrap();
     assert!(matches!(asked.verdict(), Verdict::Cancelling { .. }), "no worker is free");
     assert_eq!(list.counters().cancelling, 1);
     blockers[0].send(()).unwrap();
     assert!(matches!(asked.wait(LONG), Verdict::Dropped { .. }));
     blockers[1].send(()).unwrap();
-    assert!(runtime.block_on(victim).unwrap().is_err());
+    assert!(runtime.block_on(target).unwrap().is_err());
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn a_runtime_that_shuts_down_drops_tasks_in_every_state() {
 }
 
 #[test]
-fn a_future_that_outlives_its_runtime_can_be_killed_and_its_waker_harms_nobody() {
+fn a_future_that_outlives_its_runtime_can_be_cancelled_and_its_waker_is_harmless() {
     let (list, runtime) = (ProcessList::new(), one_thread());
     let mut running = Box::pin(list.run("survivor", pending::<()>()));
     runtime.block_on(poll_fn(|context| {
@@ -342,13 +342,13 @@ fn a_future_that_outlives_its_runtime_can_be_killed_and_its_waker_harms_nobody()
         Poll::Ready(())
     }));
     drop(runtime);
-    // What it wakes belongs to a runtime that is gone.
+    // Its waker belongs to a runtime that has shut down.
     list.cancel("survivor", "test").unwrap();
     assert!(one_thread().block_on(running).is_err());
 }
 
 #[test]
-fn a_spawn_on_a_runtime_that_is_gone_ends_as_dropped() {
+fn a_spawn_on_a_stopped_runtime_ends_as_dropped() {
     let list = ProcessList::new();
     let handle = one_thread().handle().clone();
     let spawned = list.task("late").spawn_on(pending::<()>(), &handle);
@@ -357,7 +357,7 @@ fn a_spawn_on_a_runtime_that_is_gone_ends_as_dropped() {
 }
 
 #[test]
-fn a_task_in_block_on_is_killed_from_another_thread() {
+fn a_task_in_block_on_is_cancelled_from_another_thread() {
     let list = ProcessList::new();
     let (waits, is_waiting) = mpsc::channel();
     let killer = std::thread::spawn({
@@ -375,10 +375,10 @@ fn a_task_in_block_on_is_killed_from_another_thread() {
     assert!(matches!(killer.join().unwrap(), Verdict::Dropped { .. }));
 }
 
-// Futures that behave badly.
+// Futures that misbehave.
 
 #[test]
-fn a_panic_in_a_destructor_that_a_kill_runs_ends_the_task_as_aborted_and_stays_in_it() {
+fn a_destructor_that_panics_on_cancellation_ends_only_its_task_as_aborted() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -402,7 +402,7 @@ fn a_panic_in_a_destructor_that_a_kill_runs_ends_the_task_as_aborted_and_stays_i
 }
 
 #[test]
-fn a_future_that_always_wakes_itself_is_killed_between_two_polls() {
+fn a_future_that_always_wakes_itself_is_cancelled_between_two_polls() {
     struct Restless;
     impl Future for Restless {
         type Output = ();
@@ -453,7 +453,7 @@ fn a_future_polled_by_many_threads_in_turn_is_one_task_and_its_last_waker_is_wok
 }
 
 #[test]
-fn a_leaked_future_stays_in_the_list_and_its_kill_stays_asked() {
+fn a_leaked_future_stays_in_the_list_and_its_cancellation_stays_pending() {
     let list = ProcessList::new();
     let running = list.run("leaked", pending::<()>());
     let serial: Serial = running.handle().serial();
@@ -465,7 +465,7 @@ fn a_leaked_future_stays_in_the_list_and_its_kill_stays_asked() {
 }
 
 #[test]
-fn a_task_that_is_asked_from_within_its_own_poll_is_dropped_at_its_next_await() {
+fn a_task_cancelled_within_its_own_poll_is_dropped_at_its_next_await() {
     let list = ProcessList::new();
     let inner = list.clone();
     let mut running = pin!(list.run("self", async move {

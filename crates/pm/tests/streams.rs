@@ -1,4 +1,4 @@
-//! Streams and bodies as tasks: how they end, and what is told of it.
+//! Streams and bodies as tasks: how they end, and how that is recorded.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -59,7 +59,7 @@ impl<B: Body> Bench<B> {
     }
 }
 
-/// What it is told, and then waits for ever.
+/// A stream of the given items, which then stays pending.
 struct Script<T>(VecDeque<Option<T>>);
 
 impl<T> Script<T> {
@@ -124,7 +124,7 @@ fn a_stream_that_ends_finishes_its_task_which_is_current_in_each_poll() {
 }
 
 #[test]
-fn a_kill_wakes_an_idle_stream_and_gives_the_reason_and_then_the_end() {
+fn a_cancellation_wakes_an_idle_stream_which_yields_the_reason_and_ends() {
     let list = ProcessList::new();
     let mut stream = Bench::new(list.task("a").run_stream(Script::<u8>::new([])));
     assert!(stream.next().is_pending());
@@ -137,7 +137,7 @@ fn a_kill_wakes_an_idle_stream_and_gives_the_reason_and_then_the_end() {
 }
 
 #[test]
-fn a_stream_has_its_grace_and_may_end_within_it() {
+fn a_stream_has_its_grace_period_and_may_end_within_it() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let grace = Duration::from_secs(10);
@@ -164,7 +164,7 @@ fn a_stream_dropped_before_its_end_ends_as_dropped() {
 }
 
 #[test]
-fn a_stream_whose_last_item_is_an_error_ends_as_failed_also_when_nobody_asks_on() {
+fn a_stream_whose_last_item_is_an_error_ends_as_failed_even_if_not_polled_again() {
     let list = ProcessList::new();
     let bad = || Some(Err::<u8, _>(Failure("disk full".into())));
     for (items, asks_on) in [(vec![bad(), None], true), (vec![bad()], false)] {
@@ -184,7 +184,7 @@ fn a_stream_whose_last_item_is_an_error_ends_as_failed_also_when_nobody_asks_on(
 }
 
 #[test]
-fn a_killed_stream_of_results_gives_the_error_that_is_made_of_it() {
+fn a_cancelled_stream_of_results_yields_the_converted_error() {
     let list = ProcessList::new();
     let mut stream = Bench::new(list.task("a").try_run_stream(Script::<Result<u8, Failure>>::new([])));
     list.cancel("a", "too slow").unwrap();
@@ -193,7 +193,7 @@ fn a_killed_stream_of_results_gives_the_error_that_is_made_of_it() {
 }
 
 #[test]
-fn a_stream_never_promises_more_than_a_kill_leaves() {
+fn the_size_hint_of_a_stream_allows_for_a_cancellation() {
     let list = ProcessList::new();
     let stream = list.task("a").run_stream(futures_util::stream::iter([1, 2, 3]));
     assert_eq!(stream.size_hint(), (0, Some(4)));
@@ -202,7 +202,7 @@ fn a_stream_never_promises_more_than_a_kill_leaves() {
 // Bodies.
 
 #[test]
-fn a_body_finishes_with_its_last_frame_though_nobody_asks_for_more() {
+fn a_body_finishes_with_its_last_frame_even_if_not_polled_again() {
     let list = ProcessList::new();
     let mut body = Bench::new(list.task("a").run_body(Full::new(&b"whole"[..])));
     let serial = body.subject.handle().serial();
@@ -217,7 +217,7 @@ fn a_body_finishes_with_its_last_frame_though_nobody_asks_for_more() {
 }
 
 #[test]
-fn an_empty_body_is_done_at_once() {
+fn an_empty_body_finishes_at_once() {
     let list = ProcessList::new();
     let body = list.task("a").run_body(Empty::<&[u8]>::new());
     assert!(body.is_end_stream());
@@ -225,7 +225,7 @@ fn an_empty_body_is_done_at_once() {
 }
 
 #[test]
-fn a_body_whose_length_nobody_knows_finishes_when_it_says_so() {
+fn a_body_of_unknown_length_finishes_at_its_end() {
     let list = ProcessList::new();
     let part: Result<&'static [u8], Infallible> = Ok(b"part");
     let mut body = Bench::new(list.task("a").run_body(Script::new([Some(part), None])));
@@ -237,7 +237,7 @@ fn a_body_whose_length_nobody_knows_finishes_when_it_says_so() {
 }
 
 #[test]
-fn a_body_that_fails_ends_as_failed_and_its_error_comes_through() {
+fn a_body_that_fails_ends_as_failed_and_passes_its_error_on() {
     let list = ProcessList::new();
     let bad: Result<&'static [u8], _> = Err(Failure("disk full".into()));
     let mut body = Bench::new(list.task("a").run_body(Script::new([Some(bad)])));
@@ -250,7 +250,7 @@ fn a_body_that_fails_ends_as_failed_and_its_error_comes_through() {
 }
 
 #[test]
-fn a_killed_body_is_cut_with_the_reason_and_one_dropped_early_is_told_as_such() {
+fn a_cancelled_body_ends_with_the_reason_and_one_dropped_early_ends_as_dropped() {
     let list = ProcessList::new();
     let waits = || Script::<Result<&'static [u8], Infallible>>::new([]);
     let mut body = Bench::new(list.task("killed").run_body(waits()));
@@ -267,7 +267,7 @@ fn a_killed_body_is_cut_with_the_reason_and_one_dropped_early_is_told_as_such() 
     assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
 }
 
-// Streams that a task works through.
+// Streams that a task iterates over.
 
 fn shown(list: &ProcessList) -> (u64, u64) {
     let snapshot = list.snapshot();
@@ -276,7 +276,7 @@ fn shown(list: &ProcessList) -> (u64, u64) {
 }
 
 #[test]
-fn a_stream_tells_how_far_it_has_come_above_all_while_it_waits() {
+fn a_stream_reports_its_progress_especially_while_it_waits() {
     let list = ProcessList::new();
     let task = list.start("job");
     let ready = stream::iter(0..10_000);
@@ -286,7 +286,7 @@ fn a_stream_tells_how_far_it_has_come_above_all_while_it_waits() {
     }
     assert!(shown(&list).0 < 10_000);
     assert!(rows.next().is_pending());
-    assert_eq!(shown(&list), (10_000, 10_000), "one that is pending for ever says that nothing is left");
+    assert_eq!(shown(&list), (10_000, 10_000), "a stream that never ends reports that nothing is left");
     let mut known = Bench::new(stream::iter(0..10).with_progress(&task, "rows"));
     assert_eq!(shown(&list), (0, 10));
     while known.next() != Poll::Ready(None) {}
@@ -294,7 +294,7 @@ fn a_stream_tells_how_far_it_has_come_above_all_while_it_waits() {
 }
 
 #[test]
-fn a_cancel_ends_a_stream_that_waits() {
+fn a_cancellation_ends_a_waiting_stream() {
     let list = ProcessList::new();
     let task = list.start("job");
     let mut rows = Bench::new(stream::iter([1]).chain(stream::pending()).checked(&task));
@@ -302,7 +302,7 @@ fn a_cancel_ends_a_stream_that_waits() {
     assert!(rows.next().is_pending());
     list.cancel("job", "why").unwrap();
     assert_eq!(rows.bell.0.load(Ordering::SeqCst), 1);
-    let Poll::Ready(Some(Err(cancelled))) = rows.next() else { panic!("it goes on") };
+    let Poll::Ready(Some(Err(cancelled))) = rows.next() else { panic!("it continues") };
     assert_eq!(cancelled.reason(), "why");
     assert_eq!((rows.next(), rows.subject.size_hint()), (Poll::Ready(None), (0, Some(0))));
 }

@@ -1,4 +1,4 @@
-//! Tokio's locks and channels with names: who waits for what, who holds it, and what a kill leaves behind.
+//! Tokio's locks and channels with names: waiters, holders, and the state after a cancellation.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,9 +8,9 @@ use pm::sync::{Mutex, RwLock, Semaphore, mpsc, oneshot};
 use pm::{ProcessList, SpawnExt as _, WaitReport};
 use tokio::task::yield_now;
 
-/// Until it is so: other tasks get their turns meanwhile.
-async fn until(mut is_so: impl FnMut() -> bool) {
-    while !is_so() {
+/// Yields to other tasks until the condition is true.
+async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
         yield_now().await;
     }
 }
@@ -24,37 +24,37 @@ fn status(list: &ProcessList, id: &str) -> String {
     list.view(list.find(id)[0], |task| task.status().to_string()).unwrap()
 }
 
-/// Who waits for what, and who holds it.
-fn told(waits: &WaitReport) -> Vec<(&str, &str, Vec<&str>)> {
-    let mut told: Vec<_> = (waits.waits.iter())
+/// Returns each waiting task with its resource and the holders of that.
+fn reported(waits: &WaitReport) -> Vec<(&str, &str, Vec<&str>)> {
+    let mut reported: Vec<_> = (waits.waits.iter())
         .map(|wait| {
             let holders = wait.resource.holders.iter().map(|holder| holder.task.id.as_str()).collect();
             (wait.task.id.as_str(), wait.resource.name.as_str(), holders)
         })
         .collect();
-    told.sort();
-    told
+    reported.sort();
+    reported
 }
 
-/// The ids of each circle, beginning with the first in the alphabet.
-fn circles(waits: &WaitReport) -> Vec<Vec<&str>> {
-    let circle = |cycle: &pm::Cycle| {
+/// Returns the ids of each cycle, starting with the alphabetically first.
+fn cycles(waits: &WaitReport) -> Vec<Vec<&str>> {
+    let ids = |cycle: &pm::Cycle| {
         let ids: Vec<&str> = waits.waits.iter().map(|wait| wait.task.id.as_str()).collect();
-        let mut circle: Vec<&str> =
+        let mut ids: Vec<&str> =
             (cycle.steps.iter()).map(|step| *ids.iter().find(|id| **id == step.task.id).unwrap()).collect();
-        let first = (0..circle.len()).min_by_key(|&at| circle[at]).unwrap();
-        circle.rotate_left(first);
-        circle
+        let first = (0..ids.len()).min_by_key(|&at| ids[at]).unwrap();
+        ids.rotate_left(first);
+        ids
     };
-    waits.cycles.iter().map(circle).collect()
+    waits.cycles.iter().map(ids).collect()
 }
 
 #[tokio::test]
-async fn who_waits_for_a_mutex_says_so_and_who_holds_it_is_known() {
+async fn waiters_and_the_holder_of_a_mutex_are_reported() {
     let list = ProcessList::new();
     let users = Arc::new(Mutex::new("lock:users", 0));
     let guard = list.task("holder").run(users.lock_owned()).await.unwrap();
-    // The task that took it has ended, and the guard lives on.
+    // The task that locked it has ended, and the guard is still alive.
     let lock = Arc::clone(&users);
     let waiter = list.task("waiter").spawn(async move {
         *lock.lock().await += 1;
@@ -62,7 +62,7 @@ async fn who_waits_for_a_mutex_says_so_and_who_holds_it_is_known() {
         std::future::pending::<Result<(), pm::Cancelled>>().await
     });
     let waits = waiting(&list, 1).await;
-    assert_eq!(told(&waits), [("waiter", "lock:users", vec![])]);
+    assert_eq!(reported(&waits), [("waiter", "lock:users", vec![])]);
     assert_eq!(waits.waits[0].resource.unknown_holders, 1);
     assert_eq!(status(&list, "waiter"), "waiting on lock:users");
     drop(guard);
@@ -73,7 +73,7 @@ async fn who_waits_for_a_mutex_says_so_and_who_holds_it_is_known() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_killed_while_it_holds_or_waits_gives_up_both() {
+async fn a_task_cancelled_while_it_holds_or_waits_releases_both() {
     let list = ProcessList::new();
     let lock = Arc::new(Mutex::new("lock", ()));
     let take = |id: &str| {
@@ -88,10 +88,10 @@ async fn a_task_that_is_killed_while_it_holds_or_waits_gives_up_both() {
     let first = take("first");
     waiting(&list, 1).await;
     let second = take("second");
-    assert_eq!(told(&waiting(&list, 2).await)[0], ("first", "lock", vec!["holder"]));
+    assert_eq!(reported(&waiting(&list, 2).await)[0], ("first", "lock", vec!["holder"]));
     list.cancel("first", "").unwrap();
     assert!(first.await.unwrap().is_err());
-    assert_eq!(told(&waiting(&list, 1).await), [("second", "lock", vec!["holder"])]);
+    assert_eq!(reported(&waiting(&list, 1).await), [("second", "lock", vec!["holder"])]);
     list.cancel("holder", "").unwrap();
     assert!(holder.await.unwrap().is_err());
     until(|| list.waits().waits.is_empty()).await;
@@ -102,7 +102,7 @@ async fn a_task_that_is_killed_while_it_holds_or_waits_gives_up_both() {
 }
 
 #[tokio::test]
-async fn a_deadlock_of_three_over_two_locks_and_a_semaphore_is_named_and_a_kill_resolves_it() {
+async fn a_deadlock_of_three_over_two_locks_and_a_semaphore_is_reported_and_a_cancellation_resolves_it() {
     let list = ProcessList::new();
     let users = Arc::new(Mutex::new("lock:users", ()));
     let orders = Arc::new(Mutex::new("lock:orders", ()));
@@ -134,10 +134,10 @@ async fn a_deadlock_of_three_over_two_locks_and_a_semaphore_is_named_and_a_kill_
     let (a, b, c) = (spawn("a"), spawn("b"), spawn("c"));
     let waits = waiting(&list, 3).await;
     assert_eq!(
-        told(&waits),
+        reported(&waits),
         [("a", "lock:orders", vec!["b"]), ("b", "slots", vec!["c"]), ("c", "lock:users", vec!["a"])]
     );
-    assert_eq!(circles(&waits), [["a", "b", "c"]]);
+    assert_eq!(cycles(&waits), [["a", "b", "c"]]);
     list.cancel("b", "deadlock").unwrap();
     assert!(b.await.unwrap().is_err());
     assert!(a.await.unwrap().is_ok() && c.await.unwrap().is_ok());
@@ -146,24 +146,24 @@ async fn a_deadlock_of_three_over_two_locks_and_a_semaphore_is_named_and_a_kill_
 }
 
 #[tokio::test]
-async fn who_reads_twice_around_one_that_writes_waits_for_itself() {
+async fn a_second_read_lock_behind_a_writer_is_a_deadlock() {
     let list = ProcessList::new();
     let table = Arc::new(RwLock::new("table", 0));
     let (again, both) = (Arc::clone(&table), Arc::new(tokio::sync::Notify::new()));
-    let go_on = Arc::clone(&both);
+    let proceed = Arc::clone(&both);
     let reader = list.task("reader").spawn(async move {
         let first = again.read().await;
-        go_on.notified().await;
+        proceed.notified().await;
         *again.read().await + *first
     });
     until(|| table.try_write().is_err()).await;
     let lock = Arc::clone(&table);
     let writer = list.task("writer").spawn(async move { *lock.write().await += 1 });
     let waits = waiting(&list, 1).await;
-    assert_eq!((told(&waits), circles(&waits).len()), (vec![("writer", "table", vec!["reader"])], 0));
+    assert_eq!((reported(&waits), cycles(&waits).len()), (vec![("writer", "table", vec!["reader"])], 0));
     both.notify_one();
     let waits = waiting(&list, 2).await;
-    assert_eq!(circles(&waits), [["reader"]]);
+    assert_eq!(cycles(&waits), [["reader"]]);
     assert!(waits.waits.iter().all(|wait| wait.is_stuck));
     list.cancel("writer", "").unwrap();
     assert!(writer.await.unwrap().is_err());
@@ -173,7 +173,7 @@ async fn who_reads_twice_around_one_that_writes_waits_for_itself() {
 }
 
 #[tokio::test]
-async fn who_sends_waits_for_the_task_that_receives_and_the_other_way_round() {
+async fn senders_wait_for_the_receiver_and_the_receiver_for_senders() {
     let list = ProcessList::new();
     let (jobs, mut inbox) = mpsc::channel("jobs", 1);
     let worker = list.task("worker").spawn(async move {
@@ -187,17 +187,17 @@ async fn who_sends_waits_for_the_task_that_receives_and_the_other_way_round() {
     });
     let waits = waiting(&list, 1).await;
     assert_eq!(
-        (told(&waits), status(&list, "worker").as_str()),
+        (reported(&waits), status(&list, "worker").as_str()),
         (vec![("worker", "jobs (empty)", vec![])], "waiting on jobs (empty)")
     );
     let second = jobs.clone();
     let looking = &list;
     let sender = list.task("sender").run(async move {
         jobs.send(1).await.unwrap();
-        assert_eq!(told(&waiting(looking, 1).await), [("worker", "jobs (empty)", vec!["sender"])]);
+        assert_eq!(reported(&waiting(looking, 1).await), [("worker", "jobs (empty)", vec!["sender"])]);
     });
     sender.await.unwrap();
-    // The worker had no turn since.
+    // The worker was not polled since.
     second.try_send(2).unwrap_err();
     let full = list.task("full").spawn(async move { second.send(3).await });
     full.await.unwrap().unwrap().unwrap();
@@ -205,7 +205,7 @@ async fn who_sends_waits_for_the_task_that_receives_and_the_other_way_round() {
 }
 
 #[tokio::test]
-async fn two_tasks_that_fill_each_others_channels_wait_in_a_circle() {
+async fn two_tasks_that_fill_each_others_channels_are_a_cycle() {
     let list = ProcessList::new();
     let (to_left, mut left) = mpsc::channel("left", 1);
     let (to_right, mut right) = mpsc::channel("right", 1);
@@ -219,16 +219,16 @@ async fn two_tasks_that_fill_each_others_channels_wait_in_a_circle() {
     let a = list.task("a").spawn(async move { fill(mine, &mut left).await });
     let b = list.task("b").spawn(async move { fill(theirs, &mut right).await });
     let waits = waiting(&list, 2).await;
-    assert_eq!(told(&waits), [("a", "right (full)", vec!["b"]), ("b", "left (full)", vec!["a"])]);
-    assert_eq!(circles(&waits), [["a", "b"]]);
+    assert_eq!(reported(&waits), [("a", "right (full)", vec!["b"]), ("b", "left (full)", vec!["a"])]);
+    assert_eq!(cycles(&waits), [["a", "b"]]);
     list.cancel("a", "").unwrap();
     assert!(a.await.unwrap().is_err());
-    // Its end of the channel is gone, so the other one sees that nobody receives.
+    // Its end of the channel is dropped, so the other task sees the closed channel.
     b.await.unwrap().unwrap();
 }
 
 #[tokio::test]
-async fn permits_come_go_and_are_forgotten() {
+async fn permits_are_acquired_released_and_forgotten() {
     let list = ProcessList::new();
     let slots = Arc::new(Semaphore::new("slots", 2));
     let permit = slots.try_acquire().unwrap();
@@ -252,7 +252,7 @@ async fn permits_come_go_and_are_forgotten() {
 }
 
 #[tokio::test]
-async fn whoever_gives_up_waiting_is_not_told_to_wait() {
+async fn a_task_that_stops_waiting_is_not_reported() {
     let list = ProcessList::new();
     let lock = Arc::new(Mutex::new("lock", ()));
     let _held = lock.lock().await;
@@ -273,11 +273,11 @@ async fn whoever_gives_up_waiting_is_not_told_to_wait() {
 }
 
 #[tokio::test]
-async fn a_reply_that_is_awaited_is_named() {
+async fn an_awaited_reply_is_named() {
     let list = ProcessList::new();
     let (reply, replied) = oneshot::channel("reply of db1");
     let task = list.task("a").spawn(replied);
-    assert_eq!(told(&waiting(&list, 1).await), [("a", "reply of db1", vec![])]);
+    assert_eq!(reported(&waiting(&list, 1).await), [("a", "reply of db1", vec![])]);
     reply.send(42).unwrap();
     assert_eq!(task.await.unwrap().unwrap(), Ok(42));
     let (reply, mut replied) = oneshot::channel::<()>("reply");
@@ -287,7 +287,7 @@ async fn a_reply_that_is_awaited_is_named() {
 }
 
 #[test]
-fn a_thread_that_blocks_says_so_too() {
+fn a_blocked_thread_is_reported_too() {
     let list = ProcessList::new();
     let lock = Mutex::new("lock", 0);
     let table = RwLock::new("table", 0);
@@ -323,7 +323,7 @@ fn a_thread_that_blocks_says_so_too() {
 }
 
 #[tokio::test]
-async fn outside_of_tasks_they_are_tokios() {
+async fn outside_tasks_they_behave_as_tokios() {
     let lock = Mutex::new("lock", 1);
     let guard = lock.lock().await;
     assert!(lock.try_lock().is_err());
@@ -339,7 +339,7 @@ async fn outside_of_tasks_they_are_tokios() {
 }
 
 #[tokio::test]
-async fn taking_what_is_free_again_and_again_lets_others_have_their_turn() {
+async fn repeated_acquisition_of_a_free_lock_yields_to_other_tasks() {
     let lock = Arc::new(Mutex::new("lock", ()));
     let done = Arc::new(AtomicBool::new(false));
     let (taker, seen) = (Arc::clone(&lock), Arc::clone(&done));

@@ -1,4 +1,4 @@
-//! Tasks and cancellation tokens: the one cancels the other, and nothing is left when the task has ended.
+//! Tasks and cancellation tokens: each cancels the other, and nothing is left when the task has ended.
 
 use std::future::{Future as _, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use pm::{Cancelled, Outcome, ProcessList, TaskTokenExt as _};
 use tokio_util::sync::CancellationToken;
 
-/// Counts how often it was woken.
+/// Counts how often it is woken.
 #[derive(Default)]
 struct Bell(AtomicUsize);
 
@@ -25,7 +25,7 @@ fn last_outcome(list: &ProcessList) -> Outcome {
 }
 
 #[test]
-fn a_cancel_of_the_task_cancels_its_token_and_counts_as_heard() {
+fn a_cancellation_of_the_task_cancels_its_token_and_counts_as_observed() {
     let list = ProcessList::new();
     let task = list.start("import-42");
     let (first, second) = (task.cancellation_token(), task.handle().cancellation_token());
@@ -40,7 +40,7 @@ fn a_cancel_of_the_task_cancels_its_token_and_counts_as_heard() {
 }
 
 #[test]
-fn a_task_that_was_asked_already_gives_a_cancelled_token() {
+fn a_cancelled_task_returns_a_cancelled_token() {
     let list = ProcessList::new();
     let task = list.start("import-42");
     list.cancel("import-42", "test").unwrap();
@@ -48,7 +48,7 @@ fn a_task_that_was_asked_already_gives_a_cancelled_token() {
 }
 
 #[test]
-fn a_task_that_ends_unasked_leaves_its_token_as_it_is() {
+fn a_task_that_ends_uncancelled_does_not_change_its_token() {
     let list = ProcessList::new();
     let task = list.start("import-42");
     let handle = task.handle();
@@ -60,7 +60,7 @@ fn a_task_that_ends_unasked_leaves_its_token_as_it_is() {
 }
 
 #[test]
-fn a_token_cancels_all_tasks_that_are_tied_to_it_for_the_reason_that_was_given() {
+fn a_token_cancels_all_tasks_tied_to_it_with_the_given_reason() {
     let list = ProcessList::new();
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(list.run("future", pending::<()>()));
@@ -76,12 +76,12 @@ fn a_token_cancels_all_tasks_that_are_tied_to_it_for_the_reason_that_was_given()
     let Poll::Ready(Err(cancelled)) = running.as_mut().poll(&mut Context::from_waker(&waker)) else { panic!() };
     assert_eq!((cancelled.reason(), cancelled.by()), ("the program stops", "cancellation token"));
     let reason = |cancelled: Cancelled| cancelled.reason().to_owned();
-    // The child token was dropped, which does not untie what waits for it.
+    // The child token was dropped, which does not detach its tasks.
     assert_eq!(task.checkpoint().map_err(reason), Err("its parent stops".to_owned()));
 }
 
 #[test]
-fn a_token_that_is_cancelled_already_cancels_at_once_but_not_what_refuses() {
+fn a_cancelled_token_cancels_at_once_except_tasks_that_refuse() {
     let list = ProcessList::new();
     let token = CancellationToken::new();
     token.cancel();
@@ -93,7 +93,7 @@ fn a_token_that_is_cancelled_already_cancels_at_once_but_not_what_refuses() {
 }
 
 #[test]
-fn both_ways_at_once_is_no_endless_loop() {
+fn both_directions_at_once_do_not_loop() {
     let list = ProcessList::new();
     let task = list.start("import-42");
     let token = task.cancellation_token();
@@ -109,7 +109,7 @@ fn both_ways_at_once_is_no_endless_loop() {
 }
 
 #[test]
-fn a_waker_that_panics_harms_neither_the_cancel_nor_the_task() {
+fn a_waker_that_panics_affects_neither_the_cancellation_nor_the_task() {
     struct Bomb;
     impl Wake for Bomb {
         fn wake(self: Arc<Self>) {

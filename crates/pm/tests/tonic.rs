@@ -1,4 +1,4 @@
-//! Calls of a tonic client to a tonic server, both with our layers, killed in each phase.
+//! Calls of a tonic client to a tonic server, both with our layers, cancelled in each phase.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
 use tower_layer::Layer as _;
 
-/// For its codec.
+/// A message, with its codec.
 #[path = "../examples/tonic.rs"]
 #[allow(dead_code, reason = "it is a program of its own")]
 mod example;
@@ -30,7 +30,7 @@ use example::Plain;
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Messages = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
-/// Does what the message of a call says.
+/// Follows the instruction in the message of a call.
 #[derive(Clone, Default)]
 struct Demo {
     begun: Arc<Notify>,
@@ -117,14 +117,14 @@ fn kill_all(list: &ProcessList) {
     list.cancel_serial(serials[0], "100 % slow").unwrap();
 }
 
-/// How the tasks of a list ended.
+/// Returns how the tasks of a list ended.
 fn ends(list: &ProcessList) -> Vec<String> {
     let ended = list.ended();
     ended.iter().map(|task| list.history(task.serial()).unwrap().entries.pop().unwrap().status).collect()
 }
 
 #[tokio::test]
-async fn a_killed_call_gets_the_status_cancelled_with_the_reason_before_the_head() {
+async fn a_call_cancelled_before_the_head_gets_the_status_cancelled_with_the_reason() {
     let mut pair = Pair::new().await;
     let (serving, begun) = (pair.serving.clone(), Arc::clone(&pair.begun));
     let (status, ()) = tokio::join!(pair.call("wait"), async {
@@ -138,7 +138,7 @@ async fn a_killed_call_gets_the_status_cancelled_with_the_reason_before_the_head
 }
 
 #[tokio::test]
-async fn a_killed_stream_ends_with_the_status_after_the_head() {
+async fn a_stream_cancelled_after_the_head_ends_with_the_status() {
     let mut pair = Pair::new().await;
     let mut messages = pair.call("stream").await.unwrap();
     assert_eq!(messages.message().await.unwrap().unwrap(), "first");
@@ -149,7 +149,7 @@ async fn a_killed_stream_ends_with_the_status_after_the_head() {
 }
 
 #[tokio::test]
-async fn a_client_that_kills_its_call_ends_it_here_and_there() {
+async fn a_client_that_cancels_its_call_ends_it_on_both_sides() {
     let mut pair = Pair::new().await;
     let mut messages = pair.call("stream").await.unwrap();
     assert_eq!(messages.message().await.unwrap().unwrap(), "first");
@@ -168,7 +168,7 @@ async fn a_client_that_kills_its_call_ends_it_here_and_there() {
 }
 
 #[tokio::test]
-async fn calls_end_as_their_grpc_status_says() {
+async fn calls_end_according_to_their_grpc_status() {
     for (what, served, called) in [
         ("one", "ended", "ended"),
         ("break", "failed: grpc-status 13 broken", "failed: grpc-status 13 broken"),

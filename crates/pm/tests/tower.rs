@@ -1,4 +1,4 @@
-//! Requests and calls as tasks: how they are described, how they end, what their clients are told, over real connections.
+//! Requests and calls as tasks, over real connections: their description, their outcome, the answers to clients.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -31,7 +31,7 @@ use tower_service::Service;
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// What a test sees of its list.
+/// The part of a list that a test observes.
 struct Bench {
     list: ProcessList,
     ended: mpsc::UnboundedReceiver<Story>,
@@ -67,14 +67,14 @@ impl Bench {
         TasksLayer::new().list(&self.list)
     }
 
-    /// The next task that ends.
+    /// Waits for the next task that ends.
     async fn ended(&mut self) -> Story {
         let mut story = self.ended.recv().await.unwrap();
         story.last = self.statuses(story.serial).pop().unwrap();
         story
     }
 
-    /// The statuses that a task had.
+    /// Returns the statuses of a task.
     fn statuses(&self, serial: Serial) -> Vec<String> {
         self.list.history(serial).unwrap().entries.into_iter().map(|entry| entry.status).collect()
     }
@@ -98,12 +98,12 @@ impl Bench {
     }
 }
 
-/// The words of the list for an attribute that is a text.
+/// Returns the debug text of a string attribute.
 fn text(value: &str) -> Option<String> {
     Some(format!("Text({value:?})"))
 }
 
-/// Serves on a port of its own, until the test ends.
+/// Serves on its own port until the test ends.
 async fn serve(app: Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -116,7 +116,7 @@ async fn connect(addr: SocketAddr) -> TcpStream {
     TcpStream::connect(addr).await.unwrap()
 }
 
-/// Sends bytes as they are, and reads all that comes until the connection ends.
+/// Sends raw bytes, and reads until the connection ends.
 async fn exchange(addr: SocketAddr, request: &str) -> String {
     let mut connection = connect(addr).await;
     connection.write_all(request.as_bytes()).await.unwrap();
@@ -125,12 +125,12 @@ async fn exchange(addr: SocketAddr, request: &str) -> String {
 
 async fn rest(connection: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // A connection that is cut may be reset.
+    // An aborted connection may be reset.
     let _ = connection.read_to_end(&mut answer).await;
     String::from_utf8(answer).unwrap()
 }
 
-/// Reads until what came contains `wanted`.
+/// Reads until the received text contains `wanted`.
 async fn read_until(connection: &mut TcpStream, wanted: &str) -> String {
     let mut answer = String::new();
     while !answer.contains(wanted) {
@@ -146,7 +146,7 @@ fn get_request(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
 }
 
-/// What a handler waits in, so that the test knows when it does, and when it was dropped.
+/// A wait for handlers, which reports to the test when it begins and when it is dropped.
 #[derive(Clone, Default)]
 struct Waiting {
     begun: Arc<Notify>,
@@ -174,7 +174,7 @@ impl Waiting {
 
 type Sender = http_body_util::channel::Sender<Bytes, Infallible>;
 
-/// A handler whose answer the test writes, once.
+/// Returns a handler whose single answer the test writes.
 fn written() -> (Sender, axum::routing::MethodRouter) {
     let (sender, body) = Channel::new(4);
     let body = Arc::new(Mutex::new(Some(body)));
@@ -185,10 +185,10 @@ fn written() -> (Sender, axum::routing::MethodRouter) {
     (sender, handler)
 }
 
-// What is told of a request.
+// How a request is described.
 
 #[tokio::test]
-async fn a_request_is_described_and_its_statuses_move_by_themselves() {
+async fn a_request_is_described_and_its_statuses_advance_automatically() {
     let mut bench = Bench::new();
     let app = Router::new()
         .route(
@@ -223,7 +223,7 @@ async fn a_request_is_described_and_its_statuses_move_by_themselves() {
 }
 
 #[tokio::test]
-async fn the_id_is_the_clients_else_that_of_the_trace_else_made() {
+async fn the_id_is_from_the_client_or_the_trace_or_generated() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut bench = Bench::new();
     let mut service = bench
@@ -253,7 +253,7 @@ async fn the_id_is_the_clients_else_that_of_the_trace_else_made() {
 }
 
 #[tokio::test]
-async fn what_a_client_invents_makes_no_kinds() {
+async fn unknown_paths_and_methods_create_no_kinds() {
     let mut bench = Bench::new();
     let addr = serve(Router::new().route("/known", get(async || "")).layer(bench.layer())).await;
     for (method, path, kind) in [
@@ -270,7 +270,7 @@ async fn what_a_client_invents_makes_no_kinds() {
 }
 
 #[tokio::test]
-async fn options_say_where_route_id_peer_and_more_come_from() {
+async fn options_choose_the_source_of_route_id_peer_and_more() {
     let mut bench = Bench::new();
     let peer: SocketAddr = "192.0.2.1:7".parse().unwrap();
     let layer = bench
@@ -298,7 +298,7 @@ async fn options_say_where_route_id_peer_and_more_come_from() {
 }
 
 #[tokio::test]
-async fn a_nested_router_gives_the_whole_route_and_two_layers_give_one_task() {
+async fn a_nested_router_reports_the_full_route_and_two_layers_make_one_task() {
     let mut bench = Bench::new();
     let inner = Router::new().route("/hosts/{id}", get(async || "x")).layer(bench.layer());
     let app = Router::new().nest("/api", inner).layer(bench.layer());
@@ -310,7 +310,7 @@ async fn a_nested_router_gives_the_whole_route_and_two_layers_give_one_task() {
 }
 
 #[tokio::test]
-async fn a_list_that_is_off_changes_nothing() {
+async fn a_disabled_list_changes_nothing() {
     let bench = Bench::new();
     bench.list.set_enabled(false);
     let addr = serve(Router::new().route("/", get(async || "x")).layer(bench.layer())).await;
@@ -318,7 +318,7 @@ async fn a_list_that_is_off_changes_nothing() {
     assert!(answer.ends_with("\r\n\r\nx") && !answer.contains("pm-task-id"), "{answer}");
 }
 
-// How it ends.
+// How a request ends.
 
 #[tokio::test]
 async fn the_task_lives_until_the_last_byte_of_the_body() {
@@ -339,7 +339,7 @@ async fn the_task_lives_until_the_last_byte_of_the_body() {
 }
 
 #[tokio::test]
-async fn answers_without_a_body_and_bodies_nobody_asks_for_an_end_finish() {
+async fn answers_without_a_body_and_bodies_not_polled_to_their_end_finish() {
     let mut bench = Bench::new();
     let endless = |length: Option<u64>, status: StatusCode| {
         let frames = [Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"12345")))];
@@ -385,7 +385,7 @@ async fn a_5xx_fails_with_its_status_and_a_4xx_does_not() {
 }
 
 #[tokio::test]
-async fn a_body_that_errs_half_way_fails_and_the_connection_is_cut() {
+async fn a_body_that_fails_halfway_fails_the_task_and_closes_the_connection() {
     let mut bench = Bench::new();
     let app = Router::new().route(
         "/",
@@ -402,7 +402,7 @@ async fn a_body_that_errs_half_way_fails_and_the_connection_is_cut() {
 }
 
 #[tokio::test]
-async fn a_service_that_fails_fails_the_task_and_its_error_comes_through() {
+async fn a_service_that_fails_fails_the_task_and_passes_its_error_on() {
     let mut bench = Bench::new();
     let service = bench
         .layer()
@@ -412,7 +412,7 @@ async fn a_service_that_fails_fails_the_task_and_its_error_comes_through() {
 }
 
 #[tokio::test]
-async fn a_panic_goes_on_and_ends_the_task_as_aborted() {
+async fn a_panic_propagates_and_ends_the_task_as_aborted() {
     let mut bench = Bench::new();
     let panics = get(async || -> String { panic!("expected by the test") });
     let addr = serve(Router::new().route("/", panics).layer(bench.layer())).await;
@@ -447,7 +447,7 @@ async fn a_panic_goes_on_and_ends_the_task_as_aborted() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_before_the_head_drops_the_handler() {
+async fn a_client_that_disconnects_before_the_head_drops_the_handler() {
     let mut bench = Bench::new();
     let waiting = Waiting::default();
     let addr = serve(Router::new().route("/", waiting.handler()).layer(bench.layer())).await;
@@ -461,7 +461,7 @@ async fn a_client_that_goes_away_before_the_head_drops_the_handler() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_in_the_body_drops_it_and_one_after_it_changes_nothing() {
+async fn a_client_that_disconnects_in_the_body_drops_it_and_one_after_it_changes_nothing() {
     let mut bench = Bench::new();
     let (mut sender, handler) = written();
     let app = Router::new().route("/", handler).route("/whole", get(async || "whole"));
@@ -483,7 +483,7 @@ async fn a_client_that_goes_away_in_the_body_drops_it_and_one_after_it_changes_n
 }
 
 #[tokio::test]
-async fn over_http2_each_stream_is_a_task_and_one_that_is_reset_is_dropped() {
+async fn over_http2_each_stream_is_a_task_and_a_reset_one_is_dropped() {
     let mut bench = Bench::new();
     let waiting = Waiting::default();
     let app = Router::new().route("/wait", waiting.handler()).route("/", get(async || "hello"));
@@ -527,7 +527,7 @@ async fn pipelined_requests_are_a_task_each() {
 }
 
 #[tokio::test]
-async fn a_client_that_waits_for_100_continue_gets_it_and_can_be_killed_while_it_sends() {
+async fn a_client_that_waits_for_100_continue_gets_it_and_can_be_cancelled_while_it_sends() {
     let mut bench = Bench::new();
     let app = Router::new().route("/", any(async |body: Bytes| body)).layer(bench.layer());
     let addr = serve(app).await;
@@ -585,7 +585,7 @@ async fn a_service_is_cloned_for_each_connection_and_its_tasks_are_in_one_list()
     assert_eq!(bench.ended().await.last, "killed");
 }
 
-/// A service that is ready when it is told so.
+/// A service that the test makes ready.
 #[derive(Clone)]
 struct Busy {
     ready: Arc<AtomicBool>,
@@ -609,7 +609,7 @@ impl Service<Request<()>> for Busy {
 }
 
 #[test]
-fn backpressure_comes_through_and_is_no_task() {
+fn backpressure_is_passed_on_and_is_not_a_task() {
     let bench = Bench::new();
     let busy = Busy { ready: Arc::default(), asked: Arc::default() };
     let mut service = bench.layer().layer(busy.clone());
@@ -625,10 +625,10 @@ fn backpressure_comes_through_and_is_no_task() {
     assert!(future.as_mut().poll(&mut context).is_pending(), "polled again, it stays pending");
 }
 
-// A kill.
+// Cancellation.
 
 #[tokio::test]
-async fn a_killed_request_gets_503_with_the_reason_as_problem_json() {
+async fn a_cancelled_request_gets_503_with_the_reason_as_problem_json() {
     let mut bench = Bench::new();
     let waiting = Waiting::default();
     let addr = serve(Router::new().route("/", waiting.handler()).layer(bench.layer())).await;
@@ -652,7 +652,7 @@ async fn a_killed_request_gets_503_with_the_reason_as_problem_json() {
 }
 
 #[tokio::test]
-async fn a_handler_that_hears_a_kill_answers_by_itself_within_its_grace() {
+async fn a_handler_that_observes_the_cancellation_answers_within_its_grace_period() {
     let mut bench = Bench::new();
     let layer = bench.layer().describe(|task, _| task.never_forced());
     let begun = Arc::new(Notify::new());
@@ -675,7 +675,7 @@ async fn a_handler_that_hears_a_kill_answers_by_itself_within_its_grace() {
 }
 
 #[test]
-fn a_request_killed_before_its_first_poll_never_runs_and_is_answered() {
+fn a_request_cancelled_before_its_first_poll_never_runs_and_is_answered() {
     let bench = Bench::new();
     let polled = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&polled);
@@ -695,7 +695,7 @@ fn a_request_killed_before_its_first_poll_never_runs_and_is_answered() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_below_a_killed_task_is_not_even_called() {
+async fn a_request_below_a_cancelled_task_is_not_even_called() {
     let bench = Bench::new();
     let mut service = bench.layer().layer(service_fn(
         |_: Request<()>| -> std::future::Ready<Result<Response<Empty<Bytes>>, Infallible>> { unreachable!() },
@@ -711,7 +711,7 @@ async fn a_request_that_is_below_a_killed_task_is_not_even_called() {
 }
 
 #[test]
-fn a_kill_that_comes_with_the_head_is_answered_rather_than_cut() {
+fn a_cancellation_at_the_time_of_the_head_is_answered_rather_than_aborted() {
     let bench = Bench::new();
     let list = bench.list.clone();
     for (body, status) in [(Full::from("data"), 503), (Full::default(), 200)] {
@@ -731,7 +731,7 @@ fn a_kill_that_comes_with_the_head_is_answered_rather_than_cut() {
 }
 
 #[tokio::test]
-async fn a_kill_after_the_head_cuts_the_connection() {
+async fn a_cancellation_after_the_head_aborts_the_connection() {
     let mut bench = Bench::new();
     let (mut sender, handler) = written();
     let app = Router::new().route("/", handler);
@@ -747,7 +747,7 @@ async fn a_kill_after_the_head_cuts_the_connection() {
 }
 
 #[tokio::test]
-async fn a_killed_grpc_call_gets_its_status_alone_or_as_trailers() {
+async fn a_cancelled_grpc_call_gets_its_status_alone_or_as_trailers() {
     let mut bench = Bench::new();
     let (mut sender, body) = Channel::<Bytes, Infallible>::new(4);
     let body = Arc::new(Mutex::new(Some(body)));
@@ -791,7 +791,7 @@ async fn a_killed_grpc_call_gets_its_status_alone_or_as_trailers() {
 }
 
 #[tokio::test]
-async fn a_grpc_status_in_trailers_says_how_the_call_ended() {
+async fn a_grpc_status_in_trailers_sets_the_outcome_of_the_call() {
     let mut bench = Bench::new();
     for (code, last) in [("0", "ended"), ("5", "ended"), ("13", "failed: grpc-status 13 broken")] {
         let service = bench.layer().layer(service_fn(async |_: Request<()>| {
@@ -809,17 +809,17 @@ async fn a_grpc_status_in_trailers_says_how_the_call_ended() {
 
 // Upgrades.
 
-/// A server of a protocol that sends back what it gets, and how it serves an upgraded connection.
+/// Serves an echo protocol over upgraded connections, each by `serve`.
 async fn serve_echo<F>(
     layer: TasksLayer,
-    go_on: impl Fn(CurrentTask, Request<Body>) -> F + Clone + Send + Sync + 'static,
+    serve: impl Fn(CurrentTask, Request<Body>) -> F + Clone + Send + Sync + 'static,
 ) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let handler = any(move |task: CurrentTask, request: Request<Body>| async move {
         let is_connect = request.method() == Method::CONNECT;
-        tokio::spawn(go_on(task, request));
+        tokio::spawn(serve(task, request));
         let status = if is_connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
@@ -851,7 +851,7 @@ async fn say_hello(connection: &mut TcpStream) {
 }
 
 #[tokio::test]
-async fn an_upgraded_connection_is_the_task_while_it_lives_and_a_kill_cuts_it() {
+async fn an_upgraded_connection_is_the_task_while_it_lives_and_a_cancellation_aborts_it() {
     let mut bench = Bench::new();
     let addr = serve_echo(bench.layer(), async |task, request| {
         let _ = task.upgraded(echo(request)).await;
@@ -895,7 +895,7 @@ async fn an_upgraded_connection_that_only_holds_the_task_keeps_it_visible() {
 }
 
 #[tokio::test]
-async fn an_upgrade_that_nobody_holds_ends_with_the_answer() {
+async fn an_upgrade_whose_task_is_not_held_ends_with_the_answer() {
     let mut bench = Bench::new();
     let addr = serve_echo(bench.layer(), |task, mut request: Request<Body>| {
         drop(task);
@@ -913,7 +913,7 @@ async fn an_upgrade_that_nobody_holds_ends_with_the_answer() {
     assert_eq!(bench.ended().await.outcome, Outcome::Finished);
 }
 
-/// The answer to an upgrade, and the task that was handed over.
+/// Returns the task that the answer to an upgrade handed over.
 fn upgraded_by_hand(bench: &Bench) -> CurrentTask {
     let (sender, receiver) = std::sync::mpsc::channel();
     let service = bench.layer().layer(service_fn(move |request: Request<()>| {
@@ -929,7 +929,7 @@ fn upgraded_by_hand(bench: &Bench) -> CurrentTask {
 }
 
 #[tokio::test]
-async fn what_goes_on_after_an_upgrade_can_be_killed_or_dropped_before_it_is_polled() {
+async fn work_after_an_upgrade_can_be_cancelled_or_dropped_before_it_is_polled() {
     let mut bench = Bench::new();
     let going_on = upgraded_by_hand(&bench).upgraded(std::future::pending::<()>());
     assert_eq!(bench.live(), 1);
@@ -952,11 +952,11 @@ async fn what_goes_on_after_an_upgrade_can_be_killed_or_dropped_before_it_is_pol
     .unwrap();
     assert_eq!(bench.ended().await.last, "ended");
     drop(upgraded_by_hand(&bench));
-    assert_eq!(bench.ended().await.last, "ended", "nobody holds it any more");
+    assert_eq!(bench.ended().await.last, "ended", "the task is not held any more");
 }
 
 #[tokio::test]
-async fn who_holds_the_task_after_an_ordinary_answer_keeps_nothing() {
+async fn holding_the_task_after_an_ordinary_answer_does_not_keep_it_alive() {
     let mut bench = Bench::new();
     let (sender, mut held) = mpsc::unbounded_channel();
     let handler = get(async move |task: CurrentTask| {
@@ -974,7 +974,7 @@ async fn who_holds_the_task_after_an_ordinary_answer_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn a_handler_without_a_layer_gets_the_current_task_or_one_that_does_nothing() {
+async fn a_handler_without_a_layer_gets_the_current_task_or_an_inert_one() {
     let app = Router::new().route("/", get(async |task: CurrentTask| (!task.is_live()).to_string()));
     let answer = exchange(serve(app).await, &get_request("/")).await;
     assert!(answer.ends_with("true"), "{answer}");
@@ -992,7 +992,7 @@ fn ask(addr: SocketAddr, path: &str) -> Request<Empty<Bytes>> {
     Request::get(format!("http://{addr}{path}")).body(Empty::new()).unwrap()
 }
 
-/// A server that calls another one, with the heads that came to that.
+/// A server that calls another one, with the heads that the other one received.
 struct Chain {
     front: Bench,
     front_addr: SocketAddr,
@@ -1016,7 +1016,7 @@ impl Chain {
         let calls = CallsLayer::new().list(&front.list).layer(client());
         let list = front.list.clone();
         let handler = get(async move |State(path): State<&'static str>| -> Result<Vec<u8>, StatusCode> {
-            // In a child that runs elsewhere, as people do.
+            // In a spawned child, as is common.
             let call = list.task("step").spawn(async move { call_twice(&calls, back_addr, path).await.unwrap() });
             match call.await {
                 Ok(Ok(all)) => Ok(all),
@@ -1042,12 +1042,12 @@ async fn call_twice(calls: &pm::tower::Calls<Wire>, addr: SocketAddr, path: &str
 }
 
 #[tokio::test]
-async fn a_call_is_a_task_below_the_one_that_calls_and_hands_on_trace_and_request_id() {
+async fn a_call_is_a_child_of_the_calling_task_and_passes_trace_and_request_id_on() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let mut chain = Chain::new().await;
     let head = format!(
-        "GET / HTTP/1.1\r\nhost: x\r\nx-request-id: req-1\r\ntraceparent: {TRACE}\r\ntracestate: rojo=00f067aa0ba902b7\r\n\
-         tracestate: congo=t61rcWkgMzE\r\nconnection: close\r\n\r\n"
+        "GET / HTTP/1.1\r\nhost: x\r\nx-request-id: req-1\r\ntraceparent: {TRACE}\r\n\
+         tracestate: rojo=00f067aa0ba902b7\r\ntracestate: congo=t61rcWkgMzE\r\nconnection: close\r\n\r\n"
     );
     let answer = exchange(chain.front_addr, &head).await;
     assert!(answer.ends_with("from the backfrom the back"), "{answer}");
@@ -1071,7 +1071,7 @@ async fn a_call_is_a_task_below_the_one_that_calls_and_hands_on_trace_and_reques
 }
 
 #[tokio::test]
-async fn without_a_trace_the_calls_of_a_task_share_one_that_is_made_and_a_made_id_is_not_handed_on() {
+async fn without_a_trace_the_calls_of_a_task_share_a_generated_one_and_a_generated_id_is_not_passed_on() {
     let mut chain = Chain::new().await;
     exchange(chain.front_addr, &get_request("/")).await;
     let (first, second) = (chain.heads.recv().await.unwrap(), chain.heads.recv().await.unwrap());
@@ -1081,7 +1081,7 @@ async fn without_a_trace_the_calls_of_a_task_share_one_that_is_made_and_a_made_i
 }
 
 #[tokio::test]
-async fn a_request_that_has_its_own_trace_and_id_keeps_them() {
+async fn a_request_with_its_own_trace_and_id_keeps_them() {
     const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let list = ProcessList::new();
     let above = list.task("above").attr("traceparent", &*TRACE.replace('7', "8")).attr("tracestate", "above=1").start();
@@ -1108,7 +1108,7 @@ async fn a_request_that_has_its_own_trace_and_id_keeps_them() {
 }
 
 #[tokio::test]
-async fn a_call_is_dropped_when_the_request_above_it_is_killed() {
+async fn a_call_is_dropped_when_the_request_above_it_is_cancelled() {
     let mut chain = Chain::new().await;
     let mut connection = connect(chain.front_addr).await;
     connection.write_all(get_request("/wait").as_bytes()).await.unwrap();
@@ -1126,7 +1126,7 @@ async fn a_call_is_dropped_when_the_request_above_it_is_killed() {
 }
 
 #[tokio::test]
-async fn a_killed_call_gives_the_reason_as_its_error_before_and_after_the_head() {
+async fn a_cancelled_call_returns_the_reason_as_its_error_before_and_after_the_head() {
     let mut bench = Bench::new();
     let (mut sender, handler) = written();
     let waiting = Waiting::default();
@@ -1152,11 +1152,11 @@ async fn a_killed_call_gives_the_reason_as_its_error_before_and_after_the_head()
 }
 
 #[tokio::test]
-async fn a_call_that_fails_says_why_and_one_nobody_reads_is_dropped() {
+async fn a_failed_call_reports_why_and_an_unread_one_is_dropped() {
     let mut bench = Bench::new();
     let calls = CallsLayer::new().list(&bench.list).layer(client());
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    calls.clone().oneshot(ask(nobody, "/")).await.unwrap_err();
+    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    calls.clone().oneshot(ask(unused, "/")).await.unwrap_err();
     assert_eq!(bench.ended().await.outcome, Outcome::Failed);
 
     let broken = Router::new().route("/", get(async || (StatusCode::BAD_GATEWAY, "no luck")));

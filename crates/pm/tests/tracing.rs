@@ -1,4 +1,4 @@
-//! Spans of the crate tracing as tasks: what is chosen, what becomes of fields, spans and events, and how it ends.
+//! Spans of the crate tracing as tasks: their selection, their fields, spans and events below them, and their outcome.
 #![recursion_limit = "512"] // a span with 100 fields
 
 use std::fmt;
@@ -18,7 +18,7 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::prelude::*;
 
-/// Runs `f` with a layer as the thread's default, over the registry.
+/// Runs `f` with a layer over the registry as the thread's default.
 fn traced<R>(layer: SpansLayer, f: impl FnOnce() -> R) -> R {
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), f)
 }
@@ -29,12 +29,12 @@ fn list_and_layer() -> (ProcessList, SpansLayer) {
     (list, layer)
 }
 
-/// The ids of what is live, oldest first.
+/// Returns the ids of the live tasks, oldest first.
 fn live(list: &ProcessList) -> Vec<String> {
     list.snapshot().iter().map(|task| task.id().to_string()).collect()
 }
 
-/// The kinds of what is live, oldest first.
+/// Returns the kinds of the live tasks, oldest first.
 fn kinds(list: &ProcessList) -> Vec<String> {
     list.snapshot().iter().map(|task| task.kind().unwrap().to_string()).collect()
 }
@@ -43,8 +43,8 @@ fn status(list: &ProcessList, id: &str) -> String {
     list.view(list.find(id)[0], |task| task.status().to_string()).unwrap()
 }
 
-/// All that the task said, live or just ended.
-fn said(list: &ProcessList, id: &str) -> Vec<String> {
+/// Returns all statuses of the task, live or just ended.
+fn statuses(list: &ProcessList, id: &str) -> Vec<String> {
     let serial = list.find(id).first().copied();
     let serial = serial.unwrap_or_else(|| list.find_ended(id).get(0).unwrap().serial());
     list.history(serial).unwrap().entries.into_iter().map(|entry| entry.status).collect()
@@ -66,7 +66,7 @@ fn attributes(list: &ProcessList, id: &str) -> Vec<(String, String)> {
     list.view(serial, look).unwrap()
 }
 
-/// The id of what is current, and that of its parent.
+/// Returns the id of the current task, and that of its parent.
 fn current_and_parent(list: &ProcessList) -> (Option<String>, Option<String>) {
     let found = pm::current().view(|task| (task.id().to_string(), task.parent()));
     let parent = found.as_ref().and_then(|found| found.1);
@@ -77,7 +77,7 @@ fn current() -> Option<String> {
     pm::current().view(|task| task.id().to_string())
 }
 
-// What is a task.
+// Selection.
 
 #[test]
 fn by_default_only_spans_with_a_field_of_ours_are_tasks() {
@@ -96,7 +96,7 @@ fn by_default_only_spans_with_a_field_of_ours_are_tasks() {
 }
 
 #[test]
-fn spans_are_chosen_by_target_name_level_field_or_what_one_likes() {
+fn spans_are_selected_by_target_name_level_field_or_a_function() {
     let (list, layer) = list_and_layer();
     let layer = layer.target("shop::jobs").name("request").level(Level::WARN).field("user");
     let layer = layer.when(|span| span.name().ends_with("-job"));
@@ -120,7 +120,7 @@ fn spans_are_chosen_by_target_name_level_field_or_what_one_likes() {
 }
 
 #[test]
-fn a_panic_of_what_chooses_means_no_and_is_counted() {
+fn a_panic_of_the_selecting_function_means_no_and_is_counted() {
     let (list, layer) = list_and_layer();
     let layer = layer.when(|span| if span.name() == "odd" { panic!("on purpose") } else { true });
     let counters = layer.counters();
@@ -132,7 +132,7 @@ fn a_panic_of_what_chooses_means_no_and_is_counted() {
 }
 
 #[test]
-fn an_id_is_a_field_of_ours_or_one_that_was_named_or_made() {
+fn an_id_is_our_field_a_named_field_or_generated() {
     let (list, layer) = list_and_layer();
     traced(layer.name("request").id_from("request_id"), || {
         let _spans = [
@@ -151,7 +151,7 @@ fn an_id_is_a_field_of_ours_or_one_that_was_named_or_made() {
 }
 
 #[test]
-fn a_list_that_is_off_or_full_costs_the_program_nothing_but_its_tasks() {
+fn a_disabled_or_full_list_loses_only_its_tasks() {
     let (list, layer) = list_and_layer();
     list.set_enabled(false);
     traced(layer, || {
@@ -166,7 +166,7 @@ fn a_list_that_is_off_or_full_costs_the_program_nothing_but_its_tasks() {
         assert!(full.not_shown() > 0);
         let _span = spans.last().unwrap().enter();
         let _below = info_span!("below").entered();
-        info!("said to nobody");
+        info!("a status of no task");
         assert_eq!(current(), None);
     });
     assert_eq!(full.counters().live, 0);
@@ -176,7 +176,7 @@ fn a_list_that_is_off_or_full_costs_the_program_nothing_but_its_tasks() {
 // Fields.
 
 #[test]
-fn fields_are_attributes_with_their_types_also_those_recorded_later() {
+fn fields_are_attributes_with_their_types_even_if_recorded_later() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let span = info_span!(
@@ -223,10 +223,22 @@ fn fields_are_attributes_with_their_types_also_those_recorded_later() {
 }
 
 #[test]
-fn a_span_with_100_fields_is_kept_up_to_the_limits_of_the_list() {
+fn a_span_with_100_fields_is_recorded_up_to_the_limits_of_the_list() {
     let wide = || {
         #[rustfmt::skip]
-        let span = info_span!("wide", pm.id = "wide", f00 = 0, f01 = 1, f02 = 2, f03 = 3, f04 = 4, f05 = 5, f06 = 6, f07 = 7, f08 = 8, f09 = 9, f10 = 10, f11 = 11, f12 = 12, f13 = 13, f14 = 14, f15 = 15, f16 = 16, f17 = 17, f18 = 18, f19 = 19, f20 = 20, f21 = 21, f22 = 22, f23 = 23, f24 = 24, f25 = 25, f26 = 26, f27 = 27, f28 = 28, f29 = 29, f30 = 30, f31 = 31, f32 = 32, f33 = 33, f34 = 34, f35 = 35, f36 = 36, f37 = 37, f38 = 38, f39 = 39, f40 = 40, f41 = 41, f42 = 42, f43 = 43, f44 = 44, f45 = 45, f46 = 46, f47 = 47, f48 = 48, f49 = 49, f50 = 50, f51 = 51, f52 = 52, f53 = 53, f54 = 54, f55 = 55, f56 = 56, f57 = 57, f58 = 58, f59 = 59, f60 = 60, f61 = 61, f62 = 62, f63 = 63, f64 = 64, f65 = 65, f66 = 66, f67 = 67, f68 = 68, f69 = 69, f70 = 70, f71 = 71, f72 = 72, f73 = 73, f74 = 74, f75 = 75, f76 = 76, f77 = 77, f78 = 78, f79 = 79, f80 = 80, f81 = 81, f82 = 82, f83 = 83, f84 = 84, f85 = 85, f86 = 86, f87 = 87, f88 = 88, f89 = 89, f90 = 90, f91 = 91, f92 = 92, f93 = 93, f94 = 94, f95 = 95, f96 = 96, f97 = 97, f98 = 98, f99 = 99);
+        let span = info_span!(
+            "wide", pm.id = "wide", f00 = 0, f01 = 1, f02 = 2, f03 = 3, f04 = 4, f05 = 5, f06 = 6, f07 = 7, f08 = 8,
+            f09 = 9, f10 = 10, f11 = 11, f12 = 12, f13 = 13, f14 = 14, f15 = 15, f16 = 16, f17 = 17, f18 = 18,
+            f19 = 19, f20 = 20, f21 = 21, f22 = 22, f23 = 23, f24 = 24, f25 = 25, f26 = 26, f27 = 27, f28 = 28,
+            f29 = 29, f30 = 30, f31 = 31, f32 = 32, f33 = 33, f34 = 34, f35 = 35, f36 = 36, f37 = 37, f38 = 38,
+            f39 = 39, f40 = 40, f41 = 41, f42 = 42, f43 = 43, f44 = 44, f45 = 45, f46 = 46, f47 = 47, f48 = 48,
+            f49 = 49, f50 = 50, f51 = 51, f52 = 52, f53 = 53, f54 = 54, f55 = 55, f56 = 56, f57 = 57, f58 = 58,
+            f59 = 59, f60 = 60, f61 = 61, f62 = 62, f63 = 63, f64 = 64, f65 = 65, f66 = 66, f67 = 67, f68 = 68,
+            f69 = 69, f70 = 70, f71 = 71, f72 = 72, f73 = 73, f74 = 74, f75 = 75, f76 = 76, f77 = 77, f78 = 78,
+            f79 = 79, f80 = 80, f81 = 81, f82 = 82, f83 = 83, f84 = 84, f85 = 85, f86 = 86, f87 = 87, f88 = 88,
+            f89 = 89, f90 = 90, f91 = 91, f92 = 92, f93 = 93, f94 = 94, f95 = 95, f96 = 96, f97 = 97, f98 = 98,
+            f99 = 99
+        );
         span
     };
     let (list, layer) = list_and_layer();
@@ -244,7 +256,7 @@ fn a_span_with_100_fields_is_kept_up_to_the_limits_of_the_list() {
     });
 }
 
-/// Panics when it is formatted.
+/// A value that panics when it is formatted.
 struct Bad;
 
 impl fmt::Debug for Bad {
@@ -254,7 +266,7 @@ impl fmt::Debug for Bad {
 }
 
 #[test]
-fn a_field_whose_debug_panics_is_counted_and_nothing_else_suffers() {
+fn a_field_whose_debug_panics_is_counted_and_nothing_else_is_affected() {
     let (list, layer) = list_and_layer();
     let counters = layer.counters();
     traced(layer, || {
@@ -293,12 +305,12 @@ fn spans_and_events_below_a_task_are_its_statuses() {
             drop(never_entered);
         }
         let expected = ["init", "authorized", "handler", "db.query", "row 1", "handler", "request"];
-        assert_eq!(said(&list, "req-1"), expected);
+        assert_eq!(statuses(&list, "req-1"), expected);
     });
 }
 
 #[test]
-fn a_status_goes_back_to_what_is_still_open_and_only_from_the_newest() {
+fn a_status_returns_to_the_newest_open_span_when_the_newest_closes() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let request = info_span!("request", pm.id = "req-1");
@@ -306,35 +318,35 @@ fn a_status_goes_back_to_what_is_still_open_and_only_from_the_newest() {
         let (first, second) = (info_span!("first"), info_span!("second"));
         first.in_scope(|| ());
         second.in_scope(|| ());
-        first.in_scope(|| ()); // again: says nothing new
+        first.in_scope(|| ()); // again: no new status
         assert_eq!(status(&list, "req-1"), "second");
-        drop(first); // the newest is open still
+        drop(first); // the newest is still open
         assert_eq!(status(&list, "req-1"), "second");
         drop(second);
         assert_eq!(status(&list, "req-1"), "request");
-        assert_eq!(said(&list, "req-1"), ["init", "first", "second", "request"]);
+        assert_eq!(statuses(&list, "req-1"), ["init", "first", "second", "request"]);
     });
 }
 
 #[test]
-fn what_is_a_status_can_be_chosen() {
+fn the_sources_of_statuses_can_be_selected() {
     let (list, layer) = list_and_layer();
     traced(layer.spans(false).events(LevelFilter::OFF), || {
         let _request = info_span!("request", pm.id = "quiet").entered();
         let _below = info_span!("below").entered();
         info!("nothing");
-        assert_eq!(said(&list, "quiet"), ["init"]);
+        assert_eq!(statuses(&list, "quiet"), ["init"]);
     });
     traced(tracing_layer().list(&list).events(LevelFilter::DEBUG), || {
         let request = info_span!("request", pm.id = "chatty");
         debug!(parent: &request, "from afar");
-        request.in_scope(|| debug!(parent: None, "of nobody"));
-        assert_eq!(said(&list, "chatty"), ["init", "from afar"]);
+        request.in_scope(|| debug!(parent: None, "of no task"));
+        assert_eq!(statuses(&list, "chatty"), ["init", "from afar"]);
     });
 }
 
 #[test]
-fn a_chatty_task_is_bounded_and_says_so() {
+fn a_chatty_task_is_bounded_and_reports_drops() {
     let (list, layer) = list_and_layer();
     let layer = layer.max_statuses_per_second(5);
     let counters = layer.counters();
@@ -345,16 +357,16 @@ fn a_chatty_task_is_bounded_and_says_so() {
             info!("row {at}");
         }
     });
-    let said = said(&list, "chatty");
-    let told = said.iter().filter(|status| status.starts_with("row ")).count() as u64;
+    let statuses = statuses(&list, "chatty");
+    let shown = statuses.iter().filter(|status| status.starts_with("row ")).count() as u64;
     let left_out = counters.statuses_left_out();
-    assert_eq!(told + left_out, ALL);
-    assert!(told >= 5 && left_out > 0, "{told} were told");
-    assert!(said.iter().any(|status| status == "(statuses left out: too many in a second)"));
+    assert_eq!(shown + left_out, ALL);
+    assert!(shown >= 5 && left_out > 0, "{shown} were shown");
+    assert!(statuses.iter().any(|status| status == "(statuses left out: too many in a second)"));
     assert_eq!(attributes(&list, "chatty"), [("pm.statuses_left_out".to_owned(), format!("U64({left_out})"))]);
 }
 
-// Current, and who is whose child.
+// The current task, and parents.
 
 #[test]
 fn a_task_is_current_while_its_span_is_entered() {
@@ -372,7 +384,7 @@ fn a_task_is_current_while_its_span_is_entered() {
         assert_eq!(current().as_deref(), Some("outer"));
         let outer = outer.exit();
         assert_eq!(current(), None);
-        // By its parent, though nothing is entered; and nobody's, though something is.
+        // A child by its explicit parent, though nothing is entered; and a root, though something is.
         let below = info_span!(parent: &outer, "below");
         info_span!(parent: &below, "far", pm.id = "far").in_scope(|| {
             assert_eq!(current_and_parent(&list), (Some("far".into()), Some("outer".into())));
@@ -382,7 +394,7 @@ fn a_task_is_current_while_its_span_is_entered() {
                 assert_eq!(current_and_parent(&list), (Some("root".into()), None));
             });
         });
-        // A cancel goes down.
+        // A cancellation descends.
         let inner = outer.in_scope(|| info_span!("inner", pm.id = "inner again"));
         list.cancel("outer", "too slow").unwrap();
         inner.in_scope(|| assert_eq!(pm::current().checkpoint().unwrap_err().reason(), "too slow"));
@@ -390,7 +402,7 @@ fn a_task_is_current_while_its_span_is_entered() {
 }
 
 #[test]
-fn tasks_that_are_no_spans_speak_for_themselves() {
+fn tasks_that_are_not_spans_set_their_own_statuses() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let _outer = info_span!("outer", pm.id = "outer").entered();
@@ -398,16 +410,16 @@ fn tasks_that_are_no_spans_speak_for_themselves() {
         let entered = plain.enter();
         {
             let _below = info_span!("below").entered();
-            info!("not told");
+            info!("not shown");
             assert_eq!(current().as_deref(), Some("plain"));
             let _inner = info_span!("inner", pm.id = "inner").entered();
             assert_eq!(current_and_parent(&list), (Some("inner".into()), Some("plain".into())));
         }
-        assert_eq!(said(&list, "plain"), ["init"]);
+        assert_eq!(statuses(&list, "plain"), ["init"]);
         drop(entered);
         assert_eq!(current().as_deref(), Some("outer"));
-        info!("told");
-        assert_eq!(said(&list, "outer"), ["init", "told"]);
+        info!("shown");
+        assert_eq!(statuses(&list, "outer"), ["init", "shown"]);
     });
 }
 
@@ -430,7 +442,7 @@ fn a_span_can_be_entered_on_other_threads_and_by_several_at_once() {
                                 info!("on {at}");
                                 drop(info_span!("child", pm.kind = "child").entered());
                             });
-                            // Also by a span that is only below.
+                            // Also through a span below the task.
                             below.in_scope(|| assert_eq!(current().as_deref(), Some("req-1")));
                             assert_eq!(current(), None);
                         }
@@ -466,7 +478,7 @@ fn a_span_that_is_entered_twice_is_current_until_it_is_left_twice() {
 }
 
 #[test]
-fn spans_that_are_left_and_closed_out_of_order_leave_nothing_behind() {
+fn spans_left_and_closed_out_of_order_leave_nothing_behind() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let before = list.start("before");
@@ -494,7 +506,7 @@ fn spans_that_are_left_and_closed_out_of_order_leave_nothing_behind() {
 }
 
 #[test]
-fn a_span_that_is_cloned_ends_where_the_last_clone_is_dropped() {
+fn a_cloned_span_ends_when_the_last_clone_is_dropped() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let span = info_span!("request", pm.id = "req-1");
@@ -515,7 +527,7 @@ fn a_span_that_is_cloned_ends_where_the_last_clone_is_dropped() {
 }
 
 #[test]
-fn a_guard_that_is_forgotten_does_not_outlive_its_span() {
+fn a_forgotten_guard_does_not_outlive_its_span() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let span = info_span!("request", pm.id = "req-1");
@@ -527,7 +539,7 @@ fn a_guard_that_is_forgotten_does_not_outlive_its_span() {
         std::mem::forget(span.enter());
         drop(span);
         assert_eq!(outcome(&list, "req-1"), Outcome::Finished);
-        info!("of nobody");
+        info!("of no task");
         assert_eq!(current(), None);
         let _next = info_span!("next", pm.id = "next").entered();
         assert_eq!(current_and_parent(&list), (Some("next".into()), None));
@@ -558,14 +570,14 @@ fn instrumented_futures_are_current_at_each_poll() {
         }
         assert_eq!(polls, 3);
     });
-    assert_eq!(said(&list, "b")[..3], ["init", "yield", "work"]);
+    assert_eq!(statuses(&list, "b")[..3], ["init", "yield", "work"]);
     assert_eq!(outcome(&list, "a"), Outcome::Finished);
 }
 
-// How it ends.
+// How a task ends.
 
 #[test]
-fn a_task_fails_when_its_span_or_an_event_says_so() {
+fn a_task_fails_when_its_span_or_an_event_reports_an_error() {
     let (list, layer) = list_and_layer();
     let task = |id: &str, f: &dyn Fn(&Span)| {
         let span = info_span!(
@@ -594,7 +606,7 @@ fn a_task_fails_when_its_span_or_an_event_says_so() {
             error!("second");
         });
         task("below", &|_| _ = info_span!("below").in_scope(reads));
-        task("mended", &|span| {
+        task("corrected", &|span| {
             error!("tried again");
             span.record("otel.status_code", "ok");
         });
@@ -602,7 +614,7 @@ fn a_task_fails_when_its_span_or_an_event_says_so() {
     };
     let ended = traced(layer, || all(&list));
     for (id, how) in &ended {
-        let fine = matches!(id.as_str(), "fine" | "no error" | "none" | "mended");
+        let fine = matches!(id.as_str(), "fine" | "no error" | "none" | "corrected");
         assert_eq!(*how, if fine { Outcome::Finished } else { Outcome::Failed }, "{id}");
     }
     assert_eq!(ended.len(), 10);
@@ -614,7 +626,7 @@ fn a_task_fails_when_its_span_or_an_event_says_so() {
         ("event", "failed: first"),
         ("below", "failed: no such file"),
     ] {
-        assert_eq!(said(&list, id).last().unwrap(), reason);
+        assert_eq!(statuses(&list, id).last().unwrap(), reason);
     }
     let lenient = ProcessList::new();
     let layer = tracing_layer().list(&lenient).fail_on_error_events(false).fail_on_error_fields(false);
@@ -637,26 +649,26 @@ fn a_span_that_closes_in_a_panic_is_aborted() {
 }
 
 #[test]
-fn a_killed_task_is_cancelled_only_if_its_code_heard_of_it() {
+fn a_task_ends_as_cancelled_only_if_its_code_observed_the_cancellation() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
-        let deaf = info_span!("request", pm.id = "deaf").entered();
-        list.cancel("deaf", "too slow").unwrap();
+        let unresponsive = info_span!("request", pm.id = "unresponsive").entered();
+        list.cancel("unresponsive", "too slow").unwrap();
         info!("statuses of the layer do not count");
         drop(info_span!("below").entered());
-        drop(deaf);
+        drop(unresponsive);
         let listens = info_span!("request", pm.id = "listens").entered();
         list.cancel("listens", "too slow").unwrap();
         let cancelled = pm::current().checkpoint().unwrap_err();
         error!("gave up: {cancelled}");
         drop(listens);
     });
-    assert_eq!(outcome(&list, "deaf"), Outcome::Finished);
+    assert_eq!(outcome(&list, "unresponsive"), Outcome::Finished);
     assert_eq!(outcome(&list, "listens"), Outcome::Cancelled);
 }
 
 #[test]
-fn an_instrumented_future_hears_a_kill_where_it_listens_and_ends_when_it_is_dropped() {
+fn an_instrumented_future_observes_a_cancellation_where_it_listens_and_ends_when_dropped() {
     let (list, layer) = list_and_layer();
     traced(layer, || {
         let mut context = Context::from_waker(Waker::noop());
@@ -672,27 +684,27 @@ fn an_instrumented_future_hears_a_kill_where_it_listens_and_ends_when_it_is_drop
         drop(dropped);
         assert_eq!(outcome(&list, "dropped"), Outcome::Finished);
     });
-    // Its span goes with it, at the end of its scope.
+    // Its span is dropped with it, at the end of its scope.
     assert_eq!(outcome(&list, "listens"), Outcome::Cancelled);
 }
 
 #[test]
-fn spans_that_go_with_their_subscriber_are_dropped() {
+fn spans_that_end_with_their_subscriber_end_as_dropped() {
     let (list, layer) = list_and_layer();
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer));
     dispatcher::with_default(&dispatch, || {
         let span = info_span!("request", pm.id = "req-1");
-        dispatch.clone_span(&span.id().unwrap()); // one reference that is never given back
+        dispatch.clone_span(&span.id().unwrap()); // one reference that is never released
     });
     assert_eq!(list.find("req-1").len(), 1);
     drop(dispatch);
     assert_eq!(outcome(&list, "req-1"), Outcome::Dropped);
 }
 
-// Beside others.
+// Beside other layers.
 
 #[test]
-fn spans_that_are_disabled_are_no_tasks() {
+fn disabled_spans_are_not_tasks() {
     let (list, layer) = list_and_layer();
     let subscriber = tracing_subscriber::registry().with(LevelFilter::WARN).with(layer);
     tracing::subscriber::with_default(subscriber, || {
@@ -701,14 +713,14 @@ fn spans_that_are_disabled_are_no_tasks() {
         let _off = off.enter();
         let _on = tracing::warn_span!("request", pm.id = "on").entered();
         off.record("pm.id", "again");
-        info!("not told");
-        assert_eq!(said(&list, "on"), ["init"]);
+        info!("not shown");
+        assert_eq!(statuses(&list, "on"), ["init"]);
     });
     assert_eq!(list.counters().started, 1);
 }
 
 #[test]
-fn a_filter_of_this_layer_hides_spans_from_it_and_from_nobody_else() {
+fn a_filter_of_this_layer_hides_spans_from_no_other_layer() {
     let (list, layer) = list_and_layer();
     let written = Written::default();
     let lines = tracing_subscriber::fmt::layer().with_writer(written.clone()).without_time().with_ansi(false);
@@ -725,13 +737,13 @@ fn a_filter_of_this_layer_hides_spans_from_it_and_from_nobody_else() {
             assert_eq!(current_and_parent(&list), (Some("below".into()), Some("req-1".into())));
         });
     });
-    assert_eq!(said(&list, "req-1"), ["init", "shown", "ended"]);
+    assert_eq!(statuses(&list, "req-1"), ["init", "shown", "ended"]);
     assert_eq!(list.counters().started, 3);
     assert!(written.text().contains("hidden, too"));
 }
 
 #[test]
-fn two_layers_have_their_own_tasks_in_their_own_lists() {
+fn two_layers_have_separate_tasks_in_separate_lists() {
     let (inner, outer) = (ProcessList::new(), ProcessList::new());
     let layers = Registry::default()
         .with(tracing_layer().list(&inner).name("request"))
@@ -766,7 +778,7 @@ fn list_of_current(inner: &ProcessList, outer: &ProcessList) -> &'static str {
 }
 
 #[test]
-fn two_subscribers_on_one_thread_do_not_mix() {
+fn two_subscribers_on_one_thread_are_independent() {
     let ((first, first_layer), (second, second_layer)) = (list_and_layer(), list_and_layer());
     traced(first_layer, || {
         let _outer = info_span!("outer", pm.id = "outer").entered();
@@ -774,17 +786,17 @@ fn two_subscribers_on_one_thread_do_not_mix() {
             info!("for the second, which has no task");
             let _inner = info_span!("inner", pm.id = "inner").entered();
             info!("for the second");
-            assert_eq!(said(&second, "inner"), ["init", "for the second"]);
+            assert_eq!(statuses(&second, "inner"), ["init", "for the second"]);
         });
         info!("for the first");
-        assert_eq!(said(&first, "outer"), ["init", "for the first"]);
+        assert_eq!(statuses(&first, "outer"), ["init", "for the first"]);
         assert_eq!(current().as_deref(), Some("outer"));
     });
 }
 
 // Lines of a log.
 
-/// What was written.
+/// The output written so far.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -814,7 +826,7 @@ impl tracing_subscriber::fmt::MakeWriter<'_> for Written {
 }
 
 #[test]
-fn lines_of_a_log_begin_with_the_task_that_is_current() {
+fn log_lines_begin_with_the_current_task() {
     let (list, layer) = list_and_layer();
     let written = Written::default();
     let format = tracing_subscriber::fmt::format().without_time().with_target(false).compact();

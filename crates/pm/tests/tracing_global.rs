@@ -1,8 +1,8 @@
-//! Spans as tasks where the process has one subscriber, as programs do: spans that wander over the threads of a runtime, and
-//! what logs and opens spans while others are recorded or closed.
+//! Spans as tasks in a process with one global subscriber: spans that move between the threads of a runtime, and code
+//! that logs and opens spans while others are recorded or closed.
 //!
-//! By itself, as no thread must ever have had a subscriber of its own: from then on, tracing keeps what is within a call of
-//! a subscriber from all subscribers.
+//! In a file of its own, as no thread may ever have had its own subscriber: from then on, tracing hides events within a
+//! call of a subscriber from all subscribers.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use pm::ProcessList;
 use tracing::{Instrument, info, info_span, instrument};
 use tracing_subscriber::prelude::*;
 
-/// The list of a layer that is the global default.
+/// Returns the list of the layer that is the global default.
 fn list() -> ProcessList {
     static LIST: OnceLock<ProcessList> = OnceLock::new();
     let install = || {
@@ -22,11 +22,11 @@ fn list() -> ProcessList {
     LIST.get_or_init(install).clone()
 }
 
-fn said(list: &ProcessList, id: &str) -> Vec<String> {
+fn statuses(list: &ProcessList, id: &str) -> Vec<String> {
     list.history(list.find(id)[0]).unwrap().entries.into_iter().map(|entry| entry.status).collect()
 }
 
-/// Logs, and opens spans that are tasks, when it is formatted.
+/// A value that logs, and opens spans that are tasks, when it is formatted.
 struct Chatty;
 
 impl fmt::Debug for Chatty {
@@ -43,7 +43,7 @@ fn a_field_may_itself_log_and_open_spans_when_it_is_formatted() {
     let span = info_span!("outer", pm.id = "formats", chatty = ?Chatty).entered();
     span.record("chatty", tracing::field::debug(Chatty));
     info!("{:?}", Chatty);
-    assert_eq!(said(&list, "formats"), ["init", "formatted"]);
+    assert_eq!(statuses(&list, "formats"), ["init", "formatted"]);
     list.view(list.find("formats")[0], |task| {
         let attrs: Vec<_> = task.attrs().map(|(name, value)| format!("{name}={value:?}")).collect();
         assert_eq!(attrs, ["chatty=Text(\"formatted\")"]);
@@ -64,8 +64,8 @@ fn a_hook_may_log_and_open_spans_when_a_task_ends() {
     });
     let outer = info_span!("outer", pm.id = "hooks").entered();
     drop(info_span!("inner", pm.id = "hooked").entered());
-    // The span of the hook has closed: else its parent could not.
-    assert_eq!(said(&list, "hooks"), ["init", "it ended", "hook", "outer"]);
+    // The span of the hook has closed: otherwise its parent could not.
+    assert_eq!(statuses(&list, "hooks"), ["init", "it ended", "hook", "outer"]);
     drop(outer);
     assert_eq!(list.find_ended("hooks").len(), 1);
     assert_eq!(list.find_ended("of a hook").len(), 1);
@@ -78,7 +78,7 @@ async fn request(id: &str) -> String {
         query().await;
         assert_eq!(current().as_deref(), Some(id));
     }
-    // A child of its own, on any thread.
+    // A child with its own span, on any thread.
     let child = tokio::spawn(async { current() }.instrument(info_span!("child", pm.id = format!("{id} child"))));
     child.await.unwrap().unwrap()
 }
@@ -95,7 +95,7 @@ fn current() -> Option<String> {
 }
 
 #[test]
-fn spans_that_wander_over_the_threads_of_a_runtime_stay_current() {
+fn spans_that_move_between_the_threads_of_a_runtime_stay_current() {
     const REQUESTS: usize = 200;
     let list = list();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).build().unwrap();

@@ -1,4 +1,4 @@
-//! What `/v1` shows: lists in pages, one task, its history, the tree, kinds, info, metrics.
+//! The reading routes of `/v1`: lists in pages, one task, its history, the tree, kinds, info, metrics.
 
 #![cfg(feature = "server")]
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The ids of the tasks of an answer.
+/// Returns the ids of the tasks in an answer.
 #[track_caller]
 fn ids(server: &Server, target: &str) -> Vec<String> {
     let reply = get(server, target);
@@ -23,7 +23,7 @@ fn ids(server: &Server, target: &str) -> Vec<String> {
     tasks.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Three tasks a second apart, of which the second has been asked to stop.
+/// Returns a list with three tasks, started a second apart; the second has a cancel request.
 fn three() -> (ProcessList, pm::ManualClock, Server, Vec<Task>) {
     let (list, hand, server) = served_by_hand();
     let mut tasks = Vec::new();
@@ -41,7 +41,7 @@ fn three() -> (ProcessList, pm::ManualClock, Server, Vec<Task>) {
 // The list.
 
 #[test]
-fn an_empty_list_says_so_and_when() {
+fn an_empty_list_has_a_count_of_zero_and_a_time() {
     let (_list, server) = served();
     let reply = get(&server, "/v1/tasks");
     assert_eq!((reply.status, reply.header("content-type")), (200, Some("application/json")));
@@ -133,7 +133,7 @@ fn limits_have_bounds_and_zero_only_counts() {
     assert_eq!(code_of(&get(&server, "/v1/tasks?limit=1&limit=1"), 400), "invalid-parameter");
 }
 
-/// All serials of a list in pages; `between` is called after each.
+/// Reads all pages of a list, and returns the serials; calls `between` after each page.
 fn pages(server: &Server, query: &str, mut between: impl FnMut(usize)) -> Vec<String> {
     let mut serials = Vec::new();
     let mut cursor = String::new();
@@ -158,7 +158,7 @@ fn no_task_is_repeated_or_left_out_while_others_start_and_end() {
     for sort in ["-age", "age", "id", "-id,age", "kind,-statusAge", "status", "-serial"] {
         let (list, hand, server) = served_by_hand();
         let start = |number: usize| {
-            // Ids twice, many statuses alike: order must not depend on them being different.
+            // Duplicate ids and statuses: the order must not depend on unique ones.
             let task = list.task(&format!("{:03}", number % 150)).kind(["x", "y", "z"][number % 3]).start();
             task.status(["reading", "writing"][number % 2]).unwrap();
             hand.advance(Duration::from_millis(number as u64 % 2));
@@ -189,7 +189,7 @@ fn no_task_is_repeated_or_left_out_while_others_start_and_end() {
 }
 
 #[test]
-fn a_page_of_long_rows_is_shorter_and_nothing_is_lost() {
+fn a_page_of_long_rows_has_fewer_rows_and_none_is_lost() {
     let (list, server) = served();
     let long = "é".repeat(2_000);
     let tasks: Vec<_> =
@@ -201,7 +201,7 @@ fn a_page_of_long_rows_is_shorter_and_nothing_is_lost() {
 }
 
 #[test]
-fn texts_longer_than_a_cursor_holds_are_paged_all_the_same() {
+fn strings_longer_than_a_cursor_holds_are_paged_too() {
     let (list, server) = served();
     let long = "ü".repeat(400);
     let tasks: Vec<_> = (0..9).map(|_| list.start("x")).collect();
@@ -211,10 +211,10 @@ fn texts_longer_than_a_cursor_holds_are_paged_all_the_same() {
 }
 
 #[test]
-fn a_cursor_is_good_for_its_own_query_and_run() {
+fn a_cursor_is_valid_for_its_own_query_and_run() {
     let (list, _hand, server, _tasks) = three();
     let cursor = get(&server, "/v1/tasks?limit=1").json()["nextCursor"].as_str().unwrap().to_owned();
-    // Another limit and other members are the same query.
+    // Another limit and other fields are still the same query.
     assert_eq!(ids(&server, &format!("/v1/tasks?limit=5&fields=id&cursor={cursor}")).concat(), "bc");
     assert_eq!(ids(&server, &format!("/v1/tasks?sort=-age&cursor={cursor}")).concat(), "bc");
     for other in ["/v1/tasks?sort=age&", "/v1/tasks?kind=import&", "/v1/ended?sort=-age&"] {
@@ -248,7 +248,7 @@ fn a_cursor_is_good_for_its_own_query_and_run() {
 }
 
 #[test]
-fn only_the_members_that_are_named_are_shown() {
+fn only_the_requested_fields_are_shown() {
     let (_list, _hand, server, tasks) = three();
     let serial = tasks[0].serial().to_string();
     let row = |query: &str| get(&server, &format!("/v1/tasks?id=a&{query}")).json()["tasks"][0].clone();
@@ -276,7 +276,7 @@ fn only_the_members_that_are_named_are_shown() {
 }
 
 #[test]
-fn groups_count_all_that_match_the_largest_first() {
+fn groups_count_all_matches_largest_first() {
     let (_list, _hand, server, _tasks) = three();
     let groups = |query: &str| get(&server, &format!("/v1/tasks?limit=0&{query}")).json()["groups"].clone();
     assert_eq!(groups("groupBy=kind"), json!([{"value": "import", "count": 2}, {"value": "export", "count": 1}]));
@@ -297,7 +297,7 @@ fn groups_count_all_that_match_the_largest_first() {
 }
 
 #[test]
-fn unknown_parameters_are_errors_that_suggest() {
+fn unknown_parameters_are_errors_with_a_suggestion() {
     let (_list, server) = served();
     for (target, parameter, hint) in [
         ("/v1/tasks?kid=x", "kid", "did you mean `kind`?"),
@@ -321,7 +321,7 @@ fn unknown_parameters_are_errors_that_suggest() {
 }
 
 #[test]
-fn an_error_in_a_filter_says_where() {
+fn an_error_in_a_filter_has_its_position() {
     let (_list, server) = served();
     for (query, parameter, position, hint) in [
         ("state=running,runing", "state", 8, "did you mean `running`?"),
@@ -344,7 +344,7 @@ fn an_error_in_a_filter_says_where() {
 }
 
 #[test]
-fn a_full_list_says_that_something_is_missing() {
+fn a_full_list_reports_that_tasks_are_missing() {
     let list = ProcessList::with_options(Options::new().max_bytes(2 << 20));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let tasks: Vec<_> = (0..5_000).map(|number| list.start(&format!("{number:01000}"))).collect();
@@ -375,7 +375,7 @@ fn a_task_is_named_by_serial_by_id_or_by_both() {
         assert_eq!(json["task"]["serial"], task.serial().to_string(), "{segment}");
         assert!(json["serverTime"].is_string());
     }
-    for bad in ["0", "99999999999999999999", "id:x", "nobody", "%FF", "A%2Fb%20c"] {
+    for bad in ["0", "99999999999999999999", "id:x", "unknown", "%FF", "A%2Fb%20c"] {
         assert_eq!(code_of(&get(&server, &format!("/v1/tasks/{bad}")), 404), "task-not-found", "{bad}");
     }
     assert_eq!(code_of(&get(&server, "/v1/tasks/50%"), 400), "invalid-path");
@@ -385,7 +385,7 @@ fn a_task_is_named_by_serial_by_id_or_by_both() {
 }
 
 #[test]
-fn of_several_tasks_with_an_id_the_serials_are_told() {
+fn an_ambiguous_id_returns_the_serials() {
     let (list, server) = served();
     let twins: Vec<_> = (0..30).map(|_| list.start("twin")).collect();
     for target in ["/v1/tasks/twin", "/v1/tasks/twin/history", "/v1/tree?root=twin"] {
@@ -398,7 +398,7 @@ fn of_several_tasks_with_an_id_the_serials_are_told() {
 }
 
 #[test]
-fn a_task_that_ended_is_found_until_it_is_let_go_and_the_live_one_comes_first() {
+fn an_ended_task_is_found_until_it_is_evicted_and_a_live_one_comes_first() {
     let list = ProcessList::with_options(Options::new().keep_ended(0));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let serial = list.start("gone").serial();
@@ -419,22 +419,22 @@ fn a_task_that_ended_is_found_until_it_is_let_go_and_the_live_one_comes_first() 
 }
 
 #[test]
-fn a_history_is_oldest_first_and_says_what_is_missing_where() {
+fn a_history_is_oldest_first_and_reports_where_entries_are_missing() {
     let list = ProcessList::with_options(Options::new().history(2, 3));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let task = list.start("job");
-    let texts = |json: &Value| {
+    let statuses = |json: &Value| {
         let entries = json["history"].as_array().unwrap().clone();
         entries.iter().map(|entry| entry["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let json = get(&server, "/v1/tasks/job/history").json();
-    assert_eq!((texts(&json), &json["serial"]), (vec!["init".to_owned()], &task.serial().to_string().into()));
+    assert_eq!((statuses(&json), &json["serial"]), (vec!["init".to_owned()], &task.serial().to_string().into()));
     assert!(json.get("dropped").is_none() && json.get("outcome").is_none(), "{json}");
     for number in 0..20 {
         task.status(&number.to_string()).unwrap();
     }
     let json = get(&server, "/v1/tasks/job/history").json();
-    let (all, dropped) = (texts(&json), json["dropped"].as_u64().unwrap());
+    let (all, dropped) = (statuses(&json), json["dropped"].as_u64().unwrap());
     assert_eq!((all[0].as_str(), all.last().unwrap().as_str()), ("init", "19"));
     assert_eq!(all.len() as u64 + dropped, 21);
     let after = json["droppedAfter"].as_u64().unwrap() as usize;
@@ -442,7 +442,7 @@ fn a_history_is_oldest_first_and_says_what_is_missing_where() {
     assert!(behind - before > dropped - 2, "{json}");
     task.finish();
     assert_eq!(get(&server, "/v1/tasks/job/history").json()["outcome"], "finished");
-    assert_eq!(code_of(&get(&server, "/v1/tasks/nobody/history"), 404), "task-not-found");
+    assert_eq!(code_of(&get(&server, "/v1/tasks/unknown/history"), 404), "task-not-found");
 }
 
 // The tree.
@@ -466,7 +466,7 @@ fn a_tree_is_depth_first_and_children_are_in_the_order_of_their_start() {
     );
     let _other = list.start("s");
     assert_eq!(shape(&server, ""), "r0 a1 c2 e3 b1 d2 s0");
-    // What is left out lends its children to the next above.
+    // The children of a task that is left out move to the next task above.
     assert_eq!(shape(&server, "kind=x"), "a0 c1 e2 d0");
     assert_eq!(shape(&server, "id=r,e,d"), "r0 d1 e1");
     assert_eq!(shape(&server, "root=a"), "a0 c1 e2");
@@ -481,13 +481,13 @@ fn a_tree_is_depth_first_and_children_are_in_the_order_of_their_start() {
         (&json["total"], &json["truncated"], json["tasks"].as_array().unwrap().len()),
         (&7.into(), &true.into(), 2)
     );
-    for bad in ["nobody", "0", "99999999999999999999", ""] {
+    for bad in ["unknown", "0", "99999999999999999999", ""] {
         assert_eq!(code_of(&get(&server, &format!("/v1/tree?root={bad}")), 404), "task-not-found", "{bad}");
     }
     let serial = first.serial();
     first.finish();
     assert_eq!(code_of(&get(&server, &format!("/v1/tree?root={serial}")), 404), "task-not-found");
-    // Its parent has ended, and nobody knows any more what was above.
+    // Its parent has ended, and the tasks above that are no longer known.
     assert_eq!(shape(&server, ""), "r0 b1 d2 c0 e1 s0");
     assert_eq!(code_of(&get(&server, "/v1/tree?root=a&root=b"), 400), "invalid-parameter");
 }
@@ -508,7 +508,7 @@ fn a_chain_of_five_thousand_is_no_deeper_than_a_list() {
     assert_eq!(shape(&server, "root=id:4998"), "49980 49991");
 }
 
-// What ended.
+// Ended tasks.
 
 #[test]
 fn ended_tasks_are_newest_first_and_filtered_by_outcome() {
@@ -545,7 +545,7 @@ fn ended_tasks_are_newest_first_and_filtered_by_outcome() {
 // Kinds, info, metrics, and the rest.
 
 #[test]
-fn kinds_tell_how_tasks_ended_how_long_they_took_and_where_the_time_went() {
+fn kinds_report_outcomes_latency_and_time_by_status() {
     let (list, hand, server) = served_by_hand();
     for number in 0..4 {
         let task = list.task("x").kind("import").start();
@@ -575,7 +575,7 @@ fn kinds_tell_how_tasks_ended_how_long_they_took_and_where_the_time_went() {
 }
 
 #[test]
-fn info_tells_the_run_the_limits_and_the_counts() {
+fn info_reports_the_run_the_limits_and_the_counters() {
     let (list, server) = served();
     let task = list.start("x");
     let json = get(&server, "/v1/info").json();
@@ -588,7 +588,7 @@ fn info_tells_the_run_the_limits_and_the_counts() {
     assert_eq!((&again["boot"], &again["counters"]["finished"]), (&boot.into(), &1.into()));
 }
 
-/// The samples of a text of metrics, by name and labels.
+/// Returns the samples in a text of metrics, by name and labels.
 fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines
@@ -598,7 +598,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 }
 
 #[test]
-fn metrics_say_the_same_in_both_formats() {
+fn metrics_are_equal_in_both_formats() {
     let (list, hand, server) = served_by_hand();
     let _tasks: Vec<_> =
         [r#"we"ird\"#, "new\nline", "import", "import"].map(|kind| list.task("x").kind(kind).start()).into();
@@ -639,7 +639,7 @@ fn metrics_say_the_same_in_both_formats() {
 }
 
 #[test]
-fn kinds_beyond_the_ceiling_are_one_series() {
+fn kinds_beyond_the_limit_are_one_series() {
     let list = ProcessList::with_options(Options::new().max_kinds(500));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let tasks: Vec<_> = (0..300).map(|number| list.task("x").kind(&format!("kind {number}")).start()).collect();
@@ -650,7 +650,7 @@ fn kinds_beyond_the_ceiling_are_one_series() {
 }
 
 #[test]
-fn health_home_and_description_are_there() {
+fn health_home_and_description_are_served() {
     let (_list, server) = served();
     assert_eq!(get(&server, "/healthz").json(), json!({"status": "ok"}));
     let home = get(&server, "/");

@@ -1,4 +1,4 @@
-//! Asking tasks to stop over `/v1`: one, and many; what is expected, waited for, and asked twice.
+//! Cancelling tasks over `/v1`: one, and many; with expectations, with a wait, and with a repeated request.
 
 #![cfg(feature = "server")]
 
@@ -12,8 +12,8 @@ use common::{Reply, code_of, connect, get, post, request, served, served_by_hand
 use pm::{ProcessList, Server};
 use serde_json::{Value, json};
 
-/// Posts from another thread, and returns once the request has reached so many tasks.
-fn post_meanwhile(
+/// Posts from another thread, and returns once the request has reached that many tasks.
+fn post_in_background(
     list: &ProcessList,
     server: &Server,
     target: &str,
@@ -21,11 +21,12 @@ fn post_meanwhile(
     body: &str,
     tasks: usize,
 ) -> JoinHandle<Reply> {
-    let (tell, told) = mpsc::channel();
-    let hook = list.on_cancel(move |_| tell.send(()).unwrap());
+    let (send, received) = mpsc::channel();
+    let hook = list.on_cancel(move |_| send.send(()).unwrap());
     let address = server.addr();
     let text = format!(
-        "POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nIdempotency-Key: {key}\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nIdempotency-Key: {key}\r\n\
+                 Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
     let asking = thread::spawn(move || {
@@ -36,12 +37,12 @@ fn post_meanwhile(
         stream.read_to_end(&mut reply).unwrap();
         Reply::parse(&reply)
     });
-    (0..tasks).for_each(|_| told.recv().unwrap());
+    (0..tasks).for_each(|_| received.recv().unwrap());
     drop(hook);
     asking
 }
 
-/// Moves the hand until the answer is there: the wait may begin a moment after the task was asked.
+/// Advances the clock until the answer is there: the wait may begin a moment after the task is cancelled.
 fn answer_in_time(asking: JoinHandle<Reply>, hand: &pm::ManualClock, step: Duration) -> Reply {
     while !asking.is_finished() {
         hand.advance(step);
@@ -57,7 +58,7 @@ fn with_key(server: &Server, target: &str, key: &str, body: &str) -> Reply {
 // One.
 
 #[test]
-fn a_task_that_runs_still_is_202_and_has_heard() {
+fn a_task_that_still_runs_is_202_and_has_the_request() {
     let (list, server) = served();
     let task = list.start("job");
     let child = list.task("part").parent(&task.handle()).start();
@@ -74,7 +75,7 @@ fn a_task_that_runs_still_is_202_and_has_heard() {
         (&cancel["reason"], &cancel["by"], &cancel["origin"]),
         (&"too slow".into(), &"127.0.0.1".into(), &serial.into())
     );
-    // Asked again, it keeps the first reason.
+    // Cancelled again, it keeps the first reason.
     assert_eq!(post(&server, "/v1/tasks/job/cancel", r#"{"reason":"other"}"#).status, 202);
     assert_eq!(task.checkpoint().unwrap_err().reason(), "too slow");
 }
@@ -90,10 +91,10 @@ fn a_body_may_be_missing_or_empty() {
 }
 
 #[test]
-fn who_waits_is_told_how_it_ended() {
+fn a_wait_returns_how_the_task_ended() {
     let (list, server) = served();
     let task = list.start("job");
-    let asking = post_meanwhile(&list, &server, "/v1/tasks/job/cancel", "k", r#"{"wait":"20s"}"#, 1);
+    let asking = post_in_background(&list, &server, "/v1/tasks/job/cancel", "k", r#"{"wait":"20s"}"#, 1);
     assert!(task.checkpoint().is_err());
     drop(task);
     let reply = asking.join().unwrap();
@@ -104,35 +105,38 @@ fn who_waits_is_told_how_it_ended() {
 }
 
 #[test]
-fn who_waits_in_vain_is_told_that_it_runs_still() {
+fn a_wait_that_times_out_reports_that_the_task_still_runs() {
     let (list, hand, server) = served_by_hand();
-    let _task = list.start("deaf");
-    let asking = post_meanwhile(&list, &server, "/v1/tasks/deaf/cancel", "k", r#"{"wait":"10s"}"#, 1);
+    let _task = list.start("unresponsive");
+    let asking = post_in_background(&list, &server, "/v1/tasks/unresponsive/cancel", "k", r#"{"wait":"10s"}"#, 1);
     let reply = answer_in_time(asking, &hand, Duration::from_secs(10));
     assert_eq!((reply.status, &reply.json()["verdict"]), (202, &"cancelling".into()));
     assert!(reply.json()["tookMs"].as_f64().unwrap() >= 10_000.0);
 }
 
 #[test]
-fn a_task_that_ended_and_is_kept_is_finished_already() {
+fn a_retained_ended_task_is_already_finished() {
     let (list, server) = served();
     let task = list.start("job");
     let serial = task.serial();
     task.fail("no file");
     for name in ["job".to_owned(), serial.to_string()] {
         let reply = post(&server, &format!("/v1/tasks/{name}/cancel"), "{}");
-        let expected = json!({"verdict": "finished", "serial": serial.to_string(), "id": "job", "tookMs": 0.0, "outcome": "failed", "alreadyEnded": true});
+        let expected = json!({
+            "verdict": "finished", "serial": serial.to_string(), "id": "job", "tookMs": 0.0, "outcome": "failed",
+            "alreadyEnded": true,
+        });
         assert_eq!((reply.status, reply.json()), (200, expected));
     }
 }
 
 #[test]
-fn what_can_not_be_asked_is_refused_with_its_reason() {
+fn a_task_that_cannot_be_cancelled_is_refused_with_the_reason() {
     let (list, server) = served();
     let fixed = list.task("fixed").not_cancellable().start();
     let twins = [list.start("twin"), list.start("twin")];
     assert_eq!(code_of(&post(&server, "/v1/tasks/fixed/cancel", "{}"), 403), "not-cancellable");
-    assert_eq!(code_of(&post(&server, "/v1/tasks/nobody/cancel", "{}"), 404), "task-not-found");
+    assert_eq!(code_of(&post(&server, "/v1/tasks/unknown/cancel", "{}"), 404), "task-not-found");
     assert_eq!(code_of(&post(&server, "/v1/tasks/0/cancel", "{}"), 404), "task-not-found");
     let reply = post(&server, "/v1/tasks/twin/cancel", "{}");
     assert_eq!(code_of(&reply, 409), "ambiguous-id");
@@ -143,7 +147,7 @@ fn what_can_not_be_asked_is_refused_with_its_reason() {
 }
 
 #[test]
-fn nothing_is_done_unless_all_is_as_expected() {
+fn nothing_is_cancelled_unless_all_expectations_hold() {
     let (list, hand, server) = served_by_hand();
     let task = list.start("job");
     task.status("reading").unwrap();
@@ -166,7 +170,7 @@ fn nothing_is_done_unless_all_is_as_expected() {
 }
 
 #[test]
-fn a_body_that_is_not_understood_cancels_nothing() {
+fn an_invalid_body_cancels_nothing() {
     let (list, server) = served();
     let task = list.start("job");
     for (body, parameter) in [
@@ -198,7 +202,7 @@ fn a_body_that_is_not_understood_cancels_nothing() {
     assert!(!task.is_cancelled());
 }
 
-// The same request twice.
+// Repeated requests.
 
 #[test]
 fn a_repeated_key_gets_the_first_answer_and_does_nothing() {
@@ -211,7 +215,7 @@ fn a_repeated_key_gets_the_first_answer_and_does_nothing() {
     let again = with_key(&server, "/v1/tasks/job/cancel", "one", "{}");
     assert_eq!((again.status, &again.body), (202, &first.body));
     assert!(!other.is_cancelled());
-    // For anything else the key is used up.
+    // For any other request the key is used up.
     for (target, body) in
         [("/v1/tasks/job/cancel", r#"{"reason":"x"}"#), ("/v1/tasks/other/cancel", "{}"), ("/v1/cancel", "{}")]
     {
@@ -232,11 +236,11 @@ fn a_refusal_does_not_use_up_the_key() {
 }
 
 #[test]
-fn a_key_whose_request_is_under_way_is_a_conflict_until_it_is_answered() {
+fn a_key_whose_request_is_in_progress_is_a_conflict_until_it_is_answered() {
     let (list, server) = served();
     let task = list.start("job");
     let body = r#"{"wait":"20s"}"#;
-    let asking = post_meanwhile(&list, &server, "/v1/tasks/job/cancel", "k", body, 1);
+    let asking = post_in_background(&list, &server, "/v1/tasks/job/cancel", "k", body, 1);
     let reply = with_key(&server, "/v1/tasks/job/cancel", "k", body);
     assert_eq!(code_of(&reply, 409), "request-under-way");
     assert_eq!((reply.header("retry-after"), &reply.json()["retryAfterMs"]), (Some("1"), &1_000.into()));
@@ -247,7 +251,7 @@ fn a_key_whose_request_is_under_way_is_a_conflict_until_it_is_answered() {
 }
 
 #[test]
-fn a_key_is_one_short_text() {
+fn a_key_is_one_short_string() {
     let (list, server) = served();
     let task = list.start("job");
     for headers in [
@@ -272,7 +276,7 @@ fn verdicts(json: &Value) -> Vec<(String, String)> {
 }
 
 #[test]
-fn without_a_filter_that_can_exclude_nothing_is_cancelled() {
+fn without_a_selective_filter_nothing_is_cancelled() {
     let (list, server) = served();
     let task = list.start("job");
     for body in [
@@ -297,7 +301,7 @@ fn without_a_filter_that_can_exclude_nothing_is_cancelled() {
 }
 
 #[test]
-fn every_match_is_asked_oldest_first_and_told_what_came_of_it() {
+fn every_match_is_cancelled_oldest_first_and_reported_with_its_verdict() {
     let (list, hand, server) = served_by_hand();
     let mut tasks = Vec::new();
     for id in ["c", "b", "a"] {
@@ -309,9 +313,9 @@ fn every_match_is_asked_oldest_first_and_told_what_came_of_it() {
     let reply = post(&server, "/v1/cancel", r#"{"filter":"kind=import","reason":"deploy"}"#);
     assert_eq!(reply.status, 200);
     let json = reply.json();
-    let told: Vec<_> = verdicts(&json);
-    let told: Vec<_> = told.iter().map(|(id, verdict)| (id.as_str(), verdict.as_str())).collect();
-    assert_eq!(told, [("c", "cancelling"), ("b", "cancelling"), ("a", "cancelling"), ("fixed", "refused")]);
+    let received: Vec<_> = verdicts(&json);
+    let received: Vec<_> = received.iter().map(|(id, verdict)| (id.as_str(), verdict.as_str())).collect();
+    assert_eq!(received, [("c", "cancelling"), ("b", "cancelling"), ("a", "cancelling"), ("fixed", "refused")]);
     assert_eq!((&json["total"], &json["dryRun"]), (&4.into(), &false.into()));
     assert_eq!(json["counts"], json!({"cancelling": 3, "refused": 1}));
     assert!(json["verdicts"][3]["why"].as_str().unwrap().contains("not cancellable"));
@@ -320,7 +324,7 @@ fn every_match_is_asked_oldest_first_and_told_what_came_of_it() {
 }
 
 #[test]
-fn the_forms_of_a_filter_mean_the_same() {
+fn all_forms_of_a_filter_are_equivalent() {
     let (list, server) = served();
     let _tasks: Vec<_> = ["a", "b b", "c"].map(|id| list.task(id).kind("k").attr("host", id).start()).into();
     for (filter, found) in [
@@ -330,7 +334,7 @@ fn the_forms_of_a_filter_mean_the_same() {
         (json!(r#"attr.host="b b""#), 1),
         (json!({"attr.host": "b b"}), 1),
         (json!({"attr.host": "b*"}), 1),
-        (json!("id=nobody"), 0),
+        (json!("id=unknown"), 0),
     ] {
         let json = post(&server, "/v1/cancel", &json!({"filter": filter, "dryRun": true}).to_string()).json();
         assert_eq!(json["total"], found, "{filter}");
@@ -351,7 +355,7 @@ fn the_forms_of_a_filter_mean_the_same() {
 }
 
 #[test]
-fn a_dry_run_tells_whom_and_asks_nobody() {
+fn a_dry_run_reports_the_targets_and_cancels_none() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..3).map(|_| list.start("job")).collect();
     let json = post(&server, "/v1/cancel", r#"{"filter":"id=job","dryRun":true}"#).json();
@@ -361,7 +365,7 @@ fn a_dry_run_tells_whom_and_asks_nobody() {
 }
 
 #[test]
-fn more_than_the_cap_or_another_number_than_expected_cancels_none() {
+fn more_targets_than_the_cap_or_than_expected_cancel_none() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..101).map(|_| list.start("job")).collect();
     for (body, status, code) in [
@@ -397,7 +401,7 @@ fn more_than_the_cap_or_another_number_than_expected_cancels_none() {
 }
 
 #[test]
-fn children_are_asked_with_their_parents_whether_they_match_or_not() {
+fn children_are_cancelled_with_their_parents_even_if_they_do_not_match() {
     let (list, server) = served();
     let parent = list.task("parent").kind("k").start();
     let child = list.task("child").kind("k").parent(&parent.handle()).start();
@@ -412,19 +416,20 @@ fn children_are_asked_with_their_parents_whether_they_match_or_not() {
 }
 
 #[test]
-fn who_waits_for_many_waits_for_the_last_or_until_the_time_is_up() {
+fn a_wait_for_many_lasts_until_the_last_ends_or_the_timeout() {
     let (list, hand, server) = served_by_hand();
-    let (hears, deaf) = (list.task("hears").kind("k").start(), list.task("deaf").kind("k").start());
-    let asking = post_meanwhile(&list, &server, "/v1/cancel", "a", r#"{"filter":"kind=k","wait":"10s"}"#, 2);
-    assert!(hears.checkpoint().is_err());
-    drop(hears);
+    let (observes, unresponsive) =
+        (list.task("observes").kind("k").start(), list.task("unresponsive").kind("k").start());
+    let asking = post_in_background(&list, &server, "/v1/cancel", "a", r#"{"filter":"kind=k","wait":"10s"}"#, 2);
+    assert!(observes.checkpoint().is_err());
+    drop(observes);
     let json = answer_in_time(asking, &hand, Duration::from_secs(5)).json();
     assert_eq!(json["counts"], json!({"finished": 1, "cancelling": 1}));
     assert_eq!(json["verdicts"][0]["outcome"], "cancelled");
 
     let next = list.task("next").kind("k").start();
-    let asking = post_meanwhile(&list, &server, "/v1/cancel", "b", r#"{"filter":"kind=k","wait":"10s"}"#, 1);
-    drop((deaf, next));
+    let asking = post_in_background(&list, &server, "/v1/cancel", "b", r#"{"filter":"kind=k","wait":"10s"}"#, 1);
+    drop((unresponsive, next));
     let json = asking.join().unwrap().json();
     assert_eq!(json["counts"], json!({"finished": 2}), "the time was not up");
 }

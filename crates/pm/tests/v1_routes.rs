@@ -27,7 +27,7 @@ const ROUTES: [(&str, &str); 17] = [
 ];
 
 #[test]
-fn every_route_knows_its_method_and_tells_it_for_all_others() {
+fn every_route_reports_its_method_for_all_others() {
     let (list, server) = served();
     let task = list.start("job");
     for (good, target) in ROUTES {
@@ -53,7 +53,7 @@ fn every_route_knows_its_method_and_tells_it_for_all_others() {
 }
 
 #[test]
-fn a_path_that_is_nearly_one_is_none() {
+fn a_path_that_is_nearly_a_route_is_404() {
     let (_list, server) = served();
     for target in [
         "/v1",
@@ -81,12 +81,12 @@ fn a_path_that_is_nearly_one_is_none() {
 }
 
 #[test]
-fn every_answer_forbids_sniffing_and_keeping_and_none_opens_itself_to_other_sites() {
+fn every_answer_forbids_sniffing_and_caching_and_none_allows_other_sites() {
     let (list, server) = served();
     let _task = list.start("job");
     for (method, target) in ROUTES {
         if target == "/v1/events" {
-            continue; // It has no end; its head is looked at elsewhere.
+            continue; // It has no end; its head is checked elsewhere.
         }
         for reply in [ask(&server, method, target), ask(&server, "DELETE", target), ask(&server, "OPTIONS", target)] {
             assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{method} {target}");
@@ -97,7 +97,7 @@ fn every_answer_forbids_sniffing_and_keeping_and_none_opens_itself_to_other_site
 }
 
 #[test]
-fn a_body_that_is_too_large_is_413_and_the_end_of_the_connection() {
+fn a_body_that_is_too_large_is_413_and_closes_the_connection() {
     let (list, server) = served();
     let task = list.start("job");
     let body = format!(r#"{{"reason":"{}"}}"#, "x".repeat(64 << 10));
@@ -105,7 +105,7 @@ fn a_body_that_is_too_large_is_413_and_the_end_of_the_connection() {
         let reply = post(&server, target, &body);
         assert_eq!(code_of(&reply, 413), "body-too-large", "{target}");
         assert_eq!(reply.header("connection"), Some("close"));
-        // Told beforehand: it is not even waited for.
+        // Announced in advance: the server does not even wait for it.
         let head = format!("POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999\r\n\r\n");
         let reply = common::Reply::parse(&raw(&server, head.as_bytes()));
         assert_eq!(code_of(&reply, 413), "body-too-large", "{target}");
@@ -117,7 +117,7 @@ fn a_body_that_is_too_large_is_413_and_the_end_of_the_connection() {
 }
 
 #[test]
-fn a_body_where_none_belongs_changes_nothing() {
+fn an_unexpected_body_changes_nothing() {
     let (_list, server) = served();
     assert_eq!(request(&server, "GET", "/v1/tasks", &[], r#"{"limit":0}"#).status, 200);
 }
@@ -131,7 +131,7 @@ fn a_target_that_is_too_long_is_414() {
 }
 
 #[test]
-fn foreign_hosts_and_pages_are_told_so_as_problems() {
+fn unknown_hosts_and_cross_site_pages_get_problems() {
     let (_list, server) = served();
     for (method, target) in ROUTES {
         let text = format!("{method} {target} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");

@@ -1,4 +1,4 @@
-//! A `DELETE` that says what it expects and waits for what comes of it; and what is told of a task that has ended.
+//! A `DELETE` with expectations and a wait for the verdict; and the report of a task that has ended.
 
 #![cfg(feature = "server")]
 
@@ -12,9 +12,9 @@ use common::{Reply, connect, delete, get, served};
 use pm::{Clock, Options, ProcessList, Server};
 
 /// Cancels from another thread, and returns once the request has reached the task.
-fn cancel_meanwhile(list: &ProcessList, server: &Server, target: &str) -> thread::JoinHandle<Reply> {
-    let (tell, told) = mpsc::channel();
-    let hook = list.on_cancel(move |_| tell.send(()).unwrap());
+fn cancel_in_background(list: &ProcessList, server: &Server, target: &str) -> thread::JoinHandle<Reply> {
+    let (send, received) = mpsc::channel();
+    let hook = list.on_cancel(move |_| send.send(()).unwrap());
     let (address, target) = (server.addr(), target.to_owned());
     let asking = thread::spawn(move || {
         use std::io::{Read as _, Write as _};
@@ -25,17 +25,17 @@ fn cancel_meanwhile(list: &ProcessList, server: &Server, target: &str) -> thread
         stream.read_to_end(&mut reply).unwrap();
         Reply::parse(&reply)
     });
-    told.recv().unwrap();
+    received.recv().unwrap();
     drop(hook);
     asking
 }
 
 #[test]
-fn who_waits_is_told_that_the_task_ended_by_itself() {
+fn a_wait_reports_that_the_task_ended_by_itself() {
     let (list, server) = served();
     let task = list.start("job");
     let serial = task.serial().to_string();
-    let asking = cancel_meanwhile(&list, &server, "/procs/job?wait=20s");
+    let asking = cancel_in_background(&list, &server, "/procs/job?wait=20s");
     assert!(task.checkpoint().is_err());
     drop(task);
     let reply = asking.join().unwrap();
@@ -47,7 +47,7 @@ fn who_waits_is_told_that_the_task_ended_by_itself() {
 }
 
 #[test]
-fn who_waits_is_told_that_a_future_was_dropped_and_how_many_went_with_it() {
+fn a_wait_reports_that_a_future_was_dropped_and_how_many_tasks_with_it() {
     let (list, server) = served();
     let below = list.clone();
     let mut running = Box::pin(list.task("job").run(async move {
@@ -56,7 +56,7 @@ fn who_waits_is_told_that_a_future_was_dropped_and_how_many_went_with_it() {
     }));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(running.as_mut().poll(&mut context).is_pending());
-    let asking = cancel_meanwhile(&list, &server, "/procs/job?wait=20s");
+    let asking = cancel_in_background(&list, &server, "/procs/job?wait=20s");
     assert!(running.as_mut().poll(&mut context).is_ready());
     let json = asking.join().unwrap().json();
     assert_eq!((&json["verdict"], &json["below"]), (&"dropped".into(), &1.into()), "{json}");
@@ -64,13 +64,13 @@ fn who_waits_is_told_that_a_future_was_dropped_and_how_many_went_with_it() {
 }
 
 #[test]
-fn who_waits_long_enough_is_told_that_the_task_still_runs() {
+fn a_wait_that_times_out_reports_that_the_task_still_runs() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
-    let task = list.start("deaf");
-    let asking = cancel_meanwhile(&list, &server, "/procs/deaf?wait=10s");
-    // The wait may begin a moment after the hook was called, and then ends ten seconds later.
+    let task = list.start("unresponsive");
+    let asking = cancel_in_background(&list, &server, "/procs/unresponsive?wait=10s");
+    // The wait may begin a moment after the hook is called, and then ends ten seconds later.
     while !asking.is_finished() {
         hand.advance(Duration::from_secs(10));
         thread::yield_now();
@@ -82,7 +82,7 @@ fn who_waits_long_enough_is_told_that_the_task_still_runs() {
 }
 
 #[test]
-fn a_task_that_is_not_as_expected_is_left_alone_and_the_answer_tells_what_was_found() {
+fn a_failed_expectation_cancels_nothing_and_the_answer_has_the_actual_value() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
@@ -100,7 +100,7 @@ fn a_task_that_is_not_as_expected_is_left_alone_and_the_answer_tells_what_was_fo
 }
 
 #[test]
-fn a_wait_that_is_too_long_or_no_length_is_refused_and_nothing_is_cancelled() {
+fn a_wait_that_is_too_long_or_not_a_duration_is_refused_and_nothing_is_cancelled() {
     let (list, server) = served();
     let task = list.start("job");
     for (query, words) in [("wait=1h", "25.0 s is the longest"), ("wait=soon", "wait:"), ("minAge=", "minAge:")] {
@@ -111,16 +111,16 @@ fn a_wait_that_is_too_long_or_no_length_is_refused_and_nothing_is_cancelled() {
 }
 
 #[test]
-fn a_client_that_goes_away_while_it_waits_has_cancelled_all_the_same() {
+fn a_client_that_disconnects_while_it_waits_has_still_cancelled() {
     use std::io::Write as _;
     let (list, server) = served();
     let task = list.start("job");
     let mut stream = connect(server.addr());
     write!(stream, "DELETE /procs/job?wait=20s HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr()).unwrap();
-    let (tell, told) = mpsc::channel();
-    let _hook = list.on_cancel(move |_| _ = tell.send(()));
+    let (send, received) = mpsc::channel();
+    let _hook = list.on_cancel(move |_| _ = send.send(()));
     if !task.is_cancelled() {
-        told.recv().unwrap();
+        received.recv().unwrap();
     }
     drop(stream);
     assert!(task.checkpoint().is_err());
@@ -128,7 +128,7 @@ fn a_client_that_goes_away_while_it_waits_has_cancelled_all_the_same() {
 }
 
 #[test]
-fn the_history_of_a_task_that_was_killed_is_there_for_a_while_and_ends_with_the_reason() {
+fn the_history_of_a_cancelled_task_is_retained_and_ends_with_the_reason() {
     let (list, server) = served();
     let task = list.start("job");
     delete(&server, "/procs/job", r#"{"message":"too slow"}"#);
@@ -136,16 +136,16 @@ fn the_history_of_a_task_that_was_killed_is_there_for_a_while_and_ends_with_the_
     drop(task);
     let json = get(&server, "/procs/job/history").json();
     assert_eq!(json["outcome"], "cancelled");
-    let texts: Vec<_> = json["history"].as_array().unwrap().iter().map(|entry| entry["status"].clone()).collect();
-    assert_eq!(texts, ["init", "[cancel request: too slow]", "killed: too slow"]);
+    let statuses: Vec<_> = json["history"].as_array().unwrap().iter().map(|entry| entry["status"].clone()).collect();
+    assert_eq!(statuses, ["init", "[cancel request: too slow]", "killed: too slow"]);
     assert_eq!(delete(&server, "/procs/job", "").status, 404, "it has ended");
 }
 
 #[test]
-fn the_row_of_a_task_that_does_not_stop_tells_who_asked_why_and_when() {
+fn the_row_of_a_task_that_does_not_stop_has_requester_reason_and_time() {
     let (list, server) = served();
-    let _task = list.start("deaf");
-    delete(&server, "/procs/deaf", r#"{"message":"too slow"}"#);
+    let _task = list.start("unresponsive");
+    delete(&server, "/procs/unresponsive", r#"{"message":"too slow"}"#);
     let row = &get(&server, "/procs/").json()["procs"][0];
     assert_eq!(row["cancelling"], true);
     let cancel = &row["cancel"];

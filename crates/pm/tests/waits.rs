@@ -1,4 +1,4 @@
-//! `GET /v1/waits`, and what a task's own page tells of waits.
+//! `GET /v1/waits`, and the waits in the details of a task.
 
 #![cfg(feature = "server")]
 
@@ -23,7 +23,7 @@ fn ids<'v>(values: &'v Value, name: &str) -> Vec<&'v str> {
 }
 
 #[test]
-fn nobody_waits_in_a_list_where_nobody_says_so() {
+fn a_list_without_declared_waits_reports_none() {
     let (list, server) = served();
     let task = list.start("a");
     let answer = get(&server, "/v1/waits");
@@ -35,7 +35,7 @@ fn nobody_waits_in_a_list_where_nobody_says_so() {
 }
 
 #[test]
-fn a_circle_comes_first_and_is_told_step_by_step() {
+fn a_cycle_comes_first_with_all_its_steps() {
     let (list, server) = served();
     let tasks = ["idle", "a", "b", "behind"].map(|id| list.task(id).kind("job").start());
     let [idle, a, b, behind] = &tasks;
@@ -79,12 +79,12 @@ fn a_circle_comes_first_and_is_told_step_by_step() {
 }
 
 #[test]
-fn what_is_cut_is_told() {
+fn truncation_is_reported() {
     let (list, server) = served();
     let pool = Resource::with_capacity("pool", 12);
     let holder = list.start("holder");
     let _held = [(); 12].map(|()| holder.holding(&pool));
-    let _somebody = (pool.hold_unclaimed(1), pool.hold_unclaimed(1));
+    let _unclaimed = (pool.hold_unclaimed(1), pool.hold_unclaimed(1));
     let tasks: Vec<_> = (0..5).map(|at| list.start(&format!("waiter-{at}"))).collect();
     let _waits: Vec<_> = tasks.iter().map(|task| task.waiting_on(&pool)).collect();
     let answer = get(&server, "/v1/waits?limit=2");

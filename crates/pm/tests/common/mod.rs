@@ -1,4 +1,4 @@
-//! A client that says exactly what it is told, over a bare socket.
+//! A client that sends exactly the given bytes over a plain socket.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::io::{Read as _, Write as _};
@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use pm::{ProcessList, Server};
 
-/// Only so that a failing test ends; nothing that passes waits for it.
+/// A limit so that a failing test ends; a passing test never waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A list of its own and its server.
+/// Returns a new list and its server.
 pub(crate) fn served() -> (ProcessList, Server) {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
@@ -25,7 +25,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// What came until the end of the connection.
+    /// Parses the bytes received until the end of the connection.
     pub(crate) fn parse(bytes: &[u8]) -> Reply {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no whole head: {text:?}"));
@@ -67,7 +67,7 @@ pub(crate) fn connect(server: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends these bytes and takes what comes until the server closes.
+/// Sends these bytes and returns all that is received until the server closes.
 pub(crate) fn raw(server: &Server, bytes: &[u8]) -> Vec<u8> {
     let mut stream = connect(server.addr());
     stream.write_all(bytes).unwrap();
@@ -76,7 +76,7 @@ pub(crate) fn raw(server: &Server, bytes: &[u8]) -> Vec<u8> {
     reply
 }
 
-/// One request with these further header lines and this body.
+/// Sends one request with these additional header lines and this body.
 pub(crate) fn request(server: &Server, method: &str, target: &str, headers: &[&str], body: &str) -> Reply {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", server.addr());
     for line in headers {
@@ -107,7 +107,7 @@ pub(crate) fn post(server: &Server, target: &str, body: &str) -> Reply {
     request(server, "POST", target, &[], body)
 }
 
-/// The same as [`served`], where time passes only when the hand moves.
+/// As [`served`], with a clock that moves only when the test advances it.
 pub(crate) fn served_by_hand() -> (ProcessList, pm::ManualClock, Server) {
     let (clock, hand) = pm::Clock::manual();
     let list = ProcessList::with_options(pm::Options::new().clock(clock));
@@ -115,7 +115,7 @@ pub(crate) fn served_by_hand() -> (ProcessList, pm::ManualClock, Server) {
     (list, hand, server)
 }
 
-/// The code of a problem, as it should be told.
+/// Returns the code of a problem, after checking its form.
 #[track_caller]
 pub(crate) fn code_of(reply: &Reply, status: u16) -> String {
     assert_eq!((reply.status, reply.header("content-type")), (status, Some("application/problem+json")), "{reply:?}");

@@ -1,4 +1,4 @@
-//! The service that is asked, what its handlers tell, and what pm's server says of its requests.
+//! The service under test, the reports of its handlers, and the view of its requests that pm's server has.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,23 +17,23 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-use crate::clients::{Client, Victim};
+use crate::clients::{Client, Exchange};
 
 pub(crate) type Lines = Channel<Bytes, std::convert::Infallible>;
 pub(crate) type Writer = http_body_util::channel::Sender<Bytes, std::convert::Infallible>;
 
-/// What a handler tells the test.
+/// A report of a handler to the test.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Seen {
-    /// It waits, and will until it is dropped.
+    /// It waits until it is dropped.
     Waits,
-    /// Part of the request's body.
+    /// It received a part of the request's body.
     Part(Bytes),
     /// The future of the handler was dropped.
     Dropped,
 }
 
-/// Tells of the end of a handler.
+/// Reports the end of a handler.
 pub(crate) struct OnDrop(mpsc::UnboundedSender<Seen>);
 
 impl Drop for OnDrop {
@@ -50,7 +50,7 @@ pub(crate) struct Bench {
     pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
     pub(crate) ended: mpsc::UnboundedReceiver<String>,
     pub(crate) answers: mpsc::UnboundedReceiver<Writer>,
-    /// Lets the request beside go on.
+    /// Lets the concurrent request continue.
     beside: Mutex<Option<Writer>>,
     _hook: pm::Subscription,
 }
@@ -59,11 +59,11 @@ impl Bench {
     pub(crate) async fn new() -> Self {
         let list = ProcessList::new();
         let watch = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
-        let (tell, seen) = mpsc::unbounded_channel();
-        let (tell_answer, answers) = mpsc::unbounded_channel();
-        let (tell_end, ended) = mpsc::unbounded_channel();
-        let hook = list.on_end(move |task| drop(tell_end.send(task.id().to_string())));
-        let (waits, uploads) = (tell.clone(), tell);
+        let (report, seen) = mpsc::unbounded_channel();
+        let (report_answer, answers) = mpsc::unbounded_channel();
+        let (report_end, ended) = mpsc::unbounded_channel();
+        let hook = list.on_end(move |task| drop(report_end.send(task.id().to_string())));
+        let (waits, uploads) = (report.clone(), report);
         let app = Router::new()
             .route("/", get(async || "hello"))
             .route(
@@ -80,7 +80,7 @@ impl Bench {
                     let _on_drop = OnDrop(uploads.clone());
                     let mut parts = body.into_data_stream();
                     while let Some(part) = parts.next().await {
-                        // As axum's extractors answer what is not whole.
+                        // As axum's extractors answer an incomplete body.
                         let part = part.map_err(|_| StatusCode::BAD_REQUEST)?;
                         uploads.send(Seen::Part(part)).unwrap();
                     }
@@ -91,7 +91,7 @@ impl Bench {
                 "/lines",
                 get(async move || {
                     let (writer, lines) = Lines::new(4);
-                    tell_answer.send(writer).unwrap();
+                    report_answer.send(writer).unwrap();
                     Body::new(lines)
                 }),
             )
@@ -103,13 +103,13 @@ impl Bench {
         Self { list, watch, address, seen, ended, answers, beside, _hook: hook }
     }
 
-    /// The next thing that a handler tells.
+    /// Waits for the next report of a handler.
     pub(crate) async fn seen(&mut self) -> Seen {
         self.seen.recv().await.unwrap()
     }
 
-    /// Begins a request that goes on beside all others.
-    pub(crate) async fn begin_beside(&mut self) -> Victim {
+    /// Begins a request that runs beside all others.
+    pub(crate) async fn begin_beside(&mut self) -> Exchange {
         let mut beside = Client::Hyper.ask(self.address, &[("/lines", "beside")], None);
         let mut writer = self.answers.recv().await.unwrap();
         writer.send_data("still ".into()).await.unwrap();
@@ -118,8 +118,8 @@ impl Bench {
         beside
     }
 
-    /// Ends it, and sees that it was not disturbed.
-    pub(crate) async fn end_beside(&mut self, beside: Victim) {
+    /// Ends it, and asserts that it was not affected.
+    pub(crate) async fn end_beside(&mut self, beside: Exchange) {
         let mut writer = self.beside.lock().unwrap().take().unwrap();
         writer.send_data("here".into()).await.unwrap();
         drop(writer);
@@ -129,7 +129,7 @@ impl Bench {
         assert_eq!(self.list.counters().live, 0);
     }
 
-    /// What pm's server says of a request that runs: its kind and status.
+    /// Asserts kind and status that pm's server shows of a running request.
     pub(crate) async fn assert_listed(&self, by: Client, id: &str, kind: &str, status: &str) {
         let (code, answer) = by.call(self.watch.addr(), "GET", "/v1/tasks", "").await;
         let tasks = answer["tasks"].as_array().unwrap();
@@ -137,7 +137,7 @@ impl Bench {
         assert_eq!((code, &task["kind"], &task["status"]), (200, &json!(kind), &json!(status)), "{answer}");
     }
 
-    /// How a request ended, and its history, when it is the next that ends.
+    /// Asserts the outcome and history of the next request that ends.
     pub(crate) async fn assert_ended(&mut self, id: &str, outcome: &str, history: &[&str]) {
         assert_eq!(self.ended.recv().await.unwrap(), id);
         let (_, answer) = Client::Hyper.call(self.watch.addr(), "GET", &format!("/v1/ended?id={id}"), "").await;
@@ -151,7 +151,7 @@ impl Bench {
         assert_eq!(statuses, history, "{answer}");
     }
 
-    /// Kills a request over HTTP, and gives the verdict: by hyper in the way of the first pm, by curl in that of `/v1`.
+    /// Cancels a request over HTTP, and returns the verdict: with hyper by `/procs/`, with curl by `/v1`.
     pub(crate) async fn kill(&self, by: Client, id: &str) -> (u16, Value) {
         let (method, path, body) = match by {
             Client::Hyper => ("DELETE", format!("/procs/{id}"), r#"{"message":"too slow"}"#),
@@ -160,7 +160,7 @@ impl Bench {
         by.call(self.watch.addr(), method, &path, body).await
     }
 
-    /// The same of one that runs.
+    /// Cancels a running request.
     pub(crate) async fn kill_live(&self, by: Client, id: &str) {
         let (code, verdict) = self.kill(by, id).await;
         assert_eq!(code, 200, "{verdict}");
@@ -170,21 +170,21 @@ impl Bench {
     }
 }
 
-/// A slow line to the service: passes all of a request's head but its last byte, until it is told to go on.
+/// A slow connection to the service: holds the last byte of a request's head back until the test releases it.
 pub(crate) struct Line {
     pub(crate) address: SocketAddr,
-    /// Says when the rest waits, then when the service has closed the connection.
+    /// Reports when only the last byte remains, then when the service has closed the connection.
     pub(crate) reached: mpsc::UnboundedReceiver<()>,
-    pub(crate) go_on: Arc<tokio::sync::Notify>,
+    pub(crate) release: Arc<tokio::sync::Notify>,
 }
 
 impl Line {
     pub(crate) async fn to(service: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (tell, reached) = mpsc::unbounded_channel();
-        let go_on = Arc::new(tokio::sync::Notify::new());
-        let told = Arc::clone(&go_on);
+        let (report, reached) = mpsc::unbounded_channel();
+        let release = Arc::new(tokio::sync::Notify::new());
+        let released = Arc::clone(&release);
         tokio::spawn(async move {
             let (mut client, _) = listener.accept().await.unwrap();
             let mut service = TcpStream::connect(service).await.unwrap();
@@ -194,9 +194,9 @@ impl Line {
             }
             let last = head.pop().unwrap();
             service.write_all(&head).await.unwrap();
-            tell.send(()).unwrap();
+            report.send(()).unwrap();
             tokio::select! {
-                () = told.notified() => {
+                () = released.notified() => {
                     service.write_all(&[last]).await.unwrap();
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut service).await;
                 }
@@ -204,10 +204,10 @@ impl Line {
                     assert!(end.is_err(), "it sends nothing more");
                     service.shutdown().await.unwrap();
                     let _ = service.read_to_end(&mut Vec::new()).await;
-                    tell.send(()).unwrap();
+                    report.send(()).unwrap();
                 }
             }
         });
-        Self { address, reached, go_on }
+        Self { address, reached, release }
     }
 }

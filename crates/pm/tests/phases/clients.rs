@@ -1,4 +1,4 @@
-//! A client of hyper's and `curl`, told to do the same.
+//! A hyper client and `curl`, with the same operations.
 
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -21,7 +21,7 @@ pub(crate) enum Client {
     Curl,
 }
 
-/// Those that are there.
+/// Returns the available clients.
 pub(crate) fn clients() -> Vec<Client> {
     let curl = std::process::Command::new("curl").arg("--version").stdout(Stdio::null()).status();
     if curl.is_ok_and(|status| status.success()) {
@@ -33,27 +33,27 @@ pub(crate) fn clients() -> Vec<Client> {
     vec![Client::Hyper]
 }
 
-/// Each client with each that kills.
+/// Returns each client with each client that cancels.
 pub(crate) fn pairs() -> Vec<(Client, Client)> {
     let clients = clients();
-    clients.iter().flat_map(|&victim| clients.iter().map(move |&killer| (victim, killer))).collect()
+    clients.iter().flat_map(|&client| clients.iter().map(move |&killer| (client, killer))).collect()
 }
 
-/// Requests that a client is at, one after the other on one connection.
-pub(crate) struct Victim {
+/// Requests that a client makes, one after the other on one connection.
+pub(crate) struct Exchange {
     output: Box<dyn AsyncRead + Send + Unpin>,
-    /// Closed, the request's body ends.
+    /// When it is closed, the request's body ends.
     input: Option<mpsc::UnboundedSender<Bytes>>,
     run: Run,
 }
 
-/// Dropped, the client is gone, and its connection with it.
+/// When it is dropped, the client and its connection are gone.
 pub(crate) enum Run {
     Hyper(tokio::task::JoinHandle<bool>),
     Curl(Child),
 }
 
-/// What came until the end, as lines and all, and whether the client thinks that it is whole.
+/// The bytes received until the end, and whether the client considers them complete.
 #[derive(Debug)]
 pub(crate) struct Got {
     pub(crate) text: String,
@@ -61,7 +61,7 @@ pub(crate) struct Got {
 }
 
 impl Got {
-    /// A whole answer to a killed request.
+    /// Asserts a complete answer to a cancelled request.
     pub(crate) fn assert_is_problem(&self) {
         let (head, body) = self.text.rsplit_once("\r\n\r\n").unwrap();
         assert!(self.whole && head.contains("HTTP/1.1 503 "), "{self:?}");
@@ -72,9 +72,9 @@ impl Got {
 }
 
 impl Client {
-    /// Asks for paths, each with an id, one after the other on one connection; with a body that the test sends if there is
-    /// an `input`.
-    pub(crate) fn ask(self, address: SocketAddr, targets: &[(&str, &str)], input: Option<()>) -> Victim {
+    /// Requests paths, each with an id, one after the other on one connection; with a body that the test sends if there
+    /// is an `input`.
+    pub(crate) fn ask(self, address: SocketAddr, targets: &[(&str, &str)], input: Option<()>) -> Exchange {
         let (send, parts) = mpsc::unbounded_channel();
         let input = input.map(|()| send);
         let has_body = input.is_some();
@@ -92,7 +92,7 @@ impl Client {
                     curl.args(["-q"].iter().filter(|_| number == 0));
                     curl.args(["-siN", "--noproxy", "*", "-H"]).arg(format!("X-Request-Id: {id}"));
                     if has_body {
-                        // `.`: it does not wait for its input, so that it sees an answer that comes before the end.
+                        // `.`: curl does not wait for its input, so that it sees an answer that comes before the end.
                         curl.args(["-T", ".", "-H", "Expect: 100-continue", "--expect100-timeout", "30"]);
                     }
                     curl.arg(format!("http://{address}{path}"));
@@ -108,10 +108,10 @@ impl Client {
                 (output as Box<dyn AsyncRead + Send + Unpin>, Run::Curl(curl))
             }
         };
-        Victim { output, input, run }
+        Exchange { output, input, run }
     }
 
-    /// One short exchange: the status, and the JSON if it is some.
+    /// Makes one request, and returns the status, and the JSON if there is any.
     pub(crate) async fn call(self, address: SocketAddr, method: &str, path: &str, body: &str) -> (u16, Value) {
         let (code, text) = match self {
             Self::Hyper => {
@@ -141,7 +141,7 @@ impl Client {
     }
 }
 
-/// Writes what the test sends to curl, until one of them ends.
+/// Writes the test's input to curl, until one of them ends.
 pub(crate) async fn feed(mut stdin: tokio::process::ChildStdin, mut parts: mpsc::UnboundedReceiver<Bytes>) {
     while let Some(part) = parts.recv().await {
         if stdin.write_all(&part).await.is_err() || stdin.flush().await.is_err() {
@@ -150,7 +150,7 @@ pub(crate) async fn feed(mut stdin: tokio::process::ChildStdin, mut parts: mpsc:
     }
 }
 
-/// What curl does, by hyper: whether all answers came whole.
+/// Does as curl with hyper; returns `true` if all answers were complete.
 pub(crate) async fn exchange(
     address: SocketAddr,
     targets: Vec<(String, String)>,
@@ -159,7 +159,7 @@ pub(crate) async fn exchange(
 ) -> bool {
     let stream = TokioIo::new(TcpStream::connect(address).await.unwrap());
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream).await.unwrap();
-    // Goes with this future.
+    // Ends with this future.
     let mut runs = tokio::task::JoinSet::new();
     runs.spawn(connection);
     for (path, id) in targets {
@@ -196,12 +196,12 @@ pub(crate) async fn exchange(
     true
 }
 
-impl Victim {
+impl Exchange {
     pub(crate) fn send(&self, part: &'static str) {
         self.input.as_ref().unwrap().send(part.into()).unwrap();
     }
 
-    /// Reads until this was among what came.
+    /// Reads until the received text contains `wanted`.
     pub(crate) async fn read_until(&mut self, wanted: &str) {
         let mut text = Vec::new();
         while !text.windows(wanted.len()).any(|part| part == wanted.as_bytes()) {
@@ -210,7 +210,7 @@ impl Victim {
         }
     }
 
-    /// All that is still to come.
+    /// Reads the rest.
     pub(crate) async fn rest(mut self) -> Got {
         let mut text = String::new();
         self.output.read_to_string(&mut text).await.unwrap();

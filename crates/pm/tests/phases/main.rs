@@ -1,8 +1,8 @@
-//! Real clients, hyper's and `curl`, that go away or are killed in each phase of a request, and that kill one by asking pm's
-//! server: what the list showed before, the history and the outcome after, and what the client got.
+//! Real clients, hyper and `curl`, that disconnect in each phase of a request, or whose request is cancelled through
+//! pm's server: the list before, history and outcome after, and the answer to the client.
 //!
-//! A request beside each, of another client, must notice nothing. Without `curl` its part is skipped, unless
-//! `PM_TEST_TOOLS=1` says that it must be there.
+//! A concurrent request of another client must not be affected. Without `curl` its part is skipped, unless
+//! `PM_TEST_TOOLS=1` requires it.
 
 mod bench;
 mod clients;
@@ -11,17 +11,17 @@ use bench::{Bench, Line, Seen};
 use clients::{Client, clients, pairs};
 use serde_json::json;
 
-// Before the head of the request is whole.
+// Before the head of the request is complete.
 
 #[tokio::test]
-async fn a_client_that_dies_before_its_head_is_whole_was_never_a_task() {
+async fn a_client_that_dies_before_its_head_is_complete_was_never_a_task() {
     for client in clients() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
         let mut line = Line::to(bench.address).await;
-        let victim = client.ask(line.address, &[("/wait", "victim")], None);
+        let exchange = client.ask(line.address, &[("/wait", "request")], None);
         line.reached.recv().await.unwrap();
-        victim.die().await;
+        exchange.die().await;
         line.reached.recv().await.unwrap();
         assert_eq!(bench.list.counters().started, 1, "only the one beside");
         bench.end_beside(beside).await;
@@ -29,18 +29,18 @@ async fn a_client_that_dies_before_its_head_is_whole_was_never_a_task() {
 }
 
 #[tokio::test]
-async fn a_kill_before_the_head_is_whole_finds_nobody_and_changes_nothing() {
+async fn a_cancel_before_the_head_is_complete_finds_no_task_and_changes_nothing() {
     for (client, killer) in pairs() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
         let mut line = Line::to(bench.address).await;
-        let victim = client.ask(line.address, &[("/", "victim")], None);
+        let exchange = client.ask(line.address, &[("/", "request")], None);
         line.reached.recv().await.unwrap();
-        assert_eq!(bench.kill(killer, "victim").await.0, 404);
-        line.go_on.notify_one();
-        let got = victim.rest().await;
+        assert_eq!(bench.kill(killer, "request").await.0, 404);
+        line.release.notify_one();
+        let got = exchange.rest().await;
         assert!(got.whole && got.text.ends_with("\r\n\r\nhello"), "{got:?}");
-        bench.assert_ended("victim", "finished", &["init", "handling", "responding", "ended"]).await;
+        bench.assert_ended("request", "finished", &["init", "handling", "responding", "ended"]).await;
         bench.end_beside(beside).await;
     }
 }
@@ -48,38 +48,38 @@ async fn a_kill_before_the_head_is_whole_finds_nobody_and_changes_nothing() {
 // While the body of the request is sent.
 
 #[tokio::test]
-async fn a_client_that_dies_while_it_sends_its_body_fails_the_body_and_the_handler_ends_by_itself() {
+async fn a_client_that_dies_while_sending_its_body_fails_the_body_and_the_handler_ends_by_itself() {
     for client in clients() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let victim = client.ask(bench.address, &[("/upload", "victim")], Some(()));
-        victim.send("first");
+        let exchange = client.ask(bench.address, &[("/upload", "request")], Some(()));
+        exchange.send("first");
         assert_eq!(bench.seen().await, Seen::Part("first".into()));
-        bench.assert_listed(client, "victim", "PUT /upload", "handling").await;
-        victim.die().await;
+        bench.assert_listed(client, "request", "PUT /upload", "handling").await;
+        exchange.die().await;
         assert_eq!(bench.seen().await, Seen::Dropped);
-        // Nobody got its answer, of which hyper says nothing.
-        bench.assert_ended("victim", "finished", &["init", "handling", "responding", "ended"]).await;
-        let (_, ended) = client.call(bench.watch.addr(), "GET", "/v1/ended?id=victim", "").await;
+        // No client got its answer, which hyper does not report.
+        bench.assert_ended("request", "finished", &["init", "handling", "responding", "ended"]).await;
+        let (_, ended) = client.call(bench.watch.addr(), "GET", "/v1/ended?id=request", "").await;
         assert_eq!(ended["tasks"][0]["attrs"]["code"], 400);
         bench.end_beside(beside).await;
     }
 }
 
 #[tokio::test]
-async fn a_kill_while_the_body_is_sent_is_answered_with_the_reason() {
+async fn a_cancel_while_the_body_is_sent_is_answered_with_the_reason() {
     for (client, killer) in pairs() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let victim = client.ask(bench.address, &[("/upload", "victim")], Some(()));
-        victim.send("first");
+        let exchange = client.ask(bench.address, &[("/upload", "request")], Some(()));
+        exchange.send("first");
         assert_eq!(bench.seen().await, Seen::Part("first".into()));
-        bench.assert_listed(killer, "victim", "PUT /upload", "handling").await;
-        bench.kill_live(killer, "victim").await;
+        bench.assert_listed(killer, "request", "PUT /upload", "handling").await;
+        bench.kill_live(killer, "request").await;
         assert_eq!(bench.seen().await, Seen::Dropped);
-        victim.rest().await.assert_is_problem();
+        exchange.rest().await.assert_is_problem();
         let history = ["init", "handling", "[cancel request: too slow]", "killed: too slow"];
-        bench.assert_ended("victim", "cancelled", &history).await;
+        bench.assert_ended("request", "cancelled", &history).await;
         bench.end_beside(beside).await;
     }
 }
@@ -91,29 +91,29 @@ async fn a_client_that_dies_while_the_handler_waits_drops_it() {
     for client in clients() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let victim = client.ask(bench.address, &[("/wait", "victim")], None);
+        let exchange = client.ask(bench.address, &[("/wait", "request")], None);
         assert_eq!(bench.seen().await, Seen::Waits);
-        bench.assert_listed(client, "victim", "GET /wait", "handling").await;
-        victim.die().await;
+        bench.assert_listed(client, "request", "GET /wait", "handling").await;
+        exchange.die().await;
         assert_eq!(bench.seen().await, Seen::Dropped);
-        bench.assert_ended("victim", "dropped", &["init", "handling", "dropped"]).await;
+        bench.assert_ended("request", "dropped", &["init", "handling", "dropped"]).await;
         bench.end_beside(beside).await;
     }
 }
 
 #[tokio::test]
-async fn a_kill_while_the_handler_waits_is_answered_with_the_reason() {
+async fn a_cancel_while_the_handler_waits_is_answered_with_the_reason() {
     for (client, killer) in pairs() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let victim = client.ask(bench.address, &[("/wait", "victim")], None);
+        let exchange = client.ask(bench.address, &[("/wait", "request")], None);
         assert_eq!(bench.seen().await, Seen::Waits);
-        bench.assert_listed(killer, "victim", "GET /wait", "handling").await;
-        bench.kill_live(killer, "victim").await;
+        bench.assert_listed(killer, "request", "GET /wait", "handling").await;
+        bench.kill_live(killer, "request").await;
         assert_eq!(bench.seen().await, Seen::Dropped);
-        victim.rest().await.assert_is_problem();
+        exchange.rest().await.assert_is_problem();
         let history = ["init", "handling", "[cancel request: too slow]", "killed: too slow"];
-        bench.assert_ended("victim", "cancelled", &history).await;
+        bench.assert_ended("request", "cancelled", &history).await;
         bench.end_beside(beside).await;
     }
 }
@@ -121,39 +121,39 @@ async fn a_kill_while_the_handler_waits_is_answered_with_the_reason() {
 // In the body of the answer.
 
 #[tokio::test]
-async fn a_client_that_dies_in_the_answer_drops_its_rest() {
+async fn a_client_that_dies_during_the_answer_drops_the_rest() {
     for client in clients() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let mut victim = client.ask(bench.address, &[("/lines", "victim")], None);
+        let mut exchange = client.ask(bench.address, &[("/lines", "request")], None);
         let mut writer = bench.answers.recv().await.unwrap();
         writer.send_data("first".into()).await.unwrap();
-        victim.read_until("first").await;
-        bench.assert_listed(client, "victim", "GET /lines", "responding").await;
-        victim.die().await;
-        // Until there is nobody any more to whom it could be given.
+        exchange.read_until("first").await;
+        bench.assert_listed(client, "request", "GET /lines", "responding").await;
+        exchange.die().await;
+        // Until no client is left to send it to.
         while writer.send_data("more".into()).await.is_ok() {}
-        bench.assert_ended("victim", "dropped", &["init", "handling", "responding", "dropped"]).await;
+        bench.assert_ended("request", "dropped", &["init", "handling", "responding", "dropped"]).await;
         bench.end_beside(beside).await;
     }
 }
 
 #[tokio::test]
-async fn a_kill_in_the_answer_cuts_it_and_the_client_sees_that() {
+async fn a_cancel_during_the_answer_aborts_it_and_the_client_notices() {
     for (client, killer) in pairs() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let mut victim = client.ask(bench.address, &[("/lines", "victim")], None);
+        let mut exchange = client.ask(bench.address, &[("/lines", "request")], None);
         let mut writer = bench.answers.recv().await.unwrap();
         writer.send_data("first".into()).await.unwrap();
-        victim.read_until("first").await;
-        bench.assert_listed(killer, "victim", "GET /lines", "responding").await;
-        bench.kill_live(killer, "victim").await;
-        let got = victim.rest().await;
+        exchange.read_until("first").await;
+        bench.assert_listed(killer, "request", "GET /lines", "responding").await;
+        bench.kill_live(killer, "request").await;
+        let got = exchange.rest().await;
         assert!(!got.whole && got.text.is_empty(), "{got:?}");
         assert!(writer.send_data("more".into()).await.is_err(), "the body was dropped");
         let history = ["init", "handling", "responding", "[cancel request: too slow]", "killed: too slow"];
-        bench.assert_ended("victim", "cancelled", &history).await;
+        bench.assert_ended("request", "cancelled", &history).await;
         bench.end_beside(beside).await;
     }
 }
@@ -161,34 +161,34 @@ async fn a_kill_in_the_answer_cuts_it_and_the_client_sees_that() {
 // After the end.
 
 #[tokio::test]
-async fn a_client_that_dies_after_an_answer_changes_nothing_of_it() {
+async fn a_client_that_dies_after_an_answer_does_not_change_the_outcome() {
     for client in clients() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        // The next one on the connection tells that the client has the answer, and that it lives still.
-        let mut victim = client.ask(bench.address, &[("/", "victim"), ("/wait", "next")], None);
-        victim.read_until("hello").await;
+        // The next request on the connection shows that the client has the answer and is still alive.
+        let mut exchange = client.ask(bench.address, &[("/", "request"), ("/wait", "next")], None);
+        exchange.read_until("hello").await;
         assert_eq!(bench.seen().await, Seen::Waits);
-        bench.assert_ended("victim", "finished", &["init", "handling", "responding", "ended"]).await;
-        victim.die().await;
+        bench.assert_ended("request", "finished", &["init", "handling", "responding", "ended"]).await;
+        exchange.die().await;
         assert_eq!(bench.seen().await, Seen::Dropped);
         bench.assert_ended("next", "dropped", &["init", "handling", "dropped"]).await;
-        let (_, ended) = client.call(bench.watch.addr(), "GET", "/v1/ended?id=victim", "").await;
+        let (_, ended) = client.call(bench.watch.addr(), "GET", "/v1/ended?id=request", "").await;
         assert_eq!(ended["tasks"][0]["outcome"], "finished");
         bench.end_beside(beside).await;
     }
 }
 
 #[tokio::test]
-async fn a_kill_after_the_end_is_told_so_and_the_next_request_of_the_connection_is_not_touched() {
+async fn a_cancel_after_the_end_finds_no_task_and_does_not_affect_the_next_request() {
     for (client, killer) in pairs() {
         let mut bench = Bench::new().await;
         let beside = bench.begin_beside().await;
-        let mut victim = client.ask(bench.address, &[("/", "victim"), ("/lines", "next")], None);
-        victim.read_until("hello").await;
-        bench.assert_ended("victim", "finished", &["init", "handling", "responding", "ended"]).await;
+        let mut exchange = client.ask(bench.address, &[("/", "request"), ("/lines", "next")], None);
+        exchange.read_until("hello").await;
+        bench.assert_ended("request", "finished", &["init", "handling", "responding", "ended"]).await;
         let mut writer = bench.answers.recv().await.unwrap();
-        let (code, verdict) = bench.kill(killer, "victim").await;
+        let (code, verdict) = bench.kill(killer, "request").await;
         match killer {
             Client::Hyper => assert_eq!(code, 404),
             Client::Curl => {
@@ -198,7 +198,7 @@ async fn a_kill_after_the_end_is_told_so_and_the_next_request_of_the_connection_
         }
         writer.send_data("undisturbed".into()).await.unwrap();
         drop(writer);
-        let got = victim.rest().await;
+        let got = exchange.rest().await;
         assert!(got.whole && got.text.ends_with("undisturbed"), "{got:?}");
         bench.assert_ended("next", "finished", &["init", "handling", "responding", "ended"]).await;
         bench.end_beside(beside).await;

@@ -1,5 +1,5 @@
-//! What the tests of safety have in common: doors of all kinds, credentials, files, and a client that waits for no more
-//! than the head of an answer.
+//! Common parts of the security tests: listeners of all kinds, credentials, files, and a client that reads only the
+//! head of an answer.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
 use std::io::{Read, Write};
@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Only so that a failing test ends; nothing that passes waits for it.
+/// A limit so that a failing test ends; a passing test never waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const READ: &str = "read-0123456789abcdef0123456789abcdef";
 pub(crate) const CANCEL: &str = "cancel-0123456789abcdef0123456789abcdef";
 pub(crate) const WRONG: &str = "wrong-0123456789abcdef0123456789abcdef";
 
-/// A directory of its own for one test, gone at its end. Its name is short, as paths of sockets must be.
+/// A directory for one test, removed at its end. Its name is short, as paths of sockets must be.
 pub(crate) struct Dir(PathBuf);
 
 impl Dir {
@@ -32,7 +32,7 @@ impl Dir {
         self.0.join(name)
     }
 
-    /// Writes a file for its owner only, in one step for who reads it meanwhile.
+    /// Writes a private file, atomically for concurrent readers.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let (path, new) = (self.path(name), self.path("new"));
         std::fs::write(&new, text).unwrap();
@@ -41,7 +41,7 @@ impl Dir {
         path
     }
 
-    /// A file with the two tokens that are right.
+    /// Writes a file with the two valid tokens.
     pub(crate) fn tokens(&self) -> PathBuf {
         self.write("tokens", &format!("read {READ} reader\ncancel {CANCEL} owner\n"))
     }
@@ -62,7 +62,7 @@ pub(crate) fn mode(path: &std::path::Path, mode: u32) {
 #[cfg(not(unix))]
 pub(crate) fn mode(_: &std::path::Path, _: u32) {}
 
-/// A connection of any sort.
+/// A connection of any kind.
 pub(crate) trait Stream: Read + Write {}
 
 impl<S: Read + Write> Stream for S {}
@@ -82,7 +82,7 @@ pub(crate) fn unix(path: &std::path::Path) -> std::os::unix::net::UnixStream {
     stream
 }
 
-/// A request as text. A body brings its length.
+/// Returns a request as text. A body adds its length.
 pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> String {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
     for line in headers {
@@ -96,7 +96,7 @@ pub(crate) fn request(method: &str, target: &str, headers: &[&str], body: &str) 
     text + body
 }
 
-/// The head of an answer: all that comes up to an empty line, in small letters. Empty if the connection ended.
+/// Reads the head of an answer, up to an empty line, in lower case. Empty if the connection ended.
 pub(crate) fn head(stream: &mut (impl Stream + ?Sized)) -> String {
     let (mut text, mut byte) = (Vec::new(), [0]);
     while !text.ends_with(b"\r\n\r\n") {
@@ -108,14 +108,14 @@ pub(crate) fn head(stream: &mut (impl Stream + ?Sized)) -> String {
     String::from_utf8(text).unwrap().to_ascii_lowercase()
 }
 
-/// The status of an answer of which only the head is read. 0 if there is none.
+/// Reads the status of an answer, and no more than its head. 0 if there is none.
 pub(crate) fn status(stream: &mut (impl Stream + ?Sized), request: &str) -> u16 {
-    // Whoever is refused may be so before all was sent.
+    // A refusal may come before everything was sent.
     let _ = stream.write_all(request.as_bytes());
     head(stream).get(9..12).map_or(0, |digits| digits.parse().unwrap())
 }
 
-/// Certificates made on the spot.
+/// Certificates generated on the fly.
 #[cfg(feature = "tls")]
 pub(crate) mod tls {
     use std::net::{SocketAddr, TcpStream};
@@ -129,7 +129,7 @@ pub(crate) mod tls {
 
     use super::{Dir, tcp};
 
-    /// An authority, and what it signs, as files.
+    /// An authority and the certificates it signs, as files.
     pub(crate) struct Authority {
         pub(crate) dir: Dir,
         issuer: CertifiedIssuer<'static, KeyPair>,
@@ -152,12 +152,12 @@ pub(crate) mod tls {
             self.dir.path("ca")
         }
 
-        /// Certificate and key for `localhost` and 127.0.0.1, in files of these names.
+        /// Writes certificate and key for `localhost` and 127.0.0.1 to files of these names.
         pub(crate) fn sign(&self, file: &str) -> Certificate {
             self.sign_until(file, 4096)
         }
 
-        /// The same, not beyond this year.
+        /// As `sign`, valid until this year.
         pub(crate) fn sign_until(&self, file: &str, year: i32) -> Certificate {
             let key = KeyPair::generate().unwrap();
             let mut params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -167,8 +167,8 @@ pub(crate) mod tls {
             (certificate, self.dir.write(&format!("{file}.key"), &key.serialize_pem()))
         }
 
-        /// Connects as one who trusts this authority, with or without a certificate of one's own. The handshake is done
-        /// with the first bytes that go through.
+        /// Connects as a client that trusts this authority, with or without its own certificate. The handshake happens
+        /// with the first bytes.
         pub(crate) fn connect(
             &self,
             server: SocketAddr,

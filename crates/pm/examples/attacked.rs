@@ -1,14 +1,14 @@
-//! A program with three tasks, for those who try to attack it: it tells where it listens, and ends with its input.
+//! A program with three tasks to attack (`cargo xtask browser`). It prints its address, and ends with its input.
 //!
-//! `victim` must not be cancelled, and nothing of it be read, by a page elsewhere; `control` and `stream` are what an own
-//! page tries the same things on, and succeeds.
+//! A cross-site page must neither cancel nor read `target`; a page of the server itself tries the same on `control` and
+//! `stream`, and succeeds.
 
 use std::io::Read as _;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let list = pm::ProcessList::new();
     let needle = std::env::args().nth(1).unwrap_or_default();
-    let _tasks = ["victim", "control", "stream"].map(|id| {
+    let _tasks = ["target", "control", "stream"].map(|id| {
         let task = list.task(id).attr("needle", needle.as_str()).start();
         let _ = task.status(&needle);
         task
