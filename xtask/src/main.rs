@@ -11,6 +11,7 @@
 //! | `words.rs` | words that are no longer used |
 //! | `files.rs` | the sources and documents of the workspace |
 //! | `source.rs` | Rust source as tokens |
+//! | `api.rs` | the public interface: third-party types, and a baseline |
 //! | `deny.rs` | licences, sources and advisories of third-party crates |
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
@@ -18,6 +19,7 @@
 //! | `browser.rs` | what web pages elsewhere can do, in a real browser |
 //! | `page.rs` | the page of pm in a real browser, and its pictures |
 
+mod api;
 mod browser;
 mod budget;
 mod check;
@@ -59,6 +61,8 @@ usage: cargo xtask COMMAND
   words [PATH...]
             words that are no longer used, by the glossary of CONTRIBUTING.md, in all sources and documents or below PATH;
             summaries of documentation that begin with What, Who, Whether or The same
+  api       third-party types in public signatures, and the public interface against the newest tag or the commit in
+            xtask/api-baseline; installs cargo-semver-checks into target/tools if it is missing, which takes minutes
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
   coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
@@ -78,6 +82,9 @@ usage: cargo xtask COMMAND
 Exit codes: 0 all passed, 1 something failed or could not run, 2 the command was not understood.";
 
 fn main() -> ExitCode {
+    if let Some(code) = api::as_rustdoc() {
+        return code;
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // Stays where the caller is, so that FILE means what it says.
@@ -100,6 +107,7 @@ fn main() -> ExitCode {
         ["layers"] => &[("layers", layers::check)],
         ["lines"] => &[("lines", lines::check)],
         ["words", ref below @ ..] => return step::run_one("words", || words::check(below)),
+        ["api"] => &[("api", api::check)],
         ["deny"] => &[("deny", deny::check)],
         ["browser"] => &[("browser", browser::check)],
         ["page"] => &[("page", page::check)],
