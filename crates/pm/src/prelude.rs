@@ -1,4 +1,4 @@
-//! The names that most programs need, and the traits that add methods to types of this and other crates.
+//! The names that most programs need, and the extension traits.
 //!
 //! ```
 //! use pm::prelude::*;
@@ -13,15 +13,18 @@
 //! # import(&list.start("import-42"), &["a", "b"]).unwrap();
 //! ```
 //!
-//! Traits come without their names, so that these stay free. Functions are not here: `pm::task("import-42")` reads
-//! better than `task("import-42")`.
+//! Traits are imported without their names, so that those stay free. Functions are left out, since
+//! `pm::task("import-42")` reads better than `task("import-42")`.
+
+pub use pm_core::{Cancelled, ProcessList, Task, TaskHandle, TaskIteratorExt as _, scope, status};
 
 #[cfg(feature = "http-body")]
-pub use crate::RunBodyExt as _;
+pub use crate::adapters::body::RunBodyExt as _;
 #[cfg(feature = "tokio")]
-pub use crate::SpawnExt as _;
-#[cfg(feature = "tokio-util")]
-pub use crate::TaskTokenExt as _;
-pub use crate::{Cancelled, ProcessList, Task, TaskHandle, TaskIteratorExt as _, scope, status};
+pub use crate::adapters::spawn::SpawnExt as _;
 #[cfg(feature = "stream")]
-pub use crate::{RunStreamExt as _, TaskStreamExt as _};
+pub use crate::adapters::stream::RunStreamExt as _;
+#[cfg(feature = "stream")]
+pub use crate::adapters::stream_progress::TaskStreamExt as _;
+#[cfg(feature = "tokio-util")]
+pub use crate::adapters::token::TaskTokenExt as _;

@@ -59,12 +59,7 @@ pub(super) const CRATES: &[Layers] = &[
             ("waits", "crate"),
         ],
     },
-    Layers {
-        root: "crates/pm/src/lib.rs",
-        modules: &["adapters", "sync", "tracing", "tower", "prelude"],
-        // A prelude re-exports items of the root.
-        known: &[("prelude", "crate"), ("tower", "crate")],
-    },
+    Layers { root: "crates/pm/src/lib.rs", modules: &["adapters", "sync", "tracing", "tower", "prelude"], known: &[] },
     Layers {
         root: "crates/pm-server/src/lib.rs",
         modules: &[

@@ -29,7 +29,7 @@ use super::sealed::Sealed;
 ///
 /// - when the future completes, as with [`TaskBuilder::run`];
 /// - as dropped, when it is aborted through tokio's handle or set, or when the runtime shuts down;
-/// - as cancelled, when it is cancelled: the future is dropped and the output is [`Cancelled`];
+/// - as cancelled, on a cancel request: the future is dropped and the output is [`Cancelled`];
 /// - as aborted, when it panics: the handle returns tokio's `JoinError`, as usual.
 ///
 /// A task that is cancelled before its first poll never runs.

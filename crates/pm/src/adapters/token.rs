@@ -28,6 +28,7 @@ pub trait TaskTokenExt: Sealed {
     /// list.cancel("import-42", "too slow").unwrap();
     /// assert!(token.is_cancelled());
     /// ```
+    #[must_use]
     fn cancellation_token(&self) -> CancellationToken;
 
     /// Cancels the task, with the given reason, when the token is cancelled: for programs that shut down by a token.

@@ -130,7 +130,7 @@ impl CurrentTask {
     /// The current task of this thread, for requests without a layer.
     #[cfg(feature = "axum")]
     pub(super) fn of_thread() -> Self {
-        Self { handle: crate::current(), handover: Handover::none() }
+        Self { handle: pm_core::current(), handover: Handover::none() }
     }
 
     /// Returns a handle of the task, which does not keep an upgraded connection's task running.

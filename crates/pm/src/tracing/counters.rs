@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts what a layer created, left out and caught: of a [`SpansLayer`](super::SpansLayer); from
-/// [`SpansLayer::counters`](super::SpansLayer::counters).
+/// Counters of a [`SpansLayer`](super::SpansLayer): tasks, statuses left out, and panics caught.
+///
+/// Returned by [`SpansLayer::counters`](super::SpansLayer::counters).
 #[derive(Clone, Debug)]
 pub struct TracingCounters(Arc<Counts>);
 
