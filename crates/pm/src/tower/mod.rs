@@ -41,7 +41,6 @@ mod describe;
 mod grpc;
 mod id;
 mod layer;
-mod problem;
 mod reply;
 mod run;
 mod service;

@@ -5,9 +5,9 @@ use std::fmt;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Response, StatusCode};
 use pm_core::{Cancelled, TaskHandle};
+use pm_wire::v1::Problem;
 
 use super::grpc::{self, Grpc};
-use super::problem::{PROBLEM_JSON, Problem};
 
 pub(super) const PM_TASK_ID: HeaderName = HeaderName::from_static("pm-task-id");
 
@@ -66,14 +66,18 @@ impl CancelledResponse {
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.problem()));
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
         response
     }
 
     fn problem(&self) -> String {
+        const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
         let detail = if self.0.reason().is_empty() { "the request was cancelled" } else { self.0.reason() };
-        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "cancelled", detail);
-        problem.text("serial", &self.0.serial().to_string()).finish()
+        let title = STATUS.canonical_reason().unwrap_or_default();
+        let mut problem = Problem::new(STATUS.as_u16(), title, "cancelled", detail);
+        problem.serial = Some(self.0.serial());
+        // Serializing strings and numbers does not fail.
+        serde_json::to_string(&problem).unwrap_or_default()
     }
 }
 
