@@ -493,7 +493,7 @@ fn a_tree_is_depth_first_and_children_are_in_the_order_of_their_start() {
 }
 
 #[test]
-fn a_chain_of_five_thousand_is_no_deeper_than_a_list() {
+fn a_chain_of_five_thousand_nests_no_deeper_than_a_list() {
     let (list, server) = served();
     let mut chain: Vec<Task> = vec![list.start("0")];
     for number in 1..5_000 {
