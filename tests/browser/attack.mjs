@@ -275,7 +275,7 @@ try {
     for (const [what, text] of Object.entries(found)) {
       check(!text.includes(NEEDLE), `${base} by rebinding: ${what} reads the list`);
     }
-    check(found['fetch /procs/ cors omit'].includes('not served here'), `${base} is refused by its name: ${found['fetch /procs/ cors omit']}`);
+    check(found['fetch /procs/ cors omit'].includes('host name is not allowed'), `${base} is refused by its name: ${found['fetch /procs/ cors omit']}`);
     const shown = await page.goto(base + '/procs/');
     check(shown.status() === 421 && !(await shown.text()).includes(NEEDLE), `${base} shows ${shown.status()}`);
     check((await state('target')) === 'running', `${base} cancels by rebinding`);

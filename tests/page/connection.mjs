@@ -283,7 +283,7 @@ test('a token arrives in the fragment, leaves the address at once, stays with th
   await t.shot(other, 'token');
   await other.fill('#token', 'wrong');
   await other.click('#banner button');
-  await says(other, '#banner', 'not known here');
+  await says(other, '#banner', 'the token is unknown');
   await other.fill('#token', CANCEL);
   await other.click('#banner button');
   await untilIds(other, ['job']);

@@ -1,4 +1,4 @@
-//! What the server distinguishes about IP addresses.
+//! Classes of IP addresses.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -7,8 +7,8 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// The part of an address that limits count by: an IPv4 address, or the 64 bits of an IPv6 network, as whoever has one
-/// address of such a network usually has all.
+/// Returns the part of an address that limits count by: an IPv4 address, or the 64 bits of an IPv6 network, as the holder of
+/// one address of such a network usually has all of them.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_asks_nobody_else_and_runs_nothing_of_its_own_markup() {
+    fn the_page_sends_no_other_requests_and_runs_no_markup() {
         for text in
             page().files.iter().chain([&page().index]).map(|file| String::from_utf8(file.text().to_vec()).unwrap())
         {

@@ -1,4 +1,4 @@
-//! Why a server could not start.
+//! The error of a server that can't start.
 
 use std::error::Error;
 use std::fmt;
@@ -6,27 +6,27 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a server could not start. Nothing listens then.
+/// A server could not start. Nothing listens then.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum StartError {
     /// No address was named.
     NoAddress,
-    /// The text is no address, or the name is not known.
+    /// The text is not an address, or the name does not resolve.
     #[non_exhaustive]
     Address {
-        /// What was named.
+        /// The address, as it was given.
         address: String,
         /// The system's reason.
         source: io::Error,
     },
-    /// Others could reach the address, and nothing keeps them from cancelling tasks.
+    /// Other machines can reach the address, and could cancel tasks without a token.
     #[non_exhaustive]
     BeyondLoopback {
         /// The address.
         address: SocketAddr,
     },
-    /// The address is in use, not of this machine, or not for this user.
+    /// The address is in use, not an address of this machine, or not permitted for this user.
     #[non_exhaustive]
     Listen {
         /// The address.
@@ -34,18 +34,18 @@ pub enum StartError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The path is no place for a unix socket.
+    /// The server could not listen on the path of a unix socket.
     #[non_exhaustive]
     Unix {
         /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: io::Error,
     },
-    /// The file with tokens is missing, open to others, or not as it should be.
+    /// The token file is missing, open to other users, or has an error.
     #[non_exhaustive]
     Tokens {
-        /// What is wrong, with the file and the line, and what to do.
+        /// The file, the line, the error, and what to do.
         source: Box<dyn Error + Send + Sync>,
     },
     /// A certificate or a key can't be used.
@@ -53,7 +53,7 @@ pub enum StartError {
     Tls {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The audit log can't be written.
@@ -64,7 +64,7 @@ pub enum StartError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The system gave no thread, or no means to wait for connections.
+    /// The system could not start a thread, or register the listeners.
     #[non_exhaustive]
     Thread {
         /// The system's reason.
@@ -77,18 +77,18 @@ impl fmt::Display for StartError {
         match self {
             Self::NoAddress => f.write_str("no address to listen on was named"),
             Self::Address { address, .. } => {
-                write!(f, "`{address}` is no address to listen on, such as 127.0.0.1:6680")
+                write!(f, "`{address}` is not an address to listen on; write it as 127.0.0.1:6680")
             }
             Self::BeyondLoopback { address } => write!(
                 f,
-                "{address} can be reached from other machines, and whoever reaches it could cancel tasks: listen on \
-                 127.0.0.1, give a `token_file`, or see `dangerously_listen_beyond_loopback`"
+                "other machines can reach {address} and could cancel tasks: listen on 127.0.0.1, set a `token_file`, or see \
+                 `dangerously_listen_beyond_loopback`"
             ),
             Self::Listen { address, source } => match source.kind() {
                 io::ErrorKind::AddrInUse => write!(f, "could not listen on {address}: the port is in use"),
                 io::ErrorKind::PermissionDenied => write!(f, "could not listen on {address}: not permitted"),
                 io::ErrorKind::AddrNotAvailable => {
-                    write!(f, "could not listen on {address}: not an address of this machine")
+                    write!(f, "could not listen on {address}: it is not an address of this machine")
                 }
                 _ => write!(f, "could not listen on {address}"),
             },
@@ -104,7 +104,7 @@ impl fmt::Display for StartError {
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            // What is in the text already is not told twice.
+            // The text includes the cause already.
             Self::NoAddress
             | Self::BeyondLoopback { .. }
             | Self::Unix { .. }

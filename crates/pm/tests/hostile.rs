@@ -368,7 +368,7 @@ fn an_address_beyond_loopback_needs_the_dangerous_option() {
 fn an_invalid_address_is_named() {
     for address in ["nonsense", "127.0.0.1", "127.0.0.1:99999", ""] {
         let error = pm::serve(address).unwrap_err();
-        assert!(error.to_string().starts_with(&format!("`{address}` is no address")), "{error}");
+        assert!(error.to_string().starts_with(&format!("`{address}` is not an address")), "{error}");
     }
     assert!(matches!(Server::builder().start(), Err(StartError::NoAddress)));
 }

@@ -305,11 +305,11 @@ fn unknown_parameters_are_errors_with_a_suggestion() {
         ("/v1/tasks?curser=x", "curser", "did you mean `cursor`?"),
         ("/v1/tasks?customer=x", "customer", "there are sort, limit, cursor"),
         ("/v1/tree?sort=age", "sort", "there are limit, fields, view"),
-        ("/v1/tasks/1/history?limit=1", "limit", "this route takes none"),
+        ("/v1/tasks/1/history?limit=1", "limit", "this route has no parameters"),
         ("/v1/tasks/1?limt=1", "limt", "there are fields, view"),
-        ("/v1/kinds?x", "x", "this route takes none"),
-        ("/v1/info?x=1", "x", "this route takes none"),
-        ("/metrics?x=1", "x", "this route takes none"),
+        ("/v1/kinds?x", "x", "this route has no parameters"),
+        ("/v1/info?x=1", "x", "this route has no parameters"),
+        ("/metrics?x=1", "x", "this route has no parameters"),
         ("/v1/events?intervall=1s", "intervall", "did you mean `interval`?"),
     ] {
         let reply = get(&server, target);

@@ -103,7 +103,7 @@ fn a_failed_expectation_cancels_nothing_and_the_answer_has_the_actual_value() {
 fn a_wait_that_is_too_long_or_not_a_duration_is_refused_and_nothing_is_cancelled() {
     let (list, server) = served();
     let task = list.start("job");
-    for (query, words) in [("wait=1h", "25.0 s is the longest"), ("wait=soon", "wait:"), ("minAge=", "minAge:")] {
+    for (query, words) in [("wait=1h", "must be 25.0 s at most"), ("wait=soon", "wait:"), ("minAge=", "minAge:")] {
         let reply = delete(&server, &format!("/procs/job?{query}"), "");
         assert!(reply.status == 400 && reply.body.contains(words), "{reply:?}");
     }

@@ -1,4 +1,4 @@
-//! Whom a request comes from: the door it came in by tells, or a token.
+//! Identifies the caller of a request, by its listener or by a token.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use super::tokens::Tokens;
 use super::{Caller, Identity};
 use crate::response::Failure;
 
-/// Decides who a caller is. Clones share what they know.
+/// Identifies callers. Clones share tokens and failures.
 #[derive(Clone, Default)]
 pub(crate) struct Gate {
     tokens: Option<Arc<Tokens>>,
-    /// Being on this machine, or being let in at all, is not enough.
+    /// Connecting from this machine is not enough.
     token_required: bool,
     throttle: Arc<Throttle>,
 }
@@ -26,25 +26,25 @@ impl Gate {
         Self { tokens: tokens.map(Arc::new), token_required, throttle: Arc::default() }
     }
 
-    /// The tokens there are.
+    /// Returns the tokens, if there is a token file.
     pub(crate) fn tokens(&self) -> Option<&Tokens> {
         self.tokens.as_deref()
     }
 
-    /// Who asks; `by_door` is what is known without a token. A token that is given counts, and must be right.
+    /// Returns the caller; `by_listener` is the one that the listener knows. A token takes precedence, and must be valid.
     pub(crate) fn admit(
         &self,
         headers: &HeaderMap,
-        by_door: Option<&Caller>,
+        by_listener: Option<&Caller>,
         peer: Option<IpAddr>,
         now: Instant,
     ) -> Result<Caller, Failure> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         if let (Some(tokens), Some(first)) = (&self.tokens, given.next()) {
             if let Some(seconds) = peer.and_then(|peer| self.throttle.check(peer, now).err()) {
-                let words = "too many wrong tokens came from this address";
+                let detail = "too many wrong tokens from this address";
                 return Err(
-                    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", words).retry_after(seconds)
+                    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail).retry_after(seconds)
                 );
             }
             let token = bearer(first).filter(|_| given.next().is_none());
@@ -53,24 +53,24 @@ impl Gate {
                 if let Some(peer) = peer {
                     self.throttle.failed(peer, now);
                 }
-                unauthorized("the token is not known here, or not written as `Authorization: Bearer TOKEN`")
+                unauthorized("the token is unknown, or not sent as `Authorization: Bearer TOKEN`")
             });
         }
-        match by_door {
+        match by_listener {
             Some(caller) if !(self.token_required && is_anonymous(&caller.identity)) => Ok(caller.clone()),
             _ => Err(unauthorized("a token is needed: `Authorization: Bearer TOKEN`")),
         }
     }
 }
 
-/// Whether nothing is known of somebody but how they came.
+/// Returns `true` if nothing is known about a caller but its connection.
 fn is_anonymous(identity: &Identity) -> bool {
-    matches!(identity, Identity::Nobody | Identity::Loopback | Identity::Anyone)
+    matches!(identity, Identity::Unknown | Identity::Loopback | Identity::Anyone)
 }
 
-fn unauthorized(words: &str) -> Failure {
-    Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", words)
-        .hint("the file with the tokens is known to who runs the program; pm reads PM_TOKEN or PM_TOKEN_FILE")
+fn unauthorized(detail: &str) -> Failure {
+    Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+        .hint("get a token from the operator of the program; the pm command reads PM_TOKEN or PM_TOKEN_FILE")
 }
 
 /// The token in an Authorization header (RFC 6750, 2.1).

@@ -1,9 +1,9 @@
-//! Who may ask at all. Before anything else, a request must be meant for us, and not be made by a foreign web page.
+//! Refuses requests that are not for this server, or come from a cross-site web page, before anything else.
 //!
-//! A page elsewhere can make a browser send requests to this machine. If the page's own name was made to point here
-//! (DNS rebinding), the browser even lets it read the answers; only the Host header tells. Otherwise it is told by
-//! Sec-Fetch-Site (<https://www.w3.org/TR/fetch-metadata/>) or, from older browsers, by Origin (RFC 6454). What is no
-//! browser sends neither, and passes.
+//! A page of another site can make a browser send requests to this machine. If the host name of that page resolves to this
+//! machine (DNS rebinding), the browser even lets it read the responses; only the Host header reveals that. Otherwise
+//! Sec-Fetch-Site does (<https://www.w3.org/TR/fetch-metadata/>), or Origin (RFC 6454) from older browsers. Other programs
+//! send neither, and pass.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::response::Failure;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The host names that are ours besides `localhost` and the address itself.
+/// The host names of this server, besides `localhost` and its own address.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Guard {
     names: Arc<[String]>,
@@ -27,33 +27,33 @@ impl Guard {
         Guard { names: self.names.iter().cloned().chain(new).collect() }
     }
 
-    /// Passes, or says why not. `local` is our end of the connection; without one, any loopback address is ours. `is_home`
-    /// tells that it is for the start page, which is the same for all and which other sites may have a link to.
+    /// Checks a request. `local` is the address of the server in this connection; without one, any loopback address passes.
+    /// `is_home`: the request is for the start page, which shows nothing and which other sites may link to.
     pub(crate) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>, is_home: bool) -> Result<(), Failure> {
-        let refuse = |words: &str| Err(Failure::bad("invalid-host", words));
+        let refuse = |detail: &str| Err(Failure::bad("invalid-host", detail));
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = match (hosts.next(), hosts.next(), request.uri().authority()) {
-            // RFC 9112, 3.2.2: the target's own authority counts, if it has one.
+            // RFC 9112, 3.2.2: the authority of the target takes precedence.
             (_, None, Some(authority)) => Some(authority.as_str()),
             (Some(host), None, None) => host.to_str().ok(),
             (None, None, None) => return refuse("the Host header is missing"),
             (_, Some(_), _) => return refuse("there is more than one Host header"),
         };
         let Some(host) = host.filter(|host| self.is_ours(host, local)) else {
-            let words = "this host name is not served here";
-            return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", words)
-                .hint("use localhost, or let the program allow the name (allow_host)"));
+            let detail = "the host name is not allowed";
+            return Err(Failure::new(StatusCode::MISDIRECTED_REQUEST, "foreign-host", detail)
+                .hint("use localhost, or allow the name in the program (allow_host)"));
         };
-        if is_cross_site(request.headers(), host) && !(is_home && is_visit(request)) {
-            let words = "requests made by other web sites are refused";
-            return Err(Failure::new(StatusCode::FORBIDDEN, "cross-site", words));
+        if is_cross_site(request.headers(), host) && !(is_home && is_navigation(request)) {
+            let detail = "requests from other web sites are refused";
+            return Err(Failure::new(StatusCode::FORBIDDEN, "cross-site", detail));
         }
         Ok(())
     }
 
     fn is_ours(&self, host: &str, local: Option<IpAddr>) -> bool {
         let Some(name) = without_port(host) else { return false };
-        // Also addresses: behind a forwarder, ours is not the one that was called. None can be made to point elsewhere.
+        // Also addresses: behind a forwarder, the local address is another one. An address can't be rebound.
         if self.names.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
             return true;
         }
@@ -99,18 +99,18 @@ fn is_cross_site(headers: &HeaderMap, host: &str) -> bool {
     })
 }
 
-/// Whether somebody goes there: a window of its own, whose content the page with the link can't see.
-fn is_visit<B>(request: &Request<B>) -> bool {
+/// Returns `true` for a navigation: its window is not visible to the page with the link.
+fn is_navigation<B>(request: &Request<B>) -> bool {
     let headers = request.headers();
-    let says = |name: &str, value: &str| {
+    let has = |name: &str, value: &str| {
         let mut all = headers.get_all(name).iter();
         all.next().is_some_and(|first| first == value) && all.next().is_none()
     };
     let is_plain = headers.get(ORIGIN).is_none();
     request.method() == Method::GET
         && is_plain
-        && says("sec-fetch-mode", "navigate")
-        && says("sec-fetch-dest", "document")
+        && has("sec-fetch-mode", "navigate")
+        && has("sec-fetch-dest", "document")
 }
 
 #[cfg(test)]
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn foreign_pages_are_refused() {
+    fn cross_site_pages_are_refused() {
         let host = ("host", "localhost:6680");
         for site in ["cross-site", "same-site", "", "Same-Origin, none"] {
             assert_eq!(status(&[host, ("sec-fetch-site", site)]), 403, "{site}");

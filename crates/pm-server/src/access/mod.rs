@@ -1,15 +1,16 @@
-//! Who asks, and what they may do.
+//! Callers: their identity, and their permission.
 //!
-//! A request comes from somebody, who is named in the audit log, and has a scope: reading is less than cancelling. Where
-//! that comes from is told by the listener (loopback, the user at the other end of a unix socket, a certificate) or by a
-//! token, which counts wherever it is given.
+//! The caller of a request has an identity, which the audit log shows, and a permission: to read, or to cancel as well. Both
+//! come from the listener (loopback, the user at the other end of a unix socket, a certificate), or from a token, which takes
+//! precedence.
 //!
-//! | room | what |
+//! | module | content |
 //! |---|---|
 //! | `mod.rs` | [`Permission`], [`Identity`], [`Caller`] |
-//! | `gate.rs` | whom a request comes from |
-//! | `tokens.rs` | the token file: read, checked, read again when it changes |
-//! | `throttle.rs` | who guesses tokens has to wait |
+//! | `guard.rs` | refuses requests for other hosts, and of cross-site pages |
+//! | `gate.rs` | identifies the caller of a request |
+//! | `tokens/` | the token file: parsed, checked, reloaded when it changes |
+//! | `throttle.rs` | delays callers that guess tokens |
 
 pub(crate) mod gate;
 pub(crate) mod guard;
@@ -19,18 +20,18 @@ pub(crate) mod tokens;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a caller may do; each scope includes the ones before it.
+/// The permission of a caller. Each includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Permission {
-    /// Look at tasks.
+    /// To list tasks.
     Read,
-    /// Look at them, and ask them to stop.
+    /// To list tasks and cancel them.
     Cancel,
 }
 
 impl Permission {
-    /// Whether one who has this may do what needs `needed`.
+    /// Returns `true` if this permission includes the needed one.
     pub(crate) fn includes(self, needed: Self) -> bool {
         self >= needed
     }
@@ -43,7 +44,7 @@ impl Permission {
     }
 
     pub(crate) fn parse(name: &str) -> Option<Self> {
-        [Self::Read, Self::Cancel].into_iter().find(|scope| scope.name() == name)
+        [Self::Read, Self::Cancel].into_iter().find(|permission| permission.name() == name)
     }
 }
 
@@ -53,20 +54,20 @@ impl fmt::Display for Permission {
     }
 }
 
-/// Who somebody is, as the audit log names them.
+/// The identity of a caller, as the audit log shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Identity {
-    /// Nobody known: no token, or a wrong one.
-    Nobody,
-    /// Somebody on this machine.
+    /// No token, or a wrong one. Shown as `nobody`.
+    Unknown,
+    /// A caller on this machine.
     Loopback,
-    /// Somebody beyond this machine, let in without being known.
+    /// A caller on another machine that needs no token.
     Anyone,
-    /// A user at the other end of a unix socket.
+    /// The user at the other end of a unix socket.
     Uid(u32),
-    /// Who has the token of this name.
+    /// A caller with the token of this name.
     Token(Arc<str>),
-    /// Who has the key of the certificate with this SHA-256 fingerprint.
+    /// A caller with the certificate of this SHA-256 fingerprint.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "without TLS there are no certificates"))]
     Certificate([u8; 32]),
 }
@@ -74,7 +75,7 @@ pub(crate) enum Identity {
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Nobody => f.write_str("nobody"),
+            Self::Unknown => f.write_str("nobody"),
             Self::Loopback => f.write_str("loopback"),
             Self::Anyone => f.write_str("anyone"),
             Self::Uid(uid) => write!(f, "uid:{uid}"),
@@ -84,12 +85,12 @@ impl fmt::Display for Identity {
     }
 }
 
-/// As much of a digest as tells it from others.
+/// The first bytes of a digest, enough to distinguish it from others.
 fn short_hex(digest: &[u8; 32]) -> String {
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Somebody who asks, and what they may do.
+/// The sender of a request, and its permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
     pub(crate) identity: Identity,
@@ -114,7 +115,7 @@ mod tests {
     #[test]
     fn callers_are_named_as_the_audit_log_shows_them() {
         let shown = [
-            (Identity::Nobody, "nobody"),
+            (Identity::Unknown, "nobody"),
             (Identity::Loopback, "loopback"),
             (Identity::Anyone, "anyone"),
             (Identity::Uid(1000), "uid:1000"),

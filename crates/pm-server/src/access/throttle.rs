@@ -1,11 +1,10 @@
-//! Who guesses tokens has to wait: ten failures within ten seconds, and an address is refused until the first of them is
-//! ten seconds old.
+//! Delays callers that guess tokens: after ten failures within ten seconds, an address is refused until the first of them
+//! is ten seconds old.
 //!
-//! The table has a ceiling. When it is full, the address that failed the longest ago is forgotten. IPv6 addresses count by
-//! the 64 bits that a network hands out: whoever has one of them has them all.
+//! The table is bounded. When it is full, the address whose last failure is the oldest is removed. IPv6 addresses count by
+//! network.
 //!
-//! Behind one address there may be many who are honest, all of this machine behind `127.0.0.1`: ask only about requests
-//! that bring a token.
+//! Many honest callers may share an address, as all of this machine share `127.0.0.1`: check only requests with a token.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -19,7 +18,7 @@ const FAILURES: usize = 10;
 const WITHIN: Duration = Duration::from_secs(10);
 const ADDRESSES: usize = 1024;
 
-/// Who failed, and when.
+/// The failures of each address.
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     /// The newest failures of each address, oldest first; never empty.
@@ -27,7 +26,7 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Whether this address may try. If not, it is told how many seconds to wait, at least 1.
+    /// Checks that an address may try a token. The error is the number of seconds to wait, at least 1.
     pub(crate) fn check(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
         let failures = self.lock();
         let Some(times) = failures.get(&network(address)).filter(|times| times.len() >= FAILURES) else {
@@ -37,7 +36,7 @@ impl Throttle {
         if left.is_zero() { Ok(()) } else { Err(left.as_millis().div_ceil(1000) as u64) }
     }
 
-    /// Notes that this address gave a wrong token.
+    /// Counts a wrong token from an address.
     pub(crate) fn failed(&self, address: IpAddr, now: Instant) {
         let mut failures = self.lock();
         let address = network(address);
@@ -70,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tenth_failure_within_ten_seconds_closes_the_door_until_the_first_is_old() {
+    fn ten_failures_within_ten_seconds_refuse_an_address_until_the_first_is_old() {
         let (throttle, start) = (Throttle::default(), Instant::now());
         let at = |millis: u64| start + Duration::from_millis(millis);
         for second in 0..9 {
@@ -88,12 +87,12 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_at_once_waits_ten_seconds_and_others_do_not() {
+    fn ten_failures_at_once_refuse_that_address_for_ten_seconds_and_no_other() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         fail(&throttle, "10.0.0.1", 10, now);
         assert_eq!(throttle.check(ip("10.0.0.1"), now), Err(10));
         assert_eq!(throttle.check(ip("10.0.0.1"), now + Duration::from_millis(1)), Err(10));
-        assert_eq!(throttle.check(ip("::ffff:10.0.0.1"), now), Err(10), "the same address, written otherwise");
+        assert_eq!(throttle.check(ip("::ffff:10.0.0.1"), now), Err(10), "the same address in another form");
         assert_eq!(throttle.check(ip("10.0.0.2"), now), Ok(()));
     }
 
@@ -108,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_bounded_and_the_oldest_goes() {
+    fn the_table_is_bounded_and_drops_the_oldest() {
         let (throttle, start) = (Throttle::default(), Instant::now());
         fail(&throttle, "10.1.0.0", 10, start);
         for number in 0..ADDRESSES as u32 - 1 {
@@ -117,7 +116,7 @@ mod tests {
         assert!(throttle.check(ip("10.1.0.0"), start).is_err());
         throttle.failed(ip("10.2.0.0"), start + Duration::from_millis(2));
         assert_eq!(throttle.lock().len(), ADDRESSES);
-        assert!(throttle.check(ip("10.1.0.0"), start).is_ok(), "it is forgotten");
+        assert!(throttle.check(ip("10.1.0.0"), start).is_ok(), "its failures are removed");
         assert!(throttle.lock().contains_key(&ip("10.2.0.0")));
     }
 }

@@ -7,7 +7,7 @@
 //! | `writer.rs` | the thread that writes records, in strict mode and otherwise |
 //! | `file.rs` | the file |
 //!
-//! Memory holds the newest 1,000 records, at most 1 MiB of text; long texts are truncated. The file gets a line of JSON for
+//! Memory holds the newest 1,000 records, at most 1 MiB; long strings are truncated. The file gets a line of JSON for
 //! each record, from a thread of its own behind a bounded channel, so that no request waits for a slow disk. Records that
 //! could not be written are counted, and reported once by the next line that could be (`lostBefore`, `lostBecause`). The
 //! file may be moved away or deleted: the next record creates a new one. In strict mode, [`Audit::record`] resolves when the
@@ -35,7 +35,7 @@ pub(crate) use self::writer::{Health, NotRecorded};
 use self::writer::{Queued, Writer};
 use crate::sync::lock;
 
-/// Records in memory, and bytes of their texts.
+/// Records in memory, and their bytes.
 const KEPT: usize = 1000;
 const KEPT_BYTES: usize = 1 << 20;
 

@@ -6,10 +6,10 @@ use pm_core::Serial;
 
 use crate::access::{Identity, Permission};
 
-/// The longest text of a record, in bytes; the limits of ids, statuses and reasons in a list.
+/// The longest string of a record, in bytes; the limits of ids, statuses and reasons in a list.
 pub(super) const LONGEST: usize = 1024;
 
-/// What a caller asked for.
+/// The kind of a cancel request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// To cancel one task.
@@ -44,7 +44,7 @@ pub(crate) struct Record {
     pub(crate) reason: String,
     /// A verdict, or the code of an error.
     pub(crate) result: String,
-    /// Whether the caller was allowed to ask.
+    /// `false` if the caller lacks the permission, or the cancel was refused.
     pub(crate) allowed: bool,
 }
 
@@ -84,18 +84,18 @@ impl Record {
         }
     }
 
-    /// Truncates long texts.
+    /// Truncates long strings.
     pub(super) fn cut(mut self) -> Self {
-        let texts = [Some(&mut self.peer), self.task.as_mut(), self.filter.as_mut()];
-        texts.into_iter().flatten().chain([&mut self.reason, &mut self.result]).for_each(cut);
+        let strings = [Some(&mut self.peer), self.task.as_mut(), self.filter.as_mut()];
+        strings.into_iter().flatten().chain([&mut self.reason, &mut self.result]).for_each(cut);
         self
     }
 
     /// The memory that the record takes, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        let texts =
+        let strings =
             [Some(&self.peer), self.task.as_ref(), self.filter.as_ref(), Some(&self.reason), Some(&self.result)];
-        size_of::<Self>() + texts.into_iter().flatten().map(String::len).sum::<usize>()
+        size_of::<Self>() + strings.into_iter().flatten().map(String::len).sum::<usize>()
     }
 
     /// Emits the record as an event of the target `pm::audit`.

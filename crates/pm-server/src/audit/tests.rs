@@ -67,7 +67,7 @@ fn a_record_is_one_line_with_what_is_known() {
     let between = format!(r#""action":"cancel","task":"import-42","serial":"{serial}","#);
     assert_eq!(record.json(), [start, &between, end].concat());
     let refused = Record {
-        identity: Identity::Nobody,
+        identity: Identity::Unknown,
         permission: None,
         action: Action::CancelMany,
         task: None,
@@ -95,7 +95,7 @@ fn memory_keeps_the_newest_and_counts_the_rest() {
 }
 
 #[test]
-fn long_texts_are_cut_and_the_bytes_in_memory_have_a_ceiling() {
+fn long_strings_are_truncated_and_the_bytes_in_memory_are_bounded() {
     let audit = Audit::in_memory();
     let long = "ä".repeat(5_000);
     for _ in 0..1000 {

@@ -58,7 +58,7 @@ struct Line {
     done: Option<oneshot::Sender<Result<(), NotRecorded>>>,
 }
 
-/// Whether a record is written.
+/// The state of a record that was handed over.
 pub(super) enum Queued {
     /// In the background.
     InBackground,

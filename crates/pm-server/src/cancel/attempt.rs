@@ -42,7 +42,7 @@ impl Attempt {
         let record = Record {
             at: SystemTime::now(),
             peer: requester.peer(),
-            permission: (identity != Identity::Nobody).then_some(permission),
+            permission: (identity != Identity::Unknown).then_some(permission),
             identity,
             action,
             task: None,

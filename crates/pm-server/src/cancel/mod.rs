@@ -1,4 +1,4 @@
-//! What the handlers of `/procs/` and `/v1` have in common when they cancel tasks.
+//! Cancelling tasks, as the handlers of `/procs/` and `/v1` both do it.
 //!
 //! | module | content |
 //! |---|---|

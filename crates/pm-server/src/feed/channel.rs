@@ -1,7 +1,7 @@
-//! What all who watch the same have in common: the newest frames, as long as they are not too many.
+//! A channel: the newest frames, which all watchers with the same filter and format share.
 //!
-//! Invariants of a ring: frames are in order of their number; `lost` is below all of them, and at least the number of each
-//! that was let go; `newest` is the number of the last look, whether it found something or not.
+//! Invariants of a ring: frames are in order of their numbers; `dropped` is below all of them, and at least the number of
+//! each frame that was removed; `newest` is the number of the last look, whether it found anything or not.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -14,16 +14,16 @@ use pm_wire::v1_rows::Fields;
 
 use crate::sync::lock;
 
-/// What is kept of a channel.
+/// Frames and bytes that a channel retains.
 const MAX_FRAMES: usize = 256;
 const MAX_BYTES: usize = 1 << 20;
 
-/// How events are written.
+/// The format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Format {
     /// Server-sent events: the text/event-stream of the HTML standard.
     Sse,
-    /// A JSON object a line.
+    /// A JSON object per line.
     Lines,
 }
 
@@ -35,7 +35,7 @@ impl Format {
         }
     }
 
-    /// Adds an event; `members` are JSON with a comma before the first. With an `id`, all up to here can be resumed from.
+    /// Appends an event; `members` are JSON with a leading comma. A watcher can resume after an event with an `id`.
     pub(super) fn write(self, out: &mut Vec<u8>, name: &str, id: Option<&str>, members: &[u8]) {
         let mut put = |text: &[u8]| out.extend_from_slice(text);
         if self == Self::Sse {
@@ -59,7 +59,7 @@ impl Format {
         put(if self == Self::Sse { b"}\n\n" } else { b"}\n" });
     }
 
-    /// Adds a sign of life, and how far one has come: of server-sent events, it is seen by the connection only.
+    /// Appends a heartbeat with the position: a comment in server-sent events, an event otherwise.
     pub(super) fn write_heartbeat(self, out: &mut Vec<u8>, id: &str) {
         match self {
             Self::Sse => out.extend_from_slice(format!(": nothing new\nid: {id}\n\n").as_bytes()),
@@ -68,7 +68,7 @@ impl Format {
     }
 }
 
-/// What is watched, and how it is to be told.
+/// The filter and the format of a watcher.
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     pub(crate) filter: Filter,
@@ -78,7 +78,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Two with the same key are told the same.
+    /// Returns a key that watchers of one channel have in common.
     pub(crate) fn key(&self) -> String {
         format!("{:?} {:?} {:?} {}", self.format, self.interval, self.fields, self.filter)
     }
@@ -95,29 +95,29 @@ struct Ring {
     frames: VecDeque<(u64, Bytes)>,
     bytes: usize,
     newest: u64,
-    lost: u64,
+    dropped: u64,
     waiting: HashMap<u64, Waker>,
     watchers: usize,
-    /// Since when nobody watches.
+    /// Since when there is no watcher.
     idle_since: Option<Instant>,
     closed: bool,
 }
 
-/// What there is for a watcher who has seen all up to some frame.
+/// The next item for a watcher.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// The next frame and its number.
     Frame(u64, Bytes),
-    /// Nothing: the last look was this one. The waker is woken when there is more.
+    /// Nothing yet; the last look has this number. The waker is woken when there is more.
     Nothing(u64),
-    /// Frames that it has not seen are gone; the newest is this one.
+    /// Frames that it has not seen were dropped; the last look has this number.
     Gap(u64),
-    /// No more frames will come.
+    /// The channel is closed.
     Closed,
 }
 
 impl Channel {
-    /// A channel that has been watched by one since now.
+    /// Creates a channel with one watcher.
     pub(super) fn new(watch: Watch) -> Self {
         let ring = Ring { watchers: 1, ..Ring::default() };
         Self { key: watch.key(), watch, ring: Mutex::new(ring) }
@@ -127,13 +127,13 @@ impl Channel {
         lock(&self.ring)
     }
 
-    /// What follows `seen`; if nothing does, `waker` is kept for the watcher.
+    /// Returns the item after frame `seen`; if there is none, stores `waker` for the watcher.
     pub(super) fn next(&self, watcher: u64, seen: u64, waker: &Waker) -> Next {
         let mut ring = self.ring();
         if ring.closed {
             return Next::Closed;
         }
-        if seen < ring.lost {
+        if seen < ring.dropped {
             return Next::Gap(ring.newest);
         }
         let at = ring.frames.partition_point(|(number, _)| *number <= seen);
@@ -147,8 +147,8 @@ impl Channel {
         Next::Nothing(ring.newest)
     }
 
-    /// Ends a look: its frame, if it found something. Who waits is to be woken.
-    #[must_use = "they wait"]
+    /// Ends a look, with its frame if it found anything. Returns the wakers of waiting watchers.
+    #[must_use = "watchers wait for these wakers"]
     pub(super) fn push(&self, number: u64, frame: Option<Bytes>) -> Vec<Waker> {
         let mut ring = self.ring();
         let is_first = ring.newest == 0;
@@ -160,18 +160,18 @@ impl Channel {
             while ring.frames.len() > MAX_FRAMES || ring.bytes > MAX_BYTES {
                 let Some((number, frame)) = ring.frames.pop_front() else { break };
                 ring.bytes -= frame.len();
-                ring.lost = number;
+                ring.dropped = number;
             }
         }
         if is_first {
-            // What was before the first look is not known.
-            ring.lost = number;
+            // Changes before the first look are unknown.
+            ring.dropped = number;
         }
         if found || is_first { ring.waiting.drain().map(|(_, waker)| waker).collect() } else { Vec::new() }
     }
 
-    /// No more frames.
-    #[must_use = "they wait"]
+    /// Closes the channel. Returns the wakers of waiting watchers.
+    #[must_use = "watchers wait for these wakers"]
     pub(super) fn close(&self) -> Vec<Waker> {
         let mut ring = self.ring();
         ring.closed = true;
@@ -192,21 +192,21 @@ impl Channel {
             ring.idle_since = Some(now);
         }
         drop(ring);
-        // Dropping it may run code of somebody else.
+        // Dropped outside of the lock, as it may run other code.
         drop(waker);
     }
 
-    /// Since when nobody has watched; none if somebody does.
+    /// Returns since when there is no watcher; `None` if there is one.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.ring().idle_since
     }
 
-    /// Whether nobody has watched for so long.
-    pub(super) fn is_idle(&self, now: Instant, so_long: Duration) -> bool {
-        self.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= so_long)
+    /// Returns `true` if there was no watcher for this long.
+    pub(super) fn is_idle(&self, now: Instant, duration: Duration) -> bool {
+        self.idle_since().is_some_and(|since| now.saturating_duration_since(since) >= duration)
     }
 
-    /// Bytes of the frames that are kept.
+    /// Returns the bytes of the retained frames.
     pub(super) fn bytes(&self) -> usize {
         self.ring().bytes
     }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_handed_out_in_their_order_and_quiet_looks_count() {
+    fn frames_come_in_order_and_looks_without_a_frame_count() {
         let channel = channel();
         assert!(channel.push(3, None).is_empty());
         assert_eq!(channel.next(0, 3, Waker::noop()), Next::Nothing(3));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_too_slow_has_a_gap_and_memory_has_a_ceiling() {
+    fn a_slow_watcher_gets_a_gap_and_memory_is_bounded() {
         let channel = channel();
         let _ = channel.push(1, None);
         for number in 2..1_000 {
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_channel_wakes_all_and_says_so() {
+    fn a_closed_channel_wakes_all_watchers() {
         let channel = channel();
         let _ = channel.push(1, None);
         assert_eq!(channel.next(7, 1, Waker::noop()), Next::Nothing(1));

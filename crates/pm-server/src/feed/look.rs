@@ -1,8 +1,8 @@
-//! One look through the list: what it finds is compared with what was found before.
+//! One look through the list, compared with the one before.
 //!
-//! A *looker* is the memory of one channel: for each task that it was told of, what it was like. A task that is there and
-//! was not has *started*; one whose revision is another has changed; one that was there and is no more has *ended*, or has
-//! *left* if it runs but no longer matches the filter.
+//! A *looker* is the memory of one channel: the state of each task that it reported. A task that was not there before has
+//! *started*; one with another revision has changed; one that is gone has *ended*, or has *left* if it is live but no longer
+//! matches the filter.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -15,7 +15,7 @@ use pm_wire::v1_rows::RowWriter;
 
 use super::channel::{Channel, Format};
 
-/// Serials are spread well enough by one multiplication, and are ours.
+/// One multiplication spreads serials well enough, and no peer can choose them.
 #[derive(Default)]
 pub(super) struct SerialHasher(u64);
 
@@ -37,7 +37,7 @@ impl Hasher for SerialHasher {
 
 type BySerial<T> = HashMap<u64, T, BuildHasherDefault<SerialHasher>>;
 
-/// What a task was like when it was last looked at.
+/// A task as of the last look.
 struct Known {
     revision: u64,
     entries: u64,
@@ -56,34 +56,34 @@ pub(super) struct Looker {
     events: Events,
 }
 
-/// Of a channel that wants all tasks: what it was told of, to find out what it could not be told.
+/// Counts of a channel without a filter, to find out how many tasks no look has seen.
 #[derive(Default)]
 struct Counts {
-    /// Tasks that had been started when the channel began.
+    /// Tasks that were started before the channel.
     base: u64,
-    /// Tasks that it was told of since.
-    told: u64,
-    /// Tasks of which it was told that they came and went unseen.
+    /// Tasks reported since then.
+    reported: u64,
+    /// Tasks reported as started and ended between two looks.
     unseen: u64,
 }
 
-/// Which ended tasks a channel was told of.
+/// The ended tasks that a channel reported.
 #[derive(Default)]
 struct Ends {
     /// Those that ended before this moment, in nanoseconds since 1970.
     until: u64,
-    /// And these, which ended later: when.
-    told: BySerial<u64>,
+    /// And these, with the time of their end.
+    reported: BySerial<u64>,
     /// How many tasks had ended in all.
     total: u64,
 }
 
-/// A task may be seen to have ended so much later than it did.
+/// A look may see the end of a task this much later, in nanoseconds.
 const MARGIN: u64 = 1_000_000_000;
-/// Tasks without a trace that are looked for one by one.
+/// Tasks that are looked up one by one when a look does not find them.
 const MAX_SEARCHES: usize = 64;
 
-/// The events of a frame as they are found.
+/// The events of a frame.
 struct Events {
     format: Format,
     out: Vec<u8>,
@@ -112,7 +112,7 @@ fn members_of(writer: &mut RowWriter, task: &TaskView<'_>, looker: &Channel) -> 
 }
 
 impl Looker {
-    /// The memory of a channel that knows nothing yet, and is due at once.
+    /// Creates an empty memory, which is due at once.
     pub(super) fn new(channel: Arc<Channel>, now: Instant) -> Self {
         let events = Events { format: channel.watch.format, out: Vec::new(), last: None };
         Self { channel, due: now, known: BySerial::default(), counts: None, ends: Ends::default(), events }
@@ -142,31 +142,31 @@ impl Looker {
                 "started"
             }
         };
-        // At the first look all is new, and what watchers get first is a snapshot.
+        // At the first look every task is new, and watchers get a snapshot first.
         if let Some(counts) = &mut self.counts {
-            counts.told += u64::from(name == "started");
+            counts.reported += u64::from(name == "started");
             self.events.add(name, members_of(writer, task, &self.channel));
         }
     }
 
-    /// A task that ended and may not have been told of.
+    /// Reports an ended task, if that has not been done.
     fn ended(&mut self, task: &TaskView<'_>, writer: &mut RowWriter) {
         let serial = task.serial().get();
         let ended_at = task.ended_unix_nanos().unwrap_or(0);
         let was_known = self.known.remove(&serial).is_some();
-        let is_old = ended_at < self.ends.until || self.ends.told.contains_key(&serial);
+        let is_old = ended_at < self.ends.until || self.ends.reported.contains_key(&serial);
         if !was_known && is_old {
             return;
         }
-        self.ends.told.insert(serial, ended_at);
+        self.ends.reported.insert(serial, ended_at);
         let Some(counts) = &mut self.counts else { return };
-        counts.told += u64::from(!was_known);
+        counts.reported += u64::from(!was_known);
         if was_known || self.channel.watch.filter.matches(task) {
             self.events.add("ended", members_of(writer, task, &self.channel));
         }
     }
 
-    /// What was known and was not found: it runs but no longer matches, or it has ended and is no longer kept.
+    /// Reports tasks that this look did not find: live but no longer matching, or ended and evicted.
     fn forget(&mut self, list: &ProcessList, live: &mut Live, writer: &mut RowWriter, look: u64) {
         let Self { known, events, channel, .. } = self;
         let mut searches = 0;
@@ -189,14 +189,14 @@ impl Looker {
 
     fn count(&mut self, started_before: u64, started_now: u64) {
         let Some(counts) = &mut self.counts else {
-            // Read after the look, so that nothing is missed that the look has seen.
+            // Read after the look, so that every task of the look is counted.
             self.counts = Some(Counts { base: started_now, ..Counts::default() });
             return;
         };
         if !self.channel.watch.filter.is_empty() {
             return;
         }
-        let unseen = started_before.saturating_sub(counts.base).saturating_sub(counts.told);
+        let unseen = started_before.saturating_sub(counts.base).saturating_sub(counts.reported);
         if unseen > counts.unseen {
             let count = unseen - counts.unseen;
             counts.unseen = unseen;
@@ -204,13 +204,13 @@ impl Looker {
         }
     }
 
-    /// What the look found, if anything.
+    /// Returns the frame of the look, if it found anything.
     pub(super) fn take_frame(&mut self, id: &str) -> Option<Bytes> {
         self.events.take(id)
     }
 }
 
-/// All serials that a look found, whatever their filter.
+/// The serials of all live tasks that a look found.
 #[derive(Default)]
 struct Live {
     all: Vec<u64>,
@@ -227,7 +227,7 @@ impl Live {
     }
 }
 
-/// Looks for some channels; `look` is the number of the look.
+/// Looks through the list for some channels; `look` is the number of the look.
 pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
     let mut writer = RowWriter::new();
     let mut live = Live::default();
@@ -253,7 +253,7 @@ pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
         looker.count(before.started, after.started);
         looker.ends.total = ended_total;
         looker.ends.until = until;
-        looker.ends.told.retain(|_, ended_at| *ended_at >= until);
+        looker.ends.reported.retain(|_, ended_at| *ended_at >= until);
     }
 }
 
@@ -291,7 +291,7 @@ mod tests {
             Self { list, hand, looker, look: 0 }
         }
 
-        /// What the next look finds: types, and the ids or serials they are about.
+        /// Returns the types of the events that the next look finds, and their ids or serials.
         fn look(&mut self) -> Vec<(String, String)> {
             self.hand.advance(Duration::from_millis(250));
             self.look += 1;
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn each_change_is_told_once_with_what_is_true_then() {
+    fn each_change_is_reported_once_in_its_latest_state() {
         let mut watched = Watched::new("", Options::new());
         let _before = watched.list.start("before");
         assert_eq!(watched.look(), [], "the first look only learns");
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_came_and_went_between_two_looks_is_told_as_ended_or_counted() {
+    fn a_task_between_two_looks_is_reported_as_ended_or_counted() {
         let mut watched = Watched::new("", Options::new());
         watched.look();
         drop(watched.list.start("short"));
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_tells_who_comes_under_it_and_who_leaves_it() {
+    fn tasks_that_begin_or_cease_to_match_a_filter_are_reported() {
         let mut watched = Watched::new("status=read*", Options::new().keep_ended(0));
         watched.look();
         let task = watched.list.start("job");
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_come_under_a_filter_by_growing_old() {
+    fn tasks_begin_to_match_a_filter_as_they_age() {
         let mut watched = Watched::new("minAge=1s", Options::new());
         let _task = watched.list.start("job");
         let found: Vec<_> = (0..6).map(|_| watched.look()).collect();

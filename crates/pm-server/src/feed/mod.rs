@@ -34,18 +34,18 @@ use self::stream::EventStream;
 use crate::response::Failure;
 use crate::sync::{lock, wait_timeout};
 
-/// Who may watch at a time, unless said otherwise.
+/// Watchers at a time, by default.
 const MAX_WATCHERS: usize = 1_000;
-/// Watches that differ in filter, fields, format or interval; each costs a comparison with every task.
+/// Channels, which differ in filter, fields, format or interval; each costs a comparison with every task.
 const MAX_CHANNELS: usize = 64;
-/// How long a channel that nobody watches is kept, so that who was cut off can go on where it was.
+/// How long a channel without watchers is retained, so that a disconnected watcher can resume.
 const LINGER: Duration = Duration::from_secs(30);
-/// A channel where nothing happens says so this often.
+/// The interval of heartbeats in a channel without events.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-/// Between two looks the thread rests so many times as long as the first of them took.
+/// Between two looks the thread sleeps this many times as long as the first of them took.
 const REST: u32 = 9;
 
-/// The changes of a list, for all who watch it.
+/// The changes of a list, for its watchers. Closed when it is dropped.
 pub(crate) struct Feed {
     shared: Arc<Shared>,
 }
@@ -54,7 +54,7 @@ struct Shared {
     list: ProcessList,
     boot: String,
     state: Mutex<Watches>,
-    /// A channel came, or the end.
+    /// A channel was added, or the feed closed.
     changed: Condvar,
     max_watchers: AtomicUsize,
     watchers: AtomicUsize,
@@ -73,7 +73,7 @@ struct Watches {
     closed: bool,
 }
 
-/// What watching costs.
+/// Counters of the feed.
 pub(crate) struct Status {
     pub(crate) max_watchers: usize,
     pub(crate) watchers: usize,
@@ -105,20 +105,20 @@ impl Feed {
         self.shared.max_watchers.store(count, Ordering::Relaxed);
     }
 
-    /// Sees to it that no connection stands still so long, if that is less than usual.
+    /// Shortens the interval of heartbeats, so that no connection is idle for this long.
     pub(crate) fn keep_alive(&self, idle: Duration) {
         let heartbeat = HEARTBEAT.min(idle / 2).max(Duration::from_millis(10));
         self.shared.heartbeat.store(heartbeat.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// Somebody watches from now on; `last_event` is the last it saw before it was cut off.
+    /// Adds a watcher; `last_event` is the last id that it received before it was disconnected.
     pub(crate) fn subscribe(&self, watch: Watch, last_event: Option<&str>) -> Result<EventStream, Failure> {
         let shared = &self.shared;
         let most = shared.max_watchers.load(Ordering::Relaxed);
         if shared.watchers.fetch_add(1, Ordering::Relaxed) >= most {
             shared.watchers.fetch_sub(1, Ordering::Relaxed);
-            let words = format!("{most} watchers are there already, which is the most");
-            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-watchers", words).retry_after(5));
+            let detail = format!("there are {most} watchers already, the limit");
+            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-watchers", detail).retry_after(5));
         }
         match shared.join(watch) {
             Ok(channel) => {
@@ -153,7 +153,7 @@ impl Feed {
         }
     }
 
-    /// Says farewell to all who watch. Nobody can watch any more.
+    /// Sends a closing message to all watchers. No watcher can be added from now on.
     pub(crate) fn close(&self) {
         let channels = {
             let mut state = self.shared.watches();
@@ -178,40 +178,40 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// The number of a look as watchers know it.
+    /// Returns the id of a look, for watchers.
     fn id(&self, number: u64) -> String {
         format!("{}-{number}", self.boot)
     }
 
-    /// The number in an id; none if it is not of this feed.
+    /// Returns the number in an id; `None` if it is from another feed.
     fn number_of(&self, id: &str) -> Option<u64> {
         let (boot, number) = id.split_once('-')?;
         number.parse().ok().filter(|_| boot == self.boot)
     }
 
-    /// The channel for a watch, and a thread that looks for it.
+    /// Returns the channel for a watch, and starts the thread if there is none.
     fn join(self: &Arc<Self>, watch: Watch) -> Result<Arc<Channel>, Failure> {
         let unavailable =
-            |code, words: String| Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, words).retry_after(5);
+            |code, detail: String| Failure::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(5);
         let key = watch.key();
         let mut state = self.watches();
         if state.closed {
-            return Err(unavailable("shutting-down", "the server is about to stop".to_owned()));
+            return Err(unavailable("shutting-down", "the server is shutting down".to_owned()));
         }
         if let Some(channel) = state.channels.iter().find(|channel| channel.key == key) {
             channel.join();
             return Ok(Arc::clone(channel));
         }
         if state.channels.len() >= MAX_CHANNELS {
-            // One that is only kept for who may come back makes room.
+            // One without watchers makes space.
             let idle = (0..state.channels.len()).filter_map(|at| Some((state.channels[at].idle_since()?, at))).min();
             if let Some((_, at)) = idle {
                 state.channels.remove(at);
             }
         }
         if state.channels.len() >= MAX_CHANNELS {
-            let words = format!("{MAX_CHANNELS} different filters are watched already, which is the most");
-            return Err(unavailable("too-many-watches", words));
+            let detail = format!("{MAX_CHANNELS} different filters are watched already, the limit");
+            return Err(unavailable("too-many-watches", detail));
         }
         if !state.has_thread {
             let shared = Arc::clone(self);
@@ -228,7 +228,7 @@ impl Shared {
         Ok(channel)
     }
 
-    /// The thread: looks whenever a channel is due, until there is none.
+    /// Runs the thread: looks whenever a channel is due, and ends when there is none.
     fn run(&self) {
         let mut looking = Looking::default();
         loop {
@@ -255,16 +255,16 @@ impl Shared {
     }
 }
 
-/// What the thread remembers.
+/// The state of the thread.
 #[derive(Default)]
 struct Looking {
     lookers: Vec<(Looker, Instant)>,
-    /// The last look; numbers are never used again, whoever looks.
+    /// The number of the last look; numbers are never reused.
     number: u64,
 }
 
 impl Looking {
-    /// Forgets channels that are gone, and takes on new ones.
+    /// Removes channels that are gone, and adds new ones.
     fn keep(&mut self, channels: &[Arc<Channel>], now: Instant) {
         self.lookers.retain(|(looker, _)| channels.iter().any(|channel| Arc::ptr_eq(channel, &looker.channel)));
         for channel in channels {
@@ -278,7 +278,7 @@ impl Looking {
         self.lookers.iter().map(|(looker, _)| looker.due).min()
     }
 
-    /// Looks for all that are due at `now`, and tells who waits.
+    /// Looks for all channels that are due at `now`, and wakes their watchers.
     fn look(&mut self, shared: &Shared, now: Instant) {
         let began = Instant::now();
         self.number = shared.looks.fetch_add(1, Ordering::Relaxed) + 1;
@@ -302,7 +302,7 @@ impl Looking {
             }
             wakers.extend(looker.channel.push(self.number, frame));
             let rest = looker.channel.watch.interval.min(heartbeat).max(took * REST);
-            // Together with the others, where that is early enough.
+            // Due together with others, where that is early enough.
             looker.due = now + rest;
         }
         // Woken when no lock is held.
@@ -310,7 +310,7 @@ impl Looking {
     }
 }
 
-/// The right to watch, until it is dropped.
+/// The place of a watcher, until it is dropped.
 struct Seat {
     shared: Arc<Shared>,
     channel: Arc<Channel>,

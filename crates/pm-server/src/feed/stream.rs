@@ -1,7 +1,7 @@
-//! One watcher: first a snapshot, then frame by frame what changed since.
+//! One watcher: a snapshot, then the frames with the changes since.
 //!
-//! It holds a place among the frames and no more: what it has not taken yet is kept once for all. The snapshot begins
-//! after a look, so that whatever changes behind the snapshot's back is found by the next one.
+//! A watcher holds only its position: frames are stored once for all watchers. The snapshot begins after a look, so that the
+//! next look finds whatever changes while the snapshot is written.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -14,27 +14,27 @@ use super::Seat;
 use super::channel::{Format, Next};
 use crate::response::Produce;
 
-/// How much of a snapshot is written at a time.
+/// Bytes of a snapshot that are written at a time.
 const PART: usize = 64 << 10;
-/// How many tasks are looked at before others have their turn.
+/// Tasks that are visited before other connections get a turn.
 const TURN: usize = 20_000;
-/// When a browser is to come back that was cut off, in milliseconds.
+/// When a disconnected browser reconnects, in milliseconds.
 const RETRY: &[u8] = b"retry: 2000\n\n";
 
-/// Events on their way to a watcher.
+/// The events of a watcher.
 pub(crate) struct EventStream {
     seat: Seat,
     phase: Phase,
-    /// All up to this frame was taken.
+    /// The last frame that was sent.
     seen: u64,
-    /// What is to be sent before anything else.
+    /// Bytes to send before anything else.
     before: Vec<u8>,
 }
 
 enum Phase {
-    /// It was here before and saw all up to this frame, if the frame is known.
+    /// It reconnects after this frame, if the frame is known.
     Resumes(Option<u64>),
-    /// The list has not been looked at yet.
+    /// Waits for the first look.
     Begins,
     Snapshot(Box<Snapshot>),
     Follows,
@@ -46,7 +46,7 @@ struct Snapshot {
     writer: RowWriter,
     /// Tasks that matched so far.
     total: u64,
-    /// Tasks of the part that is being written.
+    /// Tasks in the current part.
     in_part: usize,
     id: String,
 }
@@ -60,7 +60,7 @@ impl EventStream {
 
     fn gap(&mut self, why: &str, number: u64) {
         let members = format!(r#","why":"{why}""#);
-        // Without an id: who is cut off before the end of the snapshot that follows must not go on behind it.
+        // Without an id: a watcher that is disconnected within the following snapshot must not resume after it.
         self.seat.channel.watch.format.write(&mut self.before, "gap", None, members.as_bytes());
         self.begin(number);
     }
@@ -82,8 +82,8 @@ impl EventStream {
                 Phase::Ended if self.before.is_empty() => return Poll::Ready(None),
                 Phase::Ended => return self.flush(),
                 Phase::Begins => match self.next(context) {
-                    Next::Closed => self.say_farewell(),
-                    // The first look was not yet.
+                    Next::Closed => self.close(),
+                    // No look yet.
                     Next::Nothing(0) => return self.flush(),
                     Next::Nothing(number) | Next::Gap(number) | Next::Frame(number, _) => self.begin(number),
                 },
@@ -91,7 +91,7 @@ impl EventStream {
                     self.seen = number.unwrap_or(0);
                     let known = number.is_some();
                     match self.next(context) {
-                        Next::Closed => self.say_farewell(),
+                        Next::Closed => self.close(),
                         Next::Nothing(0) => return self.flush(),
                         Next::Nothing(newest) if known && newest >= self.seen => self.phase = Phase::Follows,
                         Next::Frame(..) if known => self.phase = Phase::Follows,
@@ -104,7 +104,7 @@ impl EventStream {
                     let watch = &self.seat.channel.watch;
                     let done = snapshot.write_part(watch);
                     if done == Some(false) && snapshot.writer.len() < PART {
-                        // Few match; others have their turn.
+                        // Few tasks match; other connections get a turn.
                         context.waker().wake_by_ref();
                         return Poll::Pending;
                     }
@@ -115,7 +115,7 @@ impl EventStream {
                     return self.flush();
                 }
                 Phase::Follows => match self.next(context) {
-                    Next::Closed => self.say_farewell(),
+                    Next::Closed => self.close(),
                     Next::Frame(number, frame) => {
                         self.seen = number;
                         if self.before.is_empty() {
@@ -134,7 +134,7 @@ impl EventStream {
         }
     }
 
-    fn say_farewell(&mut self) {
+    fn close(&mut self) {
         let format = self.seat.channel.watch.format;
         format.write(&mut self.before, "bye", None, br#","why":"shutdown""#);
         self.phase = Phase::Ended;
@@ -149,8 +149,8 @@ impl EventStream {
 }
 
 impl Snapshot {
-    /// Goes on with the part; true when there are no more tasks, false when it is somebody else's turn, and none when the
-    /// part is full.
+    /// Continues the part. Returns `Some(true)` at the end of the list, `Some(false)` when other connections get a turn, and
+    /// `None` when the part is full.
     fn write_part(&mut self, watch: &super::channel::Watch) -> Option<bool> {
         for _ in 0..TURN {
             if self.writer.len() >= PART {

@@ -36,12 +36,16 @@ impl Params {
             let time = || duration::parse(value).map_err(|error| format!("{name}: {error}"));
             match name {
                 "serial" => {
-                    params.serial = Some(value.parse().map_err(|_| "serial must be a number above 0".to_owned())?);
+                    params.serial =
+                        Some(value.parse().map_err(|_| "serial must be a whole number above 0".to_owned())?);
                 }
                 "wait" => {
                     let wait = time()?;
                     if wait > MAX_WAIT {
-                        return Err(format!("wait: {} is the longest; ask again after it", duration::show(MAX_WAIT)));
+                        return Err(format!(
+                            "wait: must be {} at most; send another request after it",
+                            duration::show(MAX_WAIT)
+                        ));
                     }
                     params.wait = Some(wait);
                 }
@@ -74,13 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_may_say_what_it_expects_and_how_long_it_waits() {
+    fn a_cancel_may_have_preconditions_and_wait() {
         let params = Params::parse(Some("wait=1.5s&minAge=2m&status=reading%20block+7&x=y")).unwrap();
         assert_eq!(params.wait, Some(Duration::from_millis(1_500)));
         assert_eq!(params.min_age, Some(Duration::from_secs(120)));
         assert_eq!(params.status.as_deref(), Some("reading block 7"));
         for (bad, words) in
-            [("wait=26s", "25.0 s is the longest"), ("wait=", "wait: write it as"), ("status=%", "status")]
+            [("wait=26s", "must be 25.0 s at most"), ("wait=", "wait: write it as"), ("status=%", "status")]
         {
             let error = Params::parse(Some(bad)).unwrap_err();
             assert!(error.contains(words), "{bad}: {error}");

@@ -55,7 +55,7 @@ pub(crate) struct Requester {
 impl Requester {
     /// A requester that has not been identified.
     pub(crate) fn unidentified(connection: &ConnectionInfo) -> Self {
-        let caller = Caller { identity: Identity::Nobody, permission: Permission::Read };
+        let caller = Caller { identity: Identity::Unknown, permission: Permission::Read };
         Self { peer: connection.peer, is_unix: connection.is_unix(), caller }
     }
 
@@ -82,7 +82,7 @@ impl Requester {
     /// The name of the caller in cancel requests: its identity if it has one, or else the peer.
     pub(crate) fn name(&self) -> String {
         match &self.caller.identity {
-            Identity::Loopback | Identity::Anyone | Identity::Nobody => self.peer(),
+            Identity::Loopback | Identity::Anyone | Identity::Unknown => self.peer(),
             known => known.to_string(),
         }
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_is_not_guessed() {
+    fn paths_that_are_not_served_have_no_route() {
         for path in [
             "//",
             "*",
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_without_its_slash_is_elsewhere() {
+    fn the_list_without_its_slash_is_redirected() {
         for (path, to) in [("/procs", "/procs/"), ("//procs", "/procs/"), ("///procs/a", "/procs/a")] {
             assert_eq!(route(path), Ok(Route::Moved(to.to_owned())));
         }
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_percent_is_told_apart_from_bytes_that_are_no_text() {
+    fn a_bad_percent_is_another_error_than_bytes_that_are_not_utf8() {
         assert_eq!(route("/procs/50%/history"), Err(DecodeIdError::BadPercent));
         assert_eq!(route("/procs/%FF%FE"), Ok(Route::NoSuchId));
     }

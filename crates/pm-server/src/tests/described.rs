@@ -1,5 +1,5 @@
-//! Holds `openapi.json` against the code, both ways: its operations, parameters, members and codes are those there are,
-//! and what is answered is what it says.
+//! Compares `openapi.json` with the code, both ways: operations, parameters, members and codes are the same, and every
+//! response is as described.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,7 +22,7 @@ use crate::request::route::{OPERATIONS, Op};
 use crate::service::{Service, service};
 use crate::v1::OPENAPI;
 
-/// Told by the connection, not by the service, or only if there are tokens.
+/// Statuses of the connection instead of the service, or only if there are tokens.
 const ELSEWHERE: [&str; 5] = ["401", "408", "429", "431", "503"];
 const OLD: [(&str, &str); 4] =
     [("GET", "/procs/"), ("GET", "/procs/{id}/history"), ("DELETE", "/procs/{id}"), ("OPTIONS", "/procs/{id}")];
@@ -55,7 +55,7 @@ impl Document {
         found.unwrap_or_else(|| panic!("no operation {id}"))
     }
 
-    /// What a value means: itself, or what it refers to.
+    /// Returns the value, or the one that it refers to.
     fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         match value["$ref"].as_str() {
             Some(to) => self.0.pointer(to.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("no {to}")),
@@ -74,34 +74,34 @@ impl Document {
         &self.0["components"]["schemas"][name]
     }
 
-    /// What is wrong with a value.
-    fn faults(&self, schema: &Value, value: &Value) -> Vec<String> {
-        let mut faults = Vec::new();
-        self.check(schema, value, "", &mut faults);
-        faults
+    /// Returns the errors of a value.
+    fn errors(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let mut errors = Vec::new();
+        self.check(schema, value, "", &mut errors);
+        errors
     }
 
     fn is_valid(&self, schema: &Value, value: &Value) -> bool {
-        self.faults(schema, value).is_empty()
+        self.errors(schema, value).is_empty()
     }
 
-    fn check(&self, schema: &Value, value: &Value, at: &str, faults: &mut Vec<String>) {
+    fn check(&self, schema: &Value, value: &Value, at: &str, errors: &mut Vec<String>) {
         let Some(keywords) = schema.as_object() else {
-            assert!(schema.is_boolean(), "{schema} is no schema");
+            assert!(schema.is_boolean(), "{schema} is not a schema");
             return if schema == false {
-                faults.push(format!("{at}: {value} is not foreseen"))
+                errors.push(format!("{at}: {value} is not described"))
             };
         };
         for (keyword, meant) in keywords {
             let mut must = |holds: bool| {
                 if !holds {
-                    faults.push(format!("{at}: {value} is not {keyword} {meant}"));
+                    errors.push(format!("{at}: {value} is not {keyword} {meant}"));
                 }
             };
             let all = || meant.as_array().unwrap().iter();
             match keyword.as_str() {
                 "description" | "default" | "contentMediaType" | "contentSchema" => {}
-                "$ref" => self.check(self.resolve(schema), value, at, faults),
+                "$ref" => self.check(self.resolve(schema), value, at, errors),
                 "type" => must(meant.as_str().map_or_else(|| all().any(|sort| is(value, sort)), |_| is(value, meant))),
                 "const" => must(value == meant),
                 "enum" => must(all().any(|one| one == value)),
@@ -116,7 +116,7 @@ impl Document {
                 "required" => {
                     for name in all() {
                         if value.get(name.as_str().unwrap()).is_none() {
-                            faults.push(format!("{at}: {name} is missing"));
+                            errors.push(format!("{at}: {name} is missing"));
                         }
                     }
                 }
@@ -125,21 +125,21 @@ impl Document {
                     for (name, value) in members {
                         let at = format!("{at}/{name}");
                         match (keyword.as_str(), schema["properties"].get(name)) {
-                            ("properties", Some(schema)) => self.check(schema, value, &at, faults),
-                            ("additionalProperties", None) => self.check(meant, value, &at, faults),
-                            ("propertyNames", _) => self.check(meant, &name.as_str().into(), &at, faults),
+                            ("properties", Some(schema)) => self.check(schema, value, &at, errors),
+                            ("additionalProperties", None) => self.check(meant, value, &at, errors),
+                            ("propertyNames", _) => self.check(meant, &name.as_str().into(), &at, errors),
                             _ => {}
                         }
                     }
                 }
                 "items" => {
                     for (number, item) in value.as_array().into_iter().flatten().enumerate() {
-                        self.check(meant, item, &format!("{at}/{number}"), faults);
+                        self.check(meant, item, &format!("{at}/{number}"), errors);
                     }
                 }
-                "allOf" => all().for_each(|schema| self.check(schema, value, at, faults)),
+                "allOf" => all().for_each(|schema| self.check(schema, value, at, errors)),
                 "oneOf" => must(all().filter(|schema| self.is_valid(schema, value)).count() == 1),
-                other => panic!("nobody here knows what {other} means"),
+                other => panic!("unknown keyword {other}"),
             }
         }
     }
@@ -163,7 +163,7 @@ fn fits(pattern: &str, text: &str) -> bool {
     match pattern {
         "^[1-9][0-9]*$" => !text.starts_with('0') && text.parse::<u64>().is_ok(),
         "^[0-9a-f]{12}$" => text.len() == 12 && text.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c)),
-        other => panic!("nobody here knows the pattern {other}"),
+        other => panic!("unknown pattern {other}"),
     }
 }
 
@@ -227,7 +227,7 @@ fn full_list() -> (ProcessList, Vec<Task>) {
     (list, tasks)
 }
 
-/// Asks, and holds the answer against what is written of it.
+/// Sends requests, and compares the responses with their description.
 struct Holder {
     document: Document,
     service: Service,
@@ -238,27 +238,27 @@ impl Holder {
     fn ask(&mut self, id: &str, target: &str, headers: &[(&str, &str)], body: &str, status: u16) -> Answer {
         let operation = self.document.operation(id);
         let answer = ask(&mut self.service, &operation.method, target, headers, body);
-        let told = format!("{id} {target} {body}: {} {}", answer.status, answer.body);
-        assert_eq!(answer.status, status.to_string(), "{told}");
+        let shown = format!("{id} {target} {body}: {} {}", answer.status, answer.body);
+        assert_eq!(answer.status, status.to_string(), "{shown}");
         let described = &operation.value["responses"][&answer.status];
-        assert!(described.is_object(), "not described: {told}");
+        assert!(described.is_object(), "not described: {shown}");
         let described = self.document.resolve(described);
         let content = match described["content"].as_object() {
             Some(content) => content.clone(),
             None if target.contains("wait=") => described["x-content-with-wait"].as_object().unwrap().clone(),
             None => {
-                assert_eq!((answer.body.as_str(), answer.content_type.as_deref()), ("", None), "{told}");
+                assert_eq!((answer.body.as_str(), answer.content_type.as_deref()), ("", None), "{shown}");
                 serde_json::Map::new()
             }
         };
         if let Some(sort) = answer.content_type.as_deref() {
-            let schema = &content.get(sort).unwrap_or_else(|| panic!("{sort} is not described: {told}"))["schema"];
+            let schema = &content.get(sort).unwrap_or_else(|| panic!("{sort} is not described: {shown}"))["schema"];
             let value = match sort.contains("json") {
                 true if !answer.body.is_empty() => answer.json(),
                 _ => Value::String(answer.body.clone()),
             };
             if sort != "text/event-stream" {
-                assert_eq!(self.document.faults(schema, &value), [""; 0], "{told}");
+                assert_eq!(self.document.errors(schema, &value), [""; 0], "{shown}");
             }
         }
         self.seen.insert((id.to_owned(), answer.status.clone()));
@@ -371,7 +371,7 @@ fn what_is_answered_is_as_described() {
         ("listTasks", &format!("/v1/tasks?{other_run}"), no, "", 410),
         ("getTask", "/v1/tasks/child", no, "", 200),
         ("getTask", "/v1/tasks/failed", no, "", 200),
-        ("getTask", "/v1/tasks/nobody", no, "", 404),
+        ("getTask", "/v1/tasks/unknown", no, "", 404),
         ("getTask", "/v1/tasks/twin", no, "", 409),
         ("getHistory", &format!("/v1/tasks/{serial}/history"), no, "", 200),
         ("getHistory", "/v1/tasks/failed/history", no, "", 200),
@@ -383,7 +383,7 @@ fn what_is_answered_is_as_described() {
         ("cancelTask", "/v1/tasks/child/cancel", &key, "{}", 422),
         ("cancelTask", "/v1/tasks/child/cancel", no, r#"{"wait":"1d"}"#, 400),
         ("cancelTask", "/v1/tasks/fixed/cancel", no, "{}", 403),
-        ("cancelTask", "/v1/tasks/nobody/cancel", no, "{}", 404),
+        ("cancelTask", "/v1/tasks/unknown/cancel", no, "{}", 404),
         ("cancelTask", "/v1/tasks/twin/cancel", no, "{}", 409),
         ("cancelTask", "/v1/tasks/child/cancel", no, r#"{"expect":{"status":"x"}}"#, 412),
         ("cancelTask", "/v1/tasks/child/cancel", no, &long, 413),
@@ -419,12 +419,12 @@ fn what_is_answered_is_as_described() {
         ("oldList", "/procs/", no, "", 200),
         ("oldHistory", "/procs/child/history", no, "", 200),
         ("oldHistory", "/procs/failed/history", no, "", 200),
-        ("oldHistory", "/procs/nobody/history", no, "", 404),
+        ("oldHistory", "/procs/unknown/history", no, "", 404),
         ("oldHistory", "/procs/twin/history", no, "", 409),
         ("oldCancel", "/procs/child?wait=1ms&serial=0", no, "", 400),
         ("oldCancel", "/procs/child", no, "", 200),
         ("oldCancel", "/procs/fixed", no, "", 403),
-        ("oldCancel", "/procs/nobody", no, "", 404),
+        ("oldCancel", "/procs/unknown", no, "", 404),
         ("oldCancel", "/procs/twin", no, "", 409),
         ("oldCancel", "/procs/child?status=x", no, "", 412),
         ("oldCancel", "/procs/child", no, &long, 413),
@@ -474,7 +474,7 @@ fn an_example_is_what_it_is_an_example_of() {
         for response in operation.value["responses"].as_object().unwrap().values() {
             for media in document.resolve(response)["content"].as_object().into_iter().flat_map(|all| all.values()) {
                 if let Some(example) = media.get("example") {
-                    assert_eq!(document.faults(&media["schema"], example), [""; 0], "{}", operation.path);
+                    assert_eq!(document.errors(&media["schema"], example), [""; 0], "{}", operation.path);
                 }
             }
         }
@@ -494,7 +494,7 @@ async fn events_are_as_described() {
         let frame = body.frame().await.unwrap().unwrap().into_data().unwrap();
         for line in frame.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let event: Value = serde_json::from_slice(line).unwrap();
-            assert_eq!(document.faults(document.schema("Event"), &event), [""; 0], "{event}");
+            assert_eq!(document.errors(document.schema("Event"), &event), [""; 0], "{event}");
             seen.insert(event["type"].as_str().unwrap().to_owned());
             if event["more"] == false {
                 tasks.push(list.start("new"));
@@ -512,13 +512,13 @@ async fn events_are_as_described() {
     assert_eq!(names(known.as_array().unwrap().clone()), names(named.collect()));
 }
 
-/// The code that a source goes on with.
+/// Returns the code at the beginning of a source.
 fn code(rest: &str) -> Option<&str> {
     let (code, _) = rest.trim_start().strip_prefix('"')?.split_once('"')?;
     code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-').then_some(code)
 }
 
-/// The codes of failures in a source: what makes one is told its code first, or behind the status.
+/// Returns the codes of failures in a source: the first argument of their constructors, or the one after the status.
 fn codes(source: &str) -> Vec<&str> {
     let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
     let after = |marker: &'static str| source.match_indices(marker).map(|(at, marker)| &source[at + marker.len()..]);

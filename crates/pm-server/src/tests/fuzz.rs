@@ -1,5 +1,5 @@
-//! Anything at all as input: paths, hosts, origins, queries, cursors, bodies, tokens. Nothing panics, and what must hold
-//! does, whatever comes. Half of what is tried is built from parts that mean something, so that it gets far.
+//! Random input: paths, hosts, origins, queries, cursors, bodies, tokens. Nothing panics, and the invariants hold. Half of
+//! the input is built from parts with a meaning, so that it is not refused at once.
 
 use std::net::IpAddr;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ use crate::response::Body;
 use crate::service::{Service, service};
 use crate::sync::lock;
 
-/// A text of parts that mean something, with anything between them.
+/// A text of parts with a meaning, with random text between them.
 fn text_of(parts: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
     let part = prop_oneof![3 => select(parts).prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from), 1 => "[ -~]{0,4}"];
     vec(part, 0..most).prop_map(|parts| parts.concat())
@@ -157,7 +157,7 @@ fn guarded(headers: &[(HeaderName, &str)]) -> Option<Result<(), u16>> {
     )
 }
 
-/// The same question, answered in another way.
+/// A reference implementation of the guard.
 fn is_our_host(host: &str) -> bool {
     let (name, port) = match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, Some(port)),
@@ -230,7 +230,7 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// What is true of every answer.
+    /// Checks the invariants of every response.
     fn assert_sound(&self, is_v1: bool) -> Result<(), TestCaseError> {
         prop_assert!((200..=503).contains(&self.status) && self.status != 500, "{}", self.status);
         for name in ["x-content-type-options", "cache-control", "content-security-policy", "x-frame-options"] {
@@ -248,7 +248,7 @@ impl Answer {
     }
 }
 
-/// The answer to a request; none if it can't be one, or waits.
+/// Returns the response to a request; `None` if the request is not valid, or the response waits.
 fn ask(service: &mut Service, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Option<Answer> {
     let mut request = Request::builder().method(method).uri(target).header("host", "localhost");
     for (name, value) in headers {
@@ -391,7 +391,7 @@ fn body_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_query_is_answered_or_its_fault_is_told(target in select(&TARGETS[..]), query in text_of(QUERY, 10)) {
+    fn any_query_is_answered_or_its_error_is_reported(target in select(&TARGETS[..]), query in text_of(QUERY, 10)) {
         let (_list, tasks, mut service) = tasks();
         let Some(answer) = ask(&mut service, "GET", &format!("{target}?{query}"), &[], b"") else { return Ok(()) };
         answer.assert_sound(target != "/procs/")?;
@@ -449,7 +449,7 @@ proptest! {
         let headers: Vec<_> = key.as_deref().map(|key| ("idempotency-key", key)).into_iter().collect();
         let answer = ask(&mut service, "POST", target, &headers, &body);
         let cancelled = tasks.iter().filter(|task| task.is_cancelled()).count();
-        // It waits for what comes of it.
+        // It waits for the verdict.
         let Some(answer) = answer else { return Ok(()) };
         answer.assert_sound(true)?;
         let said = answer.json();
@@ -468,7 +468,7 @@ proptest! {
     }
 
     #[test]
-    fn the_body_of_the_first_pm_is_lenient_and_cancels_no_more_than_the_one(body in body_bytes(), query in text_of(QUERY, 4)) {
+    fn a_body_at_procs_is_lenient_and_cancels_only_its_task(body in body_bytes(), query in text_of(QUERY, 4)) {
         let (list, tasks, mut service) = tasks();
         let task = list.start("job");
         let Some(answer) = ask(&mut service, "DELETE", &format!("/procs/job?{query}"), &[], &body) else { return Ok(()) };
@@ -553,8 +553,8 @@ proptest! {
                     }
                 }
                 Err(error) => {
-                    let told = format!("{error} {error:?}");
-                    prop_assert!(!told.contains(&RIGHT[..8]) && !told.contains("fedcba98"), "{told}");
+                    let shown = format!("{error} {error:?}");
+                    prop_assert!(!shown.contains(&RIGHT[..8]) && !shown.contains("fedcba98"), "{shown}");
                 }
             }
             Ok(())
@@ -581,8 +581,8 @@ proptest! {
         };
         let found = with_tokens(&format!("read {RIGHT}\n"), |tokens| {
             let gate = Gate::new(Some(tokens.unwrap()), false);
-            let door = Caller { identity: Identity::Loopback, permission: Permission::Cancel };
-            gate.admit(&headers, Some(&door), None, Instant::now())
+            let by_listener = Caller { identity: Identity::Loopback, permission: Permission::Cancel };
+            gate.admit(&headers, Some(&by_listener), None, Instant::now())
         });
         prop_assert_eq!(found.as_ref().ok().map(|caller| caller.permission), expected, "{:?}", values);
         if let Err(failure) = found {

@@ -15,7 +15,7 @@ use crate::service::{Service, service};
 
 const GET: &str = "GET /procs/ HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// A connection with the usual limits; how long it was served.
+/// Opens a connection with the default limits; resolves to the time that it was served for.
 fn open(list: &ProcessList, pipe: usize) -> (DuplexStream, JoinHandle<Duration>) {
     open_at(service(list), pipe)
 }
@@ -23,7 +23,7 @@ fn open(list: &ProcessList, pipe: usize) -> (DuplexStream, JoinHandle<Duration>)
 fn open_at(service: Service, pipe: usize) -> (DuplexStream, JoinHandle<Duration>) {
     let (client, server) = duplex(pipe);
     let served = tokio::spawn(async move {
-        // Nobody stops it.
+        // Never stopped.
         let (_stop, stopping) = watch::channel(false);
         let begin = Instant::now();
         serve(server, ConnectionInfo::of_other_server(), service, Limits::default(), stopping).await;
@@ -32,7 +32,7 @@ fn open_at(service: Service, pipe: usize) -> (DuplexStream, JoinHandle<Duration>
     (client, served)
 }
 
-/// Sends a text byte by byte, one each so long, until it is not taken any more.
+/// Sends a text byte by byte, with a delay after each, until the connection is closed.
 async fn drip(client: &mut DuplexStream, text: &str, each: Duration) {
     for byte in text.bytes() {
         if client.write_all(&[byte]).await.is_err() {
@@ -73,7 +73,7 @@ async fn a_body_that_drips_ends_after_its_time_and_does_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_takes_nothing_is_cut_off_though_it_goes_on_sending() {
+async fn a_reader_that_takes_nothing_is_disconnected_even_if_it_keeps_sending() {
     let list = ProcessList::new();
     let _tasks: Vec<_> = (0..2_000).map(|number| list.start(&number.to_string())).collect();
     let (mut client, served) = open(&list, 4 << 10);
@@ -115,7 +115,7 @@ async fn a_watcher_that_sends_more_and_more_is_cut_off() {
         if client.write_all(&[b'x'; 1 << 10]).await.is_err() {
             break;
         }
-        // Lets the other side have its turn.
+        // Gives the other side a turn.
         tokio::task::yield_now().await;
         let mut some = [0; 1 << 10];
         let _ = tokio::time::timeout(Duration::from_millis(1), client.read(&mut some)).await;
@@ -127,7 +127,7 @@ async fn a_watcher_that_sends_more_and_more_is_cut_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_again_and_again_is_served_for_as_long_as_that_goes_on() {
+async fn a_client_with_many_requests_is_served_for_as_long_as_it_sends_them() {
     let (mut client, served) = open(&ProcessList::new(), 1 << 16);
     let mut answer = vec![0; 1 << 12];
     for _ in 0..10 {

@@ -42,7 +42,7 @@ pub(super) async fn begin(
         (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
             let request = format!("{}{:?}", call.operation.path, call.task);
-            match state.keys.look(&requester.name(), key, (&request, body), Instant::now())? {
+            match state.keys.look_up(&requester.name(), key, (&request, body), Instant::now())? {
                 Seen::Before(status, body) => {
                     return Ok(Answer::ready(response::whole(status, response::JSON, body)));
                 }
@@ -87,7 +87,7 @@ fn finish(kept: Option<Kept>, status: StatusCode, value: &Value) -> Response<Bod
     if let Some(mut kept) = kept
         && let Some(ticket) = kept.ticket.take()
     {
-        kept.state.keys.keep(ticket, status, &body);
+        kept.state.keys.store(ticket, status, &body);
     }
     response::whole(status, response::JSON, body)
 }
