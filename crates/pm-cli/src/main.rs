@@ -1,10 +1,26 @@
 //! The `pm` command: list, follow and stop the tasks of running programs.
 //!
-//! `config` tells what is set and whom to ask, `query` which tasks, `fleet` asks all at once, `verbs` holds the one-shot
-//! verbs, `top` the screen, `record` recordings, `out` makes what is seen, `demo` is a program to try it all on. This file is the command line.
+//! Modules, each using only those above it:
+//!
+//! | module | contents |
+//! |---|---|
+//! | `out` | output: tables, JSON, messages, escaping |
+//! | `exit` | exit codes and errors |
+//! | `config` | settings and endpoints |
+//! | `query` | the selection of tasks |
+//! | `fleet` | queries to all endpoints at once |
+//! | `feed` | the state of all endpoints, followed by streams |
+//! | `verbs` | the one-shot verbs |
+//! | `record` | recordings |
+//! | `top` | the screen, live or over a recording |
+//! | `demo` | an example program to try it on |
+//!
+//! This file is the command line.
 
 mod config;
 mod demo;
+mod exit;
+mod feed;
 mod fleet;
 mod out;
 mod query;
@@ -17,23 +33,23 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use fleet::{Exit, Stop};
+use exit::{Exit, Stop};
 use verbs::{audit, ended, endpoints, generate, history, kill, kinds, ls, run, show, tree, wait, waits, watch, why};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done
-  1  failure: what was printed could not be, a task that was waited for did not finish, or the answer to a question was no
-  2  the command line, a variable or the config file is not understood
-  3  nothing matched: no endpoint has such a task
-  4  refused: by a task that may not be cancelled, by a server, or because there are more tasks than --max
-  5  no endpoint gave a usable answer
-  6  partial: some endpoints gave no usable answer; they are named on stderr
-  7  still running when the wait was over
+  0  success
+  1  failure: output failed, an awaited task did not finish, or a confirmation was declined
+  2  invalid command line, variable or config file
+  3  no task matches
+  4  refused: a task is not cancellable, a server denied access, or more tasks match than --max
+  5  no endpoint gave a valid response
+  6  partial: some endpoints gave no valid response; stderr names them
+  7  timed out, and tasks are still running
 
-Data goes to stdout, words to stderr.";
+Data goes to stdout, messages to stderr.";
 
-/// See what is running in your programs, and stop it.
+/// List, follow and cancel the tasks of running programs.
 #[derive(Debug, Parser)]
 #[command(name = "pm", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 110)]
 struct Cli {
@@ -43,45 +59,45 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the tasks that run now, oldest first
+    /// List running tasks, oldest first
     Ls(ls::Args),
-    /// Show all that is known of one task
-    Show(verbs::OneTask),
-    /// Show what a task did so far
-    History(verbs::OneTask),
-    /// Show which task is part of which
+    /// Show one task in detail
+    Show(verbs::TaskArgs),
+    /// Show the status history of a task
+    History(verbs::TaskArgs),
+    /// Show tasks as a tree of parents and children
     Tree(tree::Args),
-    /// Tell what a task waits for, since when, and whether that is usual
-    Why(verbs::OneTask),
-    /// Show who waits for whom, and who waits in a circle
+    /// Explain what a task is waiting for, and whether that is usual
+    Why(verbs::TaskArgs),
+    /// Show tasks waiting for others, and deadlocks
     Waits(waits::Args),
-    /// Ask tasks to stop, and say what came of it
+    /// Cancel tasks and report the outcome
     Kill(kill::Args),
     /// Follow tasks, like tail -f
     Watch(watch::Args),
-    /// Wait until tasks have ended; the exit code tells how
+    /// Wait for tasks to end; the exit code reflects their outcomes
     Wait(wait::Args),
-    /// Show how the tasks of each kind fared, and where their time goes
+    /// Show outcomes and latencies by kind, and where time goes
     Kinds(kinds::Args),
-    /// List the tasks that ended of late, newest first
+    /// List recently ended tasks, newest first
     Ended(ended::Args),
-    /// Show who tried to stop what
+    /// Show attempts to cancel tasks
     Audit(audit::Args),
-    /// Show which endpoints answer
+    /// Show the state of each endpoint
     Endpoints(endpoints::Args),
-    /// Show what is set, and who set it: flag, variable, file or default
+    /// Show each setting and its origin: flag, variable, file or default
     Config(verbs::config::Args),
-    /// Print what a shell needs to complete pm's words
+    /// Print a completion script for a shell
     Completions(generate::Completions),
     /// Print the man page
     Man(generate::Man),
-    /// Show the live list on the whole screen: filter, sort, look into tasks, stop them
+    /// Show a live, full-screen list: filter, sort, inspect and cancel tasks
     Top(top::Args),
-    /// Record what happens, to look at it later
+    /// Record all updates to a file
     Record(record::Args),
-    /// Show a recording on the whole screen, or what the list looked like at one moment
-    Replay(record::ReplayArgs),
-    /// Run a small program with tasks to look at
+    /// Show a recording on the screen of top, or print the list at one moment
+    Replay(top::ReplayArgs),
+    /// Run an example program with tasks
     Demo(demo::Args),
 }
 
@@ -103,7 +119,7 @@ fn main() -> ExitCode {
         Verb::Endpoints(args) => run(endpoints::run(args)),
         Verb::Top(args) => top::run(args),
         Verb::Record(args) => run(record::record(args)),
-        Verb::Replay(args) => record::replay(args),
+        Verb::Replay(args) => top::replay(args),
         Verb::Config(args) => verbs::config::run(&args),
         Verb::Completions(args) => generate::completions(&args, Cli::command()),
         Verb::Man(args) => generate::man(&args, Cli::command()),
@@ -114,10 +130,10 @@ fn main() -> ExitCode {
             out::say(&why);
             Exit::Usage
         }
-        // A reader that has gone away has seen enough.
+        // A closed pipe is not an error, as in `pm ls | head`.
         Err(Stop::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
         Err(Stop::Io(error)) => {
-            out::say(&format!("could not go on: {error}"));
+            out::say(&error.to_string());
             Exit::Failure
         }
     };

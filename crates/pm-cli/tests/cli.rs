@@ -1,11 +1,11 @@
-//! The built command against servers that are old, broken or gone: what it prints, where, and how it ends.
+//! The built command against servers that are old, broken or gone: output and exit codes.
 
 mod common;
 
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use common::{Fake, command, err, json, nobody, out, pm, reply};
+use common::{Fake, command, err, json, out, pm, reply, unused_address};
 
 const LIST: &str = r#"{"procs":[
 {"id":"young","procTime":"2026-11-24T04:03:36Z","statusTime":"2026-11-24T04:03:36Z","status":"init"},
@@ -15,7 +15,7 @@ const HISTORY: &str = r#"{"history":[{"ts":"2026-11-24T04:03:36Z","status":"init
 {"ts":"2026-11-24T04:03:38.5Z","status":"block 7"}],"serverTime":"2026-11-24T04:03:40Z","dropped":240}"#;
 
 #[test]
-fn a_go_original_is_listed_oldest_first_with_nothing_a_terminal_obeys() {
+fn a_go_original_is_listed_oldest_first_without_control_characters() {
     let server = Fake::original(LIST, HISTORY);
     let output = pm(&["ls", "-e", &server.endpoint]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
@@ -25,11 +25,11 @@ fn a_go_original_is_listed_oldest_first_with_nothing_a_terminal_obeys() {
          old    20.0 s  (cancelling) \\u{1b}]0;PWNED\\u{7}  10.0 s     host=h n=5\n\
          young  4.0 s   init                              4.0 s\n"
     );
-    assert!(err(&output).starts_with(&format!("pm: {}: a Go original: no serials", server.endpoint)));
+    assert!(err(&output).starts_with(&format!("pm: {}: Go original: no serials", server.endpoint)));
 }
 
 #[test]
-fn filters_order_and_limit_hold_for_a_go_original_as_well() {
+fn filters_order_and_limit_apply_to_a_go_original() {
     let server = Fake::original(LIST, HISTORY);
     let ids = |words: &[&str]| {
         let output = pm(&[&["ls", "-o", "ids", "-e", &server.endpoint], words].concat());
@@ -44,8 +44,8 @@ fn filters_order_and_limit_hold_for_a_go_original_as_well() {
 }
 
 #[test]
-fn several_endpoints_are_named_and_so_is_the_one_that_failed() {
-    let (one, three, down) = (Fake::original(LIST, HISTORY), Fake::original(LIST, HISTORY), nobody());
+fn several_endpoints_are_named_and_so_is_a_failed_one() {
+    let (one, three, down) = (Fake::original(LIST, HISTORY), Fake::original(LIST, HISTORY), unused_address());
     let output = pm(&["ls", "-e", &format!("{},{down}", one.endpoint), "-e", &three.endpoint]);
     assert_eq!(output.status.code(), Some(6), "{}", err(&output));
     assert!(out(&output).starts_with("ENDPOINT"));
@@ -55,7 +55,7 @@ fn several_endpoints_are_named_and_so_is_the_one_that_failed() {
 
 #[test]
 fn json_is_one_document_with_every_endpoint() {
-    let (server, down) = (Fake::original(LIST, HISTORY), nobody());
+    let (server, down) = (Fake::original(LIST, HISTORY), unused_address());
     let output = pm(&["ls", "-o", "json", "-e", &server.endpoint, "-e", &down]);
     assert_eq!(output.status.code(), Some(6));
     let document = json(&output);
@@ -96,16 +96,16 @@ fn a_kill_sends_every_word_to_a_go_original() {
 }
 
 #[test]
-fn a_kill_of_what_is_not_there_is_exit_3() {
+fn a_kill_of_an_unknown_task_is_exit_3() {
     let server = Fake::original(LIST, HISTORY);
-    let output = pm(&["kill", "nobody", "-y", "-e", &server.endpoint]);
+    let output = pm(&["kill", "unknown", "-y", "-e", &server.endpoint]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(err(&output).contains("no such task") && err(&output).contains("`pm ls` shows"), "{}", err(&output));
+    assert!(err(&output).contains("no such task") && err(&output).contains("`pm ls` lists"), "{}", err(&output));
     assert_eq!(out(&output), "");
 }
 
 #[test]
-fn without_a_terminal_a_kill_needs_a_yes_and_asks_nobody() {
+fn without_a_terminal_a_kill_needs_yes() {
     let server = Fake::original(LIST, HISTORY);
     let output = pm(&["kill", "old", "-e", &server.endpoint]);
     assert_eq!(output.status.code(), Some(2));
@@ -113,20 +113,20 @@ fn without_a_terminal_a_kill_needs_a_yes_and_asks_nobody() {
 }
 
 #[test]
-fn nobody_there_is_exit_5_with_a_next_step() {
+fn an_unreachable_endpoint_is_exit_5_with_a_next_step() {
     for verb in ["ls", "ended", "tree", "kinds", "audit", "endpoints", "waits"] {
-        let output = pm(&[verb, "-e", &nobody()]);
+        let output = pm(&[verb, "-e", &unused_address()]);
         assert_eq!(output.status.code(), Some(5), "{verb} {output:?}");
-        assert!(err(&output).contains("name another with -e"), "{}", err(&output));
+        assert!(err(&output).contains("name another endpoint with -e"), "{}", err(&output));
     }
     for verb in ["show", "history", "why", "wait"] {
-        assert_eq!(pm(&[verb, "7", "-e", &nobody()]).status.code(), Some(5), "{verb}");
+        assert_eq!(pm(&[verb, "7", "-e", &unused_address()]).status.code(), Some(5), "{verb}");
     }
-    assert_eq!(pm(&["kill", "7", "--yes", "-e", &nobody()]).status.code(), Some(5));
+    assert_eq!(pm(&["kill", "7", "--yes", "-e", &unused_address()]).status.code(), Some(5));
 }
 
 #[test]
-fn what_is_no_process_list_is_never_an_empty_list() {
+fn other_servers_are_errors_and_not_empty_lists() {
     let page = "<h1>\u{1b}[2J</h1>";
     for (what, answer, expected) in [
         ("a web page", reply("200 OK", "text/html", page), "\\u{1b}[2J"),
@@ -152,7 +152,7 @@ fn what_is_no_process_list_is_never_an_empty_list() {
             "larger than 1073741824 bytes",
         ),
     ] {
-        let server = Fake::says(answer);
+        let server = Fake::replying(answer);
         let output = pm(&["ls", "-e", &server.endpoint]);
         assert_eq!(output.status.code(), Some(5), "{what}: {output:?}");
         assert!(err(&output).contains(expected), "{what}: {}", err(&output));
@@ -162,7 +162,7 @@ fn what_is_no_process_list_is_never_an_empty_list() {
 }
 
 #[test]
-fn a_server_without_an_answer_is_given_up() {
+fn a_silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
     let output = pm(&["ls", "--timeout", "50ms", "-e", &endpoint]);
@@ -171,14 +171,14 @@ fn a_server_without_an_answer_is_given_up() {
 }
 
 #[test]
-fn a_filter_that_is_wrong_is_told_before_anybody_is_asked() {
+fn an_invalid_filter_is_an_error_before_any_query() {
     for (args, expected) in [
         (&["ls", "knd=x"][..], "unknown name `knd`; did you mean `kind`?"),
         (&["ended", "minAge=soon"], "`soon` is not a duration"),
         (&["kill", "kind=a", "mnAge=5s"], "did you mean `minAge`?"),
-        (&["kill", "id=*"], "fits every task"),
-        (&["wait", "kind=a", "limit=5"], "only filters say which"),
-        (&["tree", "sort=age"], "order of its own"),
+        (&["kill", "id=*"], "matches every task"),
+        (&["wait", "kind=a", "limit=5"], "only filters are allowed"),
+        (&["tree", "sort=age"], "its own order"),
         (&["watch", "-o", "json"], "use -o ndjson"),
     ] {
         let output = pm(&[args, &["-e", "127.0.0.1:1"]].concat());
@@ -188,7 +188,7 @@ fn a_filter_that_is_wrong_is_told_before_anybody_is_asked() {
 }
 
 #[test]
-fn a_command_line_that_makes_no_sense_is_exit_2() {
+fn an_invalid_command_line_is_exit_2() {
     for args in [
         &["frobnicate"][..],
         &["kill"],
@@ -204,7 +204,7 @@ fn a_command_line_that_makes_no_sense_is_exit_2() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_closed_pipe_is_not_an_error() {
     let row = &LIST[LIST.find("{\"id\":\"young\"").unwrap()..LIST.find(",\n{\"id\":\"old\"").unwrap()];
     let rows = vec![row; 20_000].join(",");
     let server = Fake::original(&format!("{{\"procs\":[{rows}],\"serverTime\":\"2026-11-24T04:03:40Z\"}}"), HISTORY);
@@ -246,13 +246,13 @@ fn help_lists_the_exit_codes() {
 }
 
 #[test]
-fn shells_and_man_get_their_words() {
+fn completions_and_man_pages_are_generated() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = pm(&["completions", shell]);
         assert!(output.status.success() && out(&output).contains("endpoints"), "{shell}");
     }
     assert!(out(&pm(&["man"])).starts_with(".ie") || out(&pm(&["man"])).contains(".TH pm 1"));
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
-    assert!(pm(&["man", "--to", folder.to_str().unwrap()]).status.success());
-    assert!(std::fs::read_to_string(folder.join("pm-kill.1")).unwrap().contains("dry"));
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("man");
+    assert!(pm(&["man", "--to", dir.to_str().unwrap()]).status.success());
+    assert!(std::fs::read_to_string(dir.join("pm-kill.1")).unwrap().contains("dry"));
 }

@@ -1,4 +1,4 @@
-//! The client against a real server: every call, tokens, unix sockets, and events over a restart.
+//! The client against a real server: every call, tokens, unix sockets, and events across a restart.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn serve(list: &ProcessList) -> (Server, Client) {
 }
 
 #[tokio::test]
-async fn every_call_is_understood_on_both_sides() {
+async fn every_call_round_trips() {
     let list = ProcessList::new();
     let (_server, client) = serve(&list);
     let parent = list.task("parent").kind("import").attr("host", "db1").start();
@@ -59,12 +59,12 @@ async fn every_call_is_understood_on_both_sides() {
 
     let error = client.tasks(&Query::new().set("knd", "x")).await.unwrap_err();
     assert!(error.to_string().contains("did you mean `kind`"), "{error}");
-    assert!(matches!(client.task(TaskRef::id("nobody")).await, Err(ClientError::NotFound { .. })));
+    assert!(matches!(client.task(TaskRef::id("unknown")).await, Err(ClientError::NotFound { .. })));
 }
 
 #[cfg(unix)]
 #[tokio::test]
-async fn tokens_and_unix_sockets_let_in_whom_they_should() {
+async fn tokens_and_unix_sockets_grant_access() {
     let folder = std::env::temp_dir().join(format!("pm-client-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let (tokens, socket) = (folder.join("tokens"), folder.join("pm.sock"));
@@ -80,17 +80,17 @@ async fn tokens_and_unix_sockets_let_in_whom_they_should() {
         .start()
         .unwrap();
     let address = server.addr().to_string();
-    let stranger = Client::new(&address).unwrap();
-    let refused = stranger.tasks(&Query::new()).await.unwrap_err();
+    let anonymous = Client::new(&address).unwrap();
+    let refused = anonymous.tasks(&Query::new()).await.unwrap_err();
     assert!(matches!(refused, ClientError::Unauthorized { .. }), "{refused}");
-    assert!(matches!(stranger.list().await, Err(ClientError::Unauthorized { .. })));
-    let friend = Client::builder(&address).unwrap().token_file(&tokens).build();
-    assert_eq!(friend.tasks(&Query::new()).await.unwrap().total, 1);
+    assert!(matches!(anonymous.list().await, Err(ClientError::Unauthorized { .. })));
+    let with_token = Client::builder(&address).unwrap().token_file(&tokens).build();
+    assert_eq!(with_token.tasks(&Query::new()).await.unwrap().total, 1);
     let owner = Client::new(&format!("unix:{}", socket.display())).unwrap();
     owner.cancel("job", "by its owner").await.unwrap();
     assert!(task.checkpoint().unwrap_err().by().starts_with("uid:"));
 
-    // A token that may only read.
+    // A read-only token.
     let reader = "r".repeat(40);
     let mut text = std::fs::read_to_string(&tokens).unwrap();
     text += &format!("read {reader} dashboard\n");
@@ -100,7 +100,7 @@ async fn tokens_and_unix_sockets_let_in_whom_they_should() {
         reader.tasks(&Query::new()).await,
         Err(ClientError::Unauthorized { .. } | ClientError::TooMany { .. })
     ) {
-        // The file is looked at again after a second.
+        // The file is checked again after a second.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     let refused = reader.cancel_many(&BulkCancel::new("id=job")).await.unwrap_err();
@@ -110,7 +110,7 @@ async fn tokens_and_unix_sockets_let_in_whom_they_should() {
 }
 
 #[tokio::test]
-async fn events_go_on_when_the_server_is_restarted_with_other_tasks() {
+async fn events_continue_when_the_server_restarts_with_other_tasks() {
     let list = ProcessList::with_options(Options::new());
     let (server, client) = serve(&list);
     let task = list.start("before");
@@ -134,7 +134,7 @@ async fn events_go_on_when_the_server_is_restarted_with_other_tasks() {
             Event::Status { task } => {
                 seen.push(task.status);
                 server.take().unwrap().shutdown();
-                // The port is free, and whoever comes back finds another program there.
+                // The port is free again; a reconnecting client finds another program there.
                 again = Some(Server::builder().list(&other).listen(address).start().unwrap());
             }
             Event::Bye { .. } => seen.push("bye".to_owned()),

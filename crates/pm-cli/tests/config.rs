@@ -1,10 +1,10 @@
-//! Where settings come from, seen from outside: flag over environment over file, and what is said about faults.
+//! Settings of the built command: flag over environment over file, and errors.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// A config file of its own for one test.
+/// A config file for one test.
 fn file(name: &str, text: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::write(&path, text).unwrap();
@@ -33,7 +33,7 @@ fn value(items: &[(String, String, String)], key: &str) -> (String, String) {
 }
 
 #[test]
-fn a_flag_goes_over_a_variable_over_the_file_over_the_default() {
+fn a_flag_overrides_a_variable_overrides_the_file_overrides_the_default() {
     let path = file("precedence.toml", "timeout = '1s'\ncolor = 'never'\ntheme = 'light'\n");
     let shown = path.display().to_string();
     let variables = [("PM_CONFIG", shown.as_str()), ("PM_TIMEOUT", "2s"), ("PM_COLOR", "always")];
@@ -46,7 +46,7 @@ fn a_flag_goes_over_a_variable_over_the_file_over_the_default() {
 }
 
 #[test]
-fn no_token_is_shown() {
+fn tokens_are_not_shown() {
     let path = file("token.toml", "use = ['a', 'b:1']\n[endpoints.a]\naddress = 'a:1'\ntoken-env = 'MINE'\n");
     let shown = path.display().to_string();
     let output = pm(&["config", "--config", &shown], &[("PM_TOKEN", "s3cret-1"), ("MINE", "s3cret-2")]);
@@ -56,8 +56,8 @@ fn no_token_is_shown() {
 }
 
 #[test]
-fn a_fault_in_the_file_is_named_with_its_line_and_nobody_is_asked() {
-    let path = file("fault.toml", "\n[endpoints.a]\nadress = 'a:1'\n");
+fn an_error_in_the_file_names_its_line() {
+    let path = file("error.toml", "\n[endpoints.a]\nadress = 'a:1'\n");
     let shown = path.display().to_string();
     let output = pm(&["ls"], &[("PM_CONFIG", &shown)]);
     assert_eq!(output.status.code(), Some(2));
@@ -66,7 +66,7 @@ fn a_fault_in_the_file_is_named_with_its_line_and_nobody_is_asked() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_a_usage_error() {
+fn invalid_settings_are_usage_errors() {
     for (args, variables) in [
         (&["ls", "--config", "/nowhere/at/all.toml"][..], &[][..]),
         (&["ls"], &[("PM_CONFIG", "/nowhere/at/all.toml")]),

@@ -1,4 +1,4 @@
-//! The demo as a program of its own: started, looked at, killed in parts, ended.
+//! The demo as a separate process: started, inspected, partly killed, ended.
 
 #![cfg(unix)]
 
@@ -18,13 +18,13 @@ struct Demo {
     app: String,
 }
 
-/// A tree to work on: enough to search for a moment, the same everywhere.
+/// A fixed directory tree to search and sum.
 fn tree() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("demo-tree");
     for folder in ["a", "b", "b/c"] {
         fs::create_dir_all(root.join(folder)).unwrap();
         for number in 0..5 {
-            fs::write(root.join(folder).join(format!("{number}.txt")), "the list of what runs\n".repeat(2_000))
+            fs::write(root.join(folder).join(format!("{number}.txt")), "the list of running tasks\n".repeat(2_000))
                 .unwrap();
         }
     }
@@ -43,7 +43,7 @@ fn demo_under(shell: &str, args: &[&str]) -> Demo {
         .unwrap();
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut banner = String::new();
-    while !banner.contains("Ctrl-C ends it.") {
+    while !banner.contains("Ctrl-C stops it.") {
         assert_ne!(out.read_line(&mut banner).unwrap(), 0, "{banner}");
     }
     let after = |word: &str| {
@@ -64,7 +64,7 @@ impl Demo {
         common::command(args).args(["-e", &self.list]).output().unwrap()
     }
 
-    /// The rows of the list, once `enough` is content with them.
+    /// The rows of the list, once `enough` accepts them.
     fn rows(&self, enough: impl Fn(&[serde_json::Value]) -> bool) -> Vec<serde_json::Value> {
         loop {
             let output = self.pm(&["ls", "-o", "json"]);
@@ -83,7 +83,7 @@ impl Demo {
         stream
     }
 
-    /// Asks it to end, and gives the last it says.
+    /// Interrupts it and returns its last output.
     fn end(mut self) -> String {
         assert!(Command::new("kill").args(["-INT", &self.child.id().to_string()]).status().unwrap().success());
         let mut last = String::new();
@@ -95,7 +95,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It has ended already, unless a test failed.
+        // It has already ended, unless a test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -112,10 +112,10 @@ fn is(row: &serde_json::Value, kind: &str) -> bool {
 }
 
 #[test]
-fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
+fn a_stuck_request_is_listed_killed_and_answered_with_the_reason() {
     let demo = demo(&["--rate", "0"]);
     let stuck = demo.open("/stuck");
-    let rows = demo.rows(|rows| rows.iter().any(|row| row["status"] == "waiting for somebody to cancel this"));
+    let rows = demo.rows(|rows| rows.iter().any(|row| row["status"] == "waiting to be cancelled"));
     let id = rows.iter().find(|row| is(row, "GET /stuck")).unwrap()["id"].as_str().unwrap().to_owned();
     let output = demo.pm(&["kill", &id, "too", "slow", "--yes"]);
     assert!(output.status.success(), "{output:?}");
@@ -123,45 +123,46 @@ fn a_stuck_request_is_seen_killed_and_answered_with_the_reason() {
     assert!(text.starts_with("HTTP/1.1 503") && text.ends_with("cancelled: too slow\n"), "{text}");
     demo.rows(|rows| !rows.iter().any(|row| is(row, "GET /stuck")));
     let last = demo.end();
-    // The index and the three of the office are cancelled at the end.
+    // The index and the three jobs of the deadlock are cancelled at the end.
     assert!(last.contains("5 cancelled") && last.contains("0 live"), "{last}");
 }
 
-/// Opens a page, waits until its task says this, kills it, and gives what the killer and the caller were told.
+/// Opens a page, waits until its task has this status, kills it, and returns the output of the kill and the response.
 fn killed(demo: &Demo, page: &str, kind: &str, status: &str, wait: &str) -> (Output, String) {
     let caller = demo.open(page);
     let rows = demo.rows(|rows| rows.iter().any(|row| is(row, kind) && row["status"] == status));
     let id = rows.iter().find(|row| is(row, kind)).unwrap()["id"].as_str().unwrap().to_owned();
-    let told = demo.pm(&["kill", &id, "enough", "--yes", "--wait", wait]);
-    let answer = if told.status.success() { answer(caller) } else { String::new() };
-    (told, answer)
+    let output = demo.pm(&["kill", &id, "enough", "--yes", "--wait", wait]);
+    let answer = if output.status.success() { answer(caller) } else { String::new() };
+    (output, answer)
 }
 
 #[test]
-fn a_kill_tells_what_came_of_it_for_tasks_that_do_not_listen() {
+fn a_kill_reports_the_outcome_of_tasks_without_checkpoints() {
     let demo = demo(&["--rate", "0"]);
-    let (told, answer) = killed(&demo, "/await", "GET /await", "waiting for something that never comes", "20s");
-    assert!(told.status.success() && answer.contains("cancelled: enough"), "{told:?} {answer}");
-    assert!(String::from_utf8(told.stdout).unwrap().starts_with("dropped after"));
+    let (output, answer) = killed(&demo, "/await", "GET /await", "waiting forever", "20s");
+    assert!(output.status.success() && answer.contains("cancelled: enough"), "{output:?} {answer}");
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("dropped after"));
 
-    // Killed within its protected section, it ends behind it: the history tells so.
-    let (told, answer) = killed(&demo, "/transfer", "GET /transfer", "moving the money; not to be cut", "20s");
-    assert!(told.status.success() && answer.contains("cancelled: enough"), "{told:?} {answer}");
-    let words = String::from_utf8(told.stdout).unwrap();
+    // Killed in its protected section, it ends after it, as the history shows.
+    let (output, answer) = killed(&demo, "/transfer", "GET /transfer", "moving the money, protected", "20s");
+    assert!(output.status.success() && answer.contains("cancelled: enough"), "{output:?} {answer}");
+    let words = String::from_utf8(output.stdout).unwrap();
     assert!(words.starts_with("dropped after"), "{words}");
     let id = words.split_whitespace().find(|word| word.starts_with("req-")).unwrap();
     let history = String::from_utf8(demo.pm(&["history", id]).stdout).unwrap();
-    assert!(history.contains("telling both owners") && history.contains("killed: enough"), "{history}");
+    assert!(history.contains("notifying both owners") && history.contains("killed: enough"), "{history}");
 
-    let (told, _) = killed(&demo, "/deaf?seconds=300", "GET /deaf", "computing, deaf to all", "100ms");
-    assert_eq!(told.status.code(), Some(7), "{told:?}");
-    let rows = demo.rows(|rows| rows.iter().any(|row| is(row, "GET /deaf")));
-    assert!(rows.iter().any(|row| is(row, "GET /deaf") && row["state"] == "cancelling"), "{rows:?}");
+    let (output, _) =
+        killed(&demo, "/unresponsive?seconds=300", "GET /unresponsive", "computing without checkpoints", "100ms");
+    assert_eq!(output.status.code(), Some(7), "{output:?}");
+    let rows = demo.rows(|rows| rows.iter().any(|row| is(row, "GET /unresponsive")));
+    assert!(rows.iter().any(|row| is(row, "GET /unresponsive") && row["state"] == "cancelling"), "{rows:?}");
     demo.end();
 }
 
 #[test]
-fn a_client_that_goes_away_ends_its_task() {
+fn a_disconnected_client_ends_its_task() {
     let demo = demo(&["--rate", "0"]);
     let stuck = demo.open("/stuck");
     demo.rows(|rows| rows.iter().any(|row| is(row, "GET /stuck")));
@@ -171,10 +172,10 @@ fn a_client_that_goes_away_ends_its_task() {
 }
 
 #[test]
-fn the_work_is_real_and_shows_what_it_does() {
+fn requests_do_real_work_and_show_their_status() {
     let demo = demo(&["--rate", "0"]);
-    let text = answer(demo.open("/search?q=what+runs"));
-    assert!(text.starts_with("HTTP/1.1 200") && text.contains("a/0.txt:1: the list of what runs"), "{text}");
+    let text = answer(demo.open("/search?q=running"));
+    assert!(text.starts_with("HTTP/1.1 200") && text.contains("a/0.txt:1: the list of running tasks"), "{text}");
     let summing = demo.open("/checksum?path=.");
     let rows =
         demo.rows(|rows| rows.iter().any(|row| is(row, "checksum folder")) || rows.iter().all(|row| is(row, "index")));
@@ -198,7 +199,7 @@ fn idle_tasks_fill_the_list() {
 }
 
 #[test]
-fn its_own_client_keeps_it_busy_and_it_ends_by_itself() {
+fn its_client_keeps_it_busy_and_it_ends_by_itself() {
     let mut demo = demo(&["--rate", "100", "--for", "1s"]);
     let mut last = String::new();
     demo.out.read_to_string(&mut last).unwrap();
@@ -208,7 +209,7 @@ fn its_own_client_keeps_it_busy_and_it_ends_by_itself() {
 }
 
 #[test]
-fn it_says_where_to_look_in_lines_that_work() {
+fn the_commands_it_prints_work() {
     let demo = demo(&["--rate", "0"]);
     let mut tried = 0;
     for line in demo.banner.lines().filter_map(|line| line.split_once(" curl ")).map(|(_, line)| line.trim()) {
@@ -219,7 +220,7 @@ fn it_says_where_to_look_in_lines_that_work() {
             Some((body, _)) => ("POST", body),
             None => ("GET", ""),
         };
-        // The first waits for somebody, the second goes on for ever.
+        // The first waits to be cancelled, the second never ends.
         if path == "/stuck" || words[0] == "-N" {
             continue;
         }
@@ -249,7 +250,7 @@ fn a_port_in_use_is_named() {
 #[test]
 fn without_file_descriptors_it_waits_and_recovers() {
     let demo = demo_under("ulimit -n 40;", &["--rate", "0"]);
-    // More connections than it has descriptors for: the rest wait in the queue of the system.
+    // More connections than descriptors: the rest wait in the queue of the system.
     let idle: Vec<_> = (0..80).map(|_| TcpStream::connect(&demo.list).unwrap()).collect();
     drop(idle);
     demo.rows(|rows| rows.iter().any(|row| is(row, "index")));
@@ -257,7 +258,7 @@ fn without_file_descriptors_it_waits_and_recovers() {
 }
 
 #[test]
-fn three_jobs_that_wait_for_each_other_are_named_as_a_circle_until_one_is_stopped() {
+fn three_jobs_are_reported_as_a_deadlock_until_one_is_cancelled() {
     let demo = demo(&["--rate", "0"]);
     let waits = || -> serde_json::Value {
         let mut stream = TcpStream::connect(&demo.list).unwrap();
@@ -265,12 +266,12 @@ fn three_jobs_that_wait_for_each_other_are_named_as_a_circle_until_one_is_stoppe
         let text = answer(stream);
         serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap()
     };
-    let circle = loop {
+    let cycle = loop {
         if let Some(cycle) = waits()["cycles"].get(0) {
             break cycle["steps"].clone();
         }
     };
-    let steps: std::collections::BTreeSet<(&str, &str)> = (circle.as_array().unwrap().iter())
+    let steps: std::collections::BTreeSet<(&str, &str)> = (cycle.as_array().unwrap().iter())
         .map(|step| (step["id"].as_str().unwrap(), step["resource"].as_str().unwrap()))
         .collect();
     let known = [("closing", "printer"), ("letters", "lock:accounts"), ("payroll", "lock:ledger")];

@@ -1,4 +1,4 @@
-//! The help texts in `docs/cli.md` are those of the command. `PM_BLESS=1` writes them anew.
+//! The help texts in `docs/cli.md` match the command. `PM_BLESS=1` updates them.
 
 mod common;
 
@@ -11,14 +11,14 @@ use common::{command, out};
 const VERBS: &str = "## Verbs\n";
 
 fn help(args: &[&str]) -> String {
-    // As wide as where nobody knows the width.
+    // With the default width.
     let output = command(args).env_remove("COLUMNS").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let lines: Vec<&str> = out(&output).lines().map(str::trim_end).collect();
     lines.join("\n")
 }
 
-/// The verbs, as the command lists them.
+/// The verbs in the help of the command.
 fn verbs(help: &str) -> Vec<String> {
     let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     list.lines()
@@ -44,6 +44,6 @@ fn the_page_has_the_help_text_of_every_verb() {
         return;
     }
     let differs = page[at..].lines().zip(expected.lines()).find(|(page, help)| page != help);
-    assert_eq!(differs, None, "docs/cli.md is not what --help says; PM_BLESS=1 writes it anew");
-    assert_eq!(page[at..].len(), expected.len(), "docs/cli.md is not what --help says; PM_BLESS=1 writes it anew");
+    assert_eq!(differs, None, "docs/cli.md differs from --help; PM_BLESS=1 updates it");
+    assert_eq!(page[at..].len(), expected.len(), "docs/cli.md differs from --help; PM_BLESS=1 updates it");
 }

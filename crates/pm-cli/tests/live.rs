@@ -1,4 +1,4 @@
-//! The built command against real servers: what people see, what is stopped, and how it ends.
+//! The built command against real servers: output, cancels and exit codes.
 
 mod common;
 
@@ -6,9 +6,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Fake, command, err, json, nobody, out, pm, reply, serve};
+use common::{Fake, command, err, json, out, pm, reply, serve, unused_address};
 
-/// A list whose clock the test moves.
+/// A list with a clock that the test advances.
 fn timed() -> (pm::ProcessList, pm::ManualClock) {
     let (clock, hand) = pm::Clock::manual();
     (pm::ProcessList::with_options(pm::Options::new().clock(clock)), hand)
@@ -19,7 +19,7 @@ fn secs(seconds: u64) -> Duration {
 }
 
 #[test]
-fn tables_tell_what_runs_what_ended_and_what_is_part_of_what() {
+fn tables_show_running_ended_and_nested_tasks() {
     let (list, hand) = timed();
     let (_server, endpoint) = serve(&list);
     let parent = list.task("import-42").kind("import").attr("tenant", "acme").start();
@@ -72,7 +72,7 @@ fn tables_tell_what_runs_what_ended_and_what_is_part_of_what() {
     assert!(kinds.contains("import  1        0         1       1.9 s"), "{kinds}");
     let why = shown(&["why", "import-42"]);
     let part = format!(
-        "import-42 ({}) waits for 1 task below it, the oldest of which, part/1 ({}), has been in",
+        "import-42 ({}) is waiting for 1 child, the oldest of which, part/1 ({}), has been in",
         serials.0, serials.1
     );
     assert!(why.starts_with(&part), "{why}");
@@ -80,13 +80,13 @@ fn tables_tell_what_runs_what_ended_and_what_is_part_of_what() {
 }
 
 #[test]
-fn what_was_left_out_is_told() {
+fn omitted_tasks_are_reported() {
     let list = pm::ProcessList::new();
     let _tasks: Vec<_> = (0..7).map(|number| list.start(&format!("t{number}"))).collect();
     let (_server, endpoint) = serve(&list);
     let output = pm(&["ls", "limit=3", "-e", &endpoint]);
     assert_eq!(out(&output).lines().count(), 4);
-    assert_eq!(err(&output), "pm: 3 of 7 tasks are shown; limit=all shows all, filters show fewer\n");
+    assert_eq!(err(&output), "pm: showing 3 of 7 tasks; limit=all shows all, filters select fewer\n");
     let output = pm(&["ls", "limit=3", "-o", "json", "-e", &endpoint]);
     assert_eq!((&json(&output)["total"], &json(&output)["truncated"]), (&7.into(), &true.into()));
     assert_eq!(out(&pm(&["ls", "limit=0", "-o", "ids", "-e", &endpoint])), "");
@@ -113,17 +113,17 @@ fn more_than_a_page_is_listed_whole_and_in_order() {
     assert_eq!(out(&output).lines().collect::<Vec<_>>(), serials);
 }
 
-/// Text with everything that a terminal obeys, and what takes more or less room than it should.
+/// Text with control characters of all kinds, and characters of unusual width.
 const HOSTILE: &str =
     "\u{1b}[2J\u{1b}]0;PWNED\u{7}\r\n\u{9b}31m\u{202e}evil\u{2066}\u{200b}\u{ad}\u{e0041}\tx\u{301}日本\u{2028}y";
 
-fn is_obeyed(c: char) -> bool {
+fn is_control(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{202e}' | '\u{2028}' | '\u{2066}' | '\u{e0041}')
 }
 
 #[test]
-fn no_text_of_a_task_is_obeyed_by_a_terminal() {
+fn control_characters_of_tasks_are_escaped() {
     let list = pm::ProcessList::new();
     let task = list.task(HOSTILE).kind(HOSTILE).attr(HOSTILE, HOSTILE).start();
     task.status(HOSTILE).unwrap();
@@ -156,7 +156,7 @@ fn no_text_of_a_task_is_obeyed_by_a_terminal() {
             }
             let output = pm(&[&args[..], &["-o", format, "-e", &endpoint]].concat());
             let both = format!("{}{}", out(&output), err(&output));
-            assert!(!both.contains(is_obeyed), "{args:?} {format} {both:?}");
+            assert!(!both.contains(is_control), "{args:?} {format} {both:?}");
             assert!(output.status.code() != Some(1) && output.status.code() != Some(2), "{args:?} {output:?}");
         }
     }
@@ -165,7 +165,7 @@ fn no_text_of_a_task_is_obeyed_by_a_terminal() {
 }
 
 #[test]
-fn a_kill_by_filter_is_tried_capped_and_done() {
+fn a_kill_by_filter_has_a_dry_run_and_a_limit() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let tasks: Vec<_> = (0..12).map(|number| list.task(&format!("job-{number}")).kind("job").start()).collect();
@@ -173,11 +173,11 @@ fn a_kill_by_filter_is_tried_capped_and_done() {
 
     let output = pm(&["kill", "kind=job", "--dry-run", "--max", "20", "-e", &endpoint]);
     assert_eq!((output.status.code(), out(&output).lines().count()), (Some(0), 13), "{output:?}");
-    assert!(err(&output).contains("12 tasks would be asked to stop; none was asked"), "{}", err(&output));
+    assert!(err(&output).contains("12 tasks would be cancelled"), "{}", err(&output));
 
     let output = pm(&["kill", "kind=job", "too", "many", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
-    assert!(err(&output).contains("12 tasks are meant, more than --max 10; none was asked"), "{}", err(&output));
+    assert!(err(&output).contains("12 tasks match, more than --max 10; none was cancelled"), "{}", err(&output));
     assert!(tasks.iter().all(|task| !task.is_cancelled()));
 
     let output = pm(&["kill", "kind=job", "id=job-1*", "now,", "please", "--yes", "--no-wait", "-e", &endpoint]);
@@ -208,7 +208,7 @@ fn many_are_killed_in_few_requests() {
 }
 
 #[test]
-fn a_kill_tells_what_came_of_it() {
+fn a_kill_reports_the_outcome() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let fixed = list.task("fixed").not_cancellable().start();
@@ -217,30 +217,30 @@ fn a_kill_tells_what_came_of_it() {
     assert!(err(&output).contains("may not be cancelled") && out(&output).is_empty(), "{output:?}");
     assert!(!fixed.is_cancelled());
 
-    let deaf = list.start("deaf");
-    let output = pm(&["kill", "deaf", "why", "--yes", "--wait", "5ms", "-e", &endpoint]);
+    let unresponsive = list.start("unresponsive");
+    let output = pm(&["kill", "unresponsive", "why", "--yes", "--wait", "5ms", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(7));
-    assert!(out(&output).starts_with("asked to stop, but still running after "), "{output:?}");
-    drop(deaf);
+    assert!(out(&output).starts_with("still running after "), "{output:?}");
+    drop(unresponsive);
 
-    let listens = list.start("listens");
-    let hears = std::thread::spawn(move || {
-        while listens.checkpoint().is_ok() {
+    let responsive = list.start("responsive");
+    let observer = std::thread::spawn(move || {
+        while responsive.checkpoint().is_ok() {
             std::thread::yield_now();
         }
     });
-    let output = pm(&["kill", "listens", "why", "--yes", "-e", &endpoint]);
+    let output = pm(&["kill", "responsive", "why", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(out(&output).starts_with("stopped by itself after ") && out(&output).contains(": listens ("), "{output:?}");
-    hears.join().unwrap();
+    assert!(out(&output).starts_with("cancelled after ") && out(&output).contains(": responsive ("), "{output:?}");
+    observer.join().unwrap();
 
-    let output = pm(&["kill", "listens", "--yes", "-e", &endpoint]);
+    let output = pm(&["kill", "responsive", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(3));
-    assert!(err(&output).contains("it has ended already: cancelled"), "{}", err(&output));
+    assert!(err(&output).contains("it has already ended: cancelled"), "{}", err(&output));
 }
 
 #[test]
-fn twins_are_told_apart_by_their_serials() {
+fn tasks_with_the_same_id_are_distinguished_by_serial() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let (one, two) = (list.start("twin"), list.start("twin"));
@@ -254,7 +254,7 @@ fn twins_are_told_apart_by_their_serials() {
 }
 
 #[test]
-fn a_serial_that_several_programs_have_stops_none() {
+fn a_serial_that_several_programs_have_cancels_none() {
     let list = pm::ProcessList::new();
     let task = list.start("same");
     let (_server, endpoint) = serve(&list);
@@ -262,7 +262,7 @@ fn a_serial_that_several_programs_have_stops_none() {
     let row = format!(
         r#"{{"task":{{"serial":"{serial}","id":"other","state":"running"}},"serverTime":"2026-11-24T04:03:40Z"}}"#
     );
-    let other = Fake::says(reply("200 OK", "application/json", &row));
+    let other = Fake::replying(reply("200 OK", "application/json", &row));
     let output = pm(&["kill", &serial, "--yes", "-e", &endpoint, "-e", &other.endpoint]);
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(err(&output).contains("name one endpoint with -e"), "{}", err(&output));
@@ -270,7 +270,7 @@ fn a_serial_that_several_programs_have_stops_none() {
 }
 
 #[test]
-fn an_id_is_stopped_wherever_it_is() {
+fn an_id_is_cancelled_at_every_endpoint() {
     let lists = [pm::ProcessList::new(), pm::ProcessList::new()];
     let tasks = lists.each_ref().map(|list| list.start("same"));
     let servers = lists.each_ref().map(serve);
@@ -299,7 +299,7 @@ fn watch_follows_a_task_to_its_end() {
 }
 
 #[test]
-fn wait_tells_by_its_exit_code_how_tasks_ended() {
+fn the_exit_code_of_wait_reflects_the_outcomes() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let wait = |words: &[&str]| {
@@ -311,18 +311,18 @@ fn wait_tells_by_its_exit_code_how_tasks_ended() {
     assert_eq!(wait(&["good"]).0, Some(0));
     let (code, words) = wait(&["bad"]);
     assert!(code == Some(1) && words.contains("failed after") && words.contains("no disk"), "{words}");
-    assert_eq!(wait(&["nobody"]).0, Some(3));
+    assert_eq!(wait(&["unknown"]).0, Some(3));
     assert_eq!(wait(&["kind=nothing"]).0, Some(3));
     let slow: Vec<_> = (0..2).map(|_| list.task("slow").kind("slow").start()).collect();
     let (code, words) = wait(&["kind=slow", "--for", "10ms"]);
-    assert!(code == Some(7) && words.contains("2 tasks still run"), "{words}");
+    assert!(code == Some(7) && words.contains("2 tasks still running"), "{words}");
 
-    // It hears of ends that come while it waits.
+    // It observes ends while it waits.
     let waiting =
         command(&["wait", "kind=slow", "-e", &endpoint]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let client = pm_client::Client::new(&endpoint).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    // It follows the stream once it has seen what runs.
+    // It follows the stream once it has listed the running tasks.
     while runtime.block_on(client.info()).unwrap().own["watchers"] != 1 {}
     slow.into_iter().for_each(pm::Task::finish);
     let output = waiting.wait_with_output().unwrap();
@@ -330,12 +330,12 @@ fn wait_tells_by_its_exit_code_how_tasks_ended() {
 }
 
 #[test]
-fn half_of_fifty_dead_is_half_of_the_list() {
+fn unreachable_endpoints_do_not_hide_the_others() {
     let lists: Vec<_> = (0..25).map(|_| pm::ProcessList::new()).collect();
     let _tasks: Vec<_> = lists.iter().enumerate().map(|(at, list)| list.start(&format!("t{at}"))).collect();
     let servers: Vec<_> = lists.iter().map(serve).collect();
     let mut endpoints: Vec<String> = servers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-    endpoints.extend((0..25).map(|_| nobody()));
+    endpoints.extend((0..25).map(|_| unused_address()));
     let output = pm(&["ls", "-o", "json", "-e", &endpoints.join(",")]);
     assert_eq!(output.status.code(), Some(6));
     let document = json(&output);
@@ -346,11 +346,11 @@ fn half_of_fifty_dead_is_half_of_the_list() {
 
 #[cfg(unix)]
 #[test]
-fn a_wrong_token_is_refused_with_what_to_do() {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-tokens");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    let tokens = folder.join("tokens");
+fn a_wrong_token_is_refused_with_a_next_step() {
+    let dir = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("live-tokens");
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    let tokens = dir.join("tokens");
     let list = pm::ProcessList::new();
     let _task = list.start("job");
     let server = pm::Server::builder()
@@ -368,10 +368,10 @@ fn a_wrong_token_is_refused_with_what_to_do() {
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("does not accept this token") && !err(&output).contains("xxxx"), "{}", err(&output));
 
-    // The right one, by flag, and by a name in the config file; the one for all does not go there.
+    // The right one, by flag, and from the config file, where the shared token is not used.
     let file = tokens.to_str().unwrap();
     assert!(pm(&["ls", "-e", &endpoint, "--token-file", file]).status.success());
-    let config = folder.join("config.toml");
+    let config = dir.join("config.toml");
     std::fs::write(&config, format!("[endpoints.mine]\naddress = '{endpoint}'\ntoken-file = 'tokens'\n")).unwrap();
     let output = command(&["ls", "-e", "mine"]).env("PM_CONFIG", &config).env("PM_TOKEN", "wrong").output().unwrap();
     assert!(output.status.success() && out(&output).contains("job"), "{output:?}");
@@ -381,24 +381,24 @@ fn a_wrong_token_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn a_clock_that_is_an_hour_off_changes_nothing() {
-    // Whatever year it is here, there it is 2026, and ages are told by that clock.
+fn the_clock_of_the_server_does_not_matter() {
+    // The server's clock may differ by years; ages are relative to it.
     let row = r#"{"serial":"1","id":"a","state":"ended","outcome":"failed","ageMs":2000,"status":"failed: x","endedAt":"2026-11-24T04:03:30Z"}"#;
     let page = format!(r#"{{"tasks":[{row}],"serverTime":"2026-11-24T04:03:40Z","total":1}}"#);
-    let server = Fake::says(reply("200 OK", "application/json", &page));
+    let server = Fake::replying(reply("200 OK", "application/json", &page));
     let output = pm(&["ended", "-e", &server.endpoint]);
     assert!(out(&output).contains("10.0 s ago"), "{output:?}");
-    // A time that is yet to come is no negative age.
-    let server = Fake::says(reply("200 OK", "application/json", &page.replace("04:03:40", "03:03:40")));
+    // A future time is not a negative age.
+    let server = Fake::replying(reply("200 OK", "application/json", &page.replace("04:03:40", "03:03:40")));
     let output = pm(&["ended", "-e", &server.endpoint]);
     assert!(out(&output).contains("0 ms ago") && !out(&output).contains('-'), "{output:?}");
 }
 
 #[test]
-fn an_older_server_does_not_know_who_waits_and_that_is_said() {
+fn a_server_without_waits_is_reported() {
     let problem = r#"{"code":"not-found","status":404,"detail":"nothing is served at this path"}"#;
-    let server = Fake::says(reply("404 Not Found", "application/problem+json", problem));
+    let server = Fake::replying(reply("404 Not Found", "application/problem+json", problem));
     let output = pm(&["waits", "-e", &server.endpoint]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(err(&output).contains("does not know yet who waits for what"), "{}", err(&output));
+    assert!(err(&output).contains("does not report waits"), "{}", err(&output));
 }

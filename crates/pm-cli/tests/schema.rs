@@ -1,18 +1,18 @@
-//! What programs get is what `docs/cli.schema.json` promises: every member is described there, and of its type.
+//! The JSON output matches `docs/cli.schema.json`: every member is described there and has its type.
 
 mod common;
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common::{command, json, nobody, out, pm, serve};
+use common::{command, json, out, pm, serve, unused_address};
 use serde_json::Value;
 
 fn schema() -> Value {
     serde_json::from_str(include_str!("../../../docs/cli.schema.json")).unwrap()
 }
 
-/// The part of JSON Schema that ours uses. Stricter than it for readers: a member that is not described is a fault.
+/// Checks the subset of JSON Schema that is used. Stricter than the standard: undescribed members are errors.
 fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
     if let Some(place) = schema["$ref"].as_str() {
         return check(
@@ -31,9 +31,9 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
         Some("number") => value.is_number(),
         other => panic!("{at}: type {other:?} in the schema"),
     };
-    assert!(is_of_type, "{at}: {value} is no {}", schema["type"]);
+    assert!(is_of_type, "{at}: {value} is not of type {}", schema["type"]);
     if let Some(words) = schema["enum"].as_array() {
-        assert!(words.contains(value), "{at}: {value} is none of {words:?}");
+        assert!(words.contains(value), "{at}: {value} is not in {words:?}");
     }
     for name in schema["required"].as_array().into_iter().flatten() {
         assert!(!value[name.as_str().unwrap()].is_null(), "{at}: {name} is missing in {value}");
@@ -51,7 +51,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str) {
     }
 }
 
-/// Checks the items of this verb; how many there are.
+/// Checks the items of this verb, and returns their number.
 fn check_items(verb: &str, items: &[Value]) -> usize {
     let root = schema();
     let schema = root["$defs"]["items"][verb].clone();
@@ -64,7 +64,7 @@ fn check_items(verb: &str, items: &[Value]) -> usize {
     items.len()
 }
 
-/// A program in which a bit of everything has happened.
+/// A program with tasks in all states.
 fn busy() -> (pm::ProcessList, Vec<pm::Task>) {
     let list = pm::ProcessList::new();
     let parent = list.task("parent").kind("import").attr("host", "db1").attr("n", 5_u64).start();
@@ -80,13 +80,13 @@ fn busy() -> (pm::ProcessList, Vec<pm::Task>) {
 }
 
 #[test]
-fn every_document_is_as_the_schema_says() {
+fn every_document_matches_the_schema() {
     let (list, tasks) = busy();
     let lock = pm::Resource::fair("lock:cache", pm::ResourceKind::Mutex, Some(1));
     let _hold = tasks[0].holding(lock.clone());
     let _wait = tasks[1].waiting_on(lock);
     let (_server, endpoint) = serve(&list);
-    let down = nobody();
+    let down = unused_address();
     let serial = tasks[0].serial().to_string();
     for (verb, words, least) in [
         ("ls", &[][..], 4),
@@ -120,7 +120,7 @@ fn every_document_is_as_the_schema_says() {
             _ => verb,
         };
         assert!(check_items(shape, items) >= least, "{verb} {words:?} {document}");
-        // Line by line it is the same.
+        // The same line by line.
         let output = pm(&[&[verb], words, &["-o", "ndjson", "-e", &endpoint, "-e", &down]].concat());
         let lines: Vec<Value> = out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(check_items(shape, &lines) >= least, "{verb} {words:?} {output:?}");
@@ -128,7 +128,7 @@ fn every_document_is_as_the_schema_says() {
 }
 
 #[test]
-fn events_and_waits_are_as_the_schema_says() {
+fn events_and_waits_match_the_schema() {
     let (list, mut tasks) = busy();
     let (_server, endpoint) = serve(&list);
     let mut watch = command(&["watch", "-o", "ndjson", "-e", &endpoint]).stdout(Stdio::piped()).spawn().unwrap();
@@ -151,6 +151,6 @@ fn events_and_waits_are_as_the_schema_says() {
 
 #[test]
 #[should_panic(expected = "is not in the schema")]
-fn a_member_that_is_not_described_is_a_fault() {
+fn an_undescribed_member_is_an_error() {
     check_items("config", &[serde_json::json!({ "key": "a", "value": "b", "from": "c", "more": 1 })]);
 }

@@ -1,5 +1,4 @@
-//! The built command on a terminal: what it asks, what it reads, and what a screen shows. On Linux, where a test can make
-//! a terminal without help.
+//! The built command on a terminal: prompts, input and tables. On Linux, where tests can create terminals.
 
 #![cfg(target_os = "linux")]
 
@@ -13,7 +12,7 @@ use common::{command, serve};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// A terminal with a program on it.
+/// A terminal with a running program.
 struct Screen {
     keys: File,
     child: Child,
@@ -30,12 +29,12 @@ impl Screen {
         let open =
             || -> Stdio { OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap().into() };
         let child = command.env("TERM", "xterm").stdin(open()).stdout(open()).stderr(open()).spawn().unwrap();
-        // The command still holds the other end; without it, the end of the child would not be the end of the screen.
+        // Closes the other end in this process, so that reading ends when the child ends.
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Screen { keys: File::from(master), child, seen: String::new() }
     }
 
-    /// Reads until this is on the screen.
+    /// Reads until `text` is shown.
     fn until(&mut self, text: &str) {
         let mut part = [0; 4096];
         while !self.seen.contains(text) {
@@ -49,10 +48,10 @@ impl Screen {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// All that was shown, once the program has ended.
+    /// All output, once the program has ended.
     fn end(mut self) -> (ExitStatus, String) {
         let mut part = [0; 4096];
-        // A terminal without a program is an error to read from.
+        // Reading fails once no program uses the terminal.
         while let Ok(count @ 1..) = self.keys.read(&mut part) {
             self.seen += &String::from_utf8_lossy(&part[..count]);
         }
@@ -61,40 +60,40 @@ impl Screen {
 }
 
 #[test]
-fn a_kill_shows_its_victims_asks_why_and_whether() {
+fn a_kill_shows_the_tasks_and_asks_for_reason_and_confirmation() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let task = list.task("job-1").kind("job").start();
     let mut screen = Screen::new(&mut command(&["kill", "kind=job", "--wait", "1ms", "-e", &endpoint]), 80);
-    screen.until("(Enter: no reason): ");
+    screen.until("(Enter for none): ");
     assert!(screen.seen.contains("job-1") && !task.is_cancelled(), "{}", screen.seen);
     screen.press("too slow, quit please\n");
-    screen.until("Stop this task? [y/N] ");
+    screen.until("Cancel this task? [y/N] ");
     assert!(!task.is_cancelled());
     screen.press("y\n");
     let (status, seen) = screen.end();
     assert_eq!(status.code(), Some(7), "{seen}");
     assert_eq!(task.checkpoint().unwrap_err().reason(), "too slow, quit please");
-    assert!(seen.contains("asked to stop, but still running"), "{seen}");
+    assert!(seen.contains("still running after"), "{seen}");
 }
 
 #[test]
-fn a_no_or_the_end_of_input_stops_nothing() {
+fn declining_or_the_end_of_input_cancels_nothing() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let task = list.start("job-1");
     for keys in ["n\n", "\n", "q\n", "\u{4}"] {
         let mut screen = Screen::new(&mut command(&["kill", "job-1", "why", "not", "-e", &endpoint]), 80);
-        screen.until("Stop this task? [y/N] ");
+        screen.until("Cancel this task? [y/N] ");
         screen.press(keys);
         let (status, seen) = screen.end();
         assert_eq!(status.code(), Some(1), "{seen}");
-        assert!(seen.contains("none was asked") && !task.is_cancelled(), "{seen}");
+        assert!(seen.contains("none was cancelled") && !task.is_cancelled(), "{seen}");
     }
 }
 
 #[test]
-fn a_table_fits_its_terminal_and_says_what_it_left_out() {
+fn a_table_fits_its_terminal_and_names_omitted_columns() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let task =
@@ -111,7 +110,7 @@ fn a_table_fits_its_terminal_and_says_what_it_left_out() {
 }
 
 #[test]
-fn colours_are_for_terminals_that_want_them() {
+fn colours_are_used_on_terminals_unless_disabled() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let _task = list.start("job-1");
@@ -128,7 +127,7 @@ fn colours_are_for_terminals_that_want_them() {
     assert!(!has_color(args(&["--color", "never"]), &[("PM_COLOR", "always")]));
     assert!(has_color(args(&["--color", "always"]), &[("NO_COLOR", "1")]));
     assert!(!has_color(args(&["-o", "json"]), &[]));
-    // In a pipe only when told to.
+    // In a pipe only on request.
     let in_pipe = |more: &[&'static str]| {
         let words = args(more);
         let words: Vec<&str> = words.split('\n').collect();
@@ -142,7 +141,7 @@ fn a_dumb_terminal_gets_no_colours() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let _task = list.start("job-1");
-    // A shell sets it behind our back.
+    // Set by a shell, as the test harness overrides TERM.
     let script = "TERM=dumb exec \"$0\" ls -e \"$1\"";
     let mut command = Command::new("sh");
     command.env("PM_CONFIG", "").env_remove("NO_COLOR").env_remove("PM_COLOR");

@@ -1,5 +1,5 @@
-//! The built command on a terminal of its own, against programs that run, hang, and are away. On Linux, where a test can
-//! make a terminal without help; and in tmux, where that is.
+//! `pm top` on a terminal, against programs that run, hang, or are unreachable. On Linux, where tests can create
+//! terminals; and in tmux, if installed.
 
 #![cfg(target_os = "linux")]
 
@@ -13,23 +13,23 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{command, err, nobody, out, pm, serve};
+use common::{command, err, out, pm, serve, unused_address};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// Nothing takes so long, however busy the machine; it only turns a hang into a failure.
-const LONG: Duration = Duration::from_secs(60);
+/// Turns a hang into a failure.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A terminal with a program on it.
+/// A terminal with a running program.
 struct Screen {
     keys: File,
     shown: Receiver<String>,
     child: Child,
-    /// What came of a sequence that is not yet whole.
+    /// An incomplete escape sequence.
     part: String,
-    /// What was drawn, without sequences and blanks: what is blank already is not drawn again.
+    /// The output without sequences and spaces, as unchanged spaces are not drawn again.
     seen: String,
-    /// What was drawn until then.
+    /// The output up to the last match.
     frame: String,
 }
 
@@ -57,7 +57,7 @@ impl Screen {
         Screen { keys, shown, child, part: String::new(), seen: String::new(), frame: String::new() }
     }
 
-    /// Waits until this was drawn, and forgets what came before.
+    /// Waits until `text` is drawn, and drops the output up to it.
     fn until(&mut self, text: &str) {
         let text = text.replace(' ', "");
         loop {
@@ -65,7 +65,7 @@ impl Screen {
                 self.frame = self.seen.drain(..at + text.len()).collect();
                 return;
             }
-            let more = self.shown.recv_timeout(LONG);
+            let more = self.shown.recv_timeout(TIMEOUT);
             self.take(&more.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", self.seen)));
         }
     }
@@ -86,24 +86,24 @@ impl Screen {
         self.seen.extend(rest.chars().filter(|c| *c != ' '));
     }
 
-    /// Has all drawn anew, and waits until this is there.
-    fn now_shows(&mut self, text: &str) {
+    /// Redraws everything and waits for `text`.
+    fn redraw_until(&mut self, text: &str) {
         self.press("\x0c");
         self.until(text);
     }
 
-    /// The same, however often it takes.
-    fn now_shows_at_last(&mut self, text: &str) {
+    /// Redraws until `text` is shown.
+    fn eventually_shows(&mut self, text: &str) {
         let text = text.replace(' ', "");
         let begun = Instant::now();
         loop {
             self.seen.clear();
-            self.now_shows("qquit");
-            // The frame before its last line.
+            self.redraw_until("qquit");
+            // The frame up to its last line.
             if std::mem::take(&mut self.frame).contains(&text) {
                 return;
             }
-            assert!(begun.elapsed() < LONG, "{text:?} is not on the screen");
+            assert!(begun.elapsed() < TIMEOUT, "{text:?} is not on the screen");
         }
     }
 
@@ -125,7 +125,7 @@ impl Drop for Screen {
 }
 
 #[test]
-fn a_task_is_found_and_killed_and_the_verdict_is_shown() {
+fn a_task_is_filtered_and_killed_and_the_verdict_is_shown() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let task = list.task("import-42").kind("import").start();
@@ -133,7 +133,7 @@ fn a_task_is_found_and_killed_and_the_verdict_is_shown() {
     let mut screen = Screen::new(&mut command(&["top", "--no-mouse", "-e", &endpoint]), (100, 30));
     screen.until("mail-1");
     screen.press("/kind=import\r");
-    screen.now_shows("2 tasks, 1 shown");
+    screen.redraw_until("2 tasks, 1 shown");
     screen.press("k");
     screen.until("reason: ");
     assert!(!task.is_cancelled());
@@ -144,7 +144,7 @@ fn a_task_is_found_and_killed_and_the_verdict_is_shown() {
         }
         task.checkpoint().unwrap_err().reason().to_owned()
     });
-    screen.until("stopped by itself after ");
+    screen.until("cancelled after ");
     assert_eq!(ended.join().unwrap(), "too slow, quit please");
     screen.press("\r");
     screen.until("filter");
@@ -152,15 +152,15 @@ fn a_task_is_found_and_killed_and_the_verdict_is_shown() {
 }
 
 #[test]
-fn an_endpoint_that_goes_away_is_named_and_comes_back_by_itself() {
+fn an_unreachable_endpoint_is_named_and_reconnects() {
     let list = pm::ProcessList::new();
     let (server, endpoint) = serve(&list);
     let _task = list.task("import-42").start();
     let mut screen = Screen::new(&mut command(&["top", "--interval", "250ms", "-e", &endpoint]), (200, 30));
     screen.until("import-42");
     drop(server);
-    screen.until("away for ");
-    screen.until("its 1 task are as of then");
+    screen.until("unreachable for ");
+    screen.until("1 task stale");
     let _new = list.task("import-43").start();
     let _server = pm::Server::builder().list(&list).listen(endpoint.as_str()).start().unwrap();
     screen.until("import-43");
@@ -168,47 +168,47 @@ fn an_endpoint_that_goes_away_is_named_and_comes_back_by_itself() {
 }
 
 #[test]
-fn a_go_original_is_read_again_and_again() {
+fn a_go_original_is_polled() {
     let old = common::Fake::original(
         r#"{"procs":[{"id":"req-1","procTime":"2013-01-01T10:00:00Z","statusTime":"2013-01-01T10:00:05Z","status":"reading"}],"serverTime":"2013-01-01T10:00:10Z"}"#,
         r#"{"history":[{"ts":"2013-01-01T10:00:00Z","status":"init"}],"serverTime":"2013-01-01T10:00:10Z"}"#,
     );
     let mut screen = Screen::new(&mut command(&["top", "-e", &old.endpoint]), (100, 30));
     screen.until("req-1");
-    // Its clock is years behind ours; the age is what it says.
+    // Its clock is years behind; ages are relative to it.
     screen.until("10.0 s");
     screen.press("5");
-    screen.until("asked each second");
+    screen.until("polled");
     screen.quit();
 }
 
 #[test]
-fn of_fifty_endpoints_of_which_half_are_dead_those_that_live_are_shown() {
+fn of_fifty_endpoints_the_reachable_half_is_shown() {
     let list = pm::ProcessList::new();
     let _task = list.task("import-42").start();
     let servers: Vec<_> = (0..25).map(|_| serve(&list)).collect();
-    // Those that nobody listens at, and those that never answer.
+    // Closed ports, and servers that never respond.
     let silent: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let mut endpoints: Vec<String> = servers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-    endpoints.extend((0..20).map(|_| nobody()));
+    endpoints.extend((0..20).map(|_| unused_address()));
     endpoints.extend(silent.iter().map(|listener| listener.local_addr().unwrap().to_string()));
     let begun = Instant::now();
     let mut screen = Screen::new(&mut command(&["top", "-e", &endpoints.join(",")]), (120, 40));
     screen.until("import-42");
-    screen.now_shows_at_last("25 of 50 endpoints  25 tasks");
+    screen.eventually_shows("25 of 50 endpoints  25 tasks");
     println!("25 of 50 endpoints on the screen after {:?}", begun.elapsed());
     screen.quit();
 }
 
 #[test]
-fn without_a_terminal_it_says_what_does_without() {
+fn without_a_terminal_it_names_alternatives() {
     let output = pm(&["top"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(err(&output).contains("needs a terminal") && out(&output).is_empty(), "{output:?}");
 }
 
 #[test]
-fn what_was_recorded_is_played_back() {
+fn a_recording_is_replayed() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let _task = list.task("import-42").kind("import").start();
@@ -217,7 +217,7 @@ fn what_was_recorded_is_played_back() {
     let output = pm(&["record", "--force", "-o", name, "-e", &endpoint, "--for", "1s"]);
     assert!(output.status.success() && err(&output).contains("recorded "), "{output:?}");
     let refused = pm(&["record", "-o", name, "-e", &endpoint]);
-    assert!(refused.status.code() == Some(2) && err(&refused).contains("is there already"), "{refused:?}");
+    assert!(refused.status.code() == Some(2) && err(&refused).contains("exists; name another file"), "{refused:?}");
     let output = pm(&["replay", name, "-o", "json"]);
     assert_eq!(common::json(&output)["items"][0]["id"], "import-42", "{output:?}");
     let output = pm(&["replay", name, "kind=other", "-o", "ids"]);
@@ -232,7 +232,7 @@ fn what_was_recorded_is_played_back() {
 }
 
 #[test]
-fn a_disk_that_is_full_is_an_error_of_a_recording() {
+fn a_full_disk_is_an_error_of_record() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
     let output = pm(&["record", "-o", "/dev/full", "-e", &endpoint, "--for", "10s"]);
@@ -240,16 +240,16 @@ fn a_disk_that_is_full_is_an_error_of_a_recording() {
     assert!(err(&output).contains("/dev/full: No space left on device"), "{output:?}");
 }
 
-/// tmux with a server of its own, if there is a tmux.
+/// A separate tmux server, if tmux is installed.
 struct Tmux(String);
 
 impl Tmux {
     fn new() -> Option<Tmux> {
         let is_there = Command::new("tmux").arg("-V").output().is_ok_and(|output| output.status.success());
         let is_needed = std::env::var_os("PM_TEST_TOOLS").is_some_and(|value| value == "1");
-        assert!(is_there || !is_needed, "PM_TEST_TOOLS=1, but there is no tmux: install it");
+        assert!(is_there || !is_needed, "PM_TEST_TOOLS=1, but tmux is missing: install it");
         if !is_there {
-            eprintln!("left out: there is no tmux");
+            eprintln!("skipped: tmux is missing");
         }
         is_there.then(|| Tmux(format!("pm-top-test-{}", std::process::id())))
     }
@@ -259,7 +259,7 @@ impl Tmux {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What is on the screen once it has this.
+    /// The screen, once it contains `text`.
     fn until(&self, text: &str) -> String {
         let begun = Instant::now();
         loop {
@@ -267,7 +267,7 @@ impl Tmux {
             if screen.contains(text) {
                 return screen;
             }
-            assert!(begun.elapsed() < LONG, "{text:?} is not on the screen:\n{screen}");
+            assert!(begun.elapsed() < TIMEOUT, "{text:?} is not on the screen:\n{screen}");
             std::thread::yield_now();
         }
     }
@@ -297,8 +297,7 @@ fn in_tmux_every_view_of_the_demo_is_on_the_screen() {
     let screen = tmux.until("demo-index");
     assert!(screen.starts_with("pm top  127.0.0.1:") && screen.contains("[1 running]"), "{screen}");
     assert!(screen.lines().count() <= 24 && screen.lines().all(|line| line.chars().count() <= 80), "{screen}");
-    for (key, text) in [("2", "WHERE TIME GOES|ENDED/S|SPREAD"), ("3", "OUTCOME"), ("4", "in a circle"), ("5", "live")]
-    {
+    for (key, text) in [("2", "WHERE TIME GOES|ENDED/S|SPREAD"), ("3", "OUTCOME"), ("4", "deadlock"), ("5", "live")] {
         tmux.run(&["send-keys", key]);
         tmux.until(text.rsplit('|').next().unwrap());
     }

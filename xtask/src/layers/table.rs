@@ -84,7 +84,7 @@ pub(super) const CRATES: &[Layers] = &[
     },
     Layers {
         root: "crates/pm-cli/src/main.rs",
-        modules: &["out", "config", "query", "fleet", "record", "top", "demo", "verbs"],
-        known: &[("out", "config"), ("query", "fleet"), ("record", "top"), ("top", "verbs")],
+        modules: &["out", "exit", "config", "query", "fleet", "feed", "verbs", "record", "top", "demo"],
+        known: &[],
     },
 ];

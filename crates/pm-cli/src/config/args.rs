@@ -1,36 +1,60 @@
-//! The flags that all verbs which ask have in common, and how they become settings.
+//! The flags that all querying verbs have in common, and the settings that result.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::endpoints::{Defaults, Endpoints};
 use super::file::File;
-use super::{
-    CONNECT_TIMEOUT, Color, ConfigError, ENDPOINT, Endpoints, Origin, Output, Set, Settings, TIMEOUT, Theme, Variables,
-    first, variable, word,
-};
+use super::setting::{ConfigError, Origin, Setting, Theme, Variables, choice, first, variable};
+use crate::out::{Color, Format, Out};
 
-/// Whom to ask, and how.
+const ENDPOINT: &str = "127.0.0.1:6680";
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Enough for a handshake across the world; unreachable machines among many must not cost more.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1_500);
+
+/// All settings, each with its origin.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) endpoints: Endpoints,
+    pub(super) timeout: Setting<Duration>,
+    pub(super) connect_timeout: Setting<Duration>,
+    pub(super) output: Setting<Format>,
+    pub(crate) color: Setting<Color>,
+    pub(crate) theme: Setting<Theme>,
+    /// The config file that was read, if any.
+    pub(super) file: Option<File>,
+}
+
+impl Settings {
+    /// The output in the format and with the colours that are set.
+    pub(crate) fn out(&self) -> Out {
+        Out::new(self.output.value, self.color.value)
+    }
+}
+
+/// The endpoints to query, and how.
 #[derive(Debug, Default, Args)]
-pub(crate) struct Where {
-    /// Whom to ask: host:port, http(s)://host:port/prefix/, unix:/path, a name or an @group of the config file; several
-    /// with commas or by repeating [env: PM_ENDPOINTS] [default: 127.0.0.1:6680]
+pub(crate) struct CommonArgs {
+    /// Endpoints to query: host:port, http(s)://host:port/prefix/, unix:/path, a name or @group from the config file;
+    /// repeat or separate with commas [env: PM_ENDPOINTS] [default: 127.0.0.1:6680]
     #[arg(short, long = "endpoint", value_name = "ENDPOINT", value_delimiter = ',', help_heading = "Endpoints")]
     endpoints: Vec<String>,
-    /// How long each endpoint may take in all, as 500ms, 10s or 2m [env: PM_TIMEOUT] [default: 10s]
+    /// Time limit for each endpoint: 500ms, 10s or 2m [env: PM_TIMEOUT] [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = pm_wire::duration::parse, help_heading = "Endpoints")]
     timeout: Option<Duration>,
-    /// How long connecting may take [env: PM_CONNECT_TIMEOUT] [default: 1.5s]
+    /// Time limit for connecting [env: PM_CONNECT_TIMEOUT] [default: 1.5s]
     #[arg(long, value_name = "DURATION", value_parser = pm_wire::duration::parse, help_heading = "Endpoints")]
     connect_timeout: Option<Duration>,
-    /// A file with the token to show [env: PM_TOKEN_FILE, or the token itself in PM_TOKEN]
+    /// File with the access token [env: PM_TOKEN_FILE, or the token itself in PM_TOKEN]
     #[arg(long, value_name = "FILE", help_heading = "Endpoints")]
     token_file: Option<PathBuf>,
     /// For https: trust only the authorities in this PEM file
     #[arg(long, value_name = "FILE", help_heading = "Endpoints")]
     ca: Option<PathBuf>,
-    /// The config file [env: PM_CONFIG] [default: ~/.config/pm/config.toml]
+    /// Config file [env: PM_CONFIG] [default: ~/.config/pm/config.toml]
     #[arg(long, value_name = "FILE", help_heading = "Endpoints")]
     config: Option<PathBuf>,
     /// When to use colours [env: PM_COLOR, NO_COLOR] [default: auto]
@@ -38,21 +62,17 @@ pub(crate) struct Where {
     color: Option<Color>,
 }
 
-impl Where {
-    /// What holds, by these flags, the environment and the config file.
+impl CommonArgs {
+    /// Combines these flags, the environment and the config file.
     ///
     /// # Errors
     ///
-    /// What is wrong and where; nothing was asked yet.
-    pub(crate) fn settings(&self, output: Option<Output>) -> Result<Settings, ConfigError> {
+    /// A value is not understood; nothing has been queried yet.
+    pub(crate) fn settings(&self, output: Option<Format>) -> Result<Settings, ConfigError> {
         self.settings_with(output, &|name| std::env::var_os(name))
     }
 
-    pub(super) fn settings_with(
-        &self,
-        output: Option<Output>,
-        variables: Variables<'_>,
-    ) -> Result<Settings, ConfigError> {
+    fn settings_with(&self, output: Option<Format>, variables: Variables<'_>) -> Result<Settings, ConfigError> {
         let file = File::find(self.config.as_deref(), variables)?;
         let known = file.as_ref();
         let timeout = first(
@@ -75,41 +95,41 @@ impl Where {
             output.map(|value| (value, "--output")),
             variables,
             "PM_OUTPUT",
-            word,
+            choice,
             known.and_then(|file| file.output.as_ref()),
-            Output::default(),
+            Format::default(),
         )?;
         let color = first(
             self.color.map(|value| (value, "--color")),
             variables,
             "PM_COLOR",
-            word,
+            choice,
             known.and_then(|file| file.color.as_ref()),
             Color::default(),
         )?;
         let theme =
-            first(None, variables, "PM_THEME", word, known.and_then(|file| file.theme.as_ref()), Theme::default())?;
+            first(None, variables, "PM_THEME", choice, known.and_then(|file| file.theme.as_ref()), Theme::default())?;
         let words = self.words(known, variables)?;
-        let ours = super::endpoints::Common {
+        let defaults = Defaults {
             timeout: timeout.value,
             connect_timeout: connect_timeout.value,
             token_file: self.token_file.as_deref(),
             ca: self.ca.as_deref(),
         };
-        let endpoints = Endpoints::resolve(&words, known, &ours)?;
+        let endpoints = Endpoints::resolve(&words, known, &defaults)?;
         Ok(Settings { endpoints, timeout, connect_timeout, output, color, theme, file })
     }
 
-    /// The words that say whom to ask.
-    fn words(&self, file: Option<&File>, variables: Variables<'_>) -> Result<Set<Vec<String>>, ConfigError> {
+    /// The words that name the endpoints.
+    fn words(&self, file: Option<&File>, variables: Variables<'_>) -> Result<Setting<Vec<String>>, ConfigError> {
         if !self.endpoints.is_empty() {
-            return Ok(Set { value: self.endpoints.clone(), origin: Origin::Flag("--endpoint") });
+            return Ok(Setting { value: self.endpoints.clone(), origin: Origin::Flag("--endpoint") });
         }
         if let Some(text) = variable(variables, "PM_ENDPOINTS")? {
             let value = text.split(',').map(str::to_owned).collect();
-            return Ok(Set { value, origin: Origin::Variable("PM_ENDPOINTS") });
+            return Ok(Setting { value, origin: Origin::Variable("PM_ENDPOINTS") });
         }
-        let default = || Set { value: vec![ENDPOINT.to_owned()], origin: Origin::Default };
+        let default = || Setting { value: vec![ENDPOINT.to_owned()], origin: Origin::Default };
         Ok(file.and_then(|file| file.uses.clone()).unwrap_or_else(default))
     }
 }

@@ -1,4 +1,4 @@
-//! From the words that say whom to ask to clients, each with a name for people.
+//! Resolves the words that name endpoints to clients.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,28 +6,27 @@ use std::time::Duration;
 use pm_client::Client;
 
 use super::file::{ALL, File, Named, Token};
-use super::{ConfigError, Origin, Set};
+use super::setting::{ConfigError, Origin, Setting};
 
-/// One program to ask.
+/// An endpoint to query.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    /// Its name in the config file, or else its address as it was given.
+    /// The name in the config file, or else the address as given.
     pub(crate) name: String,
     pub(crate) client: Client,
-    /// Where its token comes from, for people; none is shown.
+    /// Where its token comes from, as a label; the token itself is never shown.
     pub(super) token: &'static str,
 }
 
-/// All programs to ask, in the order they were named, each once; at least one.
+/// The endpoints to query, in the order given and without duplicates; at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
     list: Vec<Endpoint>,
-    /// Who named them.
     pub(super) origin: Origin,
 }
 
-/// What holds for endpoints that have nothing of their own.
-pub(super) struct Common<'c> {
+/// Settings of endpoints without their own.
+pub(super) struct Defaults<'c> {
     pub(super) timeout: Duration,
     pub(super) connect_timeout: Duration,
     pub(super) token_file: Option<&'c Path>,
@@ -35,25 +34,24 @@ pub(super) struct Common<'c> {
 }
 
 impl Endpoints {
-    /// The endpoints.
     pub(crate) fn list(&self) -> &[Endpoint] {
         &self.list
     }
 
     pub(super) fn resolve(
-        words: &Set<Vec<String>>,
+        words: &Setting<Vec<String>>,
         file: Option<&File>,
-        common: &Common<'_>,
+        defaults: &Defaults<'_>,
     ) -> Result<Endpoints, ConfigError> {
         let mut flat = Vec::new();
         for word in &words.value {
-            unfold(word, &words.origin, file, &mut Vec::new(), &mut flat)?;
+            expand(word, &words.origin, file, &mut Vec::new(), &mut flat)?;
         }
         let mut list: Vec<Endpoint> = Vec::new();
         for (word, origin) in flat {
             if list.iter().all(|endpoint| endpoint.name != word) {
                 let named = file.and_then(|file| file.endpoints.get(&word));
-                let endpoint = endpoint(word, named, common).map_err(|why| match origin {
+                let endpoint = endpoint(word, named, defaults).map_err(|why| match origin {
                     Origin::File { .. } => ConfigError(format!("{origin}: {why}")),
                     _ => ConfigError(why),
                 })?;
@@ -76,8 +74,8 @@ impl IntoIterator for Endpoints {
     }
 }
 
-/// Adds what the word stands for; `inside` are the groups around it.
-fn unfold(
+/// Adds the endpoints a word stands for; `inside` are the groups around it.
+fn expand(
     word: &str,
     origin: &Origin,
     file: Option<&File>,
@@ -97,7 +95,7 @@ fn unfold(
     };
     let Some(file) = file else {
         return Err(ConfigError(format!(
-            "{at}@{group} is a group, but there is no config file; `pm config` tells where"
+            "{at}@{group} is a group, but there is no config file; name one with --config or PM_CONFIG"
         )));
     };
     if group == ALL {
@@ -109,39 +107,39 @@ fn unfold(
         return Ok(());
     }
     if inside.iter().any(|around| around == group) {
-        return Err(ConfigError(format!("{at}the group @{group} is inside itself")));
+        return Err(ConfigError(format!("{at}the group @{group} contains itself")));
     }
     let Some(members) = file.groups.get(group) else {
         let known = file.groups.keys().map(String::as_str).chain([ALL]);
         let hint = match pm_wire::nearest(group, known.clone()) {
             Some(near) => format!("did you mean @{near}?"),
-            None => format!("there are {}", known.map(|name| format!("@{name}")).collect::<Vec<_>>().join(", ")),
+            None => format!("known groups: {}", known.map(|name| format!("@{name}")).collect::<Vec<_>>().join(", ")),
         };
         return Err(ConfigError(format!("{at}no group @{group} in {}; {hint}", file.path.display())));
     };
     inside.push(group.to_owned());
     for member in &members.value {
-        unfold(member, &members.origin, Some(file), inside, flat)?;
+        expand(member, &members.origin, Some(file), inside, flat)?;
     }
     inside.pop();
     Ok(())
 }
 
-fn endpoint(name: String, named: Option<&Named>, common: &Common<'_>) -> Result<Endpoint, String> {
+fn endpoint(name: String, named: Option<&Named>, defaults: &Defaults<'_>) -> Result<Endpoint, String> {
     let address = named.map_or(name.as_str(), |named| &named.address);
     let mut builder = Client::builder(address)
         .map_err(|error| error.to_string())?
-        .timeout(named.and_then(|named| named.timeout).unwrap_or(common.timeout))
-        .connect_timeout(common.connect_timeout)
+        .timeout(named.and_then(|named| named.timeout).unwrap_or(defaults.timeout))
+        .connect_timeout(defaults.connect_timeout)
         .token_from_env();
-    // What one program trusts is no business of another, so its own token goes before that for all.
+    // A shared token never goes to an endpoint that has its own.
     let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let mut token = match (is_set("PM_TOKEN"), is_set("PM_TOKEN_FILE")) {
         (true, _) => "variable PM_TOKEN",
         (false, true) => "variable PM_TOKEN_FILE",
         (false, false) => "none",
     };
-    match (named.map(|named| &named.token), common.token_file) {
+    match (named.map(|named| &named.token), defaults.token_file) {
         (_, Some(path)) => {
             builder = builder.token_file(path);
             token = "flag --token-file";
@@ -152,13 +150,13 @@ fn endpoint(name: String, named: Option<&Named>, common: &Common<'_>) -> Result<
         }
         (Some(Token::Variable(variable)), None) => {
             let text = std::env::var(variable)
-                .map_err(|_| format!("{name}: its token is to be in the variable {variable}, which is not set"))?;
+                .map_err(|_| format!("{name}: the variable {variable} with its token is not set"))?;
             builder = builder.token(text);
             token = "token-env";
         }
         (Some(Token::Common) | None, None) => {}
     }
-    let builder = with_tls(builder, named, common.ca)?;
+    let builder = with_tls(builder, named, defaults.ca)?;
     Ok(Endpoint { client: builder.build(), name, token })
 }
 
@@ -203,27 +201,27 @@ mod tests {
     fn names(words: &[&str]) -> Result<Vec<String>, String> {
         let file = File::read("/c.toml".into(), FILE).unwrap();
         let words = words.iter().map(|&word| word.to_owned()).collect();
-        let common = Common {
+        let defaults = Defaults {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             token_file: None,
             ca: None,
         };
-        Endpoints::resolve(&Set { value: words, origin: Origin::Flag("--endpoint") }, Some(&file), &common)
+        Endpoints::resolve(&Setting { value: words, origin: Origin::Flag("--endpoint") }, Some(&file), &defaults)
             .map(|endpoints| endpoints.into_iter().map(|endpoint| endpoint.name).collect())
             .map_err(|error| error.to_string())
     }
 
     #[test]
-    fn groups_unfold_and_each_endpoint_is_there_once() {
+    fn groups_expand_without_duplicates() {
         assert_eq!(names(&["@prod", "db2", " db1 ", ""]).unwrap(), ["db1", "c:1", "db2"]);
         assert_eq!(names(&["@all"]).unwrap(), ["db1", "db2"]);
     }
 
     #[test]
-    fn what_is_no_endpoint_is_named() {
+    fn unknown_and_cyclic_groups_are_errors() {
         assert!(names(&["@prdo"]).unwrap_err().contains("did you mean @prod?"));
-        assert!(names(&["@loop"]).unwrap_err().contains("/c.toml:9: the group @loop is inside itself"));
+        assert!(names(&["@loop"]).unwrap_err().contains("/c.toml:9: the group @loop contains itself"));
         assert!(names(&["", " "]).unwrap_err().contains("name one with -e"));
         assert!(names(&["ftp://x"]).unwrap_err().contains("is not an endpoint"));
     }
@@ -231,13 +229,13 @@ mod tests {
     #[test]
     fn a_name_stands_for_its_address() {
         let file = File::read("/c.toml".into(), FILE).unwrap();
-        let common = Common {
+        let defaults = Defaults {
             timeout: Duration::from_secs(1),
             connect_timeout: Duration::from_secs(1),
             token_file: None,
             ca: None,
         };
-        let endpoint = endpoint("db1".to_owned(), file.endpoints.get("db1"), &common).unwrap();
+        let endpoint = endpoint("db1".to_owned(), file.endpoints.get("db1"), &defaults).unwrap();
         assert_eq!(endpoint.client.endpoint(), "unix:/run/db1.sock");
     }
 }

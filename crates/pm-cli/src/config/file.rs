@@ -1,7 +1,7 @@
 //! The config file, in TOML: defaults, named endpoints, groups.
 //!
-//! All of it is checked when it is read, used or not, and what is wrong is told with the line where it stands. A key
-//! that is not known is an error: a misspelt `timeout` that changes nothing would be believed in.
+//! The whole file is checked when it is read, used or not, and errors name their line. An unknown key is an error:
+//! a misspelt `timeout` must not be silently ignored.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,27 +14,28 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Color, ConfigError, Origin, Output, Set, Theme, Variables, word};
+use super::setting::{ConfigError, Origin, Setting, Theme, Variables, choice};
+use crate::out::{Color, Format};
 
-/// What is in the file.
+/// The contents of the file.
 #[derive(Debug)]
 pub(crate) struct File {
     pub(crate) path: PathBuf,
-    pub(super) uses: Option<Set<Vec<String>>>,
-    pub(super) timeout: Option<Set<Duration>>,
-    pub(super) connect_timeout: Option<Set<Duration>>,
-    pub(super) output: Option<Set<Output>>,
-    pub(super) color: Option<Set<Color>>,
-    pub(super) theme: Option<Set<Theme>>,
+    pub(super) uses: Option<Setting<Vec<String>>>,
+    pub(super) timeout: Option<Setting<Duration>>,
+    pub(super) connect_timeout: Option<Setting<Duration>>,
+    pub(super) output: Option<Setting<Format>>,
+    pub(super) color: Option<Setting<Color>>,
+    pub(super) theme: Option<Setting<Theme>>,
     pub(super) endpoints: BTreeMap<String, Named>,
-    pub(super) groups: BTreeMap<String, Set<Vec<String>>>,
+    pub(super) groups: BTreeMap<String, Setting<Vec<String>>>,
 }
 
-/// An endpoint with a name.
+/// A named endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Named {
     pub(super) address: String,
-    /// Where its address stands.
+    /// The line of its address.
     pub(super) line: usize,
     pub(super) token: Token,
     pub(super) ca: Option<PathBuf>,
@@ -44,10 +45,10 @@ pub(crate) struct Named {
     pub(super) timeout: Option<Duration>,
 }
 
-/// Where the token of an endpoint is.
+/// Where to find the token of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// Where those of all endpoints without their own are.
+    /// In the shared sources: flag and environment.
     Common,
     File(PathBuf),
     Variable(String),
@@ -83,27 +84,27 @@ struct RawEndpoint {
 }
 
 impl File {
-    /// The file that the flag or the variable names, which must be there, or the usual one, if it is there.
+    /// Reads the file that the flag or the variable names, which must exist, or the default one if it exists.
     pub(super) fn find(flag: Option<&Path>, variables: Variables<'_>) -> Result<Option<File>, ConfigError> {
         let named = match (flag, variables("PM_CONFIG")) {
             (Some(path), _) => Some(path.to_owned()),
-            // Set to nothing, it says that no file is wanted.
+            // An empty variable means: no file.
             (None, Some(path)) if path.is_empty() => return Ok(None),
             (None, Some(path)) => Some(path.into()),
             (None, None) => None,
         };
-        let (path, must_be) = match named {
+        let (path, must_exist) = match named {
             Some(path) => (path, true),
-            None => match usual_place(variables) {
+            None => match default_path(variables) {
                 Some(path) => (path, false),
                 None => return Ok(None),
             },
         };
         match fs::read_to_string(&path) {
             Ok(text) => File::read(path, &text).map(Some),
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_be => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => Ok(None),
             Err(error) => Err(ConfigError(format!(
-                "{}: {error}; name a config file that can be read with --config or PM_CONFIG",
+                "{}: {error}; name a readable config file with --config or PM_CONFIG",
                 path.display()
             ))),
         }
@@ -121,7 +122,7 @@ impl File {
         for (name, words) in raw.groups {
             reader.check_name(&name)?;
             if name.get_ref() == ALL {
-                return Err(reader.fault(&name, "the group `all` is there already: all endpoints of this file"));
+                return Err(reader.error(&name, "the group `all` is predefined: all endpoints of this file"));
             }
             groups.insert(name.get_ref().clone(), reader.set(words));
         }
@@ -129,9 +130,9 @@ impl File {
             uses: raw.uses.map(|words| reader.set(words)),
             timeout: reader.parsed(raw.timeout, pm_wire::duration::parse)?,
             connect_timeout: reader.parsed(raw.connect_timeout, pm_wire::duration::parse)?,
-            output: reader.parsed(raw.output, word)?,
-            color: reader.parsed(raw.color, word)?,
-            theme: reader.parsed(raw.theme, word)?,
+            output: reader.parsed(raw.output, choice)?,
+            color: reader.parsed(raw.color, choice)?,
+            theme: reader.parsed(raw.theme, choice)?,
             endpoints,
             groups,
             path,
@@ -139,10 +140,10 @@ impl File {
     }
 }
 
-/// The group of all endpoints that have a name.
+/// The predefined group of all named endpoints.
 pub(super) const ALL: &str = "all";
 
-fn usual_place(variables: Variables<'_>) -> Option<PathBuf> {
+fn default_path(variables: Variables<'_>) -> Option<PathBuf> {
     let folder = |name: &str| variables(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
     let config = folder("XDG_CONFIG_HOME")
         .or_else(|| if cfg!(windows) { folder("APPDATA") } else { folder("HOME").map(|home| home.join(".config")) })?;
@@ -161,64 +162,67 @@ impl Reader<'_> {
 
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
         let line = error.span().map_or(1, |span| self.line(span.start));
-        // The library tells some errors in several lines.
+        // Some messages of the library span several lines.
         let what = error.message().split_whitespace().collect::<Vec<_>>().join(" ");
         ConfigError(format!("{}:{line}: {what}", self.path.display()))
     }
 
-    fn fault<T>(&self, place: &Spanned<T>, what: impl std::fmt::Display) -> ConfigError {
+    fn error<T>(&self, place: &Spanned<T>, what: impl fmt::Display) -> ConfigError {
         ConfigError(format!("{}:{}: {what}", self.path.display(), self.line(place.span().start)))
     }
 
-    fn set<T>(&self, value: Spanned<T>) -> Set<T> {
+    fn set<T>(&self, value: Spanned<T>) -> Setting<T> {
         let origin = Origin::File { path: self.path.to_owned(), line: self.line(value.span().start) };
-        Set { value: value.into_inner(), origin }
+        Setting { value: value.into_inner(), origin }
     }
 
     fn parsed<T, E: fmt::Display>(
         &self,
         text: Option<Spanned<String>>,
-        read: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<Option<Set<T>>, ConfigError> {
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<Setting<T>>, ConfigError> {
         let Some(text) = text else { return Ok(None) };
         let value =
-            read(text.get_ref()).map_err(|why| self.fault(&text, format_args!("{:?}: {why}", text.get_ref())))?;
+            parse(text.get_ref()).map_err(|why| self.error(&text, format_args!("{:?}: {why}", text.get_ref())))?;
         let origin = Origin::File { path: self.path.to_owned(), line: self.line(text.span().start) };
-        Ok(Some(Set { value, origin }))
+        Ok(Some(Setting { value, origin }))
     }
 
-    /// A name must be told from an address and from the rest of a list.
+    /// Rejects names that could be read as addresses or as parts of a list.
     fn check_name(&self, name: &Spanned<String>) -> Result<(), ConfigError> {
         let text = name.get_ref();
-        let is_odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '@' | ',' | ':' | '/' | '[' | ']');
-        match text.is_empty() || text.contains(is_odd) {
-            true => Err(self.fault(name, format_args!("{text:?} is no name; write it without blanks and @ , : / [ ]"))),
+        let is_reserved =
+            |c: char| c.is_control() || c.is_whitespace() || matches!(c, '@' | ',' | ':' | '/' | '[' | ']');
+        match text.is_empty() || text.contains(is_reserved) {
+            true => {
+                Err(self.error(name, format_args!("{text:?} is not a name; leave out white space and @ , : / [ ]")))
+            }
             false => Ok(()),
         }
     }
 
     fn endpoint(&self, raw: RawEndpoint) -> Result<Named, ConfigError> {
-        pm_client::Client::new(raw.address.get_ref()).map_err(|error| self.fault(&raw.address, error))?;
+        pm_client::Client::new(raw.address.get_ref()).map_err(|error| self.error(&raw.address, error))?;
         let token = match (raw.token_file, raw.token_env) {
             (None, None) => Token::Common,
-            (Some(file), None) => Token::File(self.beside(file.into_inner())),
+            (Some(file), None) => Token::File(self.resolve(file.into_inner())),
             (None, Some(name)) => Token::Variable(name.into_inner()),
             (Some(_), Some(name)) => {
-                return Err(self.fault(&name, "a token is either in token-file or in token-env, not in both"));
+                return Err(self.error(&name, "set token-file or token-env, not both"));
             }
         };
         let identity = match (raw.certificate, raw.key) {
             (Some(certificate), Some(key)) => {
-                Some((self.beside(certificate.into_inner()), self.beside(key.into_inner())))
+                Some((self.resolve(certificate.into_inner()), self.resolve(key.into_inner())))
             }
             (None, None) => None,
-            (Some(lonely), None) => return Err(self.fault(&lonely, "a certificate needs its key as well")),
-            (None, Some(lonely)) => return Err(self.fault(&lonely, "a key needs its certificate as well")),
+            (Some(certificate), None) => return Err(self.error(&certificate, "a certificate needs a key")),
+            (None, Some(key)) => return Err(self.error(&key, "a key needs a certificate")),
         };
         Ok(Named {
             line: self.line(raw.address.span().start),
             token,
-            ca: raw.ca.map(|path| self.beside(path.into_inner())),
+            ca: raw.ca.map(|path| self.resolve(path.into_inner())),
             identity,
             server_name: raw.server_name.map(Spanned::into_inner),
             timeout: self.parsed(raw.timeout, pm_wire::duration::parse)?.map(|set| set.value),
@@ -226,8 +230,8 @@ impl Reader<'_> {
         })
     }
 
-    /// Paths in the file are meant from where it lies.
-    fn beside(&self, path: PathBuf) -> PathBuf {
+    /// Resolves a path relative to the directory of the file.
+    fn resolve(&self, path: PathBuf) -> PathBuf {
         match self.path.parent() {
             Some(folder) => folder.join(path),
             None => path,
@@ -262,19 +266,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn errors_name_their_line() {
         for (text, expected) in [
             ("\ntiemout = '2s'", "/c/config.toml:2: unknown field `tiemout`, expected one of `use`, `timeout`"),
             ("timeout = 5", "/c/config.toml:1: invalid type: integer `5`, expected"),
             ("timeout = '5 parsecs'", "/c/config.toml:1: \"5 parsecs\": write it as 500ms"),
             ("\n\noutput = 'jsno'", "/c/config.toml:3: \"jsno\": did you mean `json`?"),
-            ("theme = 'pink'", "/c/config.toml:1: \"pink\": it is one of dark, light, mono, contrast"),
+            ("theme = 'pink'", "/c/config.toml:1: \"pink\": write one of dark, light, mono, contrast"),
             ("[endpoints.a]\naddress = 'ftp://x'", "/c/config.toml:2: \"ftp://x\" is not an endpoint"),
             ("[endpoints.a]\n", "/c/config.toml:1: missing field `address`"),
             ("[endpoints.a]\naddress = 'x'\ntoken = 's3cret'", "/c/config.toml:3: unknown field `token`"),
-            ("[endpoints.a]\naddress = 'x'\nkey = 'k'", "/c/config.toml:3: a key needs its certificate"),
-            ("[endpoints.'a:1']\naddress = 'x'", "/c/config.toml:1: \"a:1\" is no name"),
-            ("[groups]\n\nall = []", "/c/config.toml:3: the group `all` is there already"),
+            ("[endpoints.a]\naddress = 'x'\nkey = 'k'", "/c/config.toml:3: a key needs a certificate"),
+            ("[endpoints.'a:1']\naddress = 'x'", "/c/config.toml:1: \"a:1\" is not a name"),
+            ("[groups]\n\nall = []", "/c/config.toml:3: the group `all` is predefined"),
             ("a = 1\na = 2", "/c/config.toml:2: duplicate key"),
             ("= 3", "/c/config.toml:1: "),
         ] {
@@ -284,23 +288,23 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_place_is_below_the_config_folder() {
-        let place = |xdg: &'static str, home: &'static str| {
-            usual_place(&move |name| match name {
+    fn the_default_path_is_below_the_config_directory() {
+        let path = |xdg: &'static str, home: &'static str| {
+            default_path(&move |name| match name {
                 "XDG_CONFIG_HOME" => Some(xdg.into()),
                 "HOME" => Some(home.into()),
                 _ => None,
             })
         };
-        assert_eq!(place("/x", "/h"), Some("/x/pm/config.toml".into()));
+        assert_eq!(path("/x", "/h"), Some("/x/pm/config.toml".into()));
         if cfg!(not(windows)) {
-            assert_eq!(place("", "/h"), Some("/h/.config/pm/config.toml".into()));
+            assert_eq!(path("", "/h"), Some("/h/.config/pm/config.toml".into()));
         }
-        assert_eq!(place("", ""), None);
+        assert_eq!(path("", ""), None);
     }
 
     #[test]
-    fn only_a_file_that_was_asked_for_must_be_there() {
+    fn only_a_file_that_was_named_must_exist() {
         let nowhere = |name: &str| (name == "XDG_CONFIG_HOME").then(|| OsString::from("/nowhere/at/all"));
         assert!(File::find(None, &nowhere).unwrap().is_none());
         let error = File::find(Some(Path::new("/nowhere/c.toml")), &nowhere).unwrap_err().to_string();

@@ -1,8 +1,10 @@
-//! `pm config`: each value, and who said it. Of tokens, only where they are.
+//! `pm config`: each value and its origin. Of tokens, only where they come from.
 
 use serde_json::{Value, json};
 
-use super::{Endpoint, Settings, Theme};
+use super::args::Settings;
+use super::endpoints::Endpoint;
+use super::setting::Theme;
 use crate::out::Table;
 use clap::ValueEnum;
 
@@ -13,7 +15,7 @@ struct Line {
     from: String,
 }
 
-/// Each value with its origin, as a table for people.
+/// A table of all values with their origins.
 pub(crate) fn show(settings: &Settings) -> Table {
     let mut table = Table::new(&["KEY", "VALUE", "FROM"]);
     for line in lines(settings) {
@@ -22,7 +24,7 @@ pub(crate) fn show(settings: &Settings) -> Table {
     table
 }
 
-/// The same for programs.
+/// All values with their origins, as JSON.
 pub(crate) fn items(settings: &Settings) -> Vec<Value> {
     let item = |line: Line| json!({ "key": line.key, "value": line.value, "from": line.from });
     lines(settings).into_iter().map(item).collect()
@@ -34,13 +36,13 @@ fn lines(settings: &Settings) -> Vec<Line> {
     let file = settings.file.as_ref();
     match file {
         Some(file) => add("config", file.path.display().to_string(), "read".to_owned()),
-        None => add("config", "none".to_owned(), "no file is there".to_owned()),
+        None => add("config", "none".to_owned(), "no file found".to_owned()),
     }
-    add("timeout", length(settings.timeout.value), settings.timeout.origin.to_string());
-    add("connect-timeout", length(settings.connect_timeout.value), settings.connect_timeout.origin.to_string());
-    add("output", word(settings.output.value), settings.output.origin.to_string());
-    add("color", word(settings.color.value), settings.color.origin.to_string());
-    add("theme", word::<Theme>(settings.theme.value), settings.theme.origin.to_string());
+    add("timeout", duration(settings.timeout.value), settings.timeout.origin.to_string());
+    add("connect-timeout", duration(settings.connect_timeout.value), settings.connect_timeout.origin.to_string());
+    add("output", name(settings.output.value), settings.output.origin.to_string());
+    add("color", name(settings.color.value), settings.color.origin.to_string());
+    add("theme", name::<Theme>(settings.theme.value), settings.theme.origin.to_string());
     for endpoint in settings.endpoints.list() {
         add("endpoint", described(endpoint), settings.endpoints.origin.to_string());
     }
@@ -50,21 +52,21 @@ fn lines(settings: &Settings) -> Vec<Line> {
     lines
 }
 
-/// Name, address, and where the token is.
+/// Name, address, and where the token comes from.
 fn described(endpoint: &Endpoint) -> String {
     let address = endpoint.client.endpoint();
     let address = if endpoint.name == address { String::new() } else { format!(" = {address}") };
     format!("{}{address} (token: {})", endpoint.name, endpoint.token)
 }
 
-fn word<T: ValueEnum>(value: T) -> String {
+fn name<T: ValueEnum>(value: T) -> String {
     value.to_possible_value().map(|word| word.get_name().to_owned()).unwrap_or_default()
 }
 
-/// As it is written in the file and in flags.
-fn length(length: std::time::Duration) -> String {
-    match length.subsec_nanos() {
-        0 => format!("{}s", length.as_secs()),
-        _ => format!("{}ms", length.as_millis()),
+/// The duration as the file and flags accept it.
+fn duration(duration: std::time::Duration) -> String {
+    match duration.subsec_nanos() {
+        0 => format!("{}s", duration.as_secs()),
+        _ => format!("{}ms", duration.as_millis()),
     }
 }

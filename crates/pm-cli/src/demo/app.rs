@@ -1,8 +1,8 @@
-//! The service: each request is a task from its first line to its answer.
+//! The service: each request is a task, from its head to its response.
 //!
-//! Most handlers get their task and return with `?` as soon as a status or checkpoint says that it is cancelled; the
-//! answer is then 503 with the reason. Some know nothing of kills and are run as futures, which a kill drops where they
-//! await. One neither listens nor yields: it shows what a kill can't do. A client that goes away ends its task, too.
+//! Most handlers have access to their task and return with `?` when a status or checkpoint reports a cancel; the
+//! response is then 503 with the reason. Some do not handle cancels and run as futures, which a cancel drops at an
+//! await. One has neither checkpoints nor awaits, so a cancel has no effect. A client that disconnects ends its task.
 
 use std::convert::Infallible;
 use std::fmt::{self, Write as _};
@@ -42,17 +42,17 @@ const PAGES: usize = 5;
 const WORDS_PER_PAGE: usize = 20;
 const PAGE_TIME: Duration = Duration::from_millis(100);
 
-const HELP: &str = "GET /search?q=text     lines that contain the text
-GET /checksum?path=dir checksums of the sub-folders
-GET /report            the most frequent words; two at a time, others wait
-GET /slow?seconds=3    takes that long
-GET /stuck             waits until it is cancelled; it listens
-GET /await             waits for ever and knows nothing of cancels: it is dropped
-GET /transfer          has a section in the middle that must not be cut
-GET /deaf?seconds=15   neither listens nor yields
+const HELP: &str = "GET /search?q=text            lines that contain the text
+GET /checksum?path=dir        checksums of the subdirectories
+GET /report                   the most frequent words; two at a time, others wait
+GET /slow?seconds=3           takes that long
+GET /stuck                    waits to be cancelled
+GET /await                    waits forever without handling cancels: it is dropped
+GET /transfer                 has a protected section
+GET /unresponsive?seconds=15  has neither checkpoints nor awaits
 ";
 
-/// What the requests share.
+/// The shared state of all requests.
 pub(super) struct App {
     tree: Tree,
     index: Arc<Index>,
@@ -79,15 +79,14 @@ impl App {
             "/checksum" => self.checksum(task, query).await,
             "/slow" => slow(task, query).await,
             "/stuck" => stuck(task).await,
-            "/deaf" => deaf(task, query, self.stopped.clone()).await,
-            _ => Err(Refusal::NotFound("no such page; see /".to_owned())),
+            "/unresponsive" => unresponsive(task, query, self.stopped.clone()).await,
+            _ => Err(Refusal::NotFound("no such page; / lists all".to_owned())),
         }
     }
 
     async fn search(self: Arc<Self>, task: &Arc<Task>, query: &str) -> Result<String, Refusal> {
         let text = parameter(query, "q").filter(|text| (1..=MAX_QUERY).contains(&text.len()));
-        let text =
-            text.ok_or_else(|| Refusal::Bad(format!("say what to search: ?q=text, of 1 to {MAX_QUERY} bytes")))?;
+        let text = text.ok_or_else(|| Refusal::Bad(format!("add ?q=text with 1 to {MAX_QUERY} bytes")))?;
         task.set("q", &text);
         blocking(task, move |task| self.tree.search(task, &text)).await
     }
@@ -96,8 +95,8 @@ impl App {
         let path = parameter(query, "path").unwrap_or_else(|| ".".to_owned());
         task.set("folder", &path);
         let folder = self.tree.folder(&path).map_err(|error| match error {
-            PathError::Outside => Refusal::Forbidden("the path leads out of the folder that is served".to_owned()),
-            PathError::NoFolder => Refusal::NotFound("no such folder".to_owned()),
+            PathError::Outside => Refusal::Forbidden("the path is outside the served directory".to_owned()),
+            PathError::NotFound => Refusal::NotFound("no such directory".to_owned()),
         })?;
         blocking(task, move |task| checksum(task, &self.tree, &folder)).await
     }
@@ -113,7 +112,7 @@ impl App {
             task.progress(number as u64 - 1, PAGES as u64, "pages");
             sleep(PAGE_TIME).await;
             for (word, count) in page {
-                // Writing to a string can't fail.
+                // Writing to a string cannot fail.
                 let _ = writeln!(report, "{count:>8} {word}");
             }
         }
@@ -121,19 +120,19 @@ impl App {
     }
 }
 
-/// How long a request is to take.
-fn seconds(query: &str, usual: f64) -> Result<Duration, Refusal> {
-    let seconds = parameter(query, "seconds").map_or(Ok(usual), |text| text.parse());
+/// The duration in the query.
+fn seconds(query: &str, default: f64) -> Result<Duration, Refusal> {
+    let seconds = parameter(query, "seconds").map_or(Ok(default), |text| text.parse());
     match seconds {
         Ok(seconds) if (0.0..=MAX_SLOW).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err(Refusal::Bad(format!("seconds is a number from 0 to {MAX_SLOW}"))),
+        _ => Err(Refusal::Bad(format!("seconds must be a number from 0 to {MAX_SLOW}"))),
     }
 }
 
 async fn slow(task: &Task, query: &str) -> Result<String, Refusal> {
-    let length = seconds(query, 3.0)?;
-    task.set("seconds", length.as_secs_f64());
-    let steps = length.div_duration_f64(STEP).ceil() as u64;
+    let duration = seconds(query, 3.0)?;
+    task.set("seconds", duration.as_secs_f64());
+    let steps = duration.div_duration_f64(STEP).ceil() as u64;
     for step in 1..=steps {
         pm::status!(task, "step {step} of {steps}")?;
         unless_cancelled(task, sleep(STEP)).await?;
@@ -142,7 +141,7 @@ async fn slow(task: &Task, query: &str) -> Result<String, Refusal> {
 }
 
 async fn stuck(task: &Task) -> Result<String, Refusal> {
-    task.status("waiting for somebody to cancel this")?;
+    task.status("waiting to be cancelled")?;
     unless_cancelled(task, std::future::pending()).await
 }
 
@@ -154,47 +153,47 @@ async fn unless_cancelled<T>(task: &Task, future: impl Future<Output = T>) -> Re
     }
 }
 
-/// Waits for something that never comes.
+/// Waits forever.
 async fn only_awaits() -> String {
-    let _ = pm::current().status("waiting for something that never comes");
+    let _ = pm::current().status("waiting forever");
     std::future::pending().await
 }
 
-/// Moves money from one account to another, which must not be done by half.
+/// Moves money from one account to another, which must not be interrupted.
 async fn transfer() -> String {
-    // What is recorded here is heard by nobody: a kill drops this function at one of its awaits.
-    let say = |status: &str| drop(pm::current().status(status));
-    say("waiting for both accounts");
+    // Cancels are not handled here: one drops this future at an await.
+    let set_status = |status: &str| drop(pm::current().status(status));
+    set_status("waiting for both accounts");
     sleep(TRANSFER_WAIT).await;
     pm::protect(async {
-        say("moving the money; not to be cut");
+        set_status("moving the money, protected");
         for step in 1..=TRANSFER_STEPS {
             sleep(STEP).await;
             pm::current().progress(step, TRANSFER_STEPS, "steps");
         }
     })
     .await;
-    say("telling both owners");
+    set_status("notifying both owners");
     sleep(TRANSFER_WAIT).await;
     "the money has moved\n".to_owned()
 }
 
-/// Work that blocks its thread and never looks whether it is to stop, as much of old code does.
-async fn deaf(task: &Arc<Task>, query: &str, stopped: watch::Receiver<bool>) -> Result<String, Refusal> {
+/// Blocks its thread without checkpoints, as legacy code does.
+async fn unresponsive(task: &Arc<Task>, query: &str, stopped: watch::Receiver<bool>) -> Result<String, Refusal> {
     let seconds = seconds(query, 15.0)?;
     blocking(task, move |task| {
-        let _ = task.status("computing, deaf to all");
+        let _ = task.status("computing without checkpoints");
         let until = std::time::Instant::now() + seconds;
-        // Only the end of the program ends it early.
+        // Only the end of the program interrupts it.
         while std::time::Instant::now() < until && !*stopped.borrow() {
             std::thread::sleep(PAUSE);
         }
-        Ok("it heard nothing\n".to_owned())
+        Ok("done\n".to_owned())
     })
     .await
 }
 
-/// Runs work of the task on a thread that may block. The task is current there, and lives until the work returns.
+/// Runs `work` on a blocking thread with the task as the current one. The task lives until the work returns.
 async fn blocking<T: Send + 'static>(
     task: &Arc<Task>,
     work: impl FnOnce(&Task) -> Result<T, Cancelled> + Send + 'static,
@@ -207,7 +206,7 @@ async fn blocking<T: Send + 'static>(
     Ok(result.await.map_err(|_| Refusal::Failed("the work panicked".to_owned()))??)
 }
 
-/// Serves until `stopped`, then until the open requests are answered.
+/// Serves until `stopped`, then finishes the open requests.
 pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let until = stopped.clone();
@@ -217,7 +216,7 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: wat
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
                 Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), until.clone()))),
-                // No more files, most likely: it passes.
+                // Probably out of file descriptors, which is temporary.
                 Err(_) => sleep(PAUSE).await,
             },
         }
@@ -234,7 +233,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, app: Arc<App>, mut stop
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(5)).max_buf_size(16 << 10);
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    // How a connection ended is the client's affair.
+    // Errors of a connection do not matter.
     tokio::select! {
         _ = connection.as_mut() => {}
         () = end_of(&mut stopped) => {
@@ -248,7 +247,7 @@ async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> 
     let (method, path) = (request.method(), request.uri().path());
     let known = matches!(
         path,
-        "/" | "/search" | "/checksum" | "/report" | "/slow" | "/stuck" | "/await" | "/transfer" | "/deaf"
+        "/" | "/search" | "/checksum" | "/report" | "/slow" | "/stuck" | "/await" | "/transfer" | "/unresponsive"
     );
     let task = pm::task(&format!("req-{}", app.requests.fetch_add(1, Relaxed) + 1))
         .kind(&if known { format!("{method} {path}") } else { "other".to_owned() })
@@ -260,7 +259,7 @@ async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> 
         () if !is_local(&request) => Some(Refusal::Misdirected),
         () => None,
     };
-    // These run as futures: whoever kills them drops them, and they need not know.
+    // These run as futures, which a cancel drops.
     match (&refusal, path) {
         (None, "/await") => return respond(task.run(only_awaits()).await.map_err(Refusal::from)),
         (None, "/report") => return respond(task.try_run(app.report()).await),
@@ -273,9 +272,9 @@ async fn answer(app: Arc<App>, request: Request<Incoming>, peer: SocketAddr) -> 
         Some(task) => app.route(task, path, request.uri().query().unwrap_or("")).await,
         None => unreachable!("the task was put in above"),
     };
-    // The work has returned, so nobody else holds the task.
+    // The work has returned, so there is no other reference to the task.
     let task = open.task.take().and_then(Arc::into_inner);
-    // A cancelled task ends as such when it is dropped.
+    // A cancelled task ends as cancelled on drop.
     if let (Err(refusal), Some(task)) = (&result, task)
         && !matches!(refusal, Refusal::Cancelled(_))
     {
@@ -299,7 +298,7 @@ fn respond(result: Result<String, Refusal>) -> Response<Full<Bytes>> {
     response
 }
 
-/// Whether the client means us: a page elsewhere that gives its name our address must not read our files.
+/// Returns whether the Host header is a local one, to prevent DNS rebinding by cross-site pages.
 fn is_local(request: &Request<Incoming>) -> bool {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = host.and_then(|host| host.parse::<http::uri::Authority>().ok());
@@ -309,7 +308,7 @@ fn is_local(request: &Request<Incoming>) -> bool {
     })
 }
 
-/// A request without an answer yet. Hyper drops it when the client goes away; then the task goes too.
+/// A request without a response. Hyper drops it when the client disconnects; then the task ends, too.
 struct Open {
     task: Option<Arc<Task>>,
 }
@@ -319,14 +318,14 @@ impl Drop for Open {
         let Some(task) = self.task.take() else { return };
         let serial = task.serial();
         match Arc::into_inner(task) {
-            Some(task) => task.fail("the client went away"),
-            // A blocking thread still works for it; the task lives until that has heard.
-            None => drop(pm::global().cancel_serial(serial, "the client went away")),
+            Some(task) => task.fail("the client disconnected"),
+            // A blocking thread still uses the task, and ends it when it observes the cancel.
+            None => drop(pm::global().cancel_serial(serial, "the client disconnected")),
         }
     }
 }
 
-/// Why a request gets no other answer.
+/// An error response.
 enum Refusal {
     Cancelled(Cancelled),
     Bad(String),
@@ -368,7 +367,7 @@ impl From<Cancelled> for Refusal {
     }
 }
 
-/// The first value of a query's parameter, decoded. `None` when it is missing or no UTF-8.
+/// The decoded first value of a query parameter; `None` if it is missing or not UTF-8.
 fn parameter(query: &str, name: &str) -> Option<String> {
     let (_, value) = query.split('&').filter_map(|pair| pair.split_once('=')).find(|&(key, _)| key == name)?;
     let mut bytes = Vec::with_capacity(value.len());

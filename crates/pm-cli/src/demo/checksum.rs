@@ -1,4 +1,4 @@
-//! Checksums of a tree: the request is the parent task, and each sub-folder is a child that can be cancelled alone.
+//! Checksums of a tree: the request is the parent task, and each subdirectory is a child that can be cancelled alone.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -12,15 +12,15 @@ use super::files::{self, Pace, Tree};
 const BLOCK: usize = 64 << 10;
 const BYTES_PER_SECOND: u64 = 4 << 20;
 
-/// The checksum of each sub-folder, and of the files that stand in `folder` itself.
+/// Sums each subdirectory, and the files in `folder` itself.
 ///
-/// A child that was cancelled leaves a gap and the others go on; a cancel of the parent is heard by the child too.
+/// A cancelled child leaves a gap and the others continue; a cancel of the parent also stops the child.
 pub(super) fn checksum(parent: &Task, tree: &Tree, folder: &Path) -> Result<String, Cancelled> {
     let mut sums = String::new();
     let (folders, here) = files::entries(parent, folder)?;
     let total = folders.len() as u64 + 1;
     let mut line = |folder: &Path, sum: &dyn std::fmt::Display| {
-        // Writing to a string can't fail.
+        // Writing to a string cannot fail.
         let _ = writeln!(sums, "{sum}  {}", tree.shown(folder));
     };
     for (folder, done) in folders.iter().zip(0..) {
@@ -33,7 +33,7 @@ pub(super) fn checksum(parent: &Task, tree: &Tree, folder: &Path) -> Result<Stri
         }
     }
     parent.progress(total - 1, total, "folders");
-    parent.status("summing the files of the folder itself")?;
+    parent.status("summing the directory's own files")?;
     line(folder, &format_args!("{:016x}", sum(parent, parent, tree, &here)?));
     Ok(sums)
 }
@@ -52,7 +52,7 @@ fn child(parent: &Task, tree: &Tree, folder: &Path) -> Result<u64, Cancelled> {
         })
 }
 
-/// FNV-1a over the contents, in order: enough to see a change, nothing to trust.
+/// FNV-1a over the contents in order; detects changes, but is not secure.
 fn sum(task: &Task, parent: &Task, tree: &Tree, files: &[PathBuf]) -> Result<u64, Cancelled> {
     let total = files.iter().filter_map(|file| fs::metadata(file).ok()).map(|file| file.len()).sum();
     let (mut sum, mut done) = (0xcbf2_9ce4_8422_2325_u64, 0);
@@ -60,12 +60,12 @@ fn sum(task: &Task, parent: &Task, tree: &Tree, files: &[PathBuf]) -> Result<u64
     for path in files {
         pm::status!(task, "reading {}", tree.shown(path))?;
         let Ok(mut file) = File::open(path) else { continue };
-        // An error ends the file: it may have gone, or turned unreadable.
-        while let Ok(length @ 1..) = file.read(&mut block) {
+        // An error ends the file, which may have been deleted.
+        while let Ok(count @ 1..) = file.read(&mut block) {
             parent.checkpoint()?;
-            pace.wait(task, length)?;
-            sum = block[..length].iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-            done += length as u64;
+            pace.wait(task, count)?;
+            sum = block[..count].iter().fold(sum, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+            done += count as u64;
             task.progress(done, total, "bytes");
         }
     }

@@ -1,5 +1,5 @@
-//! Three jobs that take two locks and the slots of a printer in three orders, and so wait for each other until one of them
-//! is stopped: `pm waits` names the circle. When all have ended, they come again.
+//! Three jobs that acquire two locks and the permits of a printer in different orders, and so deadlock until one is
+//! cancelled, as `pm waits` shows. When all have ended, they start again.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use tokio::time::sleep;
 use super::end_of;
 
 const SLOTS: usize = 2;
-/// Until each has taken its first.
+/// Long enough that each has acquired its first.
 const WORK: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// What they share.
+/// The shared resources.
 struct Office {
     accounts: Mutex<u64>,
     ledger: Mutex<u64>,
     printer: Semaphore,
 }
 
-/// Lets the three meet again and again, until `stopped`.
+/// Runs the three jobs repeatedly until `stopped`.
 pub(super) async fn keep(mut stopped: watch::Receiver<bool>) {
     let office = Office {
         accounts: Mutex::new("lock:accounts", 0),
@@ -31,7 +31,7 @@ pub(super) async fn keep(mut stopped: watch::Receiver<bool>) {
     loop {
         let job = |id| pm::task(id).kind("office");
         let (payroll, closing, letters) = (payroll(&office), closing(&office), letters(&office));
-        // Whoever was stopped has given back what it held, and that is all there is to say.
+        // A cancelled job has released what it held; its result does not matter.
         let _ = tokio::join!(job("payroll").run(payroll), job("closing").run(closing), job("letters").run(letters));
         tokio::select! {
             () = end_of(&mut stopped) => return,
@@ -40,14 +40,14 @@ pub(super) async fn keep(mut stopped: watch::Receiver<bool>) {
     }
 }
 
-/// Accounts, then the ledger.
+/// Locks the accounts, then the ledger.
 async fn payroll(office: &Office) {
     let mut accounts = office.accounts.lock().await;
     sleep(WORK).await;
     *accounts += *office.ledger.lock().await;
 }
 
-/// The ledger, then the printer.
+/// Locks the ledger, then acquires a printer permit.
 async fn closing(office: &Office) {
     let mut ledger = office.ledger.lock().await;
     sleep(WORK).await;
@@ -55,7 +55,7 @@ async fn closing(office: &Office) {
     *ledger += 1;
 }
 
-/// All of the printer, then the accounts.
+/// Acquires all printer permits, then locks the accounts.
 async fn letters(office: &Office) {
     let _slots = office.printer.acquire_many(SLOTS as u32).await;
     sleep(WORK).await;

@@ -1,7 +1,7 @@
-//! Walking and searching a tree of files, as a task that says where it is and hears a cancel within milliseconds.
+//! Walks and searches a directory tree, as a task that shows its position and observes a cancel within milliseconds.
 //!
-//! Everything here blocks, so it belongs on a thread that may. Links are not followed, `.git` and `target` are skipped,
-//! and what can't be read is passed over: a tree that changes meanwhile is no error.
+//! Everything here blocks, so it belongs on a blocking thread. Links are not followed, and `.git`, `target` and
+//! unreadable files are skipped: the tree may change concurrently.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -12,25 +12,25 @@ use std::time::{Duration, Instant};
 
 use pm::{Cancelled, Task};
 
-const MAX_TEXT_FILE: u64 = 1 << 20; // larger ones are hardly text that people wrote
-const MAX_FILES: usize = 50_000; // of one walk: a demo started in `/` must not run for ever
+const MAX_TEXT_FILE: u64 = 1 << 20; // larger files are hardly hand-written text
+const MAX_FILES: usize = 50_000; // of one walk, in case the demo is started in `/`
 const MAX_HITS: usize = 100;
-const MAX_SHOWN: usize = 160; // characters of a line that was hit
-const SLICE: Duration = Duration::from_millis(10); // the longest nap between two checkpoints
+const MAX_SHOWN: usize = 160; // characters of a matching line
+const SLICE: Duration = Duration::from_millis(10); // the longest sleep between two checkpoints
 
-/// The folder that the service works on, and nothing outside it.
+/// The directory that the service works on.
 #[derive(Clone, Debug)]
 pub(super) struct Tree {
     root: PathBuf,
 }
 
-/// Why a path of a request is not served.
+/// An error in the path of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum PathError {
-    /// It leads out of the tree.
+    /// It is outside the tree.
     Outside,
-    /// It is no folder that can be read.
-    NoFolder,
+    /// It is not a readable directory.
+    NotFound,
 }
 
 impl Tree {
@@ -44,24 +44,24 @@ impl Tree {
         &self.root
     }
 
-    /// The folder that a request names, relative to the root. Absolute paths, `..` and links may not lead out.
+    /// Resolves the path of a request relative to the root. Absolute paths, `..` and links must not lead outside.
     pub(super) fn folder(&self, path: &str) -> Result<PathBuf, PathError> {
-        // What is outside is told apart before the disk is asked, so that nobody learns what exists there.
+        // Checked before any file access, so that the response does not reveal what exists outside.
         if Path::new(path)
             .components()
             .any(|c| !matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir))
         {
             return Err(PathError::Outside);
         }
-        let folder = self.root.join(path).canonicalize().map_err(|_| PathError::NoFolder)?;
+        let folder = self.root.join(path).canonicalize().map_err(|_| PathError::NotFound)?;
         match folder {
             folder if !folder.starts_with(&self.root) => Err(PathError::Outside),
-            folder if !folder.is_dir() => Err(PathError::NoFolder),
+            folder if !folder.is_dir() => Err(PathError::NotFound),
             folder => Ok(folder),
         }
     }
 
-    /// The path as people know it: from the root on.
+    /// The path relative to the root.
     pub(super) fn shown<'p>(&self, path: &'p Path) -> std::path::Display<'p> {
         path.strip_prefix(&self.root).unwrap_or(path).display()
     }
@@ -78,7 +78,7 @@ impl Tree {
             read += content.len() as u64;
             for (line, number) in content.lines().zip(1..).filter(|(line, _)| line.contains(text)) {
                 let line: String = line.trim().chars().take(MAX_SHOWN).collect();
-                // Writing to a string can't fail.
+                // Writing to a string cannot fail.
                 let _ = writeln!(found, "{}:{number}: {line}", self.shown(file));
                 hits += 1;
                 if hits == MAX_HITS {
@@ -92,7 +92,7 @@ impl Tree {
     }
 }
 
-/// All files below a folder, in the order of their names.
+/// All files below a directory, sorted by name.
 pub(super) fn list(task: &Task, folder: &Path) -> Result<Vec<PathBuf>, Cancelled> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -103,13 +103,13 @@ pub(super) fn list(task: &Task, folder: &Path) -> Result<Vec<PathBuf>, Cancelled
             files.truncate(MAX_FILES);
             break;
         }
-        // The last is taken first.
+        // Popped from the end.
         folders.extend(below.into_iter().rev());
     }
     Ok(files)
 }
 
-/// The folders and the files in a folder, each in the order of their names.
+/// The directories and the files in a directory, each sorted by name.
 pub(super) fn entries(task: &Task, folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Cancelled> {
     let (mut folders, mut files) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -127,7 +127,7 @@ pub(super) fn entries(task: &Task, folder: &Path) -> Result<(Vec<PathBuf>, Vec<P
     Ok((folders, files))
 }
 
-/// The content of a file, if it is text and not too large.
+/// Reads a file if it is text and not too large.
 pub(super) fn read_text(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(MAX_TEXT_FILE + 1).read_to_end(&mut bytes).ok()?;
@@ -138,8 +138,8 @@ pub(super) fn read_text(path: &Path) -> Option<String> {
 }
 
 /// Sleeps, unless the task is cancelled.
-pub(super) fn nap(task: &Task, length: Duration) -> Result<(), Cancelled> {
-    let until = Instant::now() + length;
+pub(super) fn sleep(task: &Task, duration: Duration) -> Result<(), Cancelled> {
+    let until = Instant::now() + duration;
     loop {
         task.checkpoint()?;
         match until.saturating_duration_since(Instant::now()) {
@@ -149,7 +149,7 @@ pub(super) fn nap(task: &Task, length: Duration) -> Result<(), Cancelled> {
     }
 }
 
-/// Holds work to so many bytes per second: a demo leaves the disk to others, and a small tree is still worth watching.
+/// Limits the rate of work, so that the demo does not occupy the disk, and a small tree still takes some time.
 pub(super) struct Pace {
     began: Instant,
     bytes: u64,
@@ -161,11 +161,11 @@ impl Pace {
         Self { began: Instant::now(), bytes: 0, per_second }
     }
 
-    /// Waits until that many bytes more are due.
+    /// Waits until `bytes` more are due.
     pub(super) fn wait(&mut self, task: &Task, bytes: usize) -> Result<(), Cancelled> {
         self.bytes += bytes as u64;
         let due = Duration::from_secs_f64(self.bytes as f64 / self.per_second as f64);
-        nap(task, due.saturating_sub(self.began.elapsed()))
+        sleep(task, due.saturating_sub(self.began.elapsed()))
     }
 }
 
@@ -186,19 +186,19 @@ mod tests {
             assert_eq!(tree.folder(outside), Err(PathError::Outside), "{outside}");
         }
         for missing in ["nowhere", "main.rs", "a\0b"] {
-            assert_eq!(tree.folder(missing), Err(PathError::NoFolder), "{missing}");
+            assert_eq!(tree.folder(missing), Err(PathError::NotFound), "{missing}");
         }
     }
 
     #[test]
-    fn a_search_finds_the_line_that_is_there() {
+    fn a_search_finds_a_line() {
         let list = pm::ProcessList::new();
-        let found = tree().search(&list.start("search"), "fn a_search_finds_the_line_that_is_there").unwrap();
+        let found = tree().search(&list.start("search"), "fn a_search_finds_a_line").unwrap();
         assert!(found.contains("files.rs:"), "{found}");
     }
 
     #[test]
-    fn a_cancelled_search_stops_and_says_why() {
+    fn a_cancelled_search_stops_with_the_reason() {
         let list = pm::ProcessList::new();
         let task = list.start("search");
         list.cancel("search", "enough").unwrap();

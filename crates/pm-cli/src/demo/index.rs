@@ -1,6 +1,6 @@
-//! The index of words: a task that lives as long as the program, and goes through the same phases again and again.
+//! The index of words: a task that runs as long as the program and repeats the same phases.
 //!
-//! Cancelled, its task ends; a new one with the same id takes over and says why.
+//! When it is cancelled, a new task with the same id replaces it, with the reason in its status.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,24 +17,24 @@ pub(super) const ID: &str = "demo-index";
 const PAUSE: Duration = Duration::from_secs(5);
 const BYTES_PER_SECOND: u64 = 2 << 20;
 const MAX_WORDS: usize = 100_000;
-const WORD: std::ops::RangeInclusive<usize> = 3..=40; // bytes; shorter and longer ones tell little
+const WORD: std::ops::RangeInclusive<usize> = 3..=40; // bytes
 
-/// Words and how often they occur, the most frequent first.
+/// Words with their counts, most frequent first.
 pub(super) type Words = Vec<(String, u32)>;
 
-/// The newest words that were published.
+/// The last published words.
 #[derive(Default)]
 pub(super) struct Index {
     words: Mutex<Arc<Words>>,
 }
 
 impl Index {
-    /// The words of the last round; none before the first was published.
+    /// The words of the last round; empty before the first.
     pub(super) fn words(&self) -> Arc<Words> {
         Arc::clone(&self.words.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Builds the index again and again until `stopped`. Blocks.
+    /// Rebuilds the index until `stopped`. Blocks.
     pub(super) fn keep(&self, tree: &Tree, stopped: &watch::Receiver<bool>) {
         let mut first = "starting".to_owned();
         for build in 1_u32.. {
@@ -48,7 +48,7 @@ impl Index {
             if *stopped.borrow() {
                 return;
             }
-            first = format!("starting again: the task before was {cancelled}");
+            first = format!("restarted: the previous task was {cancelled}");
         }
     }
 
@@ -76,7 +76,7 @@ impl Index {
         *self.words.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(words);
 
         task.status("pause")?;
-        files::nap(task, PAUSE)
+        files::sleep(task, PAUSE)
     }
 }
 

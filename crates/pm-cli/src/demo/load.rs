@@ -1,4 +1,4 @@
-//! The built-in client: a mix of fast, slow and stuck requests over real HTTP, at a steady rate.
+//! The built-in client: a mix of fast, slow and stuck requests over real HTTP, at a constant rate.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
-const PATIENCE: Duration = Duration::from_secs(10);
-const STUCK_PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(10);
+const STUCK_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_OPEN: usize = 64;
 const MAX_STUCK: usize = 3;
 const WORDS: [&str; 5] = ["task", "return", "error", "the+same", "%C3%A9"];
 
-/// How the requests went.
+/// Counts of requests by outcome.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
-    /// Answered as asked.
+    /// Successful.
     pub(super) answered: u64,
-    /// Cancelled by somebody, or by the end of the demo.
+    /// Cancelled, possibly by the end of the demo.
     pub(super) cancelled: u64,
-    /// Left by the client, whose patience was over.
+    /// Given up by the client after a timeout.
     pub(super) given_up: u64,
-    /// Anything else: refused, broken off.
+    /// Refused, disconnected, or otherwise failed.
     pub(super) failed: u64,
-    /// Not sent, because too many were open.
+    /// Not sent, as too many were open.
     pub(super) skipped: u64,
 }
 
@@ -41,7 +41,7 @@ enum Outcome {
     Failed,
 }
 
-/// Sends `rate` requests a second until `stopped`; returns when all are answered or left.
+/// Sends `rate` requests per second until `stopped`, then waits for the open ones.
 pub(super) async fn drive(service: SocketAddr, rate: u32, mut stopped: watch::Receiver<bool>) -> Tally {
     let mut tally = Tally::default();
     if rate == 0 {
@@ -64,8 +64,8 @@ pub(super) async fn drive(service: SocketAddr, rate: u32, mut stopped: watch::Re
                 let is_stuck = target == "/stuck";
                 stuck += usize::from(is_stuck);
                 number = number.wrapping_add(1);
-                let patience = if is_stuck { STUCK_PATIENCE } else { PATIENCE };
-                open.spawn(async move { (request(service, &target, Instant::now() + patience).await, is_stuck) });
+                let timeout = if is_stuck { STUCK_TIMEOUT } else { TIMEOUT };
+                open.spawn(async move { (request(service, &target, Instant::now() + timeout).await, is_stuck) });
             }
         }
     }
@@ -75,7 +75,7 @@ pub(super) async fn drive(service: SocketAddr, rate: u32, mut stopped: watch::Re
     tally
 }
 
-/// The next request of the mix; the same in every run.
+/// The request with this number; the same in every run.
 fn target(number: u32, may_be_stuck: bool) -> String {
     match number % 20 {
         1 if may_be_stuck => "/stuck".to_owned(),
@@ -83,7 +83,7 @@ fn target(number: u32, may_be_stuck: bool) -> String {
         5 | 11 | 17 => "/report".to_owned(),
         9 => "/transfer".to_owned(),
         15 if number % 60 == 15 => "/await".to_owned(),
-        15 if number % 60 == 35 => "/deaf?seconds=8".to_owned(),
+        15 if number % 60 == 35 => "/unresponsive?seconds=8".to_owned(),
         7 | 13 | 19 => format!("/slow?seconds={}", 0.5 * f64::from(1 + number % 6)),
         _ => format!("/search?q={}", WORDS[number as usize % WORDS.len()]),
     }
@@ -111,7 +111,7 @@ async fn request(service: SocketAddr, target: &str, until: Instant) -> Outcome {
     }
 }
 
-/// One request on a connection of its own, which closes when this is dropped: that is how a client gives up.
+/// Sends a request on its own connection, which closes when the future is dropped: so a client gives up.
 async fn get(service: SocketAddr, target: &str) -> Option<StatusCode> {
     let stream = TcpStream::connect(service).await.ok()?;
     let (mut sender, connection) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.ok()?;
@@ -126,7 +126,7 @@ async fn get(service: SocketAddr, target: &str) -> Option<StatusCode> {
     tokio::select! {
         biased;
         status = exchange.as_mut() => status,
-        // The connection may end together with the last byte of an answer, which is then there at once.
+        // The connection may end with the last byte of a response, which is then ready.
         _ = connection.as_mut() => exchange.await,
     }
 }

@@ -1,17 +1,17 @@
-//! `pm demo`: a small HTTP service over real files, with a process list to look at and a client that keeps it busy.
+//! `pm demo`: a small HTTP service over real files, with a process list and a client that keeps it busy.
 //!
-//! Read it as an example of a program that uses `pm`:
+//! It is also an example of a program that uses `pm`:
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `app.rs` | the service: every request is a task, and a cancelled one answers 503 |
-//! | `files.rs` | walking and searching a tree, on threads that may block |
-//! | `checksum.rs` | a parent task with one child for each sub-folder |
+//! | `app.rs` | the service: every request is a task, and a cancelled one responds with 503 |
+//! | `files.rs` | walking and searching a directory tree on blocking threads |
+//! | `checksum.rs` | a parent task with a child for each subdirectory |
 //! | `index.rs` | a long-lived background task with named phases |
-//! | `deadlock.rs` | three jobs that wait for each other, over two locks and a semaphore |
+//! | `deadlock.rs` | three jobs in a deadlock of two locks and a semaphore |
 //! | `load.rs` | the client: fast, slow and stuck requests over real HTTP |
 //!
-//! This file starts the parts, says where to look, and ends them: the end is a cancel of all that still runs.
+//! This file starts the parts, prints commands to try, and ends the demo by cancelling all running tasks.
 
 mod app;
 mod checksum;
@@ -37,43 +37,43 @@ use files::Tree;
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6680);
 const APP: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6681);
-// Longer than the section of `/transfer` that must not be cut.
+// Longer than the protected section of `/transfer`.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
-/// What `pm demo` is told on the command line.
+/// The flags of `pm demo`.
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
     /// Requests per second of the built-in client; 0 for none
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=200))]
     rate: u32,
-    /// End after this long, as 30s or 5m, instead of at Ctrl-C
+    /// Stop after this time, as 30s or 5m, instead of at Ctrl-C
     #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]
     run_for: Option<Duration>,
-    /// The folder that is searched, summed and indexed
-    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    /// Directory to search, sum and index
+    #[arg(long, default_value = ".", value_name = "DIR")]
     root: PathBuf,
-    /// Where the process list listens [default: 127.0.0.1:6680]; port 0 for any free one
+    /// Address of the process list [default: 127.0.0.1:6680]; port 0 for any free port
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
-    /// Where the service listens [default: 127.0.0.1:6681]; port 0 for any free one
+    /// Address of the service [default: 127.0.0.1:6681]; port 0 for any free port
     #[arg(long, value_name = "ADDRESS")]
     app: Option<SocketAddr>,
-    /// A unix socket where the process list listens as well
+    /// Unix socket of the process list, additionally
     #[cfg(unix)]
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
-    /// A file with tokens, which is made if there is none; they are asked for then
+    /// Token file, created if missing; requires tokens
     #[arg(long, value_name = "FILE")]
     tokens: Option<PathBuf>,
-    /// A file to which each attempt to cancel is written
+    /// File for the audit log of cancels
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
-    /// Idle tasks to hold besides
+    /// Additional idle tasks
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     tasks: u32,
 }
 
-/// Runs the demo until its time is over, Ctrl-C or SIGTERM. 0 after a clean end, 1 when it could not start or end.
+/// Runs the demo until its time is over, Ctrl-C or SIGTERM. Exits with 1 if it cannot start or end.
 pub(crate) fn run(args: Args) -> ExitCode {
     match demo(&args) {
         Ok(()) => ExitCode::SUCCESS,
@@ -93,13 +93,13 @@ fn demo(args: &Args) -> Result<(), Error> {
         .build()
         .map_err(Error::Runtime)?;
     let result = runtime.block_on(serve(args, tree));
-    // Work on blocking threads has ended by now, or never will.
+    // Blocking threads have ended by now, or never will.
     runtime.shutdown_timeout(Duration::from_millis(100));
     result
 }
 
 async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
-    // From the first moment, so that no signal is lost and none ends us half started.
+    // First of all, so that no signal is missed.
     let signal = signals().map_err(Error::Runtime)?;
     let pm =
         or_any_port(args.listen, LISTEN, "process list", |address| std::future::ready(start_pm(args, address))).await?;
@@ -117,14 +117,14 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     let serving = tokio::spawn(app::serve(listener, app, stopped.clone()));
     let waiting = tokio::spawn(deadlock::keep(stopped.clone()));
     let loading = tokio::spawn(load::drive(address, args.rate, stopped));
-    // What the banner points to is there when it is read.
+    // The banner refers to this task.
     while pm::global().find(index::ID).is_empty() {
         sleep(Duration::from_millis(1)).await;
     }
     say(&banner(pm.addr(), address));
 
     match args.run_for {
-        Some(length) => drop(timeout(length, signal).await),
+        Some(duration) => drop(timeout(duration, signal).await),
         None => signal.await,
     }
 
@@ -139,18 +139,18 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     Ok(())
 }
 
-/// Ready when the demo is to end. The value itself is not lent out: it would keep its future on one thread.
+/// Completes when the demo is to end. Returns no guard of the value, which would make the future `!Send`.
 async fn end_of(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|&stopped| stopped).await;
 }
 
-/// Asks all tasks to stop, again and again, since a request that was on its way may start one meanwhile.
-async fn cancel_all_for(length: Duration) {
-    let until = Instant::now() + length;
+/// Cancels all tasks repeatedly, as pending requests may still start new ones.
+async fn cancel_all_for(duration: Duration) {
+    let until = Instant::now() + duration;
     while Instant::now() < until {
         for task in pm::global().snapshot().iter() {
-            // It may have ended since.
-            let _ = pm::global().cancel_serial(task.serial(), "the demo ends");
+            // It may have ended already.
+            let _ = pm::global().cancel_serial(task.serial(), "the demo is ending");
         }
         sleep(Duration::from_millis(20)).await;
     }
@@ -158,7 +158,7 @@ async fn cancel_all_for(length: Duration) {
 
 fn idle_task(number: u32) -> pm::Task {
     let task = pm::task(&format!("idle-{number}")).kind("idle").attr("number", number).start();
-    // Nobody can have asked it to stop yet, and it does nothing that could be stopped.
+    // A cancel is irrelevant to an idle task.
     let _ = task.status("idle");
     task
 }
@@ -185,10 +185,10 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|cause| Error::Listen { address, cause })
 }
 
-/// Starts at the address the user gave, and nowhere else; without one at the usual address, or else at any free port.
+/// Starts at the given address only; without one, at the default address or else at any free port.
 async fn or_any_port<T, F>(
     given: Option<SocketAddr>,
-    usual: SocketAddr,
+    default: SocketAddr,
     what: &str,
     start: impl Fn(SocketAddr) -> F,
 ) -> Result<T, Error>
@@ -198,16 +198,16 @@ where
     if let Some(given) = given {
         return start(given).await;
     }
-    match start(usual).await {
+    match start(default).await {
         Err(error) if error.is_in_use() => {
-            say(&format!("{usual} is in use: the {what} takes a free port"));
-            start(SocketAddr::new(usual.ip(), 0)).await
+            say(&format!("{default} is in use: the {what} uses a free port"));
+            start(SocketAddr::new(default.ip(), 0)).await
         }
         result => result,
     }
 }
 
-/// Ready at Ctrl-C, and on Unix at SIGTERM. Listens from the call on, not from the first poll.
+/// Completes at Ctrl-C, and on Unix at SIGTERM. Listens from the call on, not from the first poll.
 #[cfg(unix)]
 fn signals() -> io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -234,15 +234,15 @@ fn banner(pm: SocketAddr, app: SocketAddr) -> String {
         "process list  http://{pm}/
 service       http://{app}/
 
-what runs now:      curl 'http://{pm}/v1/tasks?kind=GET*&minAge=1s'
-as it changes:      curl -N http://{pm}/v1/events
+running tasks:      curl 'http://{pm}/v1/tasks?kind=GET*&minAge=1s'
+live events:        curl -N http://{pm}/v1/events
 one task's history: curl http://{pm}/v1/tasks/{id}/history
-stop that task:     curl -d '{{\"reason\":\"try it\",\"wait\":\"5s\"}}' http://{pm}/v1/tasks/{id}/cancel
-who blocks whom:    curl http://{pm}/v1/waits
+cancel that task:   curl -d '{{\"reason\":\"try it\",\"wait\":\"5s\"}}' http://{pm}/v1/tasks/{id}/cancel
+waits, deadlocks:   curl http://{pm}/v1/waits
 a request to kill:  curl http://{app}/stuck
-for the first pm:   curl http://{pm}/procs/
+Go original's API:  curl http://{pm}/procs/
 
-Ctrl-C ends it.",
+Ctrl-C stops it.",
         id = index::ID,
     )
 }
@@ -256,13 +256,13 @@ fn summary(load: &load::Tally, tasks: &pm::Counters) -> String {
     )
 }
 
-/// Prints a line, or nothing when nobody reads: a closed pipe is no reason to stop.
+/// Prints a line to stdout; errors such as a closed pipe are ignored.
 fn say(text: &str) {
     let mut out = io::stdout().lock();
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
-/// Why the demo could not start, or not end.
+/// An error at the start or end of the demo.
 #[derive(Debug)]
 enum Error {
     Root { root: PathBuf, cause: io::Error },
@@ -289,7 +289,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root { root, cause } => write!(f, "could not open the folder {}: {cause}", root.display()),
+            Self::Root { root, cause } => write!(f, "could not open the directory {}: {cause}", root.display()),
             Self::Runtime(cause) => write!(f, "could not start: {cause}"),
             Self::Pm { cause } => write!(f, "could not start the process list: {cause}"),
             Self::Listen { address, cause } => write!(f, "could not listen on {address}: {cause}"),

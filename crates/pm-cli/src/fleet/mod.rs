@@ -1,17 +1,15 @@
-//! Several endpoints asked at once: what they said, who is missing, and what that means for the exit code.
+//! Queries several endpoints at once, and turns their results into documents, messages and an exit code.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `exit.rs` | how the command ends |
-//! | `fault.rs` | what went wrong, in words and as JSON |
+//! | `error.rs` | errors of endpoints as messages and JSON |
 //! | `tasks.rs` | rows of all pages, also from a Go original |
-//! | `order.rs` | rows of several endpoints in one order |
-//! | `patience.rs` | who is being waited for, on a terminal |
+//! | `tally.rs` | counts of results, and the exit code |
+//! | `spinner.rs` | names endpoints that are slow to respond, on a terminal |
 
-mod exit;
-pub(crate) mod fault;
-mod order;
-mod patience;
+pub(crate) mod error;
+mod spinner;
+mod tally;
 mod tasks;
 
 use std::future::Future;
@@ -22,14 +20,14 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 
 use crate::config::{Endpoint, Endpoints};
+use crate::exit::Stop;
 use crate::out::{Document, Out, say};
 
-pub(crate) use exit::{Exit, Stop, Tally};
-pub(crate) use order::Order;
-pub(crate) use patience::Patience;
-pub(crate) use tasks::{Source, Tasks, fits, original_row, tasks};
+pub(crate) use spinner::Spinner;
+pub(crate) use tally::Tally;
+pub(crate) use tasks::{Source, Tasks, matches, original_row, tasks};
 
-/// What one endpoint said.
+/// The result of one endpoint.
 #[derive(Debug)]
 pub(crate) struct Answer<T> {
     pub(crate) endpoint: Endpoint,
@@ -37,34 +35,34 @@ pub(crate) struct Answer<T> {
     pub(crate) took: Duration,
 }
 
-/// Asks every endpoint at once, each with its own time limit; the answers come in the order of the endpoints.
-pub(crate) async fn all<T, F, Asked>(endpoints: Endpoints, ask: F) -> Vec<Answer<T>>
+/// Queries all endpoints concurrently, each with its own time limit. The answers are in the order of the endpoints.
+pub(crate) async fn all<T, F, Querying>(endpoints: Endpoints, query: F) -> Vec<Answer<T>>
 where
     T: Send + 'static,
-    F: Fn(Client) -> Asked,
-    Asked: Future<Output = Result<T, ClientError>> + Send + 'static,
+    F: Fn(Client) -> Querying,
+    Querying: Future<Output = Result<T, ClientError>> + Send + 'static,
 {
-    let patience = Patience::new(endpoints.list().iter().map(|endpoint| endpoint.name.clone()));
-    let mut asked = JoinSet::new();
+    let spinner = Spinner::new(endpoints.list().iter().map(|endpoint| endpoint.name.clone()));
+    let mut queries = JoinSet::new();
     for (at, endpoint) in endpoints.into_iter().enumerate() {
-        let asking = ask(endpoint.client.clone());
-        asked.spawn(async move {
-            let begun = Instant::now();
-            let result = asking.await;
-            (at, Answer { endpoint, result, took: begun.elapsed() })
+        let querying = query(endpoint.client.clone());
+        queries.spawn(async move {
+            let started = Instant::now();
+            let result = querying.await;
+            (at, Answer { endpoint, result, took: started.elapsed() })
         });
     }
-    let mut answers = Vec::with_capacity(asked.len());
-    while let Some(answer) = patience.until(asked.join_next()).await {
-        let (at, answer) = answer.expect("asking does not panic, and nobody aborts it");
-        patience.answered(&answer.endpoint.name);
+    let mut answers = Vec::with_capacity(queries.len());
+    while let Some(answer) = spinner.until(queries.join_next()).await {
+        let (at, answer) = answer.expect("a query neither panics nor is aborted");
+        spinner.remove(&answer.endpoint.name);
         answers.push((at, answer));
     }
     answers.sort_by_key(|(at, _)| *at);
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-/// Prints what programs get: `items` of each good answer, and `about` each endpoint.
+/// The document of all answers: the `items` of each successful one, and facts `about` each endpoint.
 pub(crate) fn document<T>(
     answers: &[Answer<T>],
     items: impl Fn(&T) -> Vec<Value>,
@@ -84,7 +82,7 @@ pub(crate) fn document<T>(
             }
             Err(error) => {
                 entry.insert("ok".to_owned(), false.into());
-                entry.insert("error".to_owned(), fault::json(error));
+                entry.insert("error".to_owned(), error::json(error));
             }
         }
         document.endpoints.push(entry.into());
@@ -92,7 +90,7 @@ pub(crate) fn document<T>(
     document
 }
 
-/// The item with the endpoint before its own members.
+/// Adds the endpoint before the item's own members.
 pub(crate) fn with_endpoint(endpoint: Value, item: Value) -> Value {
     let mut all = Map::from_iter([("endpoint".to_owned(), endpoint)]);
     match item {
@@ -102,37 +100,37 @@ pub(crate) fn with_endpoint(endpoint: Value, item: Value) -> Value {
     all.into()
 }
 
-/// Shows the answers: for people by `table`, for programs by `document`.
+/// Prints the answers as a table or as a document.
 pub(crate) fn show(
     out: Out,
     document: impl FnOnce() -> Document,
     table: impl FnOnce() -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    if out.is_for_people() { table() } else { Ok(document().print(out.format)?) }
+    if out.is_table() { table() } else { Ok(document().print(out.format)?) }
 }
 
-/// Says what failed, where, and what to do next.
+/// Prints the error of each failed endpoint.
 pub(crate) fn say_errors<T>(answers: &[Answer<T>]) {
     for answer in answers {
         if let Err(error) = &answer.result {
-            say(&fault::sentence(&answer.endpoint.name, error));
+            say(&error::message(&answer.endpoint.name, error));
         }
     }
 }
 
-/// The same when one task is meant: an endpoint that does not know it is only worth a word if no other knows it.
+/// Prints errors of a query for one task: that an endpoint lacks it matters only if all do.
 pub(crate) fn say_errors_about_a_task<T>(answers: &[Answer<T>]) {
     let found = answers.iter().any(|answer| answer.result.is_ok());
     for answer in answers {
         match &answer.result {
             Err(ClientError::NotFound { .. }) if found => {}
-            Err(error) => say(&fault::sentence(&answer.endpoint.name, error)),
+            Err(error) => say(&error::message(&answer.endpoint.name, error)),
             Ok(_) => {}
         }
     }
 }
 
-/// About an endpoint that told its time.
+/// The facts about an endpoint of which only the time is known.
 pub(crate) fn at(server_time: pm_wire::Timestamp) -> Value {
     json!({ "serverTime": server_time })
 }

@@ -1,56 +1,56 @@
-//! Rows of one endpoint: all pages that are wanted, and those of a Go original, which has no `/v1`.
+//! The tasks of one endpoint: all pages, or those of a Go original, which has no `/v1`.
 
 use std::collections::BTreeMap;
 
 use pm_client::{Client, ClientError, Event, Row};
 use pm_wire::filter::{Filter, Parts};
-use pm_wire::{TaskList, TaskRow, Timestamp};
+use pm_wire::{TaskList, TaskRow, Timestamp, attr_text};
 
-use crate::out::words::duration;
-use crate::query::Wanted;
+use crate::out::format::to_duration;
+use crate::query::Selection;
 
-/// The most that a server gives at once.
+/// The most rows of a page.
 const PAGE: u64 = 1_000;
 
-/// Which tasks.
+/// Running or ended tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Live,
     Ended,
 }
 
-/// What one endpoint has.
+/// The tasks of one endpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Tasks {
     pub(crate) rows: Vec<Row>,
-    /// How many there are of each, if only that is wanted; the value is absent for tasks that have none.
+    /// Counts by value, if the selection is grouped; `None` for tasks without a value.
     pub(crate) groups: Vec<(Option<String>, u64)>,
-    /// How many fit.
+    /// The number of matching tasks.
     pub(crate) total: u64,
     pub(crate) server_time: Timestamp,
-    /// Tasks that run but have no place in the list.
+    /// Running tasks that the list had no capacity for.
     pub(crate) not_shown: u64,
-    /// It has no `/v1`: serials, kinds and parents are not known.
+    /// A Go original: serials, kinds and parents are unknown.
     pub(crate) is_original: bool,
 }
 
-/// The rows that are wanted, in the order that is wanted.
-pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> Result<Tasks, ClientError> {
-    if let Some(what) = &wanted.group_by {
-        return groups(client, wanted, what, source).await;
+/// Fetches the selected tasks, in order.
+pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source) -> Result<Tasks, ClientError> {
+    if let Some(key) = &selection.group_by {
+        return groups(client, selection, key, source).await;
     }
     let mut found = Tasks::default();
     let mut cursor: Option<String> = None;
     loop {
-        let left = wanted.limit.map_or(PAGE, |limit| limit - (found.rows.len() as u64).min(limit));
-        let query = wanted.query().limit(u32::try_from(left.min(PAGE)).expect("a page is small"));
+        let left = selection.limit.map_or(PAGE, |limit| limit - (found.rows.len() as u64).min(limit));
+        let query = selection.query().limit(u32::try_from(left.min(PAGE)).expect("a page is small"));
         let query = cursor.take().map_or(query.clone(), |cursor| query.cursor(cursor));
         let page = match source {
             Source::Live => client.tasks(&query).await,
             Source::Ended => client.ended(&query).await,
         };
         let page = match page {
-            Err(ClientError::NoV1 { .. }) if source == Source::Live => return original(client, wanted).await,
+            Err(ClientError::NoV1 { .. }) if source == Source::Live => return original(client, selection).await,
             page => page?,
         };
         if found.rows.is_empty() {
@@ -60,33 +60,33 @@ pub(crate) async fn tasks(client: &Client, wanted: &Wanted, source: Source) -> R
         found.server_time = page.server_time;
         let is_empty = page.tasks.is_empty();
         found.rows.extend(page.tasks);
-        let enough = wanted.limit.is_some_and(|limit| found.rows.len() as u64 >= limit);
+        let enough = selection.limit.is_some_and(|limit| found.rows.len() as u64 >= limit);
         if source == Source::Live
-            && wanted.limit.is_none()
+            && selection.limit.is_none()
             && page.next_cursor.is_some()
             && found.rows.len() <= PAGE as usize
         {
-            // Each page is a pass over the whole list; all of it at once is one.
-            if let Some(mut rows) = everything(client, wanted).await {
-                rows.sort_by(|a, b| wanted.order.compare(a, b));
+            // Each page costs the server a pass over the whole list, a snapshot costs one in all.
+            if let Some(mut rows) = snapshot_rows(client, selection).await {
+                rows.sort_by(|a, b| selection.order.compare(a, b));
                 (found.total, found.rows) = (rows.len() as u64, rows);
                 break;
             }
         }
         match page.next_cursor {
-            // A server that goes on without giving anything is not believed for ever.
+            // Stops if a server keeps returning empty pages.
             Some(next) if !enough && !is_empty => cursor = Some(next),
             _ => break,
         }
     }
-    // Tasks start between two pages; what is here was there.
+    // Tasks may start between two pages.
     found.total = found.total.max(found.rows.len() as u64);
     Ok(found)
 }
 
-/// All rows by the snapshot with which a stream begins; `None` if there is no stream to be had, for whatever reason.
-async fn everything(client: &Client, wanted: &Wanted) -> Option<Vec<Row>> {
-    let mut events = client.events(&wanted.unsorted());
+/// Fetches all rows from the snapshot at the start of a stream; `None` if the stream fails.
+async fn snapshot_rows(client: &Client, selection: &Selection) -> Option<Vec<Row>> {
+    let mut events = client.events(&selection.unsorted());
     let mut rows = Vec::new();
     let snapshot = async {
         loop {
@@ -105,18 +105,18 @@ async fn everything(client: &Client, wanted: &Wanted) -> Option<Vec<Row>> {
     tokio::time::timeout(client.timeout(), snapshot).await.ok()?
 }
 
-async fn groups(client: &Client, wanted: &Wanted, what: &str, source: Source) -> Result<Tasks, ClientError> {
-    let query = wanted.query().limit(0).group_by(what);
+async fn groups(client: &Client, selection: &Selection, key: &str, source: Source) -> Result<Tasks, ClientError> {
+    let query = selection.query().limit(0).group_by(key);
     let page = match source {
         Source::Live => client.tasks(&query).await,
         Source::Ended => client.ended(&query).await,
     };
     let page = match page {
         Err(ClientError::NoV1 { .. }) if source == Source::Live => {
-            let mut found = original(client, wanted).await?;
+            let mut found = original(client, selection).await?;
             let mut counts: BTreeMap<Option<String>, u64> = BTreeMap::new();
             for row in std::mem::take(&mut found.rows) {
-                *counts.entry(value(&row, what)).or_default() += 1;
+                *counts.entry(value(&row, key)).or_default() += 1;
             }
             found.groups = counts.into_iter().collect();
             return Ok(found);
@@ -132,33 +132,30 @@ async fn groups(client: &Client, wanted: &Wanted, what: &str, source: Source) ->
     })
 }
 
-/// What the row is counted by.
-fn value(row: &Row, what: &str) -> Option<String> {
-    match what {
+/// The value by which the row is counted.
+fn value(row: &Row, key: &str) -> Option<String> {
+    match key {
         "kind" => row.kind.clone(),
         "state" => Some(row.state.clone()),
         "status" => Some(row.status.clone()),
         "outcome" => row.outcome.clone(),
-        what => match row.attrs.get(what.strip_prefix("attr.")?)? {
-            serde_json::Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        },
+        key => Some(attr_text(row.attrs.get(key.strip_prefix("attr.")?)?).into_owned()),
     }
 }
 
-async fn original(client: &Client, wanted: &Wanted) -> Result<Tasks, ClientError> {
+async fn original(client: &Client, selection: &Selection) -> Result<Tasks, ClientError> {
     let TaskList { procs, server_time, .. } = client.list().await?;
     let mut rows: Vec<Row> = procs.iter().map(|task| original_row(task, server_time)).collect();
-    rows.retain(|row| fits(&wanted.filter, row));
-    rows.sort_by(|a, b| wanted.order.compare(a, b));
+    rows.retain(|row| matches(&selection.filter, row));
+    rows.sort_by(|a, b| selection.order.compare(a, b));
     let total = rows.len() as u64;
-    if let Some(limit) = wanted.limit {
+    if let Some(limit) = selection.limit {
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     }
     Ok(Tasks { rows, total, server_time, is_original: true, ..Tasks::default() })
 }
 
-/// A row of `/procs/` as one of `/v1`.
+/// Converts a row of `/procs/` to one of `/v1`.
 pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
     let millis = |since: Timestamp| Some(pm_wire::duration::millis(now.since(since)).floor());
     let mut row = Row::default();
@@ -180,7 +177,7 @@ pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
     row
 }
 
-pub(crate) fn fits(filter: &Filter, row: &Row) -> bool {
+pub(crate) fn matches(filter: &Filter, row: &Row) -> bool {
     filter.matches_parts(&Parts {
         serial: row.serial.parse().unwrap_or(0),
         id: &row.id,
@@ -189,8 +186,8 @@ pub(crate) fn fits(filter: &Filter, row: &Row) -> bool {
         outcome: row.outcome.as_deref().unwrap_or_default(),
         status: &row.status,
         parent: row.parent.as_deref().and_then(|parent| parent.parse().ok()).unwrap_or(0),
-        age: row.age_ms.map(duration),
-        status_age: row.status_age_ms.map(duration),
+        age: row.age_ms.map(to_duration),
+        status_age: row.status_age_ms.map(to_duration),
         attrs: Some(&row.attrs),
     })
 }

@@ -1,16 +1,15 @@
-//! What programs get: one document, or its items one by one.
+//! JSON output: one document, or its items line by line.
 //!
-//! The shape is the same for every verb: `items`, each with the endpoint it is from, and `endpoints`, each with what it
-//! tells about itself or its error. `docs/cli.md` is the promise, `docs/cli.schema.json` the same for machines.
+//! The shape is the same for every verb: `items`, each with its endpoint, and `endpoints`, each with facts about it or
+//! its error. `docs/cli.md` specifies it, `docs/cli.schema.json` in machine-readable form.
 
 use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::{clean, print};
-use crate::config::Output;
+use super::{Format, clean, print};
 
-/// What was found, and by whom.
+/// The items found, and the endpoints queried.
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     pub(crate) items: Vec<Value>,
@@ -20,33 +19,33 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// Prints it in a format for programs; for those of people, nothing happens.
-    pub(crate) fn print(self, format: Output) -> io::Result<()> {
+    /// Prints the document; does nothing if the format is a table.
+    pub(crate) fn print(self, format: Format) -> io::Result<()> {
         match format {
-            Output::Json => {
+            Format::Json => {
                 let mut document = json!({ "items": self.items, "endpoints": self.endpoints });
                 document.as_object_mut().expect("an object was just made").extend(self.more);
                 print(&line(&document))
             }
-            Output::Ndjson => print(&self.items.iter().map(line).collect::<String>()),
-            Output::Ids => {
+            Format::Ndjson => print(&self.items.iter().map(line).collect::<String>()),
+            Format::Ids => {
                 let several = self.endpoints.len() > 1;
                 print(&self.items.iter().map(|item| name(item, several)).collect::<String>())
             }
-            Output::Table | Output::Wide => Ok(()),
+            Format::Table | Format::Wide => Ok(()),
         }
     }
 }
 
-/// A value on a line of its own, without anything that a terminal obeys.
+/// The value on one line, without terminal control characters.
 pub(crate) fn line(value: &Value) -> String {
     let mut text = clean::json(&value.to_string());
     text.push('\n');
     text
 }
 
-/// How the other verbs call this item: a serial, or `id:ID` where there are none. With several endpoints, the endpoint
-/// stands before it, with a tab between.
+/// The name under which other verbs accept this item: a serial, or `id:ID` without one. With several endpoints, the
+/// endpoint and a tab come first.
 fn name(item: &Value, several: bool) -> String {
     let text = |key: &str| item[key].as_str().filter(|text| !text.is_empty());
     let name = match (text("serial"), text("id")) {
@@ -55,12 +54,12 @@ fn name(item: &Value, several: bool) -> String {
         (None, None) => ["kind", "key", "task", "endpoint"].into_iter().find_map(text).unwrap_or_default().to_owned(),
     };
     let endpoint = if several { format!("{}\t", text("endpoint").unwrap_or_default()) } else { String::new() };
-    // The tab between the two is ours; one in a text is not.
+    // Only the separating tab is printed as such; one within a name is escaped.
     let endpoint = endpoint.strip_suffix('\t').map(|endpoint| format!("{}\t", clean::line(endpoint)));
     format!("{}{}\n", endpoint.unwrap_or_default(), clean::line(&name))
 }
 
-/// How a task is called in words: its id, and its serial if it has one.
+/// The name of a task in messages: its id, and its serial if it has one.
 pub(crate) fn name_of(row: &pm_client::Row) -> String {
     match (row.id.as_str(), row.serial.as_str()) {
         (id, "") => id.to_owned(),
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_is_named_as_other_verbs_take_it() {
+    fn an_item_is_named_as_other_verbs_accept_it() {
         assert_eq!(name(&json!({ "endpoint": "a", "serial": "7", "id": "x" }), false), "7\n");
         assert_eq!(name(&json!({ "endpoint": "a", "serial": "", "id": "x\ny" }), true), "a\tid:x\\u{a}y\n");
         assert_eq!(name(&json!({ "endpoint": "a", "kind": "import" }), false), "import\n");

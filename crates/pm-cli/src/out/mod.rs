@@ -1,70 +1,98 @@
-//! What is seen: data on stdout, words on stderr.
+//! Output: data on stdout, messages on stderr.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `clean.rs` | text from elsewhere, made safe to show |
-//! | `table.rs` | rows for people |
-//! | `style.rs` | the few colours |
-//! | `words.rs` | lengths, progress, attributes, what came of a task, in words |
-//! | `document.rs` | the same for programs |
+//! | `clean.rs` | escapes untrusted text |
+//! | `table.rs` | tables |
+//! | `style.rs` | colours |
+//! | `format.rs` | durations, progress, attributes and statuses as text |
+//! | `document.rs` | JSON |
 //!
-//! All that is printed goes through here. A reader that has gone away ends the command in peace; a full disk is an error.
+//! Everything printed goes through here. A closed pipe ends the command silently; a full disk is an error.
 
 pub(crate) mod clean;
 mod document;
+pub(crate) mod format;
 pub(crate) mod style;
 pub(crate) mod table;
-pub(crate) mod words;
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::config::{Color, Output, Settings};
+use clap::ValueEnum;
 
 pub(crate) use document::{Document, name_of};
 pub(crate) use style::Style;
 pub(crate) use table::Table;
 
-/// How the answer is to be written.
+/// The format of the output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A table as wide as the terminal, not truncated in a pipe
+    #[default]
+    Table,
+    /// A table with all columns, not truncated
+    Wide,
+    /// One JSON document, see docs/cli.md
+    Json,
+    /// One JSON item per line
+    Ndjson,
+    /// Serials only, for other commands; with several endpoints each after its endpoint and a tab
+    Ids,
+}
+
+/// When colours are used. They never carry information that the text lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The format and the use of colours.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Out {
-    pub(crate) format: Output,
+    pub(crate) format: Format,
     color: Color,
 }
 
 impl Out {
-    pub(crate) fn new(settings: &Settings) -> Out {
-        Out { format: settings.output.value, color: settings.color.value }
+    pub(crate) fn new(format: Format, color: Color) -> Out {
+        Out { format, color }
     }
 
-    /// Whether people read it as it is printed.
-    pub(crate) fn is_for_people(&self) -> bool {
-        matches!(self.format, Output::Table | Output::Wide)
+    /// Returns whether the format is a table.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
     }
 
-    /// Whether a table goes to a screen that would scroll away.
+    /// Returns whether a table goes to a terminal, where long ones would scroll away.
     pub(crate) fn is_on_screen(&self) -> bool {
-        self.format == Output::Table && io::stdout().is_terminal()
+        self.format == Format::Table && io::stdout().is_terminal()
     }
 
-    /// Prints a table as data.
+    /// Prints a table to stdout.
     pub(crate) fn table(&self, table: &Table) -> io::Result<()> {
-        let width = if self.format == Output::Wide { None } else { table::screen(&io::stdout()) };
+        let width = if self.format == Format::Wide { None } else { table::screen(&io::stdout()) };
         let shown = table.render(width, self.has_color(&io::stdout()));
         print(&shown.text)?;
         if !shown.left_out.is_empty() {
-            say(&format!("no room for {}; -o wide shows all columns", shown.left_out.join(", ")));
+            say(&format!("columns left out: {}; -o wide shows all columns", shown.left_out.join(", ")));
         }
         Ok(())
     }
 
-    /// Prints a table as words, to those who will be asked about it.
-    pub(crate) fn table_of_words(&self, table: &Table) {
+    /// Prints a table to stderr, before a question about it.
+    pub(crate) fn table_to_stderr(&self, table: &Table) {
         let stderr = io::stderr();
         let shown = table.render(table::screen(&stderr), self.has_color(&stderr));
         let _ = stderr.lock().write_all(shown.text.as_bytes());
     }
 
-    /// The text in this style, if colours are used on stdout.
+    /// Applies the style if colours are used on stdout.
     pub(crate) fn styled(&self, style: Style, text: &str) -> String {
         if self.has_color(&io::stdout()) { style.paint(text) } else { text.to_owned() }
     }
@@ -83,17 +111,17 @@ impl Out {
     }
 }
 
-/// Prints data.
+/// Prints data to stdout.
 ///
 /// # Errors
 ///
-/// The reader has gone away (`BrokenPipe`, which ends the command in peace), or the disk is full.
+/// The pipe is closed (`BrokenPipe`, which ends the command silently), or the disk is full.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush())
 }
 
-/// Says a line of words; if nobody hears them, so be it.
+/// Prints a message to stderr; errors are ignored.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "pm: {}", clean::line(text));
 }

@@ -1,41 +1,41 @@
-//! The few colours there are. Each stands beside a word that says the same.
+//! The colours of tables. Each accompanies a word with the same meaning.
 
-/// How a text looks.
+/// The style of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Style {
     #[default]
     Plain,
-    /// Titles.
+    /// For titles.
     Bold,
-    /// What matters less.
+    /// For what matters less.
     Dim,
-    /// It went wrong.
+    /// A failure.
     Bad,
-    /// It needs an eye.
-    Odd,
-    /// It went well.
+    /// Needs attention.
+    Warning,
+    /// A success.
     Good,
 }
 
 impl Style {
-    /// The text with the sequences around it. The text itself must be clean.
+    /// Wraps the text, which must be clean, in escape sequences.
     pub(crate) fn paint(self, text: &str) -> String {
         let code = match self {
             Style::Plain => return text.to_owned(),
             Style::Bold => "1",
             Style::Dim => "2",
             Style::Bad => "31",
-            Style::Odd => "33",
+            Style::Warning => "33",
             Style::Good => "32",
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// How an outcome looks.
+    /// The style of an outcome.
     pub(crate) fn of_outcome(outcome: Option<&str>) -> Style {
         match outcome {
             Some("finished") => Style::Good,
-            Some("cancelled" | "dropped") => Style::Odd,
+            Some("cancelled" | "dropped") => Style::Warning,
             Some("failed" | "aborted") => Style::Bad,
             _ => Style::Plain,
         }

@@ -1,4 +1,4 @@
-//! Rows for people: columns aligned by the width on the screen, cut where a screen ends.
+//! Tables: columns aligned by display width, truncated to the width of the screen.
 
 use std::borrow::Cow;
 
@@ -7,17 +7,17 @@ use unicode_width::UnicodeWidthStr;
 use super::clean;
 use super::style::Style;
 
-/// No column is cut below this, whatever the width of the terminal; rather, the last columns are left out.
-const LEAST: usize = 8;
+/// The narrowest a column is truncated to; on a narrower screen the last columns are left out.
+const MIN_WIDTH: usize = 8;
 
-/// A table of text. The cells are made safe to show on the way in.
+/// A table of text. Cells are cleaned as they are added.
 #[derive(Debug)]
 pub(crate) struct Table {
     titles: Vec<&'static str>,
     rows: Vec<Vec<Cell>>,
 }
 
-/// A text in its style.
+/// A text with a style.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
     text: String,
@@ -42,11 +42,11 @@ impl From<&str> for Cell {
     }
 }
 
-/// A table as it goes to the screen.
+/// A table as text.
 #[derive(Debug)]
-pub(crate) struct Shown {
+pub(crate) struct Rendered {
     pub(crate) text: String,
-    /// The titles of the columns for which there was no room.
+    /// The titles of the columns that did not fit.
     pub(crate) left_out: Vec<&'static str>,
 }
 
@@ -55,7 +55,7 @@ impl Table {
         Table { titles: titles.to_vec(), rows: Vec::new() }
     }
 
-    /// Adds a row with as many cells as there are titles.
+    /// Adds a row, which must have a cell for each title.
     pub(crate) fn row(&mut self, cells: Vec<Cell>) {
         debug_assert_eq!(cells.len(), self.titles.len());
         self.rows.push(cells);
@@ -65,7 +65,7 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Drops columns in which no row has anything.
+    /// Removes columns that are empty in all rows.
     pub(crate) fn without_empty_columns(mut self) -> Table {
         for at in (0..self.titles.len()).rev() {
             if self.rows.iter().all(|row| row[at].text.is_empty()) {
@@ -76,9 +76,8 @@ impl Table {
         self
     }
 
-    /// The table as lines, none wider than `screen`: wide columns are cut, and if that is not enough, the last ones are
-    /// left out.
-    pub(crate) fn render(&self, screen: Option<usize>, color: bool) -> Shown {
+    /// Renders lines no wider than `screen`: truncates wide columns, and leaves out the last ones if that is not enough.
+    pub(crate) fn render(&self, screen: Option<usize>, color: bool) -> Rendered {
         let mut widths: Vec<usize> = self.titles.iter().map(|title| title.width()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -91,32 +90,32 @@ impl Table {
         for row in std::iter::once(&titles).chain(&self.rows) {
             line(&mut out, row, &widths, color);
         }
-        Shown { text: out, left_out }
+        Rendered { text: out, left_out }
     }
 
-    /// Takes from the last column, then from the widest, until a line fits; leaves out the last ones if it can't.
+    /// Narrows the last column, then the widest, until a line fits; leaves out the last ones if it cannot.
     fn fit(&self, widths: &mut Vec<usize>, screen: usize) -> Vec<&'static str> {
         let mut left_out = Vec::new();
         while widths.len() > 1 {
-            let least: usize = widths.iter().map(|&width| width.min(LEAST)).sum();
+            let least: usize = widths.iter().map(|&width| width.min(MIN_WIDTH)).sum();
             if least + 2 * (widths.len() - 1) <= screen {
                 break;
             }
             widths.pop();
             left_out.insert(0, self.titles[widths.len()]);
         }
-        let room = screen.saturating_sub(2 * (widths.len() - 1));
-        // The last column has what matters least, such as attributes, and gives first.
+        let space = screen.saturating_sub(2 * (widths.len() - 1));
+        // The last column matters least, such as attributes, so it is narrowed first.
         let (last, others) = widths.split_last_mut().expect("a table has a column");
         let taken: usize = others.iter().sum();
-        *last = (*last).min(room.saturating_sub(taken).max(LEAST.min(*last)).min(room));
-        let room = room - *last;
-        let fits = |cap: usize| others.iter().map(|&width| width.min(cap)).sum::<usize>() <= room;
+        *last = (*last).min(space.saturating_sub(taken).max(MIN_WIDTH.min(*last)).min(space));
+        let space = space - *last;
+        let fits = |cap: usize| others.iter().map(|&width| width.min(cap)).sum::<usize>() <= space;
         let widest = others.iter().copied().max().unwrap_or(0);
         if !fits(widest) {
             let cap = (1..widest).rev().find(|&cap| fits(cap)).unwrap_or(1);
-            // What is left over goes to the last of those that are cut.
-            let mut spare = room - others.iter().map(|&width| width.min(cap)).sum::<usize>().min(room);
+            // The remainder goes to the last of the truncated columns.
+            let mut spare = space - others.iter().map(|&width| width.min(cap)).sum::<usize>().min(space);
             for width in others.iter_mut().rev() {
                 if *width > cap {
                     let more = spare.min(*width - cap);
@@ -132,7 +131,7 @@ impl Table {
 fn line(out: &mut String, row: &[Cell], widths: &[usize], color: bool) {
     let mut gap = 0;
     for (cell, &width) in row.iter().zip(widths) {
-        let shown = cut(&cell.text, width);
+        let shown = truncate(&cell.text, width);
         if !shown.is_empty() {
             out.extend(std::iter::repeat_n(' ', gap));
             gap = 0;
@@ -144,13 +143,13 @@ fn line(out: &mut String, row: &[Cell], widths: &[usize], color: bool) {
     out.push('\n');
 }
 
-/// The text, or its beginning and a `…`, no wider than `width`.
-pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
+/// Truncates the text to `width`, with a `…` at the end.
+pub(crate) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
     if text.width() <= width {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
-    // Marks that take no room could go on for long; nothing readable needs more than a few for each place.
+    // Combining marks have no width and could go on forever; readable text needs only a few per character.
     for c in text.chars().take(4 * width) {
         out.push(c);
         if out.width() >= width {
@@ -164,14 +163,14 @@ pub(crate) fn cut(text: &str, width: usize) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// How wide a line may be: as wide as the terminal, no limit in a pipe or a file.
+/// The width of the terminal; `None` for a pipe or a file.
 pub(crate) fn screen(stream: &impl AsTerminal) -> Option<usize> {
     let (width, _) = stream.size()?;
-    // Some terminals do not know.
+    // Some terminals report 0.
     Some(usize::from(width.0)).filter(|&columns| columns > 0)
 }
 
-/// What may be a terminal with a size.
+/// A stream that may be a terminal.
 pub(crate) trait AsTerminal {
     fn size(&self) -> Option<(terminal_size::Width, terminal_size::Height)>;
 }
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_widest_column_is_cut_first() {
+    fn the_widest_column_is_truncated_first() {
         let text = table().render(Some(30), false).text;
         assert!(text.lines().all(|line| line.width() <= 30), "{text}");
         assert!(text.contains("reading a rathe…  12.4 s"), "{text}");
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_width_no_line_is_wider_and_what_is_left_out_is_named() {
+    fn no_line_is_wider_than_the_screen_and_left_out_columns_are_named() {
         for width in 1..60 {
             let shown = table().render(Some(width), false);
             assert!(shown.text.lines().all(|line| line.width() <= width), "{width}\n{}", shown.text);
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_that_take_no_room_do_not_shift_columns() {
+    fn combining_marks_do_not_shift_columns() {
         let mut table = Table::new(&["A", "B"]);
         table.row(vec!["e\u{301}e\u{301}".into(), "x".into()]);
         table.row(vec!["日本".into(), "y".into()]);
@@ -239,25 +238,25 @@ mod tests {
         let before = |what: char| shown.lines().find_map(|line| line.split_once(what)).unwrap().0.width();
         assert_eq!(before('x'), before('y'));
         let zalgo = "a\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}".repeat(1_000);
-        assert!(cut(&zalgo, 10).len() < 200);
+        assert!(truncate(&zalgo, 10).len() < 200);
     }
 
     #[test]
-    fn a_wide_character_is_not_cut_in_half() {
-        assert_eq!(cut("日本語", 4), "日…");
-        assert_eq!(cut("日本語", 6), "日本語");
-        assert_eq!(cut("abc", 0), "");
+    fn a_wide_character_is_not_split() {
+        assert_eq!(truncate("日本語", 4), "日…");
+        assert_eq!(truncate("日本語", 6), "日本語");
+        assert_eq!(truncate("abc", 0), "");
     }
 
     #[test]
-    fn a_colour_takes_no_room() {
+    fn colours_do_not_change_the_width() {
         let mut table = Table::new(&["A", "B"]);
         table.row(vec![Cell::new("bad", Style::Bad), "x".into()]);
         assert_eq!(table.render(None, true).text, "\x1b[1mA\x1b[0m    \x1b[1mB\x1b[0m\n\x1b[31mbad\x1b[0m  x\n");
     }
 
     #[test]
-    fn a_column_that_nobody_uses_is_not_there() {
+    fn empty_columns_are_removed() {
         let mut table = Table::new(&["A", "B", "C"]);
         table.row(vec!["1".into(), "".into(), "2".into()]);
         assert_eq!(table.without_empty_columns().render(None, false).text, "A  C\n1  2\n");

@@ -1,4 +1,4 @@
-//! A line of a recording: one piece of news, when and of whom it was told. The page `docs/top.md` describes the format.
+//! A line of a recording: an update with its time and endpoint. `docs/top.md` specifies the format.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use pm_wire::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::top::model::{News, What};
+use crate::feed::{Change, Update};
 
-/// What a file begins with.
+/// The format name in the first line.
 pub(super) const FORMAT: &str = "pm-recording";
-/// Readers of this version understand all files of it, and of none that is newer.
+/// The version of the format. Readers reject any other.
 pub(super) const VERSION: u64 = 1;
 
 /// The first line of a file.
@@ -23,12 +23,12 @@ pub(crate) struct Header {
     pub(crate) at: Timestamp,
     /// The names of the endpoints.
     pub(crate) endpoints: Vec<String>,
-    /// Which tasks; empty for all.
+    /// The filter; empty for all tasks.
     #[serde(default)]
     pub(crate) filter: String,
 }
 
-/// Any other line.
+/// Every other line.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Line {
@@ -45,41 +45,41 @@ struct Line {
     count: u64,
 }
 
-/// The line, without a line break.
-pub(super) fn write(at: Timestamp, endpoint: &str, news: &News) -> String {
+/// Formats an update, without a line break.
+pub(super) fn write(at: Timestamp, endpoint: &str, update: &Update) -> String {
     let mut line = json!({ "at": at, "endpoint": endpoint });
     let mut set = |name: &str, value: Value| line[name] = value;
-    match news {
-        News::Live => set("event", "live".into()),
-        News::Polled => set("event", "polled".into()),
-        News::Lost { why, retry_in } | News::Refused { why, retry_in } => {
-            set("event", if matches!(news, News::Lost { .. }) { "lost" } else { "refused" }.into());
+    match update {
+        Update::Live => set("event", "live".into()),
+        Update::Polled => set("event", "polled".into()),
+        Update::Lost { why, retry_in } | Update::Refused { why, retry_in } => {
+            set("event", if matches!(update, Update::Lost { .. }) { "lost" } else { "refused" }.into());
             set("why", why.as_str().into());
             set("retryInMs", pm_wire::duration::millis(*retry_in).into());
         }
-        News::Snapshot { rows, begins, ends } => {
+        Update::Snapshot { rows, begins, ends } => {
             set("event", "snapshot".into());
             set("begins", (*begins).into());
             set("ends", (*ends).into());
             set("tasks", json!(rows));
         }
-        News::Task { what, row } => {
-            set("event", what.word().into());
+        Update::Task { change, row } => {
+            set("event", change.name().into());
             set("task", json!(row));
         }
-        News::Ended { row } => {
+        Update::Ended { row } => {
             set("event", "ended".into());
             set("task", json!(row));
         }
-        News::Left { serial } => {
+        Update::Left { serial } => {
             set("event", "left".into());
             set("serial", serial.as_str().into());
         }
-        News::Gap { why } | News::Bye { why } => {
-            set("event", if matches!(news, News::Gap { .. }) { "gap" } else { "bye" }.into());
+        Update::Gap { why } | Update::Bye { why } => {
+            set("event", if matches!(update, Update::Gap { .. }) { "gap" } else { "bye" }.into());
             set("why", why.as_str().into());
         }
-        News::Unseen { count } => {
+        Update::Unseen { count } => {
             set("event", "unseen".into());
             set("count", (*count).into());
         }
@@ -87,33 +87,33 @@ pub(super) fn write(at: Timestamp, endpoint: &str, news: &News) -> String {
     line.to_string()
 }
 
-/// When, of whom, and what; `None` for what only a newer reader understands.
+/// Parses a line into time, endpoint and update; the update is `None` if its event is unknown here.
 ///
 /// # Errors
 ///
-/// It is no line of a recording.
-pub(super) fn read(text: &str) -> Result<(Timestamp, String, Option<News>), serde_json::Error> {
+/// The text is not a line of a recording.
+pub(super) fn read(text: &str) -> Result<(Timestamp, String, Option<Update>), serde_json::Error> {
     let line: Line = serde_json::from_str(text)?;
     let retry_in = Duration::try_from_secs_f64(line.retry_in_ms / 1e3).unwrap_or_default();
     let why = line.why;
-    let news = match (line.event.as_str(), line.task) {
-        ("live", _) => News::Live,
-        ("polled", _) => News::Polled,
-        ("lost", _) => News::Lost { why, retry_in },
-        ("refused", _) => News::Refused { why, retry_in },
-        ("snapshot", _) => News::Snapshot { rows: line.tasks, begins: line.begins, ends: line.ends },
-        ("ended", Some(row)) => News::Ended { row },
-        ("left", _) => News::Left { serial: line.serial },
-        ("gap", _) => News::Gap { why },
-        ("bye", _) => News::Bye { why },
-        ("unseen", _) => News::Unseen { count: line.count },
-        (word, Some(row)) => match What::of_word(word) {
-            Some(what) => News::Task { what, row },
+    let update = match (line.event.as_str(), line.task) {
+        ("live", _) => Update::Live,
+        ("polled", _) => Update::Polled,
+        ("lost", _) => Update::Lost { why, retry_in },
+        ("refused", _) => Update::Refused { why, retry_in },
+        ("snapshot", _) => Update::Snapshot { rows: line.tasks, begins: line.begins, ends: line.ends },
+        ("ended", Some(row)) => Update::Ended { row },
+        ("left", _) => Update::Left { serial: line.serial },
+        ("gap", _) => Update::Gap { why },
+        ("bye", _) => Update::Bye { why },
+        ("unseen", _) => Update::Unseen { count: line.count },
+        (name, Some(row)) => match Change::from_name(name) {
+            Some(change) => Update::Task { change, row },
             None => return Ok((line.at, line.endpoint, None)),
         },
         _ => return Ok((line.at, line.endpoint, None)),
     };
-    Ok((line.at, line.endpoint, Some(news)))
+    Ok((line.at, line.endpoint, Some(update)))
 }
 
 #[cfg(test)]
@@ -121,34 +121,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn every_update_survives_a_round_trip() {
         let row = || {
             let json = json!({ "serial": "7", "id": "a\n\u{1b}", "ageMs": 1.5, "attrs": { "n": 1 } });
             serde_json::from_value::<Row>(json).unwrap()
         };
         let wait = Duration::from_millis(1_500);
-        for news in [
-            News::Live,
-            News::Polled,
-            News::Lost { why: "x".into(), retry_in: wait },
-            News::Refused { why: "x".into(), retry_in: wait },
-            News::Snapshot { rows: vec![row()], begins: true, ends: false },
-            News::Task { what: What::Cancel, row: row() },
-            News::Ended { row: row() },
-            News::Left { serial: "7".into() },
-            News::Gap { why: "slow".into() },
-            News::Unseen { count: 3 },
-            News::Bye { why: "shutdown".into() },
+        for update in [
+            Update::Live,
+            Update::Polled,
+            Update::Lost { why: "x".into(), retry_in: wait },
+            Update::Refused { why: "x".into(), retry_in: wait },
+            Update::Snapshot { rows: vec![row()], begins: true, ends: false },
+            Update::Task { change: Change::Cancel, row: row() },
+            Update::Ended { row: row() },
+            Update::Left { serial: "7".into() },
+            Update::Gap { why: "slow".into() },
+            Update::Unseen { count: 3 },
+            Update::Bye { why: "shutdown".into() },
         ] {
             let at = "2026-01-02T03:04:05.678Z".parse().unwrap();
-            let text = write(at, "db1", &news);
+            let text = write(at, "db1", &update);
             assert!(!text.contains('\n'));
-            assert_eq!(read(&text).unwrap(), (at, "db1".to_owned(), Some(news)));
+            assert_eq!(read(&text).unwrap(), (at, "db1".to_owned(), Some(update)));
         }
     }
 
     #[test]
-    fn what_is_newer_is_passed_over_and_rubbish_is_an_error() {
+    fn unknown_events_are_skipped_and_malformed_lines_are_errors() {
         let line = r#"{"at":"2026-01-02T03:04:05Z","endpoint":"a","event":"moved","later":{}}"#;
         assert_eq!(read(line).unwrap().2, None);
         assert!(read("{").is_err() && read(r#"{"at":5}"#).is_err());

@@ -1,4 +1,4 @@
-//! A recording is what was told: read back, from any moment, cut off anywhere, or damaged.
+//! Recordings are read back: whole, from any moment, truncated anywhere, or damaged.
 
 use std::fs;
 use std::io;
@@ -10,9 +10,9 @@ use serde_json::json;
 use super::player::Player;
 use super::reader::Recording;
 use super::writer::Writer;
-use crate::top::model::{News, Store, What};
+use crate::feed::{Change, Store, Update};
 
-/// A file of a test's own, which goes with it.
+/// A temporary file, deleted on drop.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -38,22 +38,23 @@ fn row(serial: u64, age: f64, status: &str) -> Row {
     serde_json::from_value(json).unwrap()
 }
 
-/// What is told at each second: in the first one all, then one starts each second, lives for ten, and ends.
-fn told(second: u64) -> Vec<News> {
+/// The updates of each second: a snapshot first, then each second one task starts, which ends ten seconds later.
+fn updates(second: u64) -> Vec<Update> {
     let at = |serial: u64| (second - serial) as f64 * 1e3;
-    let mut told = Vec::new();
+    let mut updates = Vec::new();
     if second == 0 {
-        told.extend([News::Live, News::Snapshot { rows: vec![row(1_000, 5e3, "old")], begins: true, ends: true }]);
+        updates
+            .extend([Update::Live, Update::Snapshot { rows: vec![row(1_000, 5e3, "old")], begins: true, ends: true }]);
     } else {
-        told.push(News::Task { what: What::Started, row: row(second, 0.0, "init") });
+        updates.push(Update::Task { change: Change::Started, row: row(second, 0.0, "init") });
     }
     if second > 5 {
-        told.push(News::Task { what: What::Status, row: row(second - 5, at(second - 5), "half") });
+        updates.push(Update::Task { change: Change::Status, row: row(second - 5, at(second - 5), "half") });
     }
     if second > 10 {
-        told.push(News::Ended { row: row(second - 10, at(second - 10), "ended") });
+        updates.push(Update::Ended { row: row(second - 10, at(second - 10), "ended") });
     }
-    told
+    updates
 }
 
 const SECONDS: u64 = 200;
@@ -62,15 +63,15 @@ fn write_all<W: io::Write>(out: W) -> io::Result<W> {
     let start = "2026-11-24T10:30:00Z".parse().unwrap();
     let mut writer = Writer::new(out, start, vec!["a".to_owned(), "b".to_owned()], String::new())?;
     for second in 0..=SECONDS {
-        for news in told(second) {
-            writer.write(second as f64 * 1e3, 0, news)?;
+        for update in updates(second) {
+            writer.write(second as f64 * 1e3, 0, update)?;
         }
         writer.flush()?;
     }
     writer.finish()
 }
 
-/// The serials, statuses and ages at a moment.
+/// The serials, statuses and ages at `at`.
 fn shown(store: &Store, at: f64) -> Vec<(u64, String, Option<f64>)> {
     let mut shown: Vec<_> =
         store.iter().map(|(_, task)| (task.key.number, task.row.status.clone(), task.age(at))).collect();
@@ -79,21 +80,21 @@ fn shown(store: &Store, at: f64) -> Vec<(u64, String, Option<f64>)> {
 }
 
 #[test]
-fn any_moment_is_as_it_was_whether_one_plays_or_jumps() {
+fn playing_and_seeking_lead_to_the_same_state() {
     let file = Scratch::new("moments", &write_all(Vec::new()).unwrap());
     let recording = file.open().unwrap();
-    assert_eq!((recording.cut.clone(), recording.length), (None, SECONDS as f64 * 1e3));
-    let mut true_store = Store::new(["a".to_owned(), "b".to_owned()]);
+    assert_eq!((recording.damage.clone(), recording.length), (None, SECONDS as f64 * 1e3));
+    let mut expected = Store::new(["a".to_owned(), "b".to_owned()]);
     for second in 0..=SECONDS {
         let at = second as f64 * 1e3;
-        for news in told(second) {
-            true_store.apply(0, at, news);
+        for update in updates(second) {
+            expected.apply(0, at, update);
         }
         if second % 7 == 0 {
             let mut store = Store::new(recording.header.endpoints.iter().cloned());
             Player::new(recording.clone(), &mut store, at).unwrap();
-            assert_eq!(shown(&store, at), shown(&true_store, at), "at {second} s");
-            // What ended shortly before is known as well.
+            assert_eq!(shown(&store, at), shown(&expected, at), "at {second} s");
+            // Tasks that ended shortly before are known, too.
             let ended = second.saturating_sub(10).min(5) as usize;
             assert!(store.ended().count() >= ended, "at {second} s: {}", store.ended().count());
         }
@@ -101,13 +102,13 @@ fn any_moment_is_as_it_was_whether_one_plays_or_jumps() {
 }
 
 #[test]
-fn wherever_it_is_cut_off_it_is_read_up_to_there() {
+fn a_truncated_file_is_read_up_to_the_cut() {
     let whole = write_all(Vec::new()).unwrap();
     let mut lengths = Vec::new();
     for part in 1..40 {
         let file = Scratch::new("cut", &whole[..whole.len() * part / 40]);
         let recording = file.open().unwrap();
-        assert!(recording.cut.is_some() || recording.length < SECONDS as f64 * 1e3);
+        assert!(recording.damage.is_some() || recording.length < SECONDS as f64 * 1e3);
         let mut store = Store::new(recording.header.endpoints.iter().cloned());
         Player::new(recording.clone(), &mut store, recording.length).unwrap();
         assert!(store.len() > 0 && store.len() <= 12, "{}", store.len());
@@ -117,16 +118,16 @@ fn wherever_it_is_cut_off_it_is_read_up_to_there() {
 }
 
 #[test]
-fn what_is_damaged_is_read_up_to_there() {
+fn a_damaged_file_is_read_up_to_the_damage() {
     let mut bytes = write_all(Vec::new()).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 40].fill(0xff);
     let recording = Scratch::new("damaged", &bytes).open().unwrap();
-    assert!(recording.cut.is_some() && recording.length > 10e3, "{recording:?}");
+    assert!(recording.damage.is_some() && recording.length > 10e3, "{recording:?}");
 }
 
 #[test]
-fn a_time_of_day_is_the_first_one_after_the_start() {
+fn a_time_of_day_means_the_first_one_after_the_start() {
     let file = Scratch::new("clock", &write_all(Vec::new()).unwrap());
     let recording = file.open().unwrap();
     assert_eq!(recording.at_clock(10 * 3600 + 30 * 60 + 5), 5e3);
@@ -134,7 +135,7 @@ fn a_time_of_day_is_the_first_one_after_the_start() {
 }
 
 #[test]
-fn what_is_no_recording_is_told_with_its_name() {
+fn other_files_are_errors_with_their_name() {
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use std::io::Write as _;
@@ -146,22 +147,22 @@ fn what_is_no_recording_is_told_with_its_name() {
     };
     for (bytes, expected) in [
         (Vec::new(), "is empty"),
-        (b"root:x:0:0".to_vec(), "not compressed by gzip"),
-        (vec![0x1f, 0x8b], "ends before it tells anything"),
-        (zipped("hello\n"), "compressed, but no recording of pm"),
-        (zipped("{\"a\":1}\n"), "compressed, but no recording of pm"),
-        (zipped("{\"format\":\"pm-recording\",\"version\":2}\n"), "it is of version 2, and this reads 1"),
-        (zipped("{\"format\":\"pm-recording\",\"version\":1}\n"), "a first line that is broken: missing field `at`"),
+        (b"root:x:0:0".to_vec(), "not compressed with gzip"),
+        (vec![0x1f, 0x8b], "ends before its first line"),
+        (zipped("hello\n"), "compressed, but not a recording"),
+        (zipped("{\"a\":1}\n"), "compressed, but not a recording"),
+        (zipped("{\"format\":\"pm-recording\",\"version\":2}\n"), "has version 2, but this pm reads version 1"),
+        (zipped("{\"format\":\"pm-recording\",\"version\":1}\n"), "an invalid first line: missing field `at`"),
     ] {
         let file = Scratch::new("rubbish", &bytes);
         let error = file.open().unwrap_err();
         assert!(error.contains(expected) && error.contains("pm-recording-"), "{error}");
     }
-    assert!(Recording::open(&std::env::temp_dir()).unwrap_err().contains("folder"));
+    assert!(Recording::open(&std::env::temp_dir()).unwrap_err().contains("directory"));
     assert!(Recording::open(&std::env::temp_dir().join("pm-no-such-file")).unwrap_err().contains("could not open"));
 }
 
-/// A disk that has room for so many bytes.
+/// A disk with space for so many bytes.
 struct Disk(usize);
 
 impl io::Write for Disk {
@@ -180,8 +181,8 @@ impl io::Write for Disk {
 
 #[test]
 fn a_full_disk_is_an_error() {
-    for room in [0, 100, 2_000] {
-        let error = write_all(Disk(room)).map(|_| ()).unwrap_err();
+    for space in [0, 100, 2_000] {
+        let error = write_all(Disk(space)).map(|_| ()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
     assert!(write_all(Disk(10 << 20)).is_ok());

@@ -1,5 +1,5 @@
-//! Writes a recording: members of gzip one after the other, of which each begins with all tasks as they are then (a key
-//! frame). So `zcat` reads the whole, and a reader can begin at any member.
+//! Writes a recording: consecutive gzip members, each beginning with a snapshot of all tasks (a key frame). So `zcat`
+//! reads the whole file, and a reader can start at any member.
 
 use std::io::{self, Write};
 
@@ -8,13 +8,14 @@ use flate2::write::GzEncoder;
 use pm_wire::Timestamp;
 
 use super::line::{self, FORMAT, Header, VERSION};
-use crate::top::model::{News, State, Store};
+use crate::feed::{Connection, Store, Update};
 
-/// A key frame comes no sooner than this, in milliseconds, and not before as much was written as the last one took; but
-/// after the longer time in any case.
-const SOON: f64 = 30_000.0;
-const LATE: f64 = 300_000.0;
-/// Tasks in one line.
+/// The shortest time between two key frames, in milliseconds; also, as many bytes must have been written as the last
+/// one took.
+const MIN_FRAME_GAP: f64 = 30_000.0;
+/// The longest time between two key frames, in milliseconds.
+const MAX_FRAME_GAP: f64 = 300_000.0;
+/// Tasks in one line of a key frame.
 const PART: usize = 500;
 
 pub(super) struct Writer<W: Write> {
@@ -22,15 +23,17 @@ pub(super) struct Writer<W: Write> {
     names: Vec<String>,
     store: Store,
     start: Timestamp,
-    /// When the newest key frame was written, how long it was, and how much was written since.
+    /// When the last key frame was written.
     frame_at: f64,
+    /// Its bytes, before compression.
     frame: usize,
+    /// Bytes written since, before compression.
     since: usize,
     pub(super) events: u64,
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins a recording at this moment.
+    /// Starts a recording.
     pub(super) fn new(out: W, start: Timestamp, names: Vec<String>, filter: String) -> io::Result<Writer<W>> {
         let header =
             Header { format: FORMAT.to_owned(), version: VERSION, at: start, endpoints: names.clone(), filter };
@@ -48,7 +51,7 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// The moment that is so many milliseconds after the start.
+    /// Converts milliseconds since the start to a date.
     fn moment(&self, at: f64) -> Timestamp {
         Timestamp::try_from_unix_nanos(self.start.unix_nanos() + (at * 1e3).round() as i128 * 1_000)
             .unwrap_or(self.start)
@@ -62,21 +65,21 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Writes news that were told so many milliseconds after the start.
-    pub(super) fn write(&mut self, at: f64, endpoint: u32, news: News) -> io::Result<()> {
+    /// Writes an update; `at` is in milliseconds since the start.
+    pub(super) fn write(&mut self, at: f64, endpoint: u32, update: Update) -> io::Result<()> {
         let age = at - self.frame_at;
-        if age >= LATE || age >= SOON && self.since >= self.frame {
+        if age >= MAX_FRAME_GAP || age >= MIN_FRAME_GAP && self.since >= self.frame {
             self.key_frame(at)?;
         }
         self.events += 1;
-        let text = line::write(self.moment(at), &self.names[endpoint as usize], &news);
+        let text = line::write(self.moment(at), &self.names[endpoint as usize], &update);
         self.line(&text)?;
-        self.store.apply(endpoint, at, news);
+        self.store.apply(endpoint, at, update);
         self.store.sweep();
         Ok(())
     }
 
-    /// Begins a new member with all that is known.
+    /// Begins a new member with the state of all endpoints and tasks.
     fn key_frame(&mut self, at: f64) -> io::Result<()> {
         if let Some(out) = self.out.take() {
             self.out = Some(encoder(out.finish()?));
@@ -84,12 +87,14 @@ impl<W: Write> Writer<W> {
         (self.frame_at, self.since) = (at, 0);
         let moment = self.moment(at);
         for (endpoint, name) in (0..).zip(self.names.clone()) {
-            let state = match &self.store.places()[endpoint as usize].state {
-                State::Connecting => None,
-                State::Live => Some(News::Live),
-                State::Polled => Some(News::Polled),
-                State::Lost { why, .. } => Some(News::Lost { why: why.clone(), retry_in: Default::default() }),
-                State::Refused { why, .. } => Some(News::Refused { why: why.clone(), retry_in: Default::default() }),
+            let state = match &self.store.endpoints()[endpoint as usize].connection {
+                Connection::Connecting => None,
+                Connection::Live => Some(Update::Live),
+                Connection::Polled => Some(Update::Polled),
+                Connection::Lost { why, .. } => Some(Update::Lost { why: why.clone(), retry_in: Default::default() }),
+                Connection::Refused { why, .. } => {
+                    Some(Update::Refused { why: why.clone(), retry_in: Default::default() })
+                }
             };
             if let Some(state) = state {
                 self.line(&line::write(moment, &name, &state))?;
@@ -103,8 +108,8 @@ impl<W: Write> Writer<W> {
             let parts = rows.len().div_ceil(PART).max(1);
             for part in 0..parts {
                 let rows = rows.iter().skip(part * PART).take(PART).cloned().collect();
-                let news = News::Snapshot { rows, begins: part == 0, ends: part + 1 == parts };
-                self.line(&line::write(moment, &name, &news))?;
+                let update = Update::Snapshot { rows, begins: part == 0, ends: part + 1 == parts };
+                self.line(&line::write(moment, &name, &update))?;
             }
         }
         self.frame = self.since;
@@ -112,12 +117,12 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
-    /// Makes sure that what was written can be read, should this be the end.
+    /// Makes everything written so far readable, even if nothing follows.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.as_mut().map_or(Ok(()), Write::flush)
     }
 
-    /// Ends it.
+    /// Finishes the recording and returns the output.
     pub(super) fn finish(mut self) -> io::Result<W> {
         let Some(out) = self.out.take() else { return Err(io::ErrorKind::BrokenPipe.into()) };
         let mut out = out.finish()?;
@@ -127,6 +132,6 @@ impl<W: Write> Writer<W> {
 }
 
 fn encoder<W: Write>(out: W) -> GzEncoder<W> {
-    // What is told again and again packs well at any level; the program that is watched may share our processor.
+    // Repetitive data compresses well at any level, and the observed program may share the processor.
     GzEncoder::new(out, Compression::fast())
 }

@@ -1,4 +1,4 @@
-//! What text is drawn with. Nothing is written outside of the screen, whatever its size, and no text is obeyed.
+//! Draws text into a frame. Clips at any size of the screen, and escapes control characters.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ impl<'b> Canvas<'b> {
         self.buffer.area
     }
 
-    /// Writes the text, cut to `width`; the columns that it took.
+    /// Draws the text, truncated to `width`. Returns the columns used.
     pub(crate) fn put(&mut self, x: u16, y: u16, width: u16, text: &str, role: Role) -> u16 {
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() {
@@ -38,20 +38,20 @@ impl<'b> Canvas<'b> {
         end.saturating_sub(x)
     }
 
-    /// The same, at the right of its room.
+    /// Draws the text aligned to the right.
     pub(crate) fn put_right(&mut self, x: u16, y: u16, width: u16, text: &str, role: Role) {
         let text = self.fit(text, usize::from(width)).into_owned();
         let shift = width.saturating_sub(u16::try_from(text.width()).unwrap_or(width));
         self.put(x.saturating_add(shift), y, width - shift.min(width), &text, role);
     }
 
-    /// Gives what is drawn there a look.
+    /// Applies the style of a role to an area.
     pub(crate) fn look(&mut self, area: Rect, role: Role) {
         let area = area.intersection(self.buffer.area);
         self.buffer.set_style(area, self.theme.style(role));
     }
 
-    /// Takes away what is drawn there.
+    /// Clears an area.
     pub(crate) fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
@@ -62,9 +62,9 @@ impl<'b> Canvas<'b> {
         self.look(area, Role::Plain);
     }
 
-    /// The text as it may be shown, no wider than this.
+    /// Cleans and truncates the text.
     fn fit<'t>(&self, text: &'t str, width: usize) -> Cow<'t, str> {
-        // What is far too long is not looked at to its end.
+        // A very long text is not scanned to its end.
         let most = width.saturating_mul(8).saturating_add(64);
         let short = match text.char_indices().nth(most) {
             Some((end, _)) => &text[..end],
@@ -75,16 +75,16 @@ impl<'b> Canvas<'b> {
             safe = safe.chars().map(ascii).collect();
         }
         if safe.width() <= width && short.len() == text.len() {
-            // Marks that take no room could be without number.
+            // There may be any number of combining marks without width.
             if safe.len() <= 16 * width.max(1) {
                 return Cow::Owned(safe);
             }
         }
-        let mut cut = table::cut(&safe, width).into_owned();
+        let mut truncated = table::truncate(&safe, width).into_owned();
         if self.glyphs.is_ascii {
-            cut = cut.replace('…', "~");
+            truncated = truncated.replace('…', "~");
         }
-        Cow::Owned(cut)
+        Cow::Owned(truncated)
     }
 }
 
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_is_obeyed_or_leaves_its_room() {
+    fn text_is_escaped_and_truncated() {
         assert_eq!(drawn("a\u{1b}[31m\nb", 30, false), "a\\u{1b}[31m\\u{a}b");
         assert_eq!(drawn("x\u{202e}y", 30, false), "x\\u{202e}y");
         assert_eq!(drawn("reading a file", 8, false), "reading…");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_outside_of_the_screen_is_not_drawn() {
+    fn drawing_outside_the_screen_is_clipped() {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 1, 1));
         let mut canvas = Canvas::new(&mut buffer, Theme::new(Name::Dark, true), Glyphs::new(false));
         for (x, y) in [(0, 0), (1, 0), (0, 1), (u16::MAX, u16::MAX)] {

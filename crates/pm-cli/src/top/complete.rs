@@ -1,27 +1,28 @@
-//! What the filter that is being written may go on with: names of the grammar, and values that tasks have now.
+//! Completion of filters: names of the grammar, and values of current tasks.
 
 use std::collections::BTreeMap;
 
+use pm_wire::attr_text;
 use pm_wire::filter::Filter;
 
-use super::model::{Store, Task};
-use crate::out::words;
+use crate::feed::{Store, Task};
+use crate::out::format;
 
-/// As many as a hand can choose from.
-const MOST: usize = 8;
-/// Tasks that are looked at for values: enough to be of use, few enough for every key.
-const LOOKED_AT: usize = 20_000;
+/// The most completions offered.
+const MAX_OFFERS: usize = 8;
+/// The most tasks searched for values; few enough to do so at every key.
+const MAX_TASKS: usize = 20_000;
 
-/// A way to go on.
+/// A completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Offer {
-    /// What takes the place of the last word.
+    /// The text that replaces the last word.
     pub(crate) word: String,
-    /// How many tasks have this value, or what the name is for.
+    /// The number of tasks with this value, or a description of the name.
     pub(crate) note: String,
 }
 
-/// What may take the place of the last word of `text`, most likely first, and how many characters that word has.
+/// Completions of the last word of `text`, most likely first, and the length of that word in characters.
 pub(crate) fn offers(text: &str, store: &Store) -> (Vec<Offer>, usize) {
     let word = last_word(text);
     let length = word.chars().count();
@@ -30,11 +31,11 @@ pub(crate) fn offers(text: &str, store: &Store) -> (Vec<Offer>, usize) {
         Some((name, value)) => values(name, value, store),
     };
     offers.retain(|offer| offer.word != word);
-    offers.truncate(MOST);
+    offers.truncate(MAX_OFFERS);
     (offers, length)
 }
 
-/// The word that is being written; white space within quotes does not end it.
+/// The last word; white space within quotes does not end it.
 fn last_word(text: &str) -> &str {
     let (mut from, mut quoted, mut escaped) = (0, false, false);
     for (at, c) in text.char_indices() {
@@ -52,8 +53,8 @@ fn last_word(text: &str) -> &str {
 fn names(word: &str, store: &Store) -> Vec<Offer> {
     let about = |name: &str| match name {
         "state" => "running, cancelling",
-        "minAge" | "maxAge" => "a length, as 5s or 2m",
-        "minStatusAge" | "maxStatusAge" => "how long in its status, as 5s",
+        "minAge" | "maxAge" => "a duration, as 5s or 2m",
+        "minStatusAge" | "maxStatusAge" => "time in its status, as 5s",
         "attr." => "an attribute",
         "parent" | "serial" => "a serial",
         _ => "",
@@ -68,7 +69,7 @@ fn names(word: &str, store: &Store) -> Vec<Offer> {
         .collect();
     if let Some(name) = word.strip_prefix("attr.") {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, task) in store.iter().take(LOOKED_AT) {
+        for (_, task) in store.iter().take(MAX_TASKS) {
             for attr in task.row.attrs.keys().filter(|attr| attr.starts_with(name)) {
                 *seen.entry(attr).or_default() += 1;
             }
@@ -77,7 +78,7 @@ fn names(word: &str, store: &Store) -> Vec<Offer> {
             ranked(seen).map(|(name, count)| Offer { word: format!("attr.{}=", quoted(name)), note: tasks(count) }),
         );
     }
-    // Whoever writes a word that is no name looks for tasks with it.
+    // A word that is not a name is taken as a value to search for.
     if offers.is_empty() && !word.is_empty() && !word.starts_with('"') {
         for name in ["id", "kind", "status"] {
             let count = counted(name, word, store).values().sum::<usize>();
@@ -109,10 +110,10 @@ fn values(name: &str, value: &str, store: &Store) -> Vec<Offer> {
         .collect()
 }
 
-/// The values of this name that begin so, and how many tasks have each.
+/// The values of this name with this prefix, and the number of tasks with each.
 fn counted<'s>(name: &str, start: &str, store: &'s Store) -> BTreeMap<std::borrow::Cow<'s, str>, usize> {
     let mut seen = BTreeMap::new();
-    for (_, task) in store.iter().take(LOOKED_AT) {
+    for (_, task) in store.iter().take(MAX_TASKS) {
         if let Some(value) = value(task, name)
             && value.starts_with(start)
         {
@@ -132,20 +133,17 @@ fn value<'t>(task: &'t Task, name: &str) -> Option<std::borrow::Cow<'t, str>> {
         "parent" => row.parent.as_ref()?,
         name => {
             let name = name.strip_prefix("attr.")?.trim_matches('"');
-            return match row.attrs.get(name)? {
-                serde_json::Value::String(text) => Some(text.into()),
-                other => Some(words::attr(other).into()),
-            };
+            return Some(attr_text(row.attrs.get(name)?));
         }
     };
     Some(text.into())
 }
 
-/// The values that most tasks have, first.
+/// The most frequent values first.
 fn ranked<K: Ord>(seen: BTreeMap<K, usize>) -> impl Iterator<Item = (K, usize)> {
     let mut seen: Vec<(K, usize)> = seen.into_iter().collect();
     seen.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    seen.truncate(MOST);
+    seen.truncate(MAX_OFFERS);
     seen.into_iter()
 }
 
@@ -158,13 +156,13 @@ fn quoted(text: &str) -> String {
 }
 
 fn tasks(count: usize) -> String {
-    words::count(count as u64, "task", "tasks")
+    format::count(count as u64, "task", "tasks")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::News;
     use super::*;
+    use crate::feed::Update;
 
     fn offered(text: &str) -> Vec<String> {
         let row = |serial: u64, kind: &str, status: &str| {
@@ -176,7 +174,7 @@ mod tests {
         };
         let rows = vec![row(1, "import", "waiting for lock"), row(2, "import", "reading"), row(3, "index", "a,b")];
         let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, News::Snapshot { rows, begins: true, ends: true });
+        store.apply(0, 0.0, Update::Snapshot { rows, begins: true, ends: true });
         let (offers, length) = offers(text, &store);
         for offer in &offers {
             let rest: String = text.chars().take(text.chars().count() - length).collect();
@@ -187,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_offered_and_every_offer_can_be_read() {
+    fn names_and_values_are_offered_and_every_offer_is_valid() {
         assert_eq!(offered("ki"), ["kind="]);
         assert_eq!(offered("kind="), ["kind=import", "kind=index"]);
         assert_eq!(offered("kind=index,im"), ["kind=index,import"]);

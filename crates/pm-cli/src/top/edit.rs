@@ -1,14 +1,14 @@
-//! A line of text that is being written.
+//! A line of input.
 
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// The longest that is taken: what a filter or a reason has room for.
+/// The longest input: that of a filter or a reason.
 const MAX_CHARS: usize = 4_096;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Edit {
     text: Vec<char>,
-    /// The character before which the next one goes.
+    /// The position of the cursor.
     at: usize,
 }
 
@@ -22,14 +22,14 @@ impl Edit {
         self.text.iter().collect()
     }
 
-    /// What stands before the place of writing, and behind it.
+    /// The text before and after the cursor.
     pub(crate) fn parts(&self) -> (String, String) {
         (self.text[..self.at].iter().collect(), self.text[self.at..].iter().collect())
     }
 
     pub(crate) fn insert(&mut self, text: &str) {
         for c in text.chars() {
-            // A line has no lines.
+            // Line breaks become spaces.
             let c = if c.is_control() { ' ' } else { c };
             if self.text.len() < MAX_CHARS {
                 self.text.insert(self.at, c);
@@ -38,7 +38,7 @@ impl Edit {
         }
     }
 
-    /// Takes the last word before the place of writing away, and what is to be there instead.
+    /// Replaces the last `chars` characters before the cursor.
     pub(crate) fn replace_before(&mut self, chars: usize, with: &str) {
         let from = self.at.saturating_sub(chars);
         self.text.drain(from..self.at);
@@ -46,7 +46,7 @@ impl Edit {
         self.insert(with);
     }
 
-    /// Whether the key was one for a line of text.
+    /// Handles a key; returns whether it was an editing key.
     pub(crate) fn key(&mut self, key: KeyEvent) -> bool {
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_write_and_rub_out() {
+    fn keys_insert_and_delete() {
         let mut edit = Edit::new("kind=a b");
         for (code, modifiers) in [
             (KeyCode::Char('w'), KeyModifiers::CONTROL),

@@ -1,6 +1,4 @@
-//! The terminal, and that it is given back as it was: at the end, on an error, on a panic, on signals, while suspended.
-//!
-//! Whatever is written here is the same in every case, so it may be done twice.
+//! The terminal, restored at the end, on an error, on a panic, on signals and while suspended. Restoring is idempotent.
 
 use std::io::{self, BufWriter, Stdout, Write as _, stdout};
 use std::mem::ManuallyDrop;
@@ -18,18 +16,18 @@ use ratatui_crossterm::crossterm::terminal::{
 };
 use ratatui_crossterm::crossterm::{execute, queue};
 
-/// A frame is written at once, however many small pieces it is made of.
+/// The output buffer, large enough that a frame is written at once.
 const FRAME: usize = 64 << 10;
 
 pub(crate) type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
-/// Whether the terminal is ours at the moment.
-static OURS: AtomicBool = AtomicBool::new(false);
+/// Set while the terminal is taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Keeps the terminal ours; gives it back when dropped.
+/// Takes the terminal, and restores it on drop.
 pub(crate) struct Guard {
-    /// Never dropped: it would show the cursor, which we do, and panic where the terminal has gone and nobody reads what
-    /// it says about that.
+    /// Never dropped: its drop only shows the cursor, as `restore` does, and prints an error if the terminal is closed,
+    /// which panics if stderr is closed as well.
     pub(crate) screen: ManuallyDrop<Screen>,
     mouse: bool,
 }
@@ -39,7 +37,7 @@ impl Guard {
     ///
     /// # Errors
     ///
-    /// It is none, or has gone away.
+    /// Stdout is not a terminal, or it is closed.
     pub(crate) fn new(mouse: bool) -> io::Result<Guard> {
         on_panic();
         let screen = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(FRAME, stdout())))?;
@@ -48,41 +46,41 @@ impl Guard {
         Ok(guard)
     }
 
-    /// Takes it, also again after it was given back or changed behind our back; all is drawn anew then.
+    /// Takes the terminal, possibly again after a suspension; the next frame redraws everything.
     pub(crate) fn take(&mut self) -> io::Result<()> {
-        // From here on something is to be undone.
-        OURS.store(true, Ordering::SeqCst);
+        // From here on there is something to restore.
+        TAKEN.store(true, Ordering::SeqCst);
         enable_raw_mode()?;
         execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste)?;
         self.set_mouse(self.mouse)?;
         self.clear()
     }
 
-    /// Lets the next frame draw all anew. Asks the terminal for nothing: its answer would come as a key.
+    /// Makes the next frame redraw everything. Queries nothing, as the terminal's reply would be read as a key.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
         let size = self.screen.size()?;
         self.screen.resize(Rect::new(0, 0, size.width, size.height))
     }
 
-    /// Whether clicks and the wheel come to us, or stay with the terminal, where they mark text.
+    /// Sets whether the mouse is captured, or left to the terminal for selecting text.
     pub(crate) fn set_mouse(&mut self, mouse: bool) -> io::Result<()> {
         self.mouse = mouse;
         if mouse { execute!(stdout(), EnableMouseCapture) } else { execute!(stdout(), DisableMouseCapture) }
     }
 
-    /// Puts text into the clipboard of the terminal, where it lets us (OSC 52).
+    /// Copies text to the clipboard of the terminal, if it supports OSC 52.
     pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
         let mut out = stdout();
         write!(out, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
         out.flush()
     }
 
-    /// Gives it back and stops the process. It is to be taken again once the process was told to go on, and no sooner:
-    /// another thread may stop first, and this one run a little further.
+    /// Restores the terminal and stops the process. Take it again only after SIGCONT: this thread may run a little
+    /// further while another one is already stopped.
     #[cfg(unix)]
     pub(crate) fn suspend(&self) -> io::Result<()> {
         restore();
-        // The whole process group, as the terminal would do it: who waits for us in a pipeline stops as well.
+        // The whole process group, as the terminal does it, so that the rest of a pipeline stops as well.
         Ok(rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?)
     }
 }
@@ -93,36 +91,35 @@ impl Drop for Guard {
     }
 }
 
-/// Gives the terminal back as it was, if it is ours.
+/// Restores the terminal, if it was taken.
 pub(crate) fn restore() {
-    if !OURS.swap(false, Ordering::SeqCst) {
+    if !TAKEN.swap(false, Ordering::SeqCst) {
         return;
     }
-    // One thing that fails must not keep the others from being done; and a terminal that has gone needs none of them.
+    // Each step is tried even if another fails; a closed terminal needs none of them.
     let mut out = stdout();
     let _ = queue!(out, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
     let _ = out.flush();
     let _ = disable_raw_mode();
 }
 
-/// Gives the terminal back before a panic is told, and ends the process: a list without one of its parts may show what
-/// is not so.
+/// Restores the terminal before a panic is printed, then exits: after a panic of any thread the screen may be wrong.
 fn on_panic() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        let told = std::panic::take_hook();
+        let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let was_ours = OURS.load(Ordering::SeqCst);
+            let was_taken = TAKEN.load(Ordering::SeqCst);
             restore();
-            told(panic);
-            if was_ours {
+            hook(panic);
+            if was_taken {
                 std::process::exit(101);
             }
         }));
     });
 }
 
-/// Bytes as the terminal reads them in an escape sequence.
+/// Encodes bytes for the escape sequence.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -1,33 +1,33 @@
-//! How things look: four sets of colours, and characters for terminals that have only ASCII.
+//! Styles: four themes, and symbols in Unicode or ASCII.
 //!
-//! A colour never says anything that a word or a character beside it does not say as well.
+//! A colour never carries information that the text lacks.
 
 use ratatui_core::style::{Color, Modifier, Style};
 
 use crate::config::Theme as Name;
 
-/// What something is.
+/// The meaning of a text, which determines its style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Plain,
     Title,
-    /// The titles of columns.
+    /// A title of a column.
     Head,
     Dim,
-    /// It went wrong.
+    /// A failure.
     Bad,
-    /// It needs an eye.
-    Odd,
+    /// Needs attention.
+    Warning,
     Good,
-    /// It is marked.
+    /// A marked task.
     Mark,
-    /// The row that is chosen.
-    Pick,
-    /// An endpoint is away.
+    /// The selected row.
+    Selected,
+    /// An unreachable endpoint.
     Banner,
     /// A key to press.
     Key,
-    /// What is being written.
+    /// A line of input.
     Input,
 }
 
@@ -36,7 +36,7 @@ pub(crate) enum Role {
 pub(crate) struct Theme(Name);
 
 impl Theme {
-    /// The theme of this name; where there are to be no colours, the one without.
+    /// The theme of this name, or the monochrome one without colours.
     pub(crate) fn new(name: Name, colors: bool) -> Theme {
         Theme(if colors { name } else { Name::Mono })
     }
@@ -51,10 +51,10 @@ impl Theme {
                 Role::Head => bold.fg(Color::Cyan),
                 Role::Dim => plain.fg(Color::DarkGray),
                 Role::Bad => bold.fg(Color::LightRed),
-                Role::Odd => plain.fg(Color::Yellow),
+                Role::Warning => plain.fg(Color::Yellow),
                 Role::Good => plain.fg(Color::Green),
                 Role::Mark => bold.fg(Color::LightMagenta),
-                Role::Pick => bold.fg(Color::White).bg(Color::Blue),
+                Role::Selected => bold.fg(Color::White).bg(Color::Blue),
                 Role::Banner => bold.fg(Color::White).bg(Color::Red),
                 Role::Key => bold.fg(Color::Cyan),
                 Role::Input => plain.add_modifier(Modifier::UNDERLINED),
@@ -65,11 +65,11 @@ impl Theme {
                 Role::Head => bold.fg(Color::Blue),
                 Role::Dim => plain.fg(Color::DarkGray),
                 Role::Bad => bold.fg(Color::Red),
-                // Yellow cannot be read on white; these are its and green's dark kin.
-                Role::Odd => plain.fg(Color::Indexed(130)),
+                // Yellow and green are unreadable on white; these are darker.
+                Role::Warning => plain.fg(Color::Indexed(130)),
                 Role::Good => plain.fg(Color::Indexed(22)),
                 Role::Mark => bold.fg(Color::Magenta),
-                Role::Pick => bold.fg(Color::Black).bg(Color::Indexed(153)),
+                Role::Selected => bold.fg(Color::Black).bg(Color::Indexed(153)),
                 Role::Banner => bold.fg(Color::White).bg(Color::Red),
                 Role::Key => bold.fg(Color::Blue),
                 Role::Input => plain.add_modifier(Modifier::UNDERLINED),
@@ -78,8 +78,8 @@ impl Theme {
                 Role::Plain | Role::Good => plain,
                 Role::Dim => plain.add_modifier(Modifier::DIM),
                 Role::Title | Role::Bad | Role::Mark | Role::Key => bold,
-                Role::Head | Role::Odd | Role::Input => plain.add_modifier(Modifier::UNDERLINED),
-                Role::Pick => plain.add_modifier(Modifier::REVERSED),
+                Role::Head | Role::Warning | Role::Input => plain.add_modifier(Modifier::UNDERLINED),
+                Role::Selected => plain.add_modifier(Modifier::REVERSED),
                 Role::Banner => bold.add_modifier(Modifier::REVERSED),
             },
             Name::Contrast => {
@@ -90,8 +90,8 @@ impl Theme {
                     Role::Title | Role::Good => strong,
                     Role::Head | Role::Key => strong.fg(Color::LightCyan),
                     Role::Bad | Role::Banner => strong.bg(Color::Red),
-                    Role::Odd | Role::Mark => strong.fg(Color::LightYellow),
-                    Role::Pick => strong.fg(Color::Black).bg(Color::LightYellow),
+                    Role::Warning | Role::Mark => strong.fg(Color::LightYellow),
+                    Role::Selected => strong.fg(Color::Black).bg(Color::LightYellow),
                     Role::Input => strong.add_modifier(Modifier::UNDERLINED),
                 }
             }
@@ -99,7 +99,7 @@ impl Theme {
     }
 }
 
-/// The characters that are no text.
+/// The symbols of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Glyphs {
     pub(crate) is_ascii: bool,
@@ -111,7 +111,7 @@ pub(crate) struct Glyphs {
     pub(crate) line: &'static str,
     pub(crate) folded: &'static str,
     pub(crate) unfolded: &'static str,
-    /// From least to most.
+    /// From low to high.
     pub(crate) spark: [&'static str; 8],
 }
 
@@ -146,7 +146,7 @@ impl Glyphs {
         }
     }
 
-    /// Numbers as a row of bars, the greatest as high as can be; nothing at all is a blank.
+    /// A sparkline; the greatest number has full height, zero is a space.
     pub(crate) fn sparks(&self, numbers: &[f64]) -> String {
         let most = numbers.iter().copied().fold(0.0, f64::max);
         let bar = |&number: &f64| match number / most {
@@ -156,7 +156,7 @@ impl Glyphs {
         numbers.iter().map(bar).collect()
     }
 
-    /// A bar of so many characters, of which this part is full.
+    /// A progress bar, filled to `part`.
     pub(crate) fn bar(&self, part: f64, width: usize) -> String {
         let full = ((part.clamp(0.0, 1.0) * width as f64).round() as usize).min(width);
         self.full.repeat(full) + &self.empty.repeat(width - full)
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn without_colours_there_are_none_and_what_differs_in_colour_differs_in_another_way() {
+    fn without_colours_roles_differ_in_other_ways() {
         let theme = Theme::new(Name::Light, false);
-        for role in [Role::Plain, Role::Head, Role::Bad, Role::Odd, Role::Pick, Role::Banner, Role::Dim] {
+        for role in [Role::Plain, Role::Head, Role::Bad, Role::Warning, Role::Selected, Role::Banner, Role::Dim] {
             let style = theme.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
             assert!(role == Role::Plain || !style.add_modifier.is_empty(), "{role:?}");

@@ -1,23 +1,24 @@
-//! `pm audit`: who tried to stop what, and what came of it.
+//! `pm audit`: attempts to cancel tasks, and their results.
 
 use pm_client::{Audit, AuditRecord};
 use serde_json::{Value, json};
 
-use super::Ask;
-use crate::fleet::{self, Answer, Exit, Stop, Tally};
-use crate::out::{Style, Table, say, table::Cell, words};
+use super::QueryArgs;
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally};
+use crate::out::{Style, Table, format, say, table::Cell};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// How many records of each endpoint at most; the newest count
+    /// Most records of each endpoint, newest first
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
+    let (endpoints, out) = args.query.resolve()?;
     let limit = args.limit;
     let answers = fleet::all(endpoints, |client| async move { client.audit(limit).await }).await;
     let items = |audit: &Audit| audit.records.iter().map(|record| json!(record)).collect::<Vec<Value>>();
@@ -42,10 +43,10 @@ fn table(answers: &[Answer<Audit>]) -> Table {
         for record in &audit.records {
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
-                words::ago(record.at, audit.server_time).into(),
+                format::ago(record.at, audit.server_time).into(),
                 record.identity.as_str().into(),
                 record.peer.as_str().into(),
-                what(record).into(),
+                object(record).into(),
                 record.result.as_str().into(),
                 record.reason.as_str().into(),
             ]);
@@ -54,8 +55,8 @@ fn table(answers: &[Answer<Audit>]) -> Table {
     if table.is_empty() { Table::new(&["WHEN", "WHO", "WHAT", "RESULT"]) } else { table.without_empty_columns() }
 }
 
-/// The task, or the filter.
-fn what(record: &AuditRecord) -> String {
+/// The task or the filter of an attempt.
+fn object(record: &AuditRecord) -> String {
     match (&record.task, &record.serial, &record.filter) {
         (Some(task), Some(serial), _) => format!("{task} ({serial})"),
         (Some(task), None, _) => task.clone(),

@@ -1,20 +1,20 @@
-//! `pm config`: what is set, and who set it.
+//! `pm config`: settings and their origins.
 
-use super::Ask;
+use super::QueryArgs;
 use crate::config;
-use crate::fleet::{Exit, Stop};
-use crate::out::{Document, Out};
+use crate::exit::{Exit, Stop};
+use crate::out::Document;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<Exit, Stop> {
-    let settings = args.ask.place.settings(args.ask.output)?;
-    let out = Out::new(&settings);
-    if out.is_for_people() {
+    let settings = args.query.common.settings(args.query.output)?;
+    let out = settings.out();
+    if out.is_table() {
         out.table(&config::show(&settings))?;
     } else {
         Document { items: config::items(&settings), ..Document::default() }.print(out.format)?;

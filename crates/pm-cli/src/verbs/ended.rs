@@ -1,19 +1,20 @@
-//! `pm ended`: what ended of late, and how.
+//! `pm ended`: recently ended tasks.
 
-use super::Ask;
-use crate::fleet::{Exit, Source, Stop};
-use crate::query::Wanted;
+use super::QueryArgs;
+use crate::exit::{Exit, Stop};
+use crate::fleet::Source;
+use crate::query::Selection;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which tasks, as outcome=failed,aborted kind=import minAge=5s; sort=-age; limit=50 or limit=all
+    /// Tasks to list, as outcome=failed,aborted kind=import minAge=5s; sort=-age; limit=50 or limit=all
     #[arg(value_name = "NAME=VALUE")]
     words: Vec<String>,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let wanted = Wanted::read(&args.words, true)?;
-    super::ls::list(&args.ask, wanted, Source::Ended).await
+    let selection = Selection::parse(&args.words, true)?;
+    super::ls::list(&args.query, selection, Source::Ended).await
 }

@@ -1,22 +1,23 @@
-//! `pm endpoints`: which answer, how fast, and what they are.
+//! `pm endpoints`: the state of each endpoint.
 
 use pm_client::{Client, ClientError, Query};
 use serde_json::json;
 
-use super::Ask;
-use crate::fleet::{self, Answer, Exit, Stop, Tally, fault};
-use crate::out::{Style, Table, say, table::Cell, words};
+use super::QueryArgs;
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally, error};
+use crate::out::{Style, Table, format, say, table::Cell};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
-/// What an endpoint says about itself.
+/// Facts about an endpoint that responds.
 #[derive(Debug)]
 struct Health {
-    /// Of pm; none of a Go original.
+    /// The version of pm; `None` for a Go original.
     version: Option<String>,
     tasks: u64,
     uptime_ms: Option<f64>,
@@ -25,9 +26,9 @@ struct Health {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
+    let (endpoints, out) = args.query.resolve()?;
     let answers = fleet::all(endpoints, |client| async move { health(&client).await }).await;
-    if out.is_for_people() {
+    if out.is_table() {
         out.table(&table(&answers))?;
     } else {
         let mut document = fleet::document(&answers, |_| Vec::new(), |_| json!({}));
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
     for answer in &answers {
         if let Err(error) = &answer.result {
-            say(&fault::sentence(&answer.endpoint.name, error));
+            say(&error::message(&answer.endpoint.name, error));
         }
     }
     Ok(Tally::of(&answers).exit())
@@ -85,29 +86,29 @@ fn item(answer: &Answer<Health>) -> serde_json::Value {
                 }
             }
         }
-        Err(error) => item["error"] = fault::json(error),
+        Err(error) => item["error"] = error::json(error),
     }
     item
 }
 
 fn table(answers: &[Answer<Health>]) -> Table {
-    let mut table = Table::new(&["ENDPOINT", "ADDRESS", "ANSWERS", "AFTER", "VERSION", "TASKS", "RUNS FOR", "MAY"]);
+    let mut table = Table::new(&["ENDPOINT", "ADDRESS", "UP", "LATENCY", "VERSION", "TASKS", "UPTIME", "SCOPE"]);
     for Answer { endpoint, result, took } in answers {
         let address = endpoint.client.endpoint();
         let address = if address == endpoint.name { "" } else { address };
         let mut cells: Vec<Cell> = vec![endpoint.name.as_str().into(), address.into()];
-        let took = words::of_millis(pm_wire::duration::millis(*took));
+        let took = format::millis(pm_wire::duration::millis(*took));
         match result {
             Ok(health) => cells.extend([
                 Cell::new("yes", Style::Good),
                 took.into(),
                 health.version.as_deref().unwrap_or("Go original").into(),
                 health.tasks.to_string().into(),
-                words::length(health.uptime_ms).into(),
+                format::duration(health.uptime_ms).into(),
                 health.scope.as_deref().unwrap_or_default().into(),
             ]),
             Err(error) => cells.extend([
-                Cell::new(format!("no: {}", fault::code(error)), Style::Bad),
+                Cell::new(format!("no: {}", error::code(error)), Style::Bad),
                 took.into(),
                 "".into(),
                 "".into(),

@@ -1,4 +1,4 @@
-//! `pm completions` and `pm man`: what a shell and `man` know of the command line, made from it.
+//! `pm completions` and `pm man`: generated from the command line.
 
 use std::fs;
 use std::io;
@@ -7,25 +7,25 @@ use std::path::PathBuf;
 use clap::Command;
 use clap_complete::Shell;
 
-use crate::fleet::{Exit, Stop};
+use crate::exit::{Exit, Stop};
 use crate::out::print;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Completions {
-    /// The shell that is to know
+    /// Shell to complete for
     shell: Shell,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Man {
-    /// The page of this verb, and not that of the command
+    /// Print the page of this verb
     verb: Option<String>,
-    /// Writes the pages of the command and of all verbs into this folder
-    #[arg(long, value_name = "FOLDER", conflicts_with = "verb")]
+    /// Write the pages of the command and all verbs to this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
     to: Option<PathBuf>,
 }
 
-/// Prints what the shell is to read.
+/// Prints a completion script.
 pub(crate) fn completions(args: &Completions, mut command: Command) -> Result<Exit, Stop> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut command, "pm", &mut script);
@@ -36,12 +36,12 @@ pub(crate) fn completions(args: &Completions, mut command: Command) -> Result<Ex
 /// Prints a page, or writes all of them.
 pub(crate) fn man(args: &Man, mut command: Command) -> Result<Exit, Stop> {
     command.build();
-    if let Some(folder) = &args.to {
-        let in_folder = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", folder.display()));
-        fs::create_dir_all(folder).map_err(in_folder)?;
+    if let Some(dir) = &args.to {
+        let in_dir = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", dir.display()));
+        fs::create_dir_all(dir).map_err(in_dir)?;
         let verbs = command.get_subcommands().map(|verb| (format!("pm-{}.1", verb.get_name()), verb.clone()));
         for (name, command) in verbs.chain([("pm.1".to_owned(), command.clone())]) {
-            fs::write(folder.join(name), page(command)?).map_err(in_folder)?;
+            fs::write(dir.join(name), page(command)?).map_err(in_dir)?;
         }
         return Ok(Exit::Ok);
     }
@@ -49,7 +49,7 @@ pub(crate) fn man(args: &Man, mut command: Command) -> Result<Exit, Stop> {
         None => command,
         Some(name) => match command.find_subcommand(name) {
             Some(verb) => verb.clone(),
-            None => return Err(Stop::Usage(format!("there is no verb `{name}`; `pm --help` lists them"))),
+            None => return Err(Stop::Usage(format!("unknown verb `{name}`; `pm --help` lists the verbs"))),
         },
     };
     print(&String::from_utf8_lossy(&page(wanted)?))?;
@@ -58,7 +58,7 @@ pub(crate) fn man(args: &Man, mut command: Command) -> Result<Exit, Stop> {
 
 fn page(command: Command) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    // Without a date, so that the same program makes the same page.
+    // Without a date, so that the output is reproducible.
     clap_mangen::Man::new(command).render(&mut page)?;
     Ok(page)
 }

@@ -1,14 +1,15 @@
-//! `pm history`: what one task did so far.
+//! `pm history`: the statuses of one task.
 
 use pm_client::{Client, ClientError, History};
 use serde_json::{Value, json};
 
-use super::{OneTask, Target};
-use crate::fleet::{self, Answer, Exit, Stop, Tally};
+use super::{TaskArgs, TaskName};
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally};
 use crate::out::{Style, Table, say, table::Cell};
 
-pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
-    let (out, answers) = task.look(|client, target| async move { history(&client, &target).await }).await?;
+pub(crate) async fn run(task: TaskArgs) -> Result<Exit, Stop> {
+    let (out, answers) = task.query_all(|client, target| async move { history(&client, &target).await }).await?;
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
         if let Ok(history) = &answer.result
@@ -21,8 +22,8 @@ pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
     Ok(Tally::of(&answers).exit())
 }
 
-/// The history, also of a Go original.
-pub(crate) async fn history(client: &Client, target: &Target) -> Result<History, ClientError> {
+/// Fetches the history, also from a Go original.
+pub(crate) async fn history(client: &Client, target: &TaskName) -> Result<History, ClientError> {
     match client.task_history(target.task_ref()).await {
         Err(ClientError::NoV1 { .. }) => {
             let old = client.history(target.id()).await?;
@@ -44,8 +45,8 @@ pub(crate) async fn history(client: &Client, target: &Target) -> Result<History,
     }
 }
 
-/// For how long each status lasted; the last one of a task that runs until now, that of one that ended not at all.
-pub(crate) fn lengths(history: &History) -> impl Iterator<Item = std::time::Duration> {
+/// How long each status lasted. The last one of a running task lasts until now, that of an ended one is zero.
+pub(crate) fn durations(history: &History) -> impl Iterator<Item = std::time::Duration> {
     let now = if history.outcome.is_some() { None } else { Some(history.server_time) };
     history.history.iter().enumerate().map(move |(at, entry)| {
         let until = history.history.get(at + 1).map(|next| next.at).or(now);
@@ -54,8 +55,8 @@ pub(crate) fn lengths(history: &History) -> impl Iterator<Item = std::time::Dura
 }
 
 fn items(history: &History) -> Vec<Value> {
-    let item = |(entry, length): (&pm_client::Entry, std::time::Duration)| json!({ "at": entry.at, "forMs": pm_wire::duration::millis(length), "status": entry.status });
-    history.history.iter().zip(lengths(history)).map(item).collect()
+    let item = |(entry, duration): (&pm_client::Entry, std::time::Duration)| json!({ "at": entry.at, "forMs": pm_wire::duration::millis(duration), "status": entry.status });
+    history.history.iter().zip(durations(history)).map(item).collect()
 }
 
 fn about(history: &History) -> Value {
@@ -77,14 +78,14 @@ fn table(answers: &[Answer<History>]) -> Table {
     for answer in answers {
         let Ok(history) = &answer.result else { continue };
         let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
-        for (at, (entry, length)) in history.history.iter().zip(lengths(history)).enumerate() {
+        for (at, (entry, duration)) in history.history.iter().zip(durations(history)).enumerate() {
             if history.dropped > 0 && history.dropped_after == Some(at as u64) {
                 let gap = format!("... {} entries dropped ...", history.dropped);
                 table.row(vec![endpoint.into(), "".into(), "".into(), Cell::new(gap, Style::Dim)]);
             }
             let is_last = at + 1 == history.history.len();
             let shown =
-                if is_last && history.outcome.is_some() { String::new() } else { pm_wire::duration::show(length) };
+                if is_last && history.outcome.is_some() { String::new() } else { pm_wire::duration::show(duration) };
             table.row(vec![endpoint.into(), entry.at.to_string().into(), shown.into(), entry.status.as_str().into()]);
         }
     }

@@ -1,20 +1,21 @@
-//! `pm kinds`: how the tasks of each kind fared, how long they take, and where the time goes.
+//! `pm kinds`: outcomes and latencies by kind, and where time goes.
 
 use pm_client::{Kind, Kinds};
 use serde_json::{Value, json};
 
-use super::Ask;
-use crate::fleet::{self, Answer, Exit, Stop, Tally};
-use crate::out::{Style, Table, table::Cell, words};
+use super::QueryArgs;
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally};
+use crate::out::{Style, Table, format, table::Cell};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (endpoints, out) = args.ask.begin()?;
+    let (endpoints, out) = args.query.resolve()?;
     let answers = fleet::all(endpoints, |client| async move { client.kinds().await }).await;
     let items = |kinds: &Kinds| kinds.kinds.iter().map(|kind| json!(kind)).collect::<Vec<Value>>();
     fleet::show(
@@ -48,21 +49,20 @@ fn table(answers: &[Answer<Kinds>]) -> Table {
         let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
         for kind in &kinds.kinds {
             let latency = &kind.latency;
-            // Of none that ended, nothing is known.
-            let length = |millis: Option<f64>| words::length(millis.filter(|_| latency.count > 0));
+            let duration = |millis: Option<f64>| format::duration(millis.filter(|_| latency.count > 0));
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
                 name(kind).into(),
                 kind.running.to_string().into(),
                 kind.finished.to_string().into(),
                 count(kind.failed, Style::Bad),
-                count(kind.cancelled, Style::Odd),
+                count(kind.cancelled, Style::Warning),
                 count(kind.aborted, Style::Bad),
-                count(kind.dropped, Style::Odd),
-                length(latency.p50_ms).into(),
-                length(latency.p95_ms).into(),
-                length(latency.p99_ms).into(),
-                length(latency.max_ms).into(),
+                count(kind.dropped, Style::Warning),
+                duration(latency.p50_ms).into(),
+                duration(latency.p95_ms).into(),
+                duration(latency.p99_ms).into(),
+                duration(latency.max_ms).into(),
                 where_time_goes(kind).into(),
             ]);
         }
@@ -78,7 +78,7 @@ pub(crate) fn name(kind: &Kind) -> &str {
     }
 }
 
-/// The statuses that took most, in parts of a hundred.
+/// The three statuses that took most time, with percentages.
 pub(crate) fn where_time_goes(kind: &Kind) -> String {
     let all: f64 = kind.statuses.iter().map(|status| status.time_ms).sum();
     let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| status.time_ms > 0.0).collect();

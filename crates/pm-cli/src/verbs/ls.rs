@@ -1,56 +1,57 @@
-//! `pm ls`: what runs now.
+//! `pm ls`: running tasks.
 
 use std::collections::HashSet;
 
 use pm_client::Row;
 use serde_json::{Value, json};
 
-use super::{Ask, say_original};
-use crate::config::Output;
-use crate::fleet::{self, Answer, Exit, Source, Stop, Tally, Tasks};
-use crate::out::{Out, Style, Table, say, table::Cell, words};
-use crate::query::Wanted;
+use super::{QueryArgs, note_original};
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Source, Tally, Tasks};
+use crate::out::{Format, Out, Style, Table, format, say, table::Cell};
+use crate::query::Selection;
 
-/// As many as a screen of scrolling bears.
-const ON_SCREEN: u64 = 100;
+/// The default limit for a table on a terminal.
+const TERMINAL_LIMIT: u64 = 100;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which tasks, as kind=import,export minAge=5s attr.tenant=acme status='waiting *'; sort=-statusAge; limit=50 or
-    /// limit=all; groupBy=kind to count only. Filters: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge
+    /// Tasks to list, as kind=import,export minAge=5s attr.tenant=acme status='waiting *'; sort=-statusAge; limit=50 or
+    /// limit=all; groupBy=kind to count. Filters: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge,
+    /// minStatusAge, maxStatusAge
     #[arg(value_name = "NAME=VALUE")]
     words: Vec<String>,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let wanted = Wanted::read(&args.words, false)?;
-    list(&args.ask, wanted, Source::Live).await
+    let selection = Selection::parse(&args.words, false)?;
+    list(&args.query, selection, Source::Live).await
 }
 
 /// Lists the tasks of all endpoints.
-pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Result<Exit, Stop> {
-    let (endpoints, out) = ask.begin()?;
-    if !wanted.limit_is_given && out.is_on_screen() {
-        wanted.limit = Some(ON_SCREEN);
+pub(super) async fn list(ask: &QueryArgs, mut selection: Selection, source: Source) -> Result<Exit, Stop> {
+    let (endpoints, out) = ask.resolve()?;
+    if !selection.limit_is_given && out.is_on_screen() {
+        selection.limit = Some(TERMINAL_LIMIT);
     }
-    wanted.names_only = out.format == Output::Ids && wanted.group_by.is_none();
+    selection.names_only = out.format == Format::Ids && selection.group_by.is_none();
     let answers = fleet::all(endpoints, |client| {
-        let wanted = wanted.clone();
-        async move { fleet::tasks(&client, &wanted, source).await }
+        let selection = selection.clone();
+        async move { fleet::tasks(&client, &selection, source).await }
     })
     .await;
-    if wanted.group_by.is_some() {
+    if selection.group_by.is_some() {
         return groups(out, &answers);
     }
     let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|found| found.total).sum();
-    let rows = merged(&answers, &wanted);
+    let rows = merged(&answers, &selection);
     let shown = rows.len() as u64;
-    if out.is_for_people() {
+    if out.is_table() {
         if answers.iter().any(|answer| answer.result.is_ok()) {
             let now = |at: usize| answers[at].result.as_ref().map(|found| found.server_time).unwrap_or_default();
-            out.table(&table(&rows, &answers, source, now, out.format == Output::Wide))?;
+            out.table(&table(&rows, &answers, source, now, out.format == Format::Wide))?;
         }
     } else {
         let mut document = fleet::document(&answers, |_| Vec::new(), about);
@@ -63,25 +64,28 @@ pub(super) async fn list(ask: &Ask, mut wanted: Wanted, source: Source) -> Resul
         document.print(out.format)?;
     }
     if total > shown {
-        say(&format!("{shown} of {total} tasks are shown; limit=all shows all, filters show fewer"));
+        say(&format!("showing {shown} of {total} tasks; limit=all shows all, filters select fewer"));
     }
     for answer in &answers {
         if let Ok(found) = &answer.result {
             if found.not_shown > 0 {
-                say(&format!("{}: {} more run but have no place in its list", answer.endpoint.name, found.not_shown));
+                say(&format!(
+                    "{}: {} more tasks are running but not listed, as the list is full",
+                    answer.endpoint.name, found.not_shown
+                ));
             }
             if found.is_original {
-                say_original(&answer.endpoint.name);
+                note_original(&answer.endpoint.name);
             }
         }
     }
     fleet::say_errors(&answers);
     let tally = Tally::of(&answers);
-    // A program that does nothing is fine; a filter that fits nothing is worth knowing.
-    Ok(if wanted.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
+    // An idle program is fine, but a filter that matches nothing has its own exit code.
+    Ok(if selection.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
 }
 
-/// How many there are of each, the most first.
+/// Prints the counts by value.
 fn groups(out: Out, answers: &[Answer<Tasks>]) -> Result<Exit, Stop> {
     let several = answers.len() > 1;
     let items = |found: &Tasks| found.groups.iter().map(group).collect();
@@ -123,8 +127,8 @@ fn about(found: &Tasks) -> Value {
     about
 }
 
-/// The rows of all endpoints in one order, each with the place of its endpoint.
-fn merged<'a>(answers: &'a [Answer<Tasks>], wanted: &Wanted) -> Vec<(usize, &'a Row)> {
+/// The rows of all endpoints in one order, each with the index of its endpoint.
+fn merged<'a>(answers: &'a [Answer<Tasks>], selection: &Selection) -> Vec<(usize, &'a Row)> {
     let mut rows: Vec<(usize, &Row)> = Vec::new();
     for (at, answer) in answers.iter().enumerate() {
         if let Ok(found) = &answer.result {
@@ -132,9 +136,9 @@ fn merged<'a>(answers: &'a [Answer<Tasks>], wanted: &Wanted) -> Vec<(usize, &'a 
         }
     }
     if answers.len() > 1 {
-        rows.sort_by(|(_, a), (_, b)| wanted.order.compare(a, b));
+        rows.sort_by(|(_, a), (_, b)| selection.order.compare(a, b));
     }
-    if let Some(limit) = wanted.limit {
+    if let Some(limit) = selection.limit {
         rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     }
     rows
@@ -165,7 +169,7 @@ fn table(
             "ENDPOINT", "ID", "SERIAL", "KIND", "OUTCOME", "RAN", "ENDED", "STATUS", "PARENT", "STARTED", "ATTRS",
         ]),
     };
-    let names_serials = is_wide || source == Source::Ended || has_twins(rows);
+    let shows_serials = is_wide || source == Source::Ended || has_shared_ids(rows);
     for (at, row) in rows {
         let only = |is_shown: bool, text: String| if is_shown { text } else { String::new() };
         let started = only(is_wide, row.started_at.map(|at| at.to_string()).unwrap_or_default());
@@ -173,35 +177,35 @@ fn table(
         let mut cells: Vec<Cell> = vec![
             Cell::new(only(answers.len() > 1, answers[*at].endpoint.name.clone()), Style::Dim),
             row.id.as_str().into(),
-            only(names_serials, row.serial.clone()).into(),
+            only(shows_serials, row.serial.clone()).into(),
             row.kind.as_deref().unwrap_or_default().into(),
         ];
         match source {
             Source::Live => cells.extend([
-                words::length(row.age_ms).into(),
-                words::status(row),
-                words::length(row.status_age_ms).into(),
-                row.progress.as_ref().map(words::progress).unwrap_or_default().into(),
+                format::duration(row.age_ms).into(),
+                format::status(row),
+                format::duration(row.status_age_ms).into(),
+                row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
             ]),
             Source::Ended => cells.extend([
                 Cell::new(row.outcome.as_deref().unwrap_or_default(), Style::of_outcome(row.outcome.as_deref())),
-                words::length(row.age_ms).into(),
-                words::ago(row.ended_at, now(*at)).into(),
+                format::duration(row.age_ms).into(),
+                format::ago(row.ended_at, now(*at)).into(),
                 row.status.as_str().into(),
             ]),
         }
-        cells.extend([parent.into(), Cell::new(started, Style::Dim), words::attrs(&row.attrs).into()]);
+        cells.extend([parent.into(), Cell::new(started, Style::Dim), format::attrs(&row.attrs).into()]);
         table.row(cells);
     }
     match rows.is_empty() {
-        // Titles say that this is an answer.
+        // Titles alone show that nothing was found.
         true => Table::new(&["ID", "AGE", "STATUS"]),
         false => table.without_empty_columns(),
     }
 }
 
-/// Whether two tasks of one endpoint bear the same id, so that only the serial tells them apart.
-fn has_twins(rows: &[(usize, &Row)]) -> bool {
+/// Returns whether two tasks of one endpoint share an id, so that serials are needed.
+fn has_shared_ids(rows: &[(usize, &Row)]) -> bool {
     let mut seen = HashSet::new();
     !rows.iter().all(|(at, row)| seen.insert((at, &row.id)))
 }
@@ -213,7 +217,7 @@ mod tests {
     fn shown(rows: &str) -> String {
         let rows: Vec<Row> = serde_json::from_str(&format!("[{rows}]")).unwrap();
         let rows: Vec<(usize, &Row)> = rows.iter().map(|row| (0, row)).collect();
-        let settings = crate::config::Where::default();
+        let settings = crate::config::CommonArgs::default();
         let endpoint = settings.settings(None).unwrap().endpoints.list()[0].clone();
         let answers = [Answer { endpoint, result: Ok(Tasks::default()), took: std::time::Duration::ZERO }];
         table(&rows, &answers, Source::Live, |_| pm_wire::Timestamp::default(), false).render(None, false).text
@@ -224,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_column_that_nobody_uses_is_not_there() {
+    fn empty_columns_are_removed() {
         assert_eq!(shown(&row("")), "ID  AGE    STATUS  IN STATUS\na   4.0 s  x       2.5 s\n");
         let more = row(r#","kind":"import","progress":{"done":3,"total":10,"unit":"files"}"#);
         assert!(shown(&more).starts_with("ID  KIND    AGE    STATUS  IN STATUS  PROGRESS\n"));
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_state_of_a_cancel_is_in_the_status() {
+    fn the_status_shows_a_pending_cancel() {
         assert!(shown(&row("").replace("running", "cancelling")).contains("(cancelling) x"));
         assert!(shown(&row(r#","cancellable":false"#)).contains("(not cancellable) x"));
     }

@@ -1,4 +1,4 @@
-//! The one-shot verbs, a file each: its flags, what it asks, what it prints.
+//! The one-shot verbs, a file each: flags, queries and output.
 
 pub(crate) mod audit;
 pub(crate) mod config;
@@ -20,39 +20,40 @@ use clap::Args;
 use pm_client::{Client, ClientError, Query, Row, TaskRef, Wait};
 use pm_wire::Timestamp;
 
-use crate::config::{Endpoints, Output, Where};
-use crate::fleet::{self, Answer, Exit, Stop, Tally, original_row};
-use crate::out::{Out, say};
+use crate::config::{CommonArgs, Endpoints};
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally, original_row};
+use crate::out::{Format, Out, say};
 
-/// What the verbs that ask have in common.
+/// The flags of all querying verbs.
 #[derive(Debug, Args)]
-pub(crate) struct Ask {
+pub(crate) struct QueryArgs {
     #[command(flatten)]
-    pub(crate) place: Where,
-    /// How to show the answer [env: PM_OUTPUT] [default: table]
+    pub(crate) common: CommonArgs,
+    /// Output format [env: PM_OUTPUT] [default: table]
     #[arg(short, long, value_enum, help_heading = "Output")]
-    pub(crate) output: Option<Output>,
+    pub(crate) output: Option<Format>,
 }
 
-impl Ask {
-    /// Whom to ask, and how to show what they say.
-    pub(crate) fn begin(&self) -> Result<(Endpoints, Out), Stop> {
-        let settings = self.place.settings(self.output)?;
-        let out = Out::new(&settings);
+impl QueryArgs {
+    /// The endpoints to query, and the output.
+    pub(crate) fn resolve(&self) -> Result<(Endpoints, Out), Stop> {
+        let settings = self.common.settings(self.output)?;
+        let out = settings.out();
         Ok((settings.endpoints, out))
     }
 }
 
-/// One task, as people name it: a serial, or an id.
+/// The name of one task on the command line: a serial or an id.
 #[derive(Clone, Debug)]
-pub(crate) struct Target(String);
+pub(crate) struct TaskName(String);
 
-impl Target {
-    pub(crate) fn new(text: &str) -> Target {
-        Target(text.to_owned())
+impl TaskName {
+    pub(crate) fn new(text: &str) -> TaskName {
+        TaskName(text.to_owned())
     }
 
-    /// As it was written.
+    /// The name as written.
     pub(crate) fn text(&self) -> &str {
         &self.0
     }
@@ -61,17 +62,17 @@ impl Target {
         TaskRef::parse(&self.0)
     }
 
-    /// Whether a serial is meant, which says something within one program only.
+    /// Returns whether the name is a serial, which is unique within one program only.
     pub(crate) fn is_serial(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    /// The id that is meant where there are no serials.
+    /// The id, for an endpoint without serials.
     pub(crate) fn id(&self) -> &str {
         self.0.strip_prefix("id:").unwrap_or(&self.0)
     }
 
-    /// The same as a filter for streams.
+    /// A filter for this task, for streams.
     pub(crate) fn query(&self) -> Query {
         match self.is_serial() {
             true => Query::new().filter("serial", self.0.clone()),
@@ -80,54 +81,57 @@ impl Target {
     }
 }
 
-// What a verb about one task takes. No doc comment: it would be the verb's help.
+// The flags of a verb about one task. No doc comment: it would be the verb's help.
 #[derive(Debug, clap::Args)]
-pub(crate) struct OneTask {
-    /// The task: its serial, or its id; id:12 for an id of digits
+pub(crate) struct TaskArgs {
+    /// Serial or id of the task; id:12 if the id is all digits
     task: String,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
-impl OneTask {
-    /// What each endpoint knows of the task, and how to show it.
-    async fn look<T, Looking>(self, look: impl Fn(Client, Target) -> Looking) -> Result<(Out, Vec<Answer<T>>), Stop>
+impl TaskArgs {
+    /// Queries each endpoint about the task.
+    async fn query_all<T, Querying>(
+        self,
+        query: impl Fn(Client, TaskName) -> Querying,
+    ) -> Result<(Out, Vec<Answer<T>>), Stop>
     where
         T: Send + 'static,
-        Looking: Future<Output = Result<T, ClientError>> + Send + 'static,
+        Querying: Future<Output = Result<T, ClientError>> + Send + 'static,
     {
-        let (endpoints, out) = self.ask.begin()?;
-        let target = Target::new(&self.task);
-        Ok((out, fleet::all(endpoints, |client| look(client, target.clone())).await))
+        let (endpoints, out) = self.query.resolve()?;
+        let target = TaskName::new(&self.task);
+        Ok((out, fleet::all(endpoints, |client| query(client, target.clone())).await))
     }
 }
 
-/// Says which endpoints are Go originals and which gave nothing, when a task was shown.
-fn say_the_rest<T>(answers: &[Answer<T>], is_original: impl Fn(&T) -> bool) -> Exit {
+/// Notes Go originals and prints errors after a task was shown. Returns the exit code.
+fn finish<T>(answers: &[Answer<T>], is_original: impl Fn(&T) -> bool) -> Exit {
     for answer in answers {
         if answer.result.as_ref().is_ok_and(&is_original) {
-            say_original(&answer.endpoint.name);
+            note_original(&answer.endpoint.name);
         }
     }
     fleet::say_errors_about_a_task(answers);
     Tally::of(answers).exit()
 }
 
-/// One task and the clock of its server.
+/// A task, with the time of its server.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) row: Row,
-    /// What it waits for, if it and its server say so.
+    /// The resources it waits for.
     pub(crate) waits: Vec<Wait>,
-    /// Who waits for what it holds.
+    /// The waits of other tasks for resources that it holds.
     pub(crate) holds_up: Vec<Wait>,
     pub(crate) server_time: Timestamp,
-    /// It is in a Go original, which knows ids only.
+    /// Its endpoint is a Go original, which has ids only.
     pub(crate) is_original: bool,
 }
 
-/// The task, live or still known; of a Go original, one of the live ones.
-pub(crate) async fn find(client: &Client, target: &Target) -> Result<Found, ClientError> {
+/// Finds a task, running or ended; in a Go original, a running one.
+pub(crate) async fn find(client: &Client, target: &TaskName) -> Result<Found, ClientError> {
     match client.task(target.task_ref()).await {
         Ok(reply) => Ok(Found {
             row: reply.task,
@@ -139,7 +143,7 @@ pub(crate) async fn find(client: &Client, target: &Target) -> Result<Found, Clie
         Err(ClientError::NoV1 { url }) => {
             let list = client.list().await?;
             let mut tasks = list.procs.iter().filter(|task| task.id == target.id());
-            let text = || "it is not in the list of this Go original, which knows ids only".to_owned();
+            let text = || "it is not in the list of this Go original, which has ids only".to_owned();
             let task = tasks.next().ok_or_else(|| ClientError::NotFound { url, text: text() })?;
             Ok(Found {
                 row: original_row(task, list.server_time),
@@ -153,18 +157,16 @@ pub(crate) async fn find(client: &Client, target: &Target) -> Result<Found, Clie
     }
 }
 
-/// Says what a Go original cannot tell.
-pub(crate) fn say_original(endpoint: &str) {
-    say(&format!(
-        "{endpoint}: a Go original: no serials, kinds, parents and progress there, and no word of what ended"
-    ));
+/// Notes what a Go original does not report.
+pub(crate) fn note_original(endpoint: &str) {
+    say(&format!("{endpoint}: Go original: no serials, kinds, parents, progress or ended tasks"));
 }
 
-/// Runs what asks, on one thread.
+/// Runs a verb on a single-threaded runtime.
 pub(crate) fn run<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(work);
-    // A look-up of a name may hang on its own thread; do not wait for it.
+    // A name lookup may block its thread; do not wait for it.
     runtime.shutdown_background();
     result
 }

@@ -1,4 +1,4 @@
-//! `pm show`: all that is known of one task.
+//! `pm show`: one task in detail.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,13 @@ use pm_client::Row;
 use pm_wire::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Found, OneTask, find, say_the_rest};
-use crate::fleet::{self, Exit, Stop};
-use crate::out::{Out, Style, clean, print, words};
+use super::{Found, TaskArgs, find, finish};
+use crate::exit::{Exit, Stop};
+use crate::fleet;
+use crate::out::{Out, Style, clean, format, print};
 
-pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
-    let (out, answers) = task.look(|client, target| async move { find(&client, &target).await }).await?;
+pub(crate) async fn run(task: TaskArgs) -> Result<Exit, Stop> {
+    let (out, answers) = task.query_all(|client, target| async move { find(&client, &target).await }).await?;
     fleet::show(
         out,
         || fleet::document(&answers, |found| vec![item(found)], |found| fleet::at(found.server_time)),
@@ -29,7 +30,7 @@ pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
             Ok(print(&text)?)
         },
     )?;
-    Ok(say_the_rest(&answers, |found| found.is_original))
+    Ok(finish(&answers, |found| found.is_original))
 }
 
 /// The row, with its waits.
@@ -43,14 +44,14 @@ fn item(found: &Found) -> Value {
     item
 }
 
-/// A line for each thing that is known.
+/// A line for each known fact.
 fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
     let row = &found.row;
     let now = found.server_time;
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         if !value.is_empty() {
-            // The name is ours, and padded before it is coloured.
+            // Padded before colours are added.
             let _ = writeln!(text, "{}  {}", out.styled(Style::Bold, &format!("{name:<11}")), clean::line(&value));
         }
     };
@@ -60,38 +61,45 @@ fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
     line("kind", row.kind.clone().unwrap_or_default());
     line("state", state(row, now));
     line("status", status(row));
-    line("progress", row.progress.as_ref().map(|progress| progressed(progress, row.age_ms)).unwrap_or_default());
+    line(
+        "progress",
+        row.progress.as_ref().map(|progress| progress_with_rate(progress, row.age_ms)).unwrap_or_default(),
+    );
     for wait in &found.waits {
         line("waits for", super::waits::waits_for(wait));
     }
     for wait in &found.holds_up {
-        let since = words::of_millis(wait.wait_ms);
+        let since = format::millis(wait.wait_ms);
         line(
-            "holds up",
-            format!("{}, which waits for {} since {since}", super::waits::name(&wait.id, &wait.serial), wait.resource),
+            "blocks",
+            format!(
+                "{}, which has waited for {} for {since}",
+                super::waits::name(&wait.id, &wait.serial),
+                wait.resource
+            ),
         );
     }
     line("parent", parent(row));
     line("cancel", cancel(row));
-    line("cancellable", if row.is_cancellable() { String::new() } else { "no: a cancel is refused".to_owned() });
+    line("cancellable", if row.is_cancellable() { String::new() } else { "no".to_owned() });
     line(
         "protected",
-        if row.protected { "a cancel waits for the end of this section".to_owned() } else { String::new() },
+        if row.protected { "cancels are deferred to the end of this section".to_owned() } else { String::new() },
     );
     for (at, (name, value)) in row.attrs.iter().enumerate() {
-        line(if at == 0 { "attributes" } else { "" }, format!("{name}={}", words::attr(value)));
+        line(if at == 0 { "attributes" } else { "" }, format!("{name}={}", format::attr(value)));
     }
-    line("history", row.history_len.map(|len| words::count(len, "entry", "entries")).unwrap_or_default());
+    line("history", row.history_len.map(|len| format::count(len, "entry", "entries")).unwrap_or_default());
     text
 }
 
 fn state(row: &Row, now: Timestamp) -> String {
-    let age = words::length(row.age_ms);
+    let age = format::duration(row.age_ms);
     let started = row.started_at.map(|at| format!(", since {at}")).unwrap_or_default();
     match (row.state.as_str(), &row.outcome) {
         ("ended", outcome) => {
-            let outcome = outcome.as_deref().unwrap_or("how is not known");
-            format!("ended {}: {outcome}, after {age}", words::ago(row.ended_at, now))
+            let outcome = outcome.as_deref().unwrap_or("unknown outcome");
+            format!("ended {}: {outcome}, after {age}", format::ago(row.ended_at, now))
         }
         (state, _) => format!("{state}, for {age}{started}"),
     }
@@ -100,7 +108,7 @@ fn state(row: &Row, now: Timestamp) -> String {
 fn status(row: &Row) -> String {
     match row.state.as_str() {
         "ended" => row.status.clone(),
-        _ => format!("{} (for {})", row.status, words::length(row.status_age_ms)),
+        _ => format!("{} (for {})", row.status, format::duration(row.status_age_ms)),
     }
 }
 
@@ -113,13 +121,13 @@ fn cancel(row: &Row) -> String {
     let Some(cancel) = &row.cancel else { return String::new() };
     let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
     let origin = if cancel.origin.is_empty() { String::new() } else { format!(" ({})", cancel.origin) };
-    let reason = if cancel.reason.is_empty() { "no reason is given" } else { &cancel.reason };
-    format!("asked to stop {} ago{by}{origin}: {reason}", words::length(cancel.age_ms))
+    let reason = if cancel.reason.is_empty() { "no reason given" } else { &cancel.reason };
+    format!("requested {} ago{by}{origin}: {reason}", format::duration(cancel.age_ms))
 }
 
-/// How far, how fast, and how long it takes from here if it goes on like that.
-fn progressed(progress: &pm_wire::Progress, age_ms: Option<f64>) -> String {
-    let mut text = words::progress(progress);
+/// The progress with percentage, rate and remaining time.
+fn progress_with_rate(progress: &pm_wire::Progress, age_ms: Option<f64>) -> String {
+    let mut text = format::progress(progress);
     let (done, total) = (progress.done as f64, progress.total as f64);
     if progress.total > 0 {
         let _ = write!(text, ", {:.0} %", (100.0 * done / total).min(100.0).floor());
@@ -129,7 +137,7 @@ fn progressed(progress: &pm_wire::Progress, age_ms: Option<f64>) -> String {
         let rate = done / seconds;
         let _ = if rate >= 10.0 { write!(text, ", {rate:.0}/s") } else { write!(text, ", {rate:.1}/s") };
         if progress.total > progress.done {
-            let _ = write!(text, ", {} left at this rate", words::of_millis((total - done) / rate * 1e3));
+            let _ = write!(text, ", {} left at this rate", format::millis((total - done) / rate * 1e3));
         }
     }
     text
@@ -140,12 +148,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_tells_rate_and_time_left() {
+    fn progress_shows_rate_and_time_left() {
         let progress =
             |done, total| serde_json::from_value(json!({ "done": done, "total": total, "unit": "rows" })).unwrap();
-        assert_eq!(progressed(&progress(50, 100), Some(5_000.0)), "50/100 rows, 50 %, 10/s, 5.0 s left at this rate");
-        assert_eq!(progressed(&progress(0, 100), Some(5_000.0)), "0/100 rows, 0 %");
-        assert_eq!(progressed(&progress(7, 0), None), "7 rows");
-        assert_eq!(progressed(&progress(9, 5), Some(1_000.0)), "9/5 rows, 100 %, 9.0/s");
+        assert_eq!(
+            progress_with_rate(&progress(50, 100), Some(5_000.0)),
+            "50/100 rows, 50 %, 10/s, 5.0 s left at this rate"
+        );
+        assert_eq!(progress_with_rate(&progress(0, 100), Some(5_000.0)), "0/100 rows, 0 %");
+        assert_eq!(progress_with_rate(&progress(7, 0), None), "7 rows");
+        assert_eq!(progress_with_rate(&progress(9, 5), Some(1_000.0)), "9/5 rows, 100 %, 9.0/s");
     }
 }

@@ -1,37 +1,38 @@
-//! `pm tree`: which task is part of which.
+//! `pm tree`: tasks as a tree of parents and children.
 
 use pm_client::{Query, Row, Tasks};
 use serde_json::{Value, json};
 
-use super::{Ask, Target};
-use crate::fleet::{self, Answer, Exit, Stop, Tally};
-use crate::out::{Style, Table, say, table::Cell, words};
-use crate::query::Wanted;
+use super::{QueryArgs, TaskName};
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Answer, Tally};
+use crate::out::{Style, Table, format, say, table::Cell};
+use crate::query::Selection;
 
-/// The most that a server gives at once.
-const MOST: u32 = 1_000;
+/// The most rows of a reply.
+const MAX_ROWS: u32 = 1_000;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Which tasks, as kind=import* minAge=5s; limit=50
+    /// Tasks to show, as kind=import* minAge=5s; limit=50
     #[arg(value_name = "NAME=VALUE")]
     words: Vec<String>,
-    /// Only the branch that begins at this task: its serial, or its id
+    /// Show only the subtree of this task: serial or id
     #[arg(long, value_name = "TASK")]
     root: Option<String>,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let others: Vec<String> = args.words.iter().filter(|word| !word.starts_with("limit=")).cloned().collect();
-    Wanted::only_filters(&others, "a tree has an order of its own: each task behind its parent")?;
-    let wanted = Wanted::read(&args.words, false)?;
-    let (endpoints, out) = args.ask.begin()?;
-    let limit = wanted.limit.map_or(MOST, |limit| u32::try_from(limit).unwrap_or(MOST).min(MOST));
-    let query: Query = wanted.filters().limit(limit);
+    Selection::only_filters(&others, "a tree has its own order: children after their parent")?;
+    let selection = Selection::parse(&args.words, false)?;
+    let (endpoints, out) = args.query.resolve()?;
+    let limit = selection.limit.map_or(MAX_ROWS, |limit| u32::try_from(limit).unwrap_or(MAX_ROWS).min(MAX_ROWS));
+    let query: Query = selection.filters().limit(limit);
     let query = match &args.root {
-        Some(root) => query.root(&Target::new(root).task_ref()),
+        Some(root) => query.root(&TaskName::new(root).task_ref()),
         None => query,
     };
     let answers = fleet::all(endpoints, |client| {
@@ -48,13 +49,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             && tasks.truncated
         {
             let (shown, total) = (tasks.tasks.len(), tasks.total);
-            say(&format!("{}: {shown} of {total} tasks are shown; filters show fewer", answer.endpoint.name));
+            say(&format!("{}: showing {shown} of {total} tasks; filters select fewer", answer.endpoint.name));
         }
     }
     fleet::say_errors_about_a_task(&answers);
     let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|tasks| tasks.total).sum();
     let tally = Tally::of(&answers);
-    Ok(if wanted.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
+    Ok(if selection.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
 }
 
 fn table(answers: &[Answer<Tasks>]) -> Table {
@@ -68,30 +69,30 @@ fn table(answers: &[Answer<Tasks>]) -> Table {
                 format!("{branch}{}", row.id).into(),
                 row.serial.as_str().into(),
                 row.kind.as_deref().unwrap_or_default().into(),
-                words::length(row.age_ms).into(),
-                words::status(row),
-                words::length(row.status_age_ms).into(),
-                row.progress.as_ref().map(words::progress).unwrap_or_default().into(),
+                format::duration(row.age_ms).into(),
+                format::status(row),
+                format::duration(row.status_age_ms).into(),
+                row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
             ]);
         }
     }
     if table.is_empty() { Table::new(&["TASK", "SERIAL", "AGE", "STATUS"]) } else { table.without_empty_columns() }
 }
 
-/// What stands before each task: the lines that lead to it.
+/// The tree lines before each task.
 fn branches(rows: &[Row]) -> Vec<String> {
     let depth = |row: &Row| row.depth.unwrap_or(0) as usize;
-    // From the end, as only what comes later tells whether a line goes on. `goes_on[d]`: a task at depth d follows.
-    let mut goes_on: Vec<bool> = Vec::new();
+    // From the end, as later rows determine whether a line continues. `continues[d]`: a task at depth d follows.
+    let mut continues: Vec<bool> = Vec::new();
     let mut all: Vec<String> = rows
         .iter()
         .rev()
         .map(|row| {
             let depth = depth(row);
-            let follows = goes_on.get(depth).copied().unwrap_or(false);
-            goes_on.resize(depth + 1, false);
-            goes_on[depth] = true;
-            let above = (1..depth).map(|at| if goes_on[at] { "│ " } else { "  " });
+            let follows = continues.get(depth).copied().unwrap_or(false);
+            continues.resize(depth + 1, false);
+            continues[depth] = true;
+            let above = (1..depth).map(|at| if continues[at] { "│ " } else { "  " });
             let own = match depth {
                 0 => "",
                 _ if follows => "├ ",
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_lead_from_parents_to_children() {
+    fn tree_lines_connect_parents_and_children() {
         let rows: Vec<Row> = [0, 1, 2, 2, 1, 0, 1]
             .iter()
             .map(|depth| serde_json::from_value(json!({ "serial": "1", "depth": depth })).unwrap())

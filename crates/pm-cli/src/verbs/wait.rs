@@ -1,6 +1,6 @@
-//! `pm wait`: waits until tasks have ended, and tells by the exit code how.
+//! `pm wait`: waits for tasks to end; the exit code reflects their outcomes.
 //!
-//! The stream says when to look; what counts is what the list says, so an event that is lost only costs time.
+//! The stream only signals when to check; the list decides, so a lost event costs time but not correctness.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -10,42 +10,44 @@ use pm_client::{Client, ClientError, Event, Query, Row, TaskRef};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::{Ask, Target, find, say_original, watch};
+use super::{QueryArgs, TaskName, find, note_original, watch};
 use crate::config::Endpoint;
-use crate::fleet::{self, Exit, Source, Stop, Tally, Tasks};
-use crate::out::{Document, Out, Style, clean, name_of, print, say, words};
-use crate::query::Wanted;
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Source, Tally, Tasks};
+use crate::out::{Document, Out, Style, clean, format, name_of, print, say};
+use crate::query::Selection;
 
-/// Serials in one filter; beyond it, all tasks of the endpoint are followed.
-const MOST_SERIALS: usize = 250;
-/// How often a Go original is asked, which has no stream.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The most serials in one filter; for more tasks, the whole endpoint is followed.
+const MAX_SERIALS: usize = 250;
+/// How often a Go original, which has no stream, is polled.
+const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What to wait for: one task by serial or id, or filters as kind=import attr.tenant=acme; those that run now count
+    /// Tasks to wait for: one by serial or id, or those now running that match filters, as kind=import attr.tenant=acme
     #[arg(required = true, value_name = "TASK|NAME=VALUE")]
     words: Vec<String>,
-    /// Gives up after this long, as 30s or 5m
+    /// Give up after this time, as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]
     wait_for: Option<Duration>,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
-/// A task that has ended: its last row, without an outcome if that is not known.
+/// An ended task: its last row, without an outcome if that is unknown.
 type End = (Endpoint, Row);
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let target = match &args.words[..] {
-        [one] if !one.contains('=') || one.starts_with("id:") => Some(Target::new(one)),
+        [one] if !one.contains('=') || one.starts_with("id:") => Some(TaskName::new(one)),
         _ => None,
     };
-    Wanted::only_filters(&args.words, "all that fit are waited for; only filters say which")?;
-    let wanted = if target.is_some() { Wanted::read(&[], false)? } else { Wanted::read(&args.words, false)? };
-    let (endpoints, out) = args.ask.begin()?;
+    Selection::only_filters(&args.words, "all matching tasks are awaited; only filters are allowed")?;
+    let selection =
+        if target.is_some() { Selection::parse(&[], false)? } else { Selection::parse(&args.words, false)? };
+    let (endpoints, out) = args.query.resolve()?;
     let answers = fleet::all(endpoints, |client| {
-        let (target, wanted) = (target.clone(), wanted.clone());
+        let (target, selection) = (target.clone(), selection.clone());
         async move {
             match target {
                 Some(target) => find(&client, &target).await.map(|found| Tasks {
@@ -55,7 +57,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
                     is_original: found.is_original,
                     ..Tasks::default()
                 }),
-                None => fleet::tasks(&client, &wanted, Source::Live).await,
+                None => fleet::tasks(&client, &selection, Source::Live).await,
             }
         }
     })
@@ -66,13 +68,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
     let mut tally = Tally::of(&answers);
     let several = answers.len() > 1;
-    let asked = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
+    let queried = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
     let (send, mut receive) = mpsc::channel(256);
     let (mut all, mut ends) = (0, Vec::new());
     for answer in answers {
         let Ok(found) = answer.result else { continue };
         if found.is_original {
-            say_original(&answer.endpoint.name);
+            note_original(&answer.endpoint.name);
         }
         all += found.rows.len();
         let (over, live): (Vec<Row>, Vec<Row>) = found.rows.into_iter().partition(|row| row.state == "ended");
@@ -81,7 +83,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             let (endpoint, send) = (answer.endpoint, send.clone());
             tokio::spawn(async move {
                 let result = match found.is_original {
-                    true => look(&endpoint, live, &send).await,
+                    true => poll(&endpoint, live, &send).await,
                     false => follow(&endpoint, live, &send).await,
                 };
                 if let Err(error) = result {
@@ -93,56 +95,57 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     drop(send);
     if all == 0 {
         if tally.good > 0 {
-            say("no task that runs is meant");
+            say("no running task matches");
         }
         return Ok(tally.exit_with(0));
     }
 
     let bar = bar(all);
-    let mut is_over = false;
-    let over = async {
+    let mut timed_out = false;
+    let timeout = async {
         match args.wait_for {
-            Some(length) => tokio::time::sleep(length).await,
+            Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    let mut over = std::pin::pin!(over);
+    let mut timeout = std::pin::pin!(timeout);
     for end in &ends {
         bar.inc(1);
-        bar.suspend(|| tell(out, end, several))?;
+        bar.suspend(|| print_end(out, end, several))?;
     }
     while ends.len() < all {
         let next = tokio::select! {
             next = receive.recv() => next,
-            () = &mut over => {
-                is_over = true;
+            () = &mut timeout => {
+                timed_out = true;
                 break;
             }
         };
         match next {
             Some(Ok(end)) => {
                 bar.inc(1);
-                bar.suspend(|| tell(out, &end, several))?;
+                bar.suspend(|| print_end(out, &end, several))?;
                 ends.push(end);
             }
             Some(Err((name, error))) => {
-                bar.suspend(|| say(&fleet::fault::sentence(&name, &error)));
+                bar.suspend(|| say(&fleet::error::message(&name, &error)));
                 tally.failed += 1;
             }
             None => break,
         }
     }
     bar.finish_and_clear();
-    if !out.is_for_people() {
+    if !out.is_table() {
         let item = |(endpoint, row): &End| fleet::with_endpoint(endpoint.name.as_str().into(), json!(row));
-        let mut document = Document { items: ends.iter().map(item).collect(), endpoints: asked, ..Document::default() };
+        let mut document =
+            Document { items: ends.iter().map(item).collect(), endpoints: queried, ..Document::default() };
         document.more.insert("stillRunning".to_owned(), (all - ends.len()).into());
         document.print(out.format)?;
     }
-    if is_over {
-        let tasks = words::count((all - ends.len()) as u64, "task still runs", "tasks still run");
-        say(&format!("the wait is over; {tasks}"));
-        return Ok(Exit::StillRuns);
+    if timed_out {
+        let tasks = format::count((all - ends.len()) as u64, "task still running", "tasks still running");
+        say(&format!("timed out; {tasks}"));
+        return Ok(Exit::StillRunning);
     }
     Ok(match tally.exit() {
         Exit::Ok if ends.iter().any(|(_, row)| row.outcome.as_deref() != Some("finished")) => Exit::Failure,
@@ -159,14 +162,14 @@ fn bar(tasks: usize) -> ProgressBar {
     bar
 }
 
-fn tell(out: Out, (endpoint, row): &End, several: bool) -> Result<(), Stop> {
-    if !out.is_for_people() {
+fn print_end(out: Out, (endpoint, row): &End, several: bool) -> Result<(), Stop> {
+    if !out.is_table() {
         return Ok(());
     }
     let place = if several { format!(" on {}", endpoint.name) } else { String::new() };
     let what = match &row.outcome {
         Some(_) => watch::ended(row),
-        None => "ended, but how is not known".to_owned(),
+        None => "ended, outcome unknown".to_owned(),
     };
     let what = out.styled(Style::of_outcome(row.outcome.as_deref()), &clean::line(&what));
     Ok(print(&format!("{what}: {}\n", clean::line(&format!("{}{place}", name_of(row)))))?)
@@ -174,27 +177,27 @@ fn tell(out: Out, (endpoint, row): &End, several: bool) -> Result<(), Stop> {
 
 type Ends = mpsc::Sender<Result<End, (String, ClientError)>>;
 
-/// Follows the stream until all of them have ended.
+/// Follows the stream until all tasks have ended.
 async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), ClientError> {
     let mut live: HashMap<String, Row> = live.into_iter().map(|row| (row.serial.clone(), row)).collect();
     let serials: Vec<&str> = live.keys().map(String::as_str).collect();
     let query = match live.len() {
-        ..=MOST_SERIALS => Query::new().filter("serial", serials.join(",")),
+        ..=MAX_SERIALS => Query::new().filter("serial", serials.join(",")),
         _ => Query::new(),
     };
     let mut events = endpoint.client.events(&query);
-    // Those that a snapshot has shown to run, until it is complete.
-    let mut shown = HashSet::new();
+    // The running tasks of a snapshot, until it is complete.
+    let mut running = HashSet::new();
     while !live.is_empty() {
         let over: Vec<Row> = match events.next().await {
             Some(Ok(Event::Ended { task })) => live.remove(&task.serial).map(|_| task).into_iter().collect(),
             Some(Ok(Event::Snapshot { tasks, more, .. })) => {
-                shown.extend(tasks.into_iter().map(|task| task.serial));
+                running.extend(tasks.into_iter().map(|task| task.serial));
                 if more {
                     continue;
                 }
-                let shown = std::mem::take(&mut shown);
-                let gone: Vec<String> = live.keys().filter(|serial| !shown.contains(*serial)).cloned().collect();
+                let running = std::mem::take(&mut running);
+                let gone: Vec<String> = live.keys().filter(|serial| !running.contains(*serial)).cloned().collect();
                 gone.iter().filter_map(|serial| live.remove(serial)).collect()
             }
             Some(Ok(_)) => continue,
@@ -211,7 +214,7 @@ async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), 
     Ok(())
 }
 
-/// What the list says about a task that is gone, if it still knows it.
+/// The last row of an ended task, if the list still retains it.
 async fn last_row(client: &Client, row: Row) -> Row {
     match client.task(TaskRef::from(&row)).await {
         Ok(reply) => reply.task,
@@ -219,14 +222,14 @@ async fn last_row(client: &Client, row: Row) -> Row {
     }
 }
 
-/// Asks a Go original again and again, until none of the ids is there.
-async fn look(endpoint: &Endpoint, mut live: Vec<Row>, ends: &Ends) -> Result<(), ClientError> {
+/// Polls a Go original until none of the tasks is listed.
+async fn poll(endpoint: &Endpoint, mut live: Vec<Row>, ends: &Ends) -> Result<(), ClientError> {
     while !live.is_empty() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL).await;
         let list = endpoint.client.list().await?;
-        let runs =
+        let is_listed =
             |row: &Row| list.procs.iter().any(|task| task.id == row.id && Some(task.proc_time) == row.started_at);
-        let (still, over): (Vec<Row>, Vec<Row>) = live.into_iter().partition(runs);
+        let (still, over): (Vec<Row>, Vec<Row>) = live.into_iter().partition(is_listed);
         live = still;
         for row in over {
             if ends.send(Ok((endpoint.clone(), row))).await.is_err() {

@@ -1,4 +1,4 @@
-//! `pm watch`: what happens to tasks, as it happens, like `tail -f`.
+//! `pm watch`: prints events of tasks as they happen, like `tail -f`.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,33 +7,32 @@ use pm_wire::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Ask, Target};
-use crate::config::Output;
-use crate::fleet::{self, Exit, Stop, Tally, fault};
-use crate::out::{Document, Out, Style, clean, name_of, print, say, words};
-use crate::query::Wanted;
+use super::{QueryArgs, TaskName};
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Tally, error};
+use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
+use crate::query::Selection;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// One task by serial or id, which ends it all with its own end; or filters as kind=import attr.tenant=acme; or
-    /// nothing, for all tasks
+    /// Tasks to follow: one by serial or id, until it ends; or filters, as kind=import attr.tenant=acme; all by default
     #[arg(value_name = "TASK|NAME=VALUE")]
     words: Vec<String>,
-    /// Ends after this long, as 30s or 5m
+    /// Stop after this time, as 30s or 5m
     #[arg(long = "for", value_name = "DURATION", value_parser = pm_wire::duration::parse)]
     watch_for: Option<Duration>,
-    /// Does not tell of progress
+    /// Do not print progress
     #[arg(long)]
     no_progress: bool,
     #[command(flatten)]
-    ask: Ask,
+    query: QueryArgs,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (query, is_one) = read(&args.words)?;
-    let (endpoints, out) = args.ask.begin()?;
-    if out.format == Output::Json {
-        return Err(Stop::Usage("what is watched has no end, and JSON needs one; use -o ndjson".to_owned()));
+    let (query, is_one) = parse(&args.words)?;
+    let (endpoints, out) = args.query.resolve()?;
+    if out.format == Format::Json {
+        return Err(Stop::Usage("watch prints events one by one; use -o ndjson instead of json".to_owned()));
     }
     let several = endpoints.list().len() > 1;
     let (send, mut receive) = mpsc::channel(256);
@@ -43,25 +42,25 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
     drop(send);
 
-    let mut teller = Teller { out, several, progress: !args.no_progress };
+    let mut printer = Printer { out, several, progress: !args.no_progress };
     let mut tally = Tally::default();
-    let over = async {
+    let timeout = async {
         match args.watch_for {
-            Some(length) => tokio::time::sleep(length).await,
+            Some(duration) => tokio::time::sleep(duration).await,
             None => std::future::pending().await,
         }
     };
-    let mut over = std::pin::pin!(over);
+    let mut timeout = std::pin::pin!(timeout);
     let (mut live, mut seen) = (0_u64, false);
     loop {
         let next = tokio::select! {
             next = receive.recv() => next,
-            () = &mut over => return Ok(tally.exit()),
+            () = &mut timeout => return Ok(tally.exit()),
         };
         let Some((endpoint, event)) = next else { return Ok(tally.exit()) };
         match event {
             Err(error) => {
-                say(&fault::sentence(&endpoint, &error));
+                say(&error::message(&endpoint, &error));
                 tally.add::<()>(&Err(error));
             }
             Ok(event) => {
@@ -74,13 +73,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
                 }
                 seen |= live > 0;
                 let is_last = is_one && seen && live == 0 && matches!(event, Event::Ended { .. });
-                let is_nobody = is_one && !several && !seen && matches!(event, Event::Snapshot { more: false, .. });
-                teller.tell(&endpoint, event)?;
+                let is_missing = is_one && !several && !seen && matches!(event, Event::Snapshot { more: false, .. });
+                printer.print(&endpoint, event)?;
                 if is_last {
                     return Ok(Exit::Ok);
                 }
-                if is_nobody {
-                    say("no such task runs; `pm ls` shows those that do, `pm ended` what ended");
+                if is_missing {
+                    say("no such task is running; see `pm ls` and `pm ended`");
                     return Ok(Exit::NotFound);
                 }
             }
@@ -88,18 +87,18 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
 }
 
-/// Which tasks, and whether it is one.
-fn read(words: &[String]) -> Result<(Query, bool), Stop> {
+/// Parses the arguments into a query, and whether it is for one task.
+fn parse(words: &[String]) -> Result<(Query, bool), Stop> {
     match words {
-        [one] if !one.contains('=') || one.starts_with("id:") => Ok((Target::new(one).query(), true)),
+        [one] if !one.contains('=') || one.starts_with("id:") => Ok((TaskName::new(one).query(), true)),
         words => {
-            Wanted::only_filters(words, "what happens comes in its own order, and all of it")?;
-            Ok((Wanted::read(words, false)?.filters(), false))
+            Selection::only_filters(words, "events come in their own order; only filters are allowed")?;
+            Ok((Selection::parse(words, false)?.filters(), false))
         }
     }
 }
 
-/// Hands on every event until nobody wants them, or there can be no more.
+/// Forwards events until the receiver is dropped or the stream ends.
 pub(super) async fn follow(
     client: Client,
     query: &Query,
@@ -114,38 +113,38 @@ pub(super) async fn follow(
     }
 }
 
-struct Teller {
+struct Printer {
     out: Out,
     several: bool,
     progress: bool,
 }
 
-impl Teller {
-    fn tell(&mut self, endpoint: &str, event: Event) -> Result<(), Stop> {
+impl Printer {
+    fn print(&mut self, endpoint: &str, event: Event) -> Result<(), Stop> {
         match event {
             Event::Lost { error, retry_in } => {
                 let retry = pm_wire::duration::show(retry_in);
-                say(&format!("{}; trying again in {retry}", fault::sentence(endpoint, &error)));
+                say(&format!("{}; retrying in {retry}", error::message(endpoint, &error)));
             }
-            Event::Gap { why } => say(&format!("{endpoint}: some events are missing ({why}); what runs now follows")),
+            Event::Gap { why } => say(&format!("{endpoint}: events are missing ({why}); the running tasks follow")),
             Event::Unseen { count } => {
-                let tasks = words::count(count, "task", "tasks");
-                say(&format!("{endpoint}: {tasks} started and ended between two looks"));
+                let tasks = format::count(count, "task", "tasks");
+                say(&format!("{endpoint}: {tasks} started and ended unseen"));
             }
-            Event::Bye { why } => say(&format!("{endpoint}: says that it ends ({why})")),
+            Event::Bye { why } => say(&format!("{endpoint}: shutting down ({why})")),
             Event::Snapshot { tasks, .. } => {
                 for row in &tasks {
-                    let running = format!("running for {}: {}", words::length(row.age_ms), row.status);
+                    let running = format!("running for {}: {}", format::duration(row.age_ms), row.status);
                     self.line(endpoint, "running", row, &running, Style::Dim)?;
                 }
             }
             Event::Started { task } => self.line(endpoint, "started", &task, "started", Style::Bold)?,
             Event::Status { task } => self.line(endpoint, "status", &task, &task.status, Style::Plain)?,
             Event::Progress { task } if self.progress => {
-                let far = task.progress.as_ref().map(words::progress).unwrap_or_default();
-                self.line(endpoint, "progress", &task, &far, Style::Dim)?;
+                let progress = task.progress.as_ref().map(format::progress).unwrap_or_default();
+                self.line(endpoint, "progress", &task, &progress, Style::Dim)?;
             }
-            Event::Cancel { task } => self.line(endpoint, "cancel", &task, &cancel(&task), Style::Odd)?,
+            Event::Cancel { task } => self.line(endpoint, "cancel", &task, &cancel(&task), Style::Warning)?,
             Event::Ended { task } => {
                 let outcome = task.outcome.as_deref();
                 self.line(endpoint, "ended", &task, &ended(&task), Style::of_outcome(outcome))?;
@@ -153,7 +152,7 @@ impl Teller {
             Event::Left { serial } => {
                 let mut row = Row::default();
                 row.serial = serial;
-                self.line(endpoint, "left", &row, "no longer fits", Style::Dim)?;
+                self.line(endpoint, "left", &row, "no longer matches", Style::Dim)?;
             }
             _ => {}
         }
@@ -163,20 +162,20 @@ impl Teller {
     fn line(&self, endpoint: &str, event: &str, row: &Row, what: &str, style: Style) -> Result<(), Stop> {
         let at = Timestamp::try_from(SystemTime::now()).unwrap_or_default();
         let text = match self.out.format {
-            Output::Table | Output::Wide => {
+            Format::Table | Format::Wide => {
                 let place = if self.several { format!("{endpoint}  ") } else { String::new() };
                 let head = clean::line(&format!("{place}{}", name_of(row)));
                 format!("{}  {head}: {}\n", clock(at), self.out.styled(style, &clean::line(what)))
             }
-            Output::Ids if event != "started" && event != "running" => return Ok(()),
+            Format::Ids if event != "started" && event != "running" => return Ok(()),
             format => {
                 let item = json!({ "event": event, "at": at, "task": row });
                 let item = match format {
-                    Output::Ids => json!(row),
+                    Format::Ids => json!(row),
                     _ => item,
                 };
                 let item = fleet::with_endpoint(endpoint.into(), item);
-                // One name alone, or one with its endpoint if there are several.
+                // With several endpoints, the name includes the endpoint.
                 let endpoints = vec![Value::Null; if self.several { 2 } else { 1 }];
                 return Ok(Document { items: vec![item], endpoints, ..Document::default() }.print(format)?);
             }
@@ -185,7 +184,7 @@ impl Teller {
     }
 }
 
-/// The time of the day, in UTC.
+/// The time of day, in UTC.
 fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     let time = text.split_once('T').map_or("", |(_, time)| time).trim_end_matches('Z');
@@ -194,16 +193,16 @@ fn clock(at: Timestamp) -> String {
 }
 
 fn cancel(row: &Row) -> String {
-    let Some(cancel) = &row.cancel else { return "asked to stop".to_owned() };
+    let Some(cancel) = &row.cancel else { return "cancel requested".to_owned() };
     let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
     let why = if cancel.reason.is_empty() { String::new() } else { format!(": {}", cancel.reason) };
-    format!("asked to stop{by}{why}")
+    format!("cancel requested{by}{why}")
 }
 
 pub(super) fn ended(row: &Row) -> String {
     let outcome = row.outcome.as_deref().unwrap_or("ended");
-    let after = row.age_ms.map(|age| format!(" after {}", words::of_millis(age))).unwrap_or_default();
-    // The last entry is the outcome itself, or says more than it: `failed: no file`.
+    let after = row.age_ms.map(|age| format!(" after {}", format::millis(age))).unwrap_or_default();
+    // The last status is the outcome, possibly with a reason: `failed: no file`.
     match row.status.split_once(": ") {
         Some((_, why)) if matches!(outcome, "failed" | "cancelled" | "aborted") => format!("{outcome}{after}: {why}"),
         _ => format!("{outcome}{after}"),
@@ -215,13 +214,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_the_day_has_milliseconds() {
+    fn the_time_of_day_has_milliseconds() {
         assert_eq!(clock("2026-11-24T04:03:36Z".parse().unwrap()), "04:03:36.000Z");
         assert_eq!(clock("2026-11-24T04:03:36.2137Z".parse().unwrap()), "04:03:36.213Z");
     }
 
     #[test]
-    fn an_end_tells_how_and_why() {
+    fn an_end_shows_outcome_and_reason() {
         let row = |outcome: &str, status: &str| {
             ended(
                 &serde_json::from_value(json!({ "serial": "1", "outcome": outcome, "status": status, "ageMs": 2000 }))

@@ -1,6 +1,6 @@
-//! The built command, and servers to run it against: small ones that say what a test wants, and real ones.
+//! The built command, and servers to run it against: fake and real ones.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
-/// The command without anything of the user's: no variables, no config file.
+/// The command without the user's variables and config file.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pm"));
     for name in [
@@ -44,7 +44,7 @@ pub fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
 }
 
-/// A server that answers every request by a function of its head and body, until the test ends.
+/// A server that answers every request by a function of its head and body.
 pub struct Fake {
     pub endpoint: String,
     requests: Receiver<String>,
@@ -59,7 +59,7 @@ impl Fake {
             for socket in listener.incoming() {
                 let Ok(mut socket) = socket else { return };
                 let Some(request) = read(&mut socket) else { continue };
-                // A client that has had enough is none of our business.
+                // The client may disconnect early.
                 let _ = socket.write_all(&answer(&request)).and_then(|()| socket.shutdown(Shutdown::Write));
                 if send.send(request).is_err() {
                     return;
@@ -69,8 +69,8 @@ impl Fake {
         Fake { endpoint, requests }
     }
 
-    /// One that gives everybody the same.
-    pub fn says(reply: impl Into<Vec<u8>>) -> Fake {
+    /// A server that sends the same reply to every request.
+    pub fn replying(reply: impl Into<Vec<u8>>) -> Fake {
         let reply = reply.into();
         Fake::new(move |_| reply.clone())
     }
@@ -88,7 +88,7 @@ impl Fake {
         })
     }
 
-    /// The request that came next.
+    /// The next request.
     pub fn request(&self) -> String {
         self.requests.recv().unwrap()
     }
@@ -118,8 +118,8 @@ pub fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// An address where nobody listens.
-pub fn nobody() -> String {
+/// A local address without a server.
+pub fn unused_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 

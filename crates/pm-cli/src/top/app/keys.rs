@@ -4,45 +4,45 @@ use pm_wire::filter::Filter;
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{App, Details, Effect, Hit, Kill, Mode, Seek, Stage, View};
-use crate::top::ask::Request;
 use crate::top::complete::offers;
 use crate::top::edit::Edit;
 use crate::top::model::{Column, Held, Shape};
+use crate::top::request::Request;
 
-/// The keys, as the help tells them. The page in the browser has the same.
+/// The keys, as listed by the help. The web page has the same.
 pub(crate) const KEYS: &[(&str, &str)] = &[
-    ("/", "filter: name=value, Tab completes; an empty one shows all"),
-    ("s", "sort by a column; again for the other way round; r turns it round at once"),
-    ("c", "choose columns"),
-    ("t", "tree: who started whom"),
-    ("g", "group by kind; left and right fold"),
-    ("Space", "mark; * marks all that are shown, u none"),
-    ("k", "kill: the marked tasks, or the chosen one; asks first"),
+    ("/", "filter: name=value, Tab completes; empty shows all tasks"),
+    ("s", "sort by a column, again to reverse; r reverses at once"),
+    ("c", "select columns"),
+    ("t", "tree of parents and children"),
+    ("g", "group by kind; Left and Right fold"),
+    ("Space", "mark; * marks all shown tasks, u none"),
+    ("k", "kill the marked tasks or the selected one; asks first"),
     ("Enter", "details; in kinds: the tasks of that kind"),
     ("Esc", "back"),
-    ("p", "pause: nothing moves"),
+    ("p", "pause"),
     ("1-5, Tab", "running, kinds, ended, waits, about"),
-    ("y", "copy the chosen task's id"),
+    ("y", "copy the id of the selected task"),
     ("m", "mouse on or off"),
-    ("Ctrl-L", "draw anew"),
+    ("Ctrl-L", "redraw"),
     ("Ctrl-Z", "suspend"),
     ("?", "help"),
     ("q", "quit"),
 ];
 
-/// Those of a recording besides.
+/// The additional keys of a replay.
 pub(crate) const REPLAY_KEYS: &[(&str, &str)] = &[
-    ("[ ]", "back and forth by 10 s"),
-    ("{ }", "back and forth by a minute"),
-    ("< >", "slower and faster"),
+    ("[ ]", "back or forward by 10 s"),
+    ("{ }", "back or forward by 1 min"),
+    ("< >", "slower or faster"),
     (":", "go to a time of day, as 10:32:05"),
 ];
 
 impl App {
-    /// Does what a key is for.
+    /// Handles a key.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Vec<Effect> {
         if key.modifiers.contains(KeyModifiers::ALT) {
-            // Escape and then a key, so fast that they came as one.
+            // Escape and a key, so fast that they were read as one.
             let mut effects = self.key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE));
             effects.extend(self.key(KeyEvent::new(key.code, key.modifiers - KeyModifiers::ALT)));
             return effects;
@@ -76,11 +76,11 @@ impl App {
             }
             Mode::Goto(_) => self.goto_key(key),
         };
-        self.rows();
+        self.refresh_lines();
         effects
     }
 
-    /// Text that was pasted.
+    /// Handles pasted text.
     pub(crate) fn paste(&mut self, text: &str) {
         match &mut self.mode {
             Mode::Filter { edit, .. } | Mode::Goto(edit) => edit.insert(text.trim()),
@@ -88,31 +88,31 @@ impl App {
             _ => return,
         }
         self.filter_changed();
-        self.rows();
+        self.refresh_lines();
     }
 
     fn normal_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         match key.code {
             KeyCode::Char('q') => return vec![Effect::Quit],
             KeyCode::Char('?') => self.mode = Mode::Help(0),
-            KeyCode::Char(digit @ '1'..='5') => self.look_at(View::ALL[digit as usize - '1' as usize]),
+            KeyCode::Char(digit @ '1'..='5') => self.show(View::ALL[digit as usize - '1' as usize]),
             KeyCode::Tab | KeyCode::BackTab => {
                 let step = if key.code == KeyCode::Tab { 1 } else { View::ALL.len() - 1 };
                 let at = View::ALL.iter().position(|view| *view == self.view).unwrap_or(0);
-                self.look_at(View::ALL[(at + step) % View::ALL.len()]);
+                self.show(View::ALL[(at + step) % View::ALL.len()]);
             }
             KeyCode::Char('p') => self.pause(),
             KeyCode::Char('m') => {
                 self.mouse = !self.mouse;
-                self.say(if self.mouse { "mouse on" } else { "mouse off: the terminal marks text again" });
+                self.say(if self.mouse { "mouse on" } else { "mouse off: the terminal selects text" });
                 return vec![Effect::Mouse(self.mouse)];
             }
             KeyCode::Char('/') => {
                 self.view = View::Running;
                 let before = self.list.filter().to_string();
-                // A blank behind it, so that another condition can be written at once.
+                // The space allows typing another condition at once.
                 let edit = Edit::new(&if before.is_empty() { String::new() } else { format!("{before} ") });
-                self.mode = Mode::Filter { edit, before, offers: Vec::new(), word: 0, chosen: None, error: None };
+                self.mode = Mode::Filter { edit, before, offers: Vec::new(), word: 0, selected: None, error: None };
                 self.filter_changed();
             }
             KeyCode::Up => self.step(-1),
@@ -122,7 +122,7 @@ impl App {
             KeyCode::Home => self.step(isize::MIN),
             KeyCode::End => self.step(isize::MAX),
             KeyCode::Enter => self.enter(),
-            KeyCode::Esc if self.view != View::Running => self.look_at(View::Running),
+            KeyCode::Esc if self.view != View::Running => self.show(View::Running),
             _ if self.replayed.is_some() && self.replay_key(key).is_some() => {
                 return self.replay_key(key).into_iter().collect();
             }
@@ -146,7 +146,7 @@ impl App {
         Some(Effect::Replay(seek))
     }
 
-    /// What the list alone has.
+    /// Handles the keys of the list.
     fn list_key(&mut self, key: KeyEvent) -> Vec<Effect> {
         let (column, descending) = self.list.sort();
         match key.code {
@@ -155,8 +155,8 @@ impl App {
             }
             KeyCode::Char('r') => self.list.set_sort((column, !descending)),
             KeyCode::Char('c') => self.mode = Mode::Columns(0),
-            KeyCode::Char('t') => self.turn(Shape::Tree),
-            KeyCode::Char('g') => self.turn(Shape::Groups),
+            KeyCode::Char('t') => self.toggle(Shape::Tree),
+            KeyCode::Char('g') => self.toggle(Shape::Groups),
             KeyCode::Left => self.list.fold(&self.store, Some(true)),
             KeyCode::Right => self.list.fold(&self.store, Some(false)),
             KeyCode::Char(' ') => {
@@ -167,7 +167,7 @@ impl App {
             KeyCode::Char('u') => self.list.marks.clear(),
             KeyCode::Char('k') | KeyCode::Delete => self.kill(),
             KeyCode::Char('y') => {
-                if let Some(task) = self.list.chosen(&self.store) {
+                if let Some(task) = self.list.selected(&self.store) {
                     let id = task.row.id.clone();
                     self.say(format!("copied {id}"));
                     return vec![Effect::Copy(id)];
@@ -178,14 +178,13 @@ impl App {
         Vec::new()
     }
 
-    fn turn(&mut self, shape: Shape) {
+    fn toggle(&mut self, shape: Shape) {
         self.list.set_shape(if self.list.shape() == shape { Shape::Flat } else { shape });
     }
 
-    fn look_at(&mut self, view: View) {
+    fn show(&mut self, view: View) {
         self.details = None;
         self.view = view;
-        self.board_widths = super::Widths::default();
     }
 
     fn pause(&mut self) {
@@ -204,42 +203,45 @@ impl App {
             View::Running => self.list.step(&self.store, lines),
             View::Kinds => {
                 let rows = boards.all_kinds().count();
-                boards.kinds_at.step(lines, rows);
+                boards.scroll_mut(View::Kinds).step(lines, rows);
             }
-            View::Ended => boards.ended_at.step(lines, boards.ended.len()),
-            // Their views know how many lines they have, and stop at the last.
-            View::Waits => boards.waits_at.step(lines, usize::MAX),
-            View::About => boards.about_at.step(lines, usize::MAX),
+            View::Ended => {
+                let rows = boards.ended.len();
+                boards.scroll_mut(View::Ended).step(lines, rows);
+            }
+            // Drawing limits these to their last line.
+            view @ (View::Waits | View::About) => boards.scroll_mut(view).step(lines, usize::MAX),
         }
     }
 
     fn enter(&mut self) {
         match self.view {
-            View::Running => match self.list.chosen(&self.store) {
+            View::Running => match self.list.selected(&self.store) {
                 Some(task) => {
-                    let (key, row, at) = (task.key, pm_client::Row::clone(&task.row), self.now);
-                    self.details = Some(Details::new(key, row, at, self.store.place(key).is_original()));
+                    let (key, row) = (task.key, pm_client::Row::clone(&task.row));
+                    self.details = Some(Details::new(key, row, self.store.endpoint(key).is_original()));
                 }
                 None => self.list.fold(&self.store, None),
             },
             View::Kinds => {
-                let kind = self.boards.all_kinds().nth(self.boards.kinds_at.cursor).map(|(_, kind)| kind.clone());
+                let kind =
+                    self.boards.all_kinds().nth(self.boards.scroll(View::Kinds).cursor).map(|(_, kind)| kind.clone());
                 if let Some(kind) = kind.filter(|kind| !kind.other) {
                     let mut filter = Filter::default();
                     let value = pm_client::Query::literal(kind.kind.as_deref().unwrap_or_default());
                     match filter.add("kind", &value) {
                         Ok(()) => {
                             self.list.set_filter(filter);
-                            self.look_at(View::Running);
+                            self.show(View::Running);
                         }
                         Err(error) => self.say(error.to_string()),
                     }
                 }
             }
             View::Ended => {
-                if let Some(ended) = self.boards.ended.get(self.boards.ended_at.cursor) {
-                    let is_original = self.store.place(ended.key).is_original();
-                    self.details = Some(Details::new(ended.key, ended.row.clone(), self.now, is_original));
+                if let Some(ended) = self.boards.ended.get(self.boards.scroll(View::Ended).cursor) {
+                    let is_original = self.store.endpoint(ended.key).is_original();
+                    self.details = Some(Details::new(ended.key, ended.row.clone(), is_original));
                 }
             }
             View::Waits | View::About => {}
@@ -266,7 +268,7 @@ impl App {
                 self.say(format!("copied {id}"));
                 return vec![Effect::Copy(id)];
             }
-            KeyCode::Char(digit @ '1'..='5') => self.look_at(View::ALL[digit as usize - '1' as usize]),
+            KeyCode::Char(digit @ '1'..='5') => self.show(View::ALL[digit as usize - '1' as usize]),
             _ => return self.replay_key(key).filter(|_| self.replayed.is_some()).into_iter().collect(),
         }
         Vec::new()
@@ -274,17 +276,17 @@ impl App {
 
     fn kill(&mut self) {
         if self.replayed.is_some() {
-            self.say("this is a recording: nothing of it runs now");
+            self.say("not in a recording: none of its tasks is running");
             return;
         }
-        let keys = match self.meant() {
+        let keys = match self.current_task() {
             Some(key) if self.list.marks.is_empty() || self.details.is_some() => vec![key],
             _ if !self.list.marks.is_empty() => self.list.marks.iter().copied().collect(),
-            _ => self.list.chosen_group(&self.store),
+            _ => self.list.selected_group(&self.store),
         };
         let kill = Kill::new(&self.store, keys, self.now);
-        if kill.victims.is_empty() {
-            self.say("no task is chosen that still runs");
+        if kill.targets.is_empty() {
+            self.say("no running task is selected");
         } else {
             self.mode = Mode::Kill(Box::new(kill));
         }
@@ -294,30 +296,30 @@ impl App {
         let (now, page) = (self.now, self.page.max(1));
         let Mode::Kill(kill) = &mut self.mode else { return Vec::new() };
         match (key.code, kill.stage) {
-            (KeyCode::Esc, _) | (KeyCode::Enter | KeyCode::Char('q'), Stage::Asked) => {
-                if kill.stage == Stage::Asked {
+            (KeyCode::Esc, _) | (KeyCode::Enter | KeyCode::Char('q'), Stage::Sent) => {
+                if kill.stage == Stage::Sent {
                     self.list.marks.clear();
                 }
                 self.mode = Mode::Normal;
             }
             (KeyCode::Enter, _) => {
-                if let Some((victims, reason)) = kill.enter(now) {
-                    return vec![Effect::Ask(Request::Kill { victims, reason })];
+                if let Some((targets, reason)) = kill.enter(now) {
+                    return vec![Effect::Request(Request::Kill { targets, reason })];
                 }
             }
             (KeyCode::Up, _) => kill.top = kill.top.saturating_sub(1),
-            (KeyCode::Down, _) => kill.top = (kill.top + 1).min(kill.victims.len() - 1),
+            (KeyCode::Down, _) => kill.top = (kill.top + 1).min(kill.targets.len() - 1),
             (KeyCode::PageUp, _) => kill.top = kill.top.saturating_sub(page),
-            (KeyCode::PageDown, _) => kill.top = (kill.top + page).min(kill.victims.len() - 1),
+            (KeyCode::PageDown, _) => kill.top = (kill.top + page).min(kill.targets.len() - 1),
             (_, Stage::Reason) => drop(kill.reason.key(key)),
-            (_, Stage::Sure) => drop(kill.number.key(key)),
-            (_, Stage::Asked) => {}
+            (_, Stage::Confirm) => drop(kill.number.key(key)),
+            (_, Stage::Sent) => {}
         }
         Vec::new()
     }
 
     fn filter_key(&mut self, key: KeyEvent) {
-        let Mode::Filter { edit, before, offers, word, chosen, error } = &mut self.mode else { return };
+        let Mode::Filter { edit, before, offers, word, selected, error } = &mut self.mode else { return };
         match key.code {
             KeyCode::Esc => {
                 let before = Filter::parse(before).unwrap_or_default();
@@ -326,15 +328,15 @@ impl App {
                 return;
             }
             KeyCode::Enter => {
-                // What is wrong stays to be mended.
+                // An invalid filter must be corrected first.
                 if error.is_none() {
                     self.mode = Mode::Normal;
                 }
                 return;
             }
             KeyCode::Tab | KeyCode::Down | KeyCode::BackTab | KeyCode::Up if !offers.is_empty() => {
-                let forth = matches!(key.code, KeyCode::Tab | KeyCode::Down);
-                let at = match (*chosen, forth) {
+                let forward = matches!(key.code, KeyCode::Tab | KeyCode::Down);
+                let at = match (*selected, forward) {
                     (None, true) => 0,
                     (None, false) => offers.len() - 1,
                     (Some(at), true) => (at + 1) % offers.len(),
@@ -343,10 +345,10 @@ impl App {
                 let text = offers[at].word.clone();
                 edit.replace_before(*word, &text);
                 *word = text.chars().count();
-                *chosen = Some(at);
+                *selected = Some(at);
                 let only = offers.len() == 1;
-                self.filter_read();
-                // With nothing else to choose, go on with what comes next.
+                self.apply_filter();
+                // With no other choice, offer what comes next.
                 if only {
                     self.filter_changed();
                 }
@@ -357,24 +359,24 @@ impl App {
         self.filter_changed();
     }
 
-    /// Takes what is written as the filter, if it is one.
-    fn filter_read(&mut self) {
+    /// Applies the typed filter, if it is valid.
+    fn apply_filter(&mut self) {
         let Mode::Filter { edit, error, .. } = &mut self.mode else { return };
         match Filter::parse(&edit.text()) {
             Ok(filter) => {
                 *error = None;
                 self.list.set_filter(filter);
             }
-            Err(wrong) => *error = Some(wrong.to_string()),
+            Err(why) => *error = Some(why.to_string()),
         }
     }
 
     fn filter_changed(&mut self) {
-        if let Mode::Filter { edit, offers: offered, word, chosen, .. } = &mut self.mode {
+        if let Mode::Filter { edit, offers: offered, word, selected, .. } = &mut self.mode {
             (*offered, *word) = offers(&edit.parts().0, &self.store);
-            *chosen = None;
+            *selected = None;
         }
-        self.filter_read();
+        self.apply_filter();
     }
 
     fn menu_key(&mut self, key: KeyEvent) {
@@ -393,7 +395,7 @@ impl App {
                 } else if key.code == KeyCode::Enter {
                     self.mode = Mode::Normal;
                 } else {
-                    self.show_column(column);
+                    self.toggle_column(column);
                 }
             }
             _ => self.mode = Mode::Normal,
@@ -405,9 +407,9 @@ impl App {
         self.list.set_sort((column, if now == column { !descending } else { column.is_descending() }));
     }
 
-    fn show_column(&mut self, column: Column) {
+    fn toggle_column(&mut self, column: Column) {
         if self.columns.contains(&column) {
-            // A list without any column shows nothing.
+            // The last column stays.
             if self.columns.len() > 1 {
                 self.columns.retain(|shown| *shown != column);
             }
@@ -428,7 +430,7 @@ impl App {
                         self.mode = Mode::Normal;
                         return vec![Effect::Replay(Seek::Clock(seconds))];
                     }
-                    None => self.say(format!("`{text}` is no time of day; write it as 10:32:05")),
+                    None => self.say(format!("`{text}` is not a time of day; write 10:32:05")),
                 }
             }
             _ => drop(edit.key(key)),
@@ -436,7 +438,7 @@ impl App {
         Vec::new()
     }
 
-    /// Does what a click or the wheel is for.
+    /// Handles a click or the mouse wheel.
     pub(crate) fn mouse(&mut self, event: MouseEvent) -> Vec<Effect> {
         if !matches!(self.mode, Mode::Normal) {
             return Vec::new();
@@ -452,24 +454,25 @@ impl App {
                 let at = ratatui_core::layout::Position::new(event.column, event.row);
                 let hit = self.hits.iter().find(|(area, _)| area.contains(at)).map(|(_, hit)| *hit);
                 match hit {
-                    Some(Hit::View(view)) => self.look_at(view),
+                    Some(Hit::View(view)) => self.show(view),
                     Some(Hit::Title(column)) => self.sort_by(column),
-                    // The chosen one again: open it.
+                    // A click on the selected row opens it.
                     Some(Hit::Row(line)) if self.view == View::Running && line == self.list.cursor() => self.enter(),
-                    Some(Hit::Row(line)) if self.view == View::Running => self.list.choose(&self.store, line),
-                    Some(Hit::Row(line)) if self.view == View::Ended => self.boards.ended_at.cursor = line,
-                    Some(Hit::Row(line)) if self.view == View::Kinds => self.boards.kinds_at.cursor = line,
+                    Some(Hit::Row(line)) if self.view == View::Running => self.list.select(&self.store, line),
+                    Some(Hit::Row(line)) if matches!(self.view, View::Ended | View::Kinds) => {
+                        self.boards.scroll_mut(self.view).cursor = line;
+                    }
                     _ => {}
                 }
             }
             _ => {}
         }
-        self.rows();
+        self.refresh_lines();
         Vec::new()
     }
 }
 
-/// Seconds since midnight of `10:32:05` or `10:32`.
+/// Parses `10:32:05` or `10:32` into seconds since midnight.
 pub(crate) fn clock(text: &str) -> Option<u32> {
     let mut parts = text.splitn(3, ':').map(|part| {
         let is_number = (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,35 +1,36 @@
-//! All that the screen shows and what keys do to it. Pure: what is to be done outside comes back as [`Effect`]s.
+//! The state of the screen, and what keys do to it. Pure: actions outside are returned as [`Effect`]s.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
 //! | `keys.rs` | what each key and click does |
-//! | `boards.rs` | what is asked now and then: kinds, ended tasks, waits, endpoints |
-//! | `kill.rs` | the question before a cancel, and what came of it |
+//! | `boards.rs` | data that is polled: kinds, ended tasks, waits, endpoints |
+//! | `kill.rs` | the dialog before a cancel, and its results |
 //! | `details.rs` | one task |
+//! | `drawn.rs` | what the last frame showed |
 
 mod boards;
 mod details;
+mod drawn;
 mod keys;
 mod kill;
 
-use ratatui_core::layout::Rect;
-
-use super::ask::{Reply, Request};
 use super::complete::Offer;
 use super::edit::Edit;
-use super::model::{Changed, Column, Held, Key, List, News, Store};
+use super::model::{Column, Held, List, Scroll};
+use super::request::{Reply, Request};
 use super::theme::{Glyphs, Theme};
-use super::view::Widths;
+use crate::feed::{Changed, Key, Store, Update};
 
 pub(crate) use boards::Boards;
 pub(crate) use details::Details;
+pub(crate) use drawn::{Drawn, Hit};
 pub(crate) use keys::{KEYS, REPLAY_KEYS, clock};
 pub(crate) use kill::{Kill, Stage};
 
-/// How long a word at the bottom stays.
-const SAID: f64 = 6_000.0;
+/// How long a message at the bottom stays, in milliseconds.
+const MESSAGE_TIME: f64 = 6_000.0;
 
-/// What is looked at.
+/// The view that is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum View {
     #[default]
@@ -54,73 +55,66 @@ impl View {
     }
 }
 
-/// What the keys go to.
+/// Where keys go.
 #[derive(Debug)]
 pub(crate) enum Mode {
     Normal,
     Filter {
         edit: Edit,
-        /// What holds again if nothing comes of it.
+        /// The filter to restore on Escape.
         before: String,
         offers: Vec<Offer>,
-        /// Characters of the word that an offer takes the place of.
+        /// The length of the word that an offer replaces, in characters.
         word: usize,
-        chosen: Option<usize>,
+        selected: Option<usize>,
         error: Option<String>,
     },
     Sort(usize),
     Columns(usize),
     Kill(Box<Kill>),
     Help(usize),
-    /// A time to go to in a recording.
+    /// The time of day to jump to in a recording.
     Goto(Edit),
 }
 
-/// What is to be done outside.
+/// An action outside the app.
 #[derive(Debug)]
 pub(crate) enum Effect {
     Quit,
     Suspend,
-    /// Draw all anew.
+    /// Redraws the whole screen.
     Redraw,
     Mouse(bool),
-    Ask(Request),
-    /// Text for the clipboard of the terminal.
+    Request(Request),
+    /// Copies text to the clipboard of the terminal.
     Copy(String),
     Replay(Seek),
 }
 
-/// Where to go in a recording.
+/// A jump in a recording, or a change of speed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Seek {
-    /// Milliseconds from where it is.
+    /// By milliseconds from the current position.
     By(f64),
-    /// A time of day, in seconds since midnight, UTC.
+    /// To a time of day, in seconds since midnight, UTC.
     Clock(u32),
-    /// Faster or slower by this factor.
+    /// Multiplies the speed.
     Speed(f64),
 }
 
-/// How a recording stands.
+/// The position in a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Replayed {
     /// The moment that is shown.
     pub(crate) at: pm_wire::Timestamp,
-    /// Milliseconds since it began, and in all.
-    pub(crate) done: f64,
+    /// Milliseconds since the start.
+    pub(crate) elapsed: f64,
+    /// Milliseconds from the start to the end.
     pub(crate) length: f64,
     pub(crate) speed: f64,
 }
 
-/// What can be clicked.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Hit {
-    View(View),
-    Row(usize),
-    Title(Column),
-}
-
-/// What is set at the start.
+/// Initial settings.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) theme: Theme,
@@ -141,23 +135,22 @@ pub(crate) struct App {
     pub(crate) theme: Theme,
     pub(crate) glyphs: Glyphs,
     pub(crate) mouse: bool,
-    /// Our clock, in milliseconds.
+    /// The local clock, in milliseconds.
     pub(crate) now: f64,
-    /// Nothing moves since then.
+    /// When the screen was paused, and the updates since.
     pub(crate) paused: Option<(f64, Held)>,
     pub(crate) replayed: Option<Replayed>,
-    /// A word at the bottom, and until when.
-    said: Option<(String, f64)>,
-    pub(crate) widths: Widths,
-    pub(crate) board_widths: Widths,
-    pub(crate) hits: Vec<(Rect, Hit)>,
-    /// Rows on the screen, for whoever moves by pages.
-    pub(crate) page: usize,
+    /// The message at the bottom, and until when it stays.
+    message: Option<(String, f64)>,
+    /// The clickable areas of the last frame.
+    hits: Vec<(ratatui_core::layout::Rect, Hit)>,
+    /// Rows by which Page Up and Page Down move.
+    page: usize,
 }
 
 impl App {
     pub(crate) fn new(store: Store, list: List, options: Options) -> App {
-        let endpoints = store.places().len();
+        let endpoints = store.endpoints().len();
         App {
             store,
             list,
@@ -172,42 +165,40 @@ impl App {
             now: 0.0,
             paused: None,
             replayed: None,
-            said: None,
-            widths: Widths::default(),
-            board_widths: Widths::default(),
+            message: None,
             hits: Vec::new(),
             page: 20,
         }
     }
 
-    /// The moment that is shown: while nothing moves, that at which it stopped.
+    /// The moment that is shown: while paused, that of the pause.
     pub(crate) fn shown_at(&self) -> f64 {
         match &self.paused {
-            // Whoever goes through a recording that stands still wants to see where he is.
+            // A paused recording can still be moved by jumps.
             Some((at, _)) if self.replayed.is_none() => *at,
             _ => self.now,
         }
     }
 
-    /// Takes news of an endpoint.
-    pub(crate) fn take(&mut self, endpoint: u32, now: f64, news: News) -> Changed {
-        if endpoint as usize >= self.store.places().len() {
+    /// Applies an update, or holds it back while paused.
+    pub(crate) fn apply(&mut self, endpoint: u32, now: f64, update: Update) -> Changed {
+        if endpoint as usize >= self.store.endpoints().len() {
             return Changed::default();
         }
         let changed = match &mut self.paused {
-            Some((_, held)) => held.take(&mut self.store, endpoint, now, news),
-            None => self.store.apply(endpoint, now, news),
+            Some((_, held)) => held.apply(&mut self.store, endpoint, now, update),
+            None => self.store.apply(endpoint, now, update),
         };
         self.list.note(changed);
         changed
     }
 
-    /// Takes an answer.
+    /// Applies a reply.
     pub(crate) fn answer(&mut self, now: f64, reply: Reply) {
         match reply {
             Reply::Details { key, result } => {
                 if let Some(details) = self.details.as_mut().filter(|details| details.key == key) {
-                    details.answer(now, result);
+                    details.answer(result);
                 }
             }
             Reply::Verdict { key, text, role, is_final } => {
@@ -219,65 +210,81 @@ impl App {
         }
     }
 
-    /// Lets time pass: rows are made anew if need be, and what is looked at is asked for again.
+    /// Advances the time: rebuilds the lines if necessary, and requests again what is shown.
     pub(crate) fn refresh(&mut self, now: f64) -> Vec<Effect> {
         self.now = now;
-        if self.said.as_ref().is_some_and(|(_, until)| now > *until) {
-            self.said = None;
+        if self.message.as_ref().is_some_and(|(_, until)| now > *until) {
+            self.message = None;
         }
         let shown_at = self.shown_at();
         self.list.refresh(&mut self.store, shown_at);
         if let Mode::Kill(kill) = &mut self.mode {
-            kill.look(&self.store, now);
+            kill.update(&self.store, now);
         }
         let mut effects = Vec::new();
         if self.replayed.is_some() {
-            self.boards.remember(&self.store);
+            self.boards.show_ended(&self.store);
         } else if self.paused.is_none() {
-            effects.extend(self.boards.due(self.view, now).map(Effect::Ask));
+            effects.extend(self.boards.due(self.view, now).map(Effect::Request));
             if let Some(details) = &mut self.details {
-                effects.extend(details.due(&self.store, now).map(Effect::Ask));
+                effects.extend(details.due(&self.store, now).map(Effect::Request));
             }
         }
         effects
     }
 
-    /// Another recording of the same endpoints, or another moment of it.
-    pub(crate) fn set_store(&mut self, store: Store) {
-        self.store = store;
-        self.list.forget();
+    /// Notes that the store was changed from outside.
+    pub(crate) fn store_changed(&mut self) {
+        self.list.note(Changed { tasks: true, text: true, endpoint: true });
     }
 
-    /// The store was changed by somebody else.
-    pub(crate) fn moved(&mut self) {
-        self.list.note(Changed { tasks: true, text: true, place: true });
-    }
-
-    /// Makes the rows anew now, as somebody waits for it.
-    pub(crate) fn rows(&mut self) {
+    /// Rebuilds the lines now instead of at the next refresh.
+    pub(crate) fn refresh_lines(&mut self) {
         let shown_at = self.shown_at();
         self.list.refresh(&mut self.store, shown_at);
     }
 
+    /// Takes over what a frame showed: areas for clicks, and positions that it corrected.
+    pub(crate) fn set_drawn(&mut self, drawn: Drawn) {
+        (self.hits, self.page) = (drawn.hits, drawn.page);
+        match (&mut self.details, self.view) {
+            (Some(details), _) => details.top = drawn.body.top,
+            (None, View::Running) => self.list.set_top(drawn.body.top),
+            (None, view) => *self.boards.scroll_mut(view) = drawn.body,
+        }
+        if let Mode::Help(top) = &mut self.mode {
+            *top = drawn.help_top;
+        }
+    }
+
+    /// The position of the body, before it is drawn.
+    pub(crate) fn scroll(&self) -> Scroll {
+        match (&self.details, self.view) {
+            (Some(details), _) => Scroll { cursor: 0, top: details.top },
+            (None, View::Running) => self.list.scroll(),
+            (None, view) => self.boards.scroll(view),
+        }
+    }
+
     pub(crate) fn say(&mut self, text: impl Into<String>) {
-        self.said = Some((text.into(), self.now + SAID));
+        self.message = Some((text.into(), self.now + MESSAGE_TIME));
     }
 
-    pub(crate) fn said(&self) -> Option<&str> {
-        self.said.as_ref().map(|(text, _)| text.as_str())
+    pub(crate) fn message(&self) -> Option<&str> {
+        self.message.as_ref().map(|(text, _)| text.as_str())
     }
 
-    /// The task that is meant: that of the details, or the chosen one.
-    pub(crate) fn meant(&self) -> Option<Key> {
+    /// The task that keys refer to: that of the details, or the selected one.
+    fn current_task(&self) -> Option<Key> {
         match (&self.details, self.view) {
             (Some(details), _) => Some(details.key),
-            (None, View::Running) => self.list.chosen(&self.store).map(|task| task.key),
+            (None, View::Running) => self.list.selected(&self.store).map(|task| task.key),
             (None, _) => None,
         }
     }
 
-    /// Whether there are several endpoints, so that it matters which one.
-    pub(crate) fn several(&self) -> bool {
-        self.store.places().len() > 1
+    /// Returns whether there are several endpoints, so that they must be named.
+    pub(crate) fn has_several_endpoints(&self) -> bool {
+        self.store.endpoints().len() > 1
     }
 }

@@ -1,14 +1,14 @@
-//! What can be shown of a task, and the order of tasks by it.
+//! The columns, and the order of tasks by each.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Store, Task};
-use crate::out::words;
+use crate::feed::{Store, Task};
+use crate::out::format;
 
-/// What can be shown.
+/// A column of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Column {
     Endpoint,
@@ -26,7 +26,7 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    /// In the order in which they stand.
+    /// From left to right.
     pub(crate) const ALL: [Column; 12] = [
         Column::Endpoint,
         Column::Serial,
@@ -59,8 +59,8 @@ impl Column {
         }
     }
 
-    /// The word in `--sort` and `--columns`: those of `/v1` where it has one.
-    pub(crate) fn word(self) -> &'static str {
+    /// The name for `--sort` and `--columns`: that of `/v1` where it has one.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Column::Endpoint => "endpoint",
             Column::Serial => "serial",
@@ -77,23 +77,23 @@ impl Column {
         }
     }
 
-    pub(crate) fn of_word(word: &str) -> Result<Column, String> {
-        Column::ALL.into_iter().find(|column| column.word() == word).ok_or_else(|| {
-            let words = || Column::ALL.into_iter().map(Column::word);
-            let hint = match pm_wire::nearest(word, words()) {
+    pub(crate) fn from_name(name: &str) -> Result<Column, String> {
+        Column::ALL.into_iter().find(|column| column.name() == name).ok_or_else(|| {
+            let names = || Column::ALL.into_iter().map(Column::name);
+            let hint = match pm_wire::nearest(name, names()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("there are {}", words().collect::<Vec<_>>().join(", ")),
+                None => format!("write one of {}", names().collect::<Vec<_>>().join(", ")),
             };
-            format!("`{}` is no column; {hint}", word.chars().take(60).collect::<String>())
+            format!("`{}` is not a column; {hint}", name.chars().take(60).collect::<String>())
         })
     }
 
-    /// Whether people want to see the greatest first.
+    /// Returns whether the greatest come first by default.
     pub(crate) fn is_descending(self) -> bool {
         matches!(self, Column::Age | Column::InStatus | Column::Progress | Column::History)
     }
 
-    /// Whether a task may change its place in this order while it runs.
+    /// Returns whether the position of a task in this order may change while it runs.
     pub(crate) fn changes(self) -> bool {
         matches!(
             self,
@@ -107,8 +107,8 @@ impl Column {
         )
     }
 
-    /// Sorts slots. The keys are taken once each; equals stay in the order of endpoint and serial. What is nearly in order
-    /// takes little more than a look at each, as these sorts find what is in order already.
+    /// Sorts slots; ties are in order of endpoint and serial. Each key is computed once, and a nearly sorted input takes
+    /// little more than a pass, as the sorts used are adaptive.
     pub(super) fn sort(self, descending: bool, store: &Store, slots: &mut [u32]) {
         match self {
             Column::Id => by_text(descending, store, slots, |task| &task.row.id),
@@ -117,21 +117,21 @@ impl Column {
             Column::State => by_text(descending, store, slots, |task| &task.row.state),
             Column::Attrs => slots.sort_by(|&a, &b| {
                 let attrs = |slot: u32| &store.task(slot).row.attrs;
-                turned(by_attrs(attrs(a), attrs(b)), descending).then_with(|| tie(store, a, b))
+                directed(by_attrs(attrs(a), attrs(b)), descending).then_with(|| tie(store, a, b))
             }),
             Column::Endpoint => by_number(descending, store, slots, |task| f64::from(task.key.endpoint)),
-            // Numbers of tasks are below 2^53 for as long as it matters; the tie tells the rest.
+            // Exact below 2^53; beyond it ties are broken by the key.
             Column::Serial => by_number(descending, store, slots, |task| task.key.number as f64),
             Column::Parent => by_number(descending, store, slots, |task| task.parent as f64),
-            Column::Age => by_number(descending, store, slots, |task| -task.born.unwrap_or(f64::INFINITY)),
-            Column::InStatus => by_number(descending, store, slots, |task| -task.since.unwrap_or(f64::INFINITY)),
+            Column::Age => by_number(descending, store, slots, |task| -task.started_at.unwrap_or(f64::INFINITY)),
+            Column::InStatus => by_number(descending, store, slots, |task| -task.status_at.unwrap_or(f64::INFINITY)),
             Column::History => {
                 by_number(descending, store, slots, |task| task.row.history_len.unwrap_or_default() as f64);
             }
             Column::Progress => by_number(descending, store, slots, |task| match &task.row.progress {
                 None => -1.0,
-                Some(far) if far.total == 0 => 0.0,
-                Some(far) => far.done as f64 / far.total as f64,
+                Some(progress) if progress.total == 0 => 0.0,
+                Some(progress) => progress.done as f64 / progress.total as f64,
             }),
         }
     }
@@ -142,7 +142,7 @@ fn by_number(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&T
         .iter()
         .map(|&slot| {
             let task = store.task(slot);
-            let key = ordered(key(task));
+            let key = sortable(key(task));
             (if descending { !key } else { key }, task.key.endpoint, task.key.number, slot)
         })
         .collect();
@@ -150,15 +150,15 @@ fn by_number(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&T
     fill(slots, keyed.into_iter().map(|(.., slot)| slot));
 }
 
-/// A whole number with the same order.
-fn ordered(key: f64) -> i64 {
+/// Maps a number to an integer with the same order.
+fn sortable(key: f64) -> i64 {
     let bits = (key + 0.0).to_bits() as i64;
     bits ^ (((bits >> 63) as u64) >> 1) as i64
 }
 
 fn by_text(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Task) -> &str) {
     const HEAD: usize = 16;
-    // Most comparisons end at the first bytes, which lie side by side; only of long texts the rest is looked at.
+    // Most comparisons are decided by the first bytes, which lie side by side; only long strings need the rest.
     let head = |text: &str| {
         let mut head = [0; HEAD];
         let len = text.len().min(HEAD);
@@ -177,24 +177,24 @@ fn by_text(descending: bool, store: &Store, slots: &mut [u32], key: impl Fn(&Tas
             true => key(store.task(*a_slot)).cmp(key(store.task(*b_slot))),
             false => Ordering::Equal,
         };
-        turned(a.0.cmp(&b.0).then_with(rest), descending).then_with(|| a_key.cmp(b_key))
+        directed(a.0.cmp(&b.0).then_with(rest), descending).then_with(|| a_key.cmp(b_key))
     });
     fill(slots, keyed.into_iter().map(|(.., slot)| slot));
 }
 
-/// By the first name or value that differs.
+/// Compares the first name or value that differs.
 fn by_attrs(a: &BTreeMap<String, Value>, b: &BTreeMap<String, Value>) -> Ordering {
     let value = |a: &Value, b: &Value| match (a, b) {
         (Value::String(a), Value::String(b)) => a.cmp(b),
         (Value::Number(a), Value::Number(b)) => a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0)),
-        (a, b) => words::attr(a).cmp(&words::attr(b)),
+        (a, b) => format::attr(a).cmp(&format::attr(b)),
     };
     let pairs = |((a, x), (b, y)): ((&String, &Value), (&String, &Value))| a.cmp(b).then_with(|| value(x, y));
     let differs = a.iter().zip(b).map(pairs).find(|ordering| ordering.is_ne());
     differs.unwrap_or_else(|| a.len().cmp(&b.len()))
 }
 
-fn turned(ordering: Ordering, descending: bool) -> Ordering {
+fn directed(ordering: Ordering, descending: bool) -> Ordering {
     if descending { ordering.reverse() } else { ordering }
 }
 
@@ -210,18 +210,18 @@ fn fill(slots: &mut [u32], sorted: impl Iterator<Item = u32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::News;
     use super::*;
+    use crate::feed::Update;
 
     #[test]
-    fn every_column_sorts_both_ways_and_equals_keep_the_order_of_serials() {
+    fn every_column_sorts_both_ways_and_ties_are_in_order_of_serials() {
         let row = |serial: u64, id: &str, age: f64| {
             let json = serde_json::json!({ "serial": serial.to_string(), "id": id, "ageMs": age, "status": "same" });
             serde_json::from_value(json).unwrap()
         };
         let rows = vec![row(3, "import-10", 5.0), row(1, "import-9", 7.0), row(2, "a", 1.0)];
         let mut store = Store::new(["x".to_owned()]);
-        store.apply(0, 10.0, News::Snapshot { rows, begins: true, ends: true });
+        store.apply(0, 10.0, Update::Snapshot { rows, begins: true, ends: true });
         let sorted = |column: Column, descending| {
             let mut slots: Vec<u32> = store.iter().map(|(slot, _)| slot).collect();
             column.sort(descending, &store, &mut slots);
@@ -238,15 +238,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_order_as_whole_numbers() {
+    fn numbers_keep_their_order_as_integers() {
         let numbers = [f64::NEG_INFINITY, -1e9, -1.5, 0.0, 1e-9, 2.0, f64::INFINITY];
-        assert!(numbers.windows(2).all(|two| ordered(two[0]) < ordered(two[1])));
-        assert_eq!(ordered(-0.0), ordered(0.0));
+        assert!(numbers.windows(2).all(|two| sortable(two[0]) < sortable(two[1])));
+        assert_eq!(sortable(-0.0), sortable(0.0));
     }
 
     #[test]
-    fn a_word_that_is_no_column_is_told_with_what_was_meant() {
-        assert_eq!(Column::of_word("statusAge"), Ok(Column::InStatus));
-        assert!(Column::of_word("statsAge").unwrap_err().ends_with("did you mean `statusAge`?"));
+    fn an_unknown_column_is_an_error_with_a_suggestion() {
+        assert_eq!(Column::from_name("statusAge"), Ok(Column::InStatus));
+        assert!(Column::from_name("statsAge").unwrap_err().ends_with("did you mean `statusAge`?"));
     }
 }

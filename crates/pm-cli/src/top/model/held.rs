@@ -1,25 +1,25 @@
-//! What was told while nothing is to move: for each task only the last word, so that it takes no more room than the list.
+//! The updates received while paused: only the latest of each task, so they take no more memory than the list.
 
 use std::collections::{BTreeSet, HashMap};
 
 use pm_client::Row;
 
-use super::{Changed, Key, News, Store};
+use crate::feed::{Changed, Key, Store, Update};
 
-/// What is held back.
+/// Updates held back while paused.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
-    /// The task as it is since then, or none if it has gone.
+    /// The latest report of each changed task; `None` if it is gone.
     tasks: HashMap<Key, (f64, Option<Row>)>,
-    /// Endpoints of which a snapshot ended.
+    /// Endpoints whose snapshot has ended.
     ended: BTreeSet<u32>,
 }
 
 impl Held {
-    /// Takes news. How endpoints fare is known at once.
-    pub(crate) fn take(&mut self, store: &mut Store, endpoint: u32, now: f64, news: News) -> Changed {
-        match news {
-            News::Snapshot { rows, begins, ends } => {
+    /// Holds back updates of tasks; those of endpoints are applied at once.
+    pub(crate) fn apply(&mut self, store: &mut Store, endpoint: u32, now: f64, update: Update) -> Changed {
+        match update {
+            Update::Snapshot { rows, begins, ends } => {
                 if begins {
                     store.begin(endpoint);
                     self.tasks.retain(|key, _| key.endpoint != endpoint);
@@ -30,36 +30,36 @@ impl Held {
                     self.ended.insert(endpoint);
                 }
             }
-            News::Task { row, .. } => drop(self.tasks.insert(Key::of(endpoint, &row), (now, Some(row)))),
-            News::Ended { row } => {
+            Update::Task { row, .. } => drop(self.tasks.insert(Key::of(endpoint, &row), (now, Some(row)))),
+            Update::Ended { row } => {
                 let key = Key::of(endpoint, &row);
                 self.gone(store, key, now);
-                store.keep_ended(key, row, now);
+                store.retain_ended(key, row, now);
             }
-            News::Left { serial } => {
+            Update::Left { serial } => {
                 let mut row = Row::default();
                 row.serial = serial;
                 self.gone(store, Key::of(endpoint, &row), now);
             }
-            news => return store.apply(endpoint, now, news),
+            update => return store.apply(endpoint, now, update),
         }
         Changed::default()
     }
 
     fn gone(&mut self, store: &Store, key: Key, now: f64) {
-        // What the store never heard of needs no word that it is gone.
+        // A task unknown to the store need not be removed from it.
         match store.find(key) {
             Some(_) => drop(self.tasks.insert(key, (now, None))),
             None => drop(self.tasks.remove(&key)),
         }
     }
 
-    /// How many tasks changed meanwhile.
+    /// The number of tasks that changed.
     pub(crate) fn len(&self) -> usize {
         self.tasks.len()
     }
 
-    /// Lets the store know.
+    /// Applies the held updates to the store.
     pub(crate) fn release(self, store: &mut Store) -> Changed {
         let mut changed = Changed::default();
         for (key, (at, row)) in self.tasks {
@@ -74,22 +74,22 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use super::super::What;
     use super::*;
+    use crate::feed::Change;
 
     fn row(serial: u64) -> Row {
         serde_json::from_value(serde_json::json!({ "serial": serial.to_string(), "id": "a", "ageMs": 0 })).unwrap()
     }
 
     #[test]
-    fn nothing_moves_while_it_is_held_and_all_is_there_afterwards() {
+    fn the_store_is_unchanged_until_release() {
         let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, News::Snapshot { rows: vec![row(1), row(2)], begins: true, ends: true });
+        store.apply(0, 0.0, Update::Snapshot { rows: vec![row(1), row(2)], begins: true, ends: true });
         let mut held = Held::default();
-        held.take(&mut store, 0, 1.0, News::Ended { row: row(1) });
-        held.take(&mut store, 0, 1.0, News::Task { what: What::Started, row: row(3) });
-        held.take(&mut store, 0, 2.0, News::Ended { row: row(3) });
-        held.take(&mut store, 0, 2.0, News::Task { what: What::Started, row: row(4) });
+        held.apply(&mut store, 0, 1.0, Update::Ended { row: row(1) });
+        held.apply(&mut store, 0, 1.0, Update::Task { change: Change::Started, row: row(3) });
+        held.apply(&mut store, 0, 2.0, Update::Ended { row: row(3) });
+        held.apply(&mut store, 0, 2.0, Update::Task { change: Change::Started, row: row(4) });
         assert_eq!((store.len(), held.len()), (2, 2));
         held.release(&mut store);
         let mut left: Vec<_> = store.iter().map(|(_, task)| task.key.number).collect();
@@ -98,12 +98,12 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_meanwhile_takes_the_place_of_all() {
+    fn a_held_snapshot_replaces_all_tasks() {
         let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, News::Snapshot { rows: vec![row(1), row(2)], begins: true, ends: true });
+        store.apply(0, 0.0, Update::Snapshot { rows: vec![row(1), row(2)], begins: true, ends: true });
         let mut held = Held::default();
-        held.take(&mut store, 0, 1.0, News::Snapshot { rows: vec![row(2)], begins: true, ends: false });
-        held.take(&mut store, 0, 1.0, News::Snapshot { rows: vec![row(5)], begins: false, ends: true });
+        held.apply(&mut store, 0, 1.0, Update::Snapshot { rows: vec![row(2)], begins: true, ends: false });
+        held.apply(&mut store, 0, 1.0, Update::Snapshot { rows: vec![row(5)], begins: false, ends: true });
         held.release(&mut store);
         assert_eq!(store.len(), 2);
         assert!(store.find(Key { endpoint: 0, number: 1 }).is_none());

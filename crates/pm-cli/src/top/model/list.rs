@@ -1,36 +1,38 @@
-//! The rows: filter, order, tree, groups, marks, and the one that is chosen.
+//! The lines of the list: filter, order, tree, groups, marks, and the selection.
 //!
-//! Rows name slots of the store and are made anew at most once a refresh. The chosen row stays on its task wherever that
-//! goes; if the task goes away, it stays at its place.
+//! Lines refer to slots of the store and are rebuilt at most once per refresh. The selection follows its task; when
+//! the task is gone, it stays at its position.
 
 use std::collections::{BTreeMap, HashSet};
 
 use pm_wire::filter::{Filter, Parts};
 
-use super::{Changed, Column, Key, Store, Task};
-use crate::out::words::duration;
+use super::column::Column;
+use super::scroll::Scroll;
+use crate::feed::{Changed, Key, Store, Task};
+use crate::out::format::to_duration;
 
-/// How rows stand.
+/// The arrangement of the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     #[default]
     Flat,
     Tree,
-    /// By kind.
+    /// Grouped by kind.
     Groups,
 }
 
-/// A row.
+/// A line of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Line {
     Task {
         slot: u32,
-        /// How many of its ancestors are above it.
+        /// The number of its ancestors above it.
         depth: u16,
-        /// It does not fit the filter, but something below it does.
+        /// It does not match the filter, but a descendant does.
         is_context: bool,
     },
-    /// The title of a group: its place in [`List::groups`].
+    /// The title of a group: its index in [`List::groups`].
     Group(u32),
 }
 
@@ -41,7 +43,7 @@ pub(crate) struct Group {
     pub(crate) is_folded: bool,
 }
 
-/// What is chosen.
+/// The selection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Pick {
     Task(Key),
@@ -56,15 +58,16 @@ pub(crate) struct List {
     folded: HashSet<String>,
     pub(crate) marks: HashSet<Key>,
     lines: Vec<Line>,
-    /// All tasks in order, and which order that is: what is nearly sorted is soon sorted again.
+    /// All tasks, sorted; kept because a nearly sorted list is sorted faster.
     order: Vec<u32>,
+    /// The sort key of `order`.
     ordered_by: Option<(Column, bool)>,
     groups: Vec<Group>,
-    /// Tasks that fit the filter.
-    fit: usize,
+    /// The number of tasks that match the filter.
+    matching: usize,
     pick: Option<Pick>,
     cursor: usize,
-    /// The line that is shown first.
+    /// The first line on the screen.
     top: usize,
     is_stale: bool,
 }
@@ -81,7 +84,7 @@ impl List {
             order: Vec::new(),
             ordered_by: None,
             groups: Vec::new(),
-            fit: 0,
+            matching: 0,
             pick: None,
             cursor: 0,
             top: 0,
@@ -97,8 +100,8 @@ impl List {
         &self.groups[at as usize]
     }
 
-    pub(crate) fn fit(&self) -> usize {
-        self.fit
+    pub(crate) fn matching(&self) -> usize {
+        self.matching
     }
 
     pub(crate) fn filter(&self) -> &Filter {
@@ -132,29 +135,29 @@ impl List {
         self.shape = shape;
     }
 
-    /// Takes note of what changed in the store.
+    /// Notes what changed in the store.
     pub(crate) fn note(&mut self, changed: Changed) {
         let may_move = self.sort.0.changes() || !self.filter.is_empty() || self.shape == Shape::Groups;
         self.is_stale |= changed.tasks || (changed.text && may_move);
     }
 
-    /// The task that is chosen, if one is.
-    pub(crate) fn chosen<'s>(&self, store: &'s Store) -> Option<&'s Task> {
+    /// The selected task, if any.
+    pub(crate) fn selected<'s>(&self, store: &'s Store) -> Option<&'s Task> {
         match self.lines.get(self.cursor)? {
             Line::Task { slot, .. } => Some(store.task(*slot)).filter(|task| !task.gone),
             Line::Group(_) => None,
         }
     }
 
-    /// The tasks of the chosen group.
-    pub(crate) fn chosen_group(&self, store: &Store) -> Vec<Key> {
+    /// The tasks of the selected group.
+    pub(crate) fn selected_group(&self, store: &Store) -> Vec<Key> {
         let Some(Line::Group(at)) = self.lines.get(self.cursor) else { return Vec::new() };
         let kind = &self.group(*at).kind;
-        let fits = |task: &Task| task.row.kind.as_deref().unwrap_or_default() == kind && !task.gone;
-        store.iter().filter(|(_, task)| fits(task)).map(|(_, task)| task.key).collect()
+        let matches = |task: &Task| task.row.kind.as_deref().unwrap_or_default() == kind && !task.gone;
+        store.iter().filter(|(_, task)| matches(task)).map(|(_, task)| task.key).collect()
     }
 
-    /// Makes the rows anew if need be.
+    /// Rebuilds the lines if necessary.
     pub(crate) fn refresh(&mut self, store: &mut Store, now: f64) {
         if !self.is_stale && !self.filter.depends_on_time() {
             return;
@@ -164,9 +167,9 @@ impl List {
         self.sort_all(store);
         let mut slots = match self.filter.is_empty() {
             true => self.order.clone(),
-            false => self.order.iter().copied().filter(|&slot| fits(&self.filter, store.task(slot), now)).collect(),
+            false => self.order.iter().copied().filter(|&slot| matches(&self.filter, store.task(slot), now)).collect(),
         };
-        self.fit = slots.len();
+        self.matching = slots.len();
         if self.shape == Shape::Tree && !self.filter.is_empty() {
             self.with_ancestors(store, &mut slots);
             self.sort.0.sort(self.sort.1, store, &mut slots);
@@ -181,24 +184,24 @@ impl List {
         self.find_pick(store);
     }
 
-    /// Brings all tasks into order: those that were there from where they stood, the new ones behind them.
+    /// Sorts all tasks, starting from the previous order.
     fn sort_all(&mut self, store: &Store) {
-        let mut is_there = vec![false; store.slots()];
+        let mut is_known = vec![false; store.slots()];
         let is_same = self.ordered_by == Some(self.sort);
         self.order.retain(|&slot| {
-            let stays = is_same && (slot as usize) < is_there.len() && !store.task(slot).gone;
+            let stays = is_same && (slot as usize) < is_known.len() && !store.task(slot).gone;
             if stays {
-                is_there[slot as usize] = true;
+                is_known[slot as usize] = true;
             }
             stays
         });
-        self.order.extend(store.iter().map(|(slot, _)| slot).filter(|&slot| !is_there[slot as usize]));
+        self.order.extend(store.iter().map(|(slot, _)| slot).filter(|&slot| !is_known[slot as usize]));
         self.sort.0.sort(self.sort.1, store, &mut self.order);
         self.ordered_by = Some(self.sort);
     }
 
-    /// The store is another one: what was known of slots holds no more.
-    pub(crate) fn forget(&mut self) {
+    /// Forgets the order; for a new store, in which slots differ.
+    pub(crate) fn forget_order(&mut self) {
         self.order.clear();
         self.is_stale = true;
     }
@@ -218,13 +221,13 @@ impl List {
         }
     }
 
-    /// Depth first; children in the same order as all.
+    /// The lines of the tree, depth first; children are in list order.
     fn tree(&self, store: &Store, slots: &[u32], now: f64) -> Vec<Line> {
         const NONE: u32 = u32::MAX;
         let mut roots = Vec::new();
         let mut here = vec![false; store.slots()];
         slots.iter().for_each(|&slot| here[slot as usize] = true);
-        // Of each its last child, and of each child the one before it: so they come off a stack in their order.
+        // Children are linked from last to first, so they are popped from the stack in order.
         let (mut last_child, mut before) = (vec![NONE; store.slots()], vec![NONE; store.slots()]);
         for &slot in slots {
             let task = store.task(slot);
@@ -236,15 +239,15 @@ impl List {
         }
         let mut lines = Vec::with_capacity(slots.len());
         let mut seen = vec![false; store.slots()];
-        let all_fit = self.filter.is_empty();
-        // What stands in a circle has no root above it; a server may say so, and no task is to be lost for it.
+        let all_match = self.filter.is_empty();
+        // Tasks in a cycle have no root. A broken server may report one, and no task must be lost.
         for &root in roots.iter().chain(slots) {
             let mut open = vec![(root, 0_u16)];
             while let Some((slot, depth)) = open.pop() {
                 if std::mem::replace(&mut seen[slot as usize], true) {
                     continue;
                 }
-                let is_context = !all_fit && !fits(&self.filter, store.task(slot), now);
+                let is_context = !all_match && !matches(&self.filter, store.task(slot), now);
                 lines.push(Line::Task { slot, depth, is_context });
                 let mut child = last_child[slot as usize];
                 while child != NONE {
@@ -273,7 +276,7 @@ impl List {
         lines
     }
 
-    /// Follows the chosen row to its new place; the screen around it moves along.
+    /// Moves the cursor to the selected task's new line, and the screen with it.
     fn find_pick(&mut self, store: &Store) {
         let on_screen = self.cursor.saturating_sub(self.top);
         if let Some(pick) = &self.pick {
@@ -289,14 +292,14 @@ impl List {
         }
         self.cursor = self.cursor.min(self.lines.len().saturating_sub(1));
         self.top = self.cursor.saturating_sub(on_screen);
-        // Whoever has moved means a task, also if it is another one now.
+        // Once the cursor has moved from the top, it selects whatever task is there.
         if self.pick.is_none() && self.cursor > 0 {
-            self.choose(store, self.cursor);
+            self.select(store, self.cursor);
         }
     }
 
-    /// Chooses a line; beyond the last one, that.
-    pub(crate) fn choose(&mut self, store: &Store, line: usize) {
+    /// Selects a line, or the last one.
+    pub(crate) fn select(&mut self, store: &Store, line: usize) {
         self.cursor = line.min(self.lines.len().saturating_sub(1));
         self.pick = self.lines.get(self.cursor).map(|line| match line {
             Line::Task { slot, .. } => Pick::Task(store.task(*slot).key),
@@ -305,22 +308,23 @@ impl List {
     }
 
     pub(crate) fn step(&mut self, store: &Store, lines: isize) {
-        self.choose(store, self.cursor.saturating_add_signed(lines));
+        self.select(store, self.cursor.saturating_add_signed(lines));
     }
 
-    /// The first line to show on a screen with room for so many, so that the chosen one is on it.
-    pub(crate) fn scroll(&mut self, room: usize) -> usize {
-        let last_top = self.lines.len().saturating_sub(room);
-        let least = (self.cursor + 1).saturating_sub(room);
-        self.top = self.top.clamp(least.min(self.cursor), self.cursor).min(last_top);
-        self.top
+    /// The position, before it is drawn.
+    pub(crate) fn scroll(&self) -> Scroll {
+        Scroll { cursor: self.cursor, top: self.top }
     }
 
-    /// Marks the chosen task or lets it go; of a group, all.
+    pub(crate) fn set_top(&mut self, top: usize) {
+        self.top = top;
+    }
+
+    /// Toggles the mark of the selected task, or of all tasks in the selected group.
     pub(crate) fn mark(&mut self, store: &Store) {
-        let keys = match self.chosen(store) {
+        let keys = match self.selected(store) {
             Some(task) => vec![task.key],
-            None => self.chosen_group(store),
+            None => self.selected_group(store),
         };
         let all = keys.iter().all(|key| self.marks.contains(key));
         for key in keys {
@@ -332,13 +336,13 @@ impl List {
         }
     }
 
-    /// Marks all that fit the filter, folded or not; if they are marked already, none.
+    /// Marks all tasks that match the filter, folded or not; if all are marked already, none.
     pub(crate) fn mark_all(&mut self, store: &Store, now: f64) {
-        let all = || store.iter().filter(|(_, task)| fits(&self.filter, task, now)).map(|(_, task)| task.key);
+        let all = || store.iter().filter(|(_, task)| matches(&self.filter, task, now)).map(|(_, task)| task.key);
         self.marks = if all().all(|key| self.marks.contains(&key)) { HashSet::new() } else { all().collect() };
     }
 
-    /// Folds or unfolds the group that is chosen, or in which the chosen task is.
+    /// Folds or unfolds the selected group, or the group of the selected task.
     pub(crate) fn fold(&mut self, store: &Store, fold: Option<bool>) {
         if self.shape != Shape::Groups {
             return;
@@ -358,8 +362,7 @@ impl List {
     }
 }
 
-/// Whether the task fits.
-fn fits(filter: &Filter, task: &Task, now: f64) -> bool {
+fn matches(filter: &Filter, task: &Task, now: f64) -> bool {
     let row = &task.row;
     filter.matches_parts(&Parts {
         serial: task.key.number,
@@ -369,16 +372,16 @@ fn fits(filter: &Filter, task: &Task, now: f64) -> bool {
         outcome: row.outcome.as_deref().unwrap_or_default(),
         status: &row.status,
         parent: task.parent,
-        age: task.age(now).map(duration),
-        status_age: task.status_age(now).map(duration),
+        age: task.age(now).map(to_duration),
+        status_age: task.status_age(now).map(to_duration),
         attrs: Some(&row.attrs),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{News, What};
     use super::*;
+    use crate::feed::{Change, Update};
     use pm_client::Row;
 
     fn row(serial: u64, kind: &str, parent: u64) -> Row {
@@ -393,7 +396,7 @@ mod tests {
 
     fn model(rows: Vec<Row>, filter: &str, shape: Shape) -> (Store, List) {
         let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, News::Snapshot { rows, begins: true, ends: true });
+        store.apply(0, 0.0, Update::Snapshot { rows, begins: true, ends: true });
         let mut list = List::new(Filter::parse(filter).unwrap(), (Column::Age, true), shape);
         list.refresh(&mut store, 0.0);
         (store, list)
@@ -415,66 +418,56 @@ mod tests {
     }
 
     #[test]
-    fn the_chosen_row_stays_on_its_task_and_at_its_place_when_the_task_goes() {
+    fn the_selection_follows_its_task_and_stays_in_place_when_it_is_gone() {
         let (mut store, mut list) = model((1..=5).map(|serial| row(serial, "k", 0)).collect(), "", Shape::Flat);
-        list.choose(&store, 2);
+        list.select(&store, 2);
         for serial in [1, 2] {
-            list.note(store.apply(0, 1.0, News::Ended { row: row(serial, "k", 0) }));
+            list.note(store.apply(0, 1.0, Update::Ended { row: row(serial, "k", 0) }));
         }
         list.refresh(&mut store, 1.0);
-        assert_eq!((list.cursor(), list.chosen(&store).unwrap().key.number), (0, 3));
-        list.note(store.apply(0, 1.0, News::Ended { row: row(3, "k", 0) }));
+        assert_eq!((list.cursor(), list.selected(&store).unwrap().key.number), (0, 3));
+        list.note(store.apply(0, 1.0, Update::Ended { row: row(3, "k", 0) }));
         list.refresh(&mut store, 1.0);
-        assert_eq!(list.chosen(&store).unwrap().key.number, 4);
+        assert_eq!(list.selected(&store).unwrap().key.number, 4);
     }
 
     #[test]
-    fn the_first_row_is_chosen_until_somebody_moves() {
+    fn the_first_row_stays_selected_until_the_cursor_moves() {
         let (mut store, mut list) = model(vec![row(5, "k", 0)], "", Shape::Flat);
-        list.note(store.apply(0, 1.0, News::Task { what: What::Started, row: row(1, "k", 0) }));
+        list.note(store.apply(0, 1.0, Update::Task { change: Change::Started, row: row(1, "k", 0) }));
         list.refresh(&mut store, 1.0);
-        assert_eq!(list.chosen(&store).unwrap().key.number, 1);
+        assert_eq!(list.selected(&store).unwrap().key.number, 1);
     }
 
     #[test]
-    fn a_tree_shows_the_ancestors_of_what_fits_and_loses_nothing_in_a_circle() {
+    fn a_tree_shows_the_ancestors_of_matching_tasks_and_loses_nothing_in_a_cycle() {
         let rows = vec![row(1, "a", 0), row(2, "b", 1), row(3, "c", 2), row(4, "d", 1), row(5, "x", 6), row(6, "x", 5)];
         let (store, list) = model(rows.clone(), "", Shape::Tree);
         assert_eq!(shown(&store, &list), ["t1", " t2", "  t3", " t4", "t5", " t6"]);
         let (store, list) = model(rows, "kind=c", Shape::Tree);
-        assert_eq!((shown(&store, &list), list.fit()), (vec!["t1?".into(), " t2?".into(), "  t3".into()], 1));
+        assert_eq!((shown(&store, &list), list.matching()), (vec!["t1?".into(), " t2?".into(), "  t3".into()], 1));
     }
 
     #[test]
-    fn groups_fold_and_the_fold_is_chosen() {
+    fn groups_fold_and_the_folded_group_is_selected() {
         let (mut store, mut list) = model(vec![row(1, "b", 0), row(2, "a", 0), row(3, "b", 0)], "", Shape::Groups);
         assert_eq!(shown(&store, &list), ["a:1", " t2", "b:2", " t1", " t3"]);
-        list.choose(&store, 4);
+        list.select(&store, 4);
         list.fold(&store, Some(true));
         list.refresh(&mut store, 0.0);
         assert_eq!(shown(&store, &list), ["a:1", " t2", "b:2"]);
-        assert_eq!(list.chosen_group(&store).len(), 2);
+        assert_eq!(list.selected_group(&store).len(), 2);
         list.mark(&store);
         assert_eq!(list.marks.len(), 2);
     }
 
     #[test]
-    fn a_mark_goes_with_its_task() {
+    fn a_mark_ends_with_its_task() {
         let (mut store, mut list) = model(vec![row(1, "b", 0), row(2, "a", 0)], "kind=a", Shape::Flat);
         list.mark_all(&store, 0.0);
         assert_eq!(list.marks.len(), 1);
-        list.note(store.apply(0, 0.0, News::Ended { row: row(2, "a", 0) }));
+        list.note(store.apply(0, 0.0, Update::Ended { row: row(2, "a", 0) }));
         list.refresh(&mut store, 0.0);
         assert!(list.marks.is_empty());
-    }
-
-    #[test]
-    fn whatever_the_room_the_chosen_row_is_on_the_screen() {
-        let (store, mut list) = model((1..=50).map(|serial| row(serial, "k", 0)).collect(), "", Shape::Flat);
-        for (step, room) in [(30, 10), (-5, 3), (100, 0), (-100, 1), (49, 50), (-20, 200)] {
-            list.step(&store, step);
-            let top = list.scroll(room);
-            assert!(room == 0 || (top..top + room).contains(&list.cursor()), "{top} {room} {}", list.cursor());
-        }
     }
 }

@@ -1,9 +1,9 @@
-//! The terminal before and after. A child of this very program has a terminal of its own, and ends in every way there is.
+//! The terminal is restored: a child process of this test on its own terminal ends in every possible way.
 
 use super::*;
 
 #[test]
-fn base64_is_as_everybody_writes_it() {
+fn base64_is_standard() {
     for (text, expected) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob\u{ff}", "Zm9vYsO/")] {
         assert_eq!(base64(text.as_bytes()), expected);
     }
@@ -24,40 +24,41 @@ mod ends {
 
     use super::Guard;
     use crate::config::Theme as Name;
+    use crate::feed::Store;
     use crate::top::app::{App, Options};
-    use crate::top::model::{Column, List, Shape, Store};
-    use crate::top::run::{Drive, End, run};
+    use crate::top::event_loop::{End, Inputs, run};
+    use crate::top::model::{Column, List, Shape};
     use crate::top::theme::{Glyphs, Theme};
 
     const CHILD: &str = "top::screen::tests::ends::child";
     const HOW: &str = "PM_TEST_SCREEN_ENDS_BY";
     const TAKEN: &str = "\x1b[?1049h";
-    const GIVEN_BACK: &str = "\x1b[?1049l";
-    /// Keys are shown by what was drawn; this is at the bottom of the list.
+    const RESTORED: &str = "\x1b[?1049l";
+    /// At the bottom of a drawn list.
     const DRAWN: &str = "quit";
 
-    /// Nothing takes so long, however busy the machine; it only turns a hang into a failure.
-    const LONG: Duration = Duration::from_secs(120);
+    /// Turns a hang into a failure.
+    const TIMEOUT: Duration = Duration::from_secs(120);
 
-    /// What the others start: not a test by itself.
+    /// Started by the other tests; not a test by itself.
     #[test]
-    #[ignore = "it is what the other tests start on a terminal"]
+    #[ignore = "started by the other tests on a terminal"]
     fn child() {
         let Ok(how) = std::env::var(HOW) else { return };
         match how.as_str() {
             "panic" => {
                 let _guard = Guard::new(true).unwrap();
-                panic!("this was meant to happen");
+                panic!("intended");
             }
             "panic elsewhere" => {
                 let _guard = Guard::new(true).unwrap();
-                let _ = std::thread::spawn(|| panic!("this was meant to happen")).join();
+                let _ = std::thread::spawn(|| panic!("intended")).join();
                 unreachable!("the process has ended");
             }
             "error" => {
                 fn fails() -> std::io::Result<()> {
                     let _guard = Guard::new(true)?;
-                    Err(std::io::Error::other("this was meant to happen"))
+                    Err(std::io::Error::other("intended"))
                 }
                 eprintln!("{}", fails().unwrap_err());
             }
@@ -66,15 +67,15 @@ mod ends {
                 let list = List::new(Default::default(), (Column::Age, true), Shape::Flat);
                 let (theme, glyphs) = (Theme::new(Name::Dark, true), Glyphs::new(false));
                 let options = Options { theme, glyphs, columns: vec![Column::Id], mouse: true };
-                let app = App::new(Store::new(["nobody".to_owned()]), list, options);
-                let (_news, news) = tokio::sync::mpsc::channel(1);
+                let app = App::new(Store::new(["none".to_owned()]), list, options);
+                let (_updates, updates) = tokio::sync::mpsc::channel(1);
                 let (_replies, replies) = tokio::sync::mpsc::channel(1);
                 let interval = Duration::from_secs(1);
-                let drive = Drive { news, replies, asker: None, interval, player: None };
-                let end = runtime.block_on(run(app, drive)).unwrap();
+                let inputs = Inputs { updates, replies, requester: None, interval, playback: None };
+                let end = runtime.block_on(run(app, inputs)).unwrap();
                 match end {
-                    End::Quit => eprintln!("it was quit"),
-                    End::Signal(number) => eprintln!("signal {number} ended it"),
+                    End::Quit => eprintln!("ended by quit"),
+                    End::Signal(number) => eprintln!("ended by signal {number} "),
                 }
             }
         }
@@ -87,7 +88,7 @@ mod ends {
         child: Child,
         before: String,
         seen: String,
-        /// Without anybody on it, a terminal would be as new.
+        /// Keeps the modes, which are reset when the last process closes the terminal.
         _held: File,
     }
 
@@ -116,7 +117,7 @@ mod ends {
                 .env(HOW, how)
                 .env("TERM", "xterm")
                 .env("RUST_BACKTRACE", "0")
-                // What stops its group must not stop ours.
+                // A stop of its process group must not affect this one.
                 .process_group(0)
                 .stdin(open())
                 .stdout(open())
@@ -130,29 +131,29 @@ mod ends {
             Pid::from_child(&self.child)
         }
 
-        /// Reads until this was shown, and forgets what came before.
+        /// Reads until `text` was shown, and drops the output up to it.
         fn until(&mut self, text: &str) {
             loop {
                 if let Some(at) = self.seen.find(text) {
                     self.seen.drain(..at + text.len());
                     return;
                 }
-                let more = self.shown.recv_timeout(LONG);
+                let more = self.shown.recv_timeout(TIMEOUT);
                 self.seen += &more.unwrap_or_else(|_| panic!("{text:?} is not in {:?}", self.seen));
             }
         }
 
-        /// The terminal is as it was before the child came.
-        fn assert_given_back(&mut self) {
-            self.until(GIVEN_BACK);
+        /// Asserts that the terminal is as before the child started.
+        fn assert_restored(&mut self) {
+            self.until(RESTORED);
             self.until("\x1b[?25h");
             assert_eq!(state(&self.keys), self.before);
         }
 
-        /// The child ends, and has said this after it gave the terminal back.
+        /// Asserts that the child ends and prints `text` after restoring the terminal.
         fn assert_ends_with(mut self, text: &str) {
-            // The modes are set back after what is written, so look only once the child has said its last word.
-            self.until(GIVEN_BACK);
+            // The modes are restored after the output, so check them only once the child has ended.
+            self.until(RESTORED);
             self.until("\x1b[?25h");
             self.until(text);
             self.child.wait().unwrap();
@@ -160,7 +161,7 @@ mod ends {
         }
     }
 
-    /// All modes of a terminal, as stty -g tells them.
+    /// All modes of a terminal, as `stty -g` shows them.
     fn state(terminal: &File) -> String {
         let modes = tcgetattr(terminal).unwrap();
         format!(
@@ -170,32 +171,32 @@ mod ends {
     }
 
     #[test]
-    fn a_quit_gives_the_terminal_back() {
+    fn quitting_restores_the_terminal() {
         let mut screen = Screen::new("run");
         screen.until(TAKEN);
         screen.until(DRAWN);
-        assert_ne!(state(&screen.keys), screen.before, "keys come one by one");
+        assert_ne!(state(&screen.keys), screen.before, "raw mode");
         screen.keys.write_all(b"q").unwrap();
-        screen.assert_ends_with("it was quit");
+        screen.assert_ends_with("ended by quit");
     }
 
     #[test]
-    fn an_error_gives_the_terminal_back_before_it_is_told() {
-        Screen::new("error").assert_ends_with("this was meant to happen");
+    fn the_terminal_is_restored_before_an_error_is_printed() {
+        Screen::new("error").assert_ends_with("intended");
     }
 
     #[test]
-    fn a_panic_gives_the_terminal_back_before_it_is_told() {
-        Screen::new("panic").assert_ends_with("this was meant to happen");
+    fn the_terminal_is_restored_before_a_panic_is_printed() {
+        Screen::new("panic").assert_ends_with("intended");
     }
 
     #[test]
-    fn a_panic_of_another_thread_ends_it_and_gives_the_terminal_back() {
-        Screen::new("panic elsewhere").assert_ends_with("this was meant to happen");
+    fn a_panic_of_another_thread_ends_the_process_and_restores_the_terminal() {
+        Screen::new("panic elsewhere").assert_ends_with("intended");
     }
 
     #[test]
-    fn signals_give_the_terminal_back() {
+    fn signals_restore_the_terminal() {
         for (signal, text) in [(Signal::INT, "signal 2"), (Signal::TERM, "signal 15"), (Signal::HUP, "signal 1 ")] {
             let mut screen = Screen::new("run");
             screen.until(DRAWN);
@@ -205,7 +206,7 @@ mod ends {
     }
 
     #[test]
-    fn while_it_is_suspended_the_terminal_is_as_before_and_then_all_is_drawn_anew() {
+    fn suspending_restores_the_terminal_and_continuing_redraws_it() {
         for by_key in [true, false] {
             let mut screen = Screen::new("run");
             screen.until(DRAWN);
@@ -215,12 +216,12 @@ mod ends {
             }
             let (_, status) = waitpid(Some(screen.pid()), WaitOptions::UNTRACED).unwrap().unwrap();
             assert!(status.stopped(), "{status:?}");
-            screen.assert_given_back();
+            screen.assert_restored();
             kill_process(screen.pid(), Signal::CONT).unwrap();
             screen.until(TAKEN);
             screen.until(DRAWN);
             screen.keys.write_all(b"q").unwrap();
-            screen.assert_ends_with("it was quit");
+            screen.assert_ends_with("ended by quit");
         }
     }
 }

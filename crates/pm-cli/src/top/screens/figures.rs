@@ -1,5 +1,5 @@
-//! What it takes to draw a long list. Prints figures; `cargo test --release -p pm-cli --bin pm figures -- --ignored
-//! --nocapture` shows them.
+//! The cost of drawing a long list. `cargo test --release -p pm-cli --bin pm figures -- --ignored --nocapture` prints
+//! the figures.
 
 use std::cell::Cell;
 use std::io;
@@ -12,15 +12,17 @@ use ratatui_crossterm::CrosstermBackend;
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::Name;
+use crate::feed::{Change, Store, Update};
 use crate::top::app::{App, Options};
-use crate::top::model::{Column, List, News, Shape, Store, What};
+use crate::top::model::{Column, List, Shape};
+use crate::top::options::COLUMNS;
 use crate::top::theme::{Glyphs, Theme};
-use crate::top::view;
+use crate::top::view::Renderer;
 
 const TASKS: u64 = 100_000;
 const KINDS: [&str; 6] = ["GET /search", "GET /report", "import", "mail", "transfer", "index"];
 
-/// A terminal that counts what is written to it.
+/// A terminal that counts the bytes written to it.
 #[derive(Clone, Default)]
 struct Counter(Rc<Cell<usize>>);
 
@@ -44,8 +46,10 @@ fn row(serial: u64, age: f64, status: &str) -> pm_client::Row {
     .unwrap()
 }
 
-fn frame(app: &mut App, terminal: &mut Terminal<CrosstermBackend<Counter>>) {
-    terminal.draw(|frame| view::draw(app, frame)).unwrap();
+fn frame(app: &mut App, renderer: &mut Renderer, terminal: &mut Terminal<CrosstermBackend<Counter>>) {
+    let mut drawn = None;
+    terminal.draw(|frame| drawn = Some(renderer.draw(app, frame))).unwrap();
+    app.set_drawn(drawn.unwrap());
 }
 
 fn percentile(times: &mut [Duration], part: f64) -> Duration {
@@ -61,22 +65,23 @@ fn figures_of_a_hundred_thousand_tasks() {
     let options = Options {
         theme: Theme::new(Name::Dark, true),
         glyphs: Glyphs::new(false),
-        columns: crate::top::COLUMNS.to_vec(),
+        columns: COLUMNS.to_vec(),
         mouse: true,
     };
     let mut app = App::new(Store::new(["a".to_owned()]), list, options);
+    let mut renderer = Renderer::default();
     let counter = Counter::default();
     let viewport = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 200, 60)) };
     let mut terminal = Terminal::with_options(CrosstermBackend::new(counter.clone()), viewport).unwrap();
 
     let begun = Instant::now();
-    app.take(0, 0.0, News::Live);
-    app.take(0, 0.0, News::Snapshot { rows, begins: true, ends: true });
+    app.apply(0, 0.0, Update::Live);
+    app.apply(0, 0.0, Update::Snapshot { rows, begins: true, ends: true });
     app.refresh(0.0);
-    frame(&mut app, &mut terminal);
+    frame(&mut app, &mut renderer, &mut terminal);
     println!("first screen after the data: {:?}", begun.elapsed());
 
-    // As they are typed: move about, sort by everything, filter, make a tree and groups of it.
+    // Keys: move, sort by every column, filter, switch to a tree and to groups.
     let mut keys: Vec<KeyCode> = [KeyCode::Down, KeyCode::PageDown, KeyCode::End, KeyCode::Home].repeat(40);
     for column in 0..Column::ALL.len() {
         keys.extend([KeyCode::Char('s'), KeyCode::Home]);
@@ -97,7 +102,7 @@ fn figures_of_a_hundred_thousand_tasks() {
     for key in keys {
         let begun = Instant::now();
         app.key(KeyEvent::new(key, KeyModifiers::NONE));
-        frame(&mut app, &mut terminal);
+        frame(&mut app, &mut renderer, &mut terminal);
         let took = begun.elapsed();
         if took > slowest.0 {
             slowest = (took, key);
@@ -105,7 +110,7 @@ fn figures_of_a_hundred_thousand_tasks() {
         times.push(took);
     }
     println!(
-        "{} keys, each to its screen: p50 {:?}, p99 {:?}, longest {:?} ({:?})",
+        "{} keys, each with its frame: p50 {:?}, p99 {:?}, longest {:?} ({:?})",
         times.len(),
         percentile(&mut times.clone(), 0.5),
         percentile(&mut times, 0.99),
@@ -113,7 +118,7 @@ fn figures_of_a_hundred_thousand_tasks() {
         slowest.1
     );
 
-    // By age and by what changes: each second a thousandth starts, as many end, a hundredth has another status.
+    // By age and by status: each second 1 in 1,000 starts, as many end, and 1 in 100 changes its status.
     for (name, column) in [("age", Column::Age), ("status", Column::Status)] {
         app.list.set_sort((column, column.is_descending()));
         app.list.set_shape(Shape::Flat);
@@ -124,35 +129,38 @@ fn figures_of_a_hundred_thousand_tasks() {
             let changed: Vec<_> = (0..TASKS / 100).map(|at| row(TASKS / 2 + at * 7 % 40_000, 1e5, "writing")).collect();
             let begun = Instant::now();
             for row in changed {
-                app.take(0, now, News::Task { what: What::Status, row });
+                app.apply(0, now, Update::Task { change: Change::Status, row });
             }
             for _ in 0..TASKS / 1_000 {
                 next += 1;
-                app.take(0, now, News::Task { what: What::Started, row: row(next, 1.0, "init") });
-                app.take(0, now, News::Left { serial: (next - TASKS).to_string() });
+                app.apply(0, now, Update::Task { change: Change::Started, row: row(next, 1.0, "init") });
+                app.apply(0, now, Update::Left { serial: (next - TASKS).to_string() });
             }
             app.refresh(now);
-            frame(&mut app, &mut terminal);
+            frame(&mut app, &mut renderer, &mut terminal);
             times.push(begun.elapsed());
         }
         let mean = times.iter().sum::<Duration>() / times.len() as u32;
-        println!("a refresh a second, by {name}: {mean:?} on average, {:.1} % of a core", mean.as_secs_f64() * 100.0);
+        println!(
+            "one refresh per second, by {name}: {mean:?} on average, {:.1} % of a core",
+            mean.as_secs_f64() * 100.0
+        );
     }
     drop(terminal);
 
-    // What goes out when only time passes.
+    // The output when only time passes.
     let list = List::new(Default::default(), (Column::Age, true), Shape::Flat);
     app.list = list;
     let counter = Counter::default();
     let viewport = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, 200, 60)) };
     let mut terminal = Terminal::with_options(CrosstermBackend::new(counter.clone()), viewport).unwrap();
     app.refresh(1e6);
-    frame(&mut app, &mut terminal);
+    frame(&mut app, &mut renderer, &mut terminal);
     let first = counter.0.get();
     for second in 1..=10 {
         app.refresh(1e6 + f64::from(second) * 1e3);
-        frame(&mut app, &mut terminal);
+        frame(&mut app, &mut renderer, &mut terminal);
     }
     let steady = (counter.0.get() - first) / 10;
-    println!("bytes of a frame of 200x60: {first} the first, {steady} each second");
+    println!("bytes of a frame of 200x60: {first} for the first, then {steady} per second");
 }

@@ -1,17 +1,18 @@
-//! A model that never changes: two programs with tasks of all sorts, some with hostile texts.
+//! A fixed model: two programs with tasks of all sorts, some with hostile strings.
 
 use std::time::Duration;
 
 use pm_client::Row;
 use serde_json::{Value, json};
 
+use crate::feed::{Key, Store, Update};
 use crate::top::app::{App, Mode, Options, Replayed, View};
-use crate::top::ask::{Known, Reply};
-use crate::top::model::{Column, Key, List, News, Shape, Store};
+use crate::top::model::{Column, List, Shape};
+use crate::top::request::{Reply, TaskDetails};
 use crate::top::theme::{Glyphs, Role, Theme};
 use crate::verbs::Found;
 
-/// The moment that is shown, by our clock.
+/// The moment that is shown, on the local clock.
 pub(super) const NOW: f64 = 100_000.0;
 const SERVER: &str = "2026-11-24T10:32:05Z";
 
@@ -30,13 +31,13 @@ fn task(serial: u64, id: &str, kind: &str, age: f64, in_status: f64, status: &st
     row(task)
 }
 
-fn far(done: u64, total: u64, unit: &str) -> Value {
+fn progress(done: u64, total: u64, unit: &str) -> Value {
     json!({ "progress": { "done": done, "total": total, "unit": unit } })
 }
 
 fn web() -> Vec<Row> {
     let mut rows = vec![
-        task(1, "nightly", "import", 5_400e3, 12e3, "reading 7 of 9", far(7, 9, "files")),
+        task(1, "nightly", "import", 5_400e3, 12e3, "reading 7 of 9", progress(7, 9, "files")),
         task(
             2,
             "nightly/a",
@@ -47,16 +48,16 @@ fn web() -> Vec<Row> {
             json!({ "parent": "1", "attrs": { "file": "a.csv", "rows": 12000 } }),
         ),
         task(3, "nightly/b", "import file", 300e3, 290e3, "waiting for lock:customers", json!({ "parent": "1" })),
-        task(9, "mail-queue", "mail", 90e3, 4e3, "sending", far(420, 0, "mails")),
-        task(12, "req-4711", "GET /report", 12_400.0, 3e3, "rendering page 3", far(3, 10, "pages")),
-        task(13, "req-4712", "GET /stuck", 9e3, 9e3, "waiting for somebody", json!({})),
+        task(9, "mail-queue", "mail", 90e3, 4e3, "sending", progress(420, 0, "mails")),
+        task(12, "req-4711", "GET /report", 12_400.0, 3e3, "rendering page 3", progress(3, 10, "pages")),
+        task(13, "req-4712", "GET /stuck", 9e3, 9e3, "waiting for approval", json!({})),
         task(
             14,
             "req-4713",
             "GET /stuck",
             8e3,
             8e3,
-            "waiting for somebody",
+            "waiting for approval",
             json!({
                 "state": "cancelling", "cancel": { "ageMs": 2_500, "reason": "too slow", "by": "ann", "origin": "request" },
             }),
@@ -83,7 +84,7 @@ fn web() -> Vec<Row> {
 
 fn db() -> Vec<Row> {
     vec![
-        task(5, "vacuum", "maintenance", 640e3, 2e3, "table customers", far(61, 100, "%")),
+        task(5, "vacuum", "maintenance", 640e3, 2e3, "table customers", progress(61, 100, "%")),
         task(6, "backup", "maintenance", 610e3, 600e3, "waiting for lock:customers", json!({})),
         task(
             7,
@@ -97,21 +98,21 @@ fn db() -> Vec<Row> {
     ]
 }
 
-/// The application as it is at the start, fed and refreshed.
+/// The app with its tasks, refreshed.
 pub(super) fn app(theme: Theme, glyphs: Glyphs) -> App {
     let store = Store::new(["web1".to_owned(), "db1".to_owned()]);
     let list = List::new(Default::default(), (Column::Age, true), Shape::Flat);
-    let columns = crate::top::COLUMNS.to_vec();
+    let columns = crate::top::options::COLUMNS.to_vec();
     let mut app = App::new(store, list, Options { theme, glyphs, columns, mouse: true });
     for (endpoint, rows) in [(0, web()), (1, db())] {
-        app.take(endpoint, NOW, News::Live);
-        app.take(endpoint, NOW, News::Snapshot { rows, begins: true, ends: true });
+        app.apply(endpoint, NOW, Update::Live);
+        app.apply(endpoint, NOW, Update::Snapshot { rows, begins: true, ends: true });
     }
     app.refresh(NOW);
     app
 }
 
-/// What was asked for is answered.
+/// Replies to all requests.
 pub(super) fn answers(app: &mut App) {
     match app.view {
         View::Running => {}
@@ -156,7 +157,7 @@ pub(super) fn answers(app: &mut App) {
         }
     }
     if let Some(key) = app.details.as_ref().map(|details| details.key) {
-        app.answer(NOW, Reply::Details { key, result: Ok(Box::new(known(app, key))) });
+        app.answer(NOW, Reply::Details { key, result: Ok(Box::new(details(app, key))) });
     }
 }
 
@@ -200,7 +201,7 @@ fn waits() -> pm_client::Waits {
     .unwrap()
 }
 
-fn known(app: &App, key: Key) -> Known {
+fn details(app: &App, key: Key) -> TaskDetails {
     let task = app.store.find(key).unwrap();
     let at = |seconds: u64| format!("2026-11-24T10:{:02}:{:02}Z", 26 + seconds / 60, seconds % 60);
     let wait = json!({ "serial": task.row.serial, "id": task.row.id, "resource": "lock:customers", "resourceKind": "mutex",
@@ -209,7 +210,7 @@ fn known(app: &App, key: Key) -> Known {
         { "at": at(0), "status": "init" }, { "at": at(1), "status": "opening b.csv" }, { "at": at(4), "status": "parsing" },
         { "at": at(64), "status": "writing" }, { "at": at(75), "status": "waiting for lock:customers" },
     ] });
-    Known {
+    TaskDetails {
         found: Found {
             row: Row::clone(&task.row),
             waits: vec![serde_json::from_value(wait).unwrap()],
@@ -225,28 +226,29 @@ fn known(app: &App, key: Key) -> Known {
     }
 }
 
-/// The first victim stops, the second is still asked.
+/// The first target stops, the second is still pending.
 pub(super) fn verdicts(app: &mut App) {
     app.now = NOW + 1_500.0;
     let Mode::Kill(kill) = &app.mode else { return };
-    let key = kill.victims[0].aim.key;
-    let text = "stopped by itself after 12 ms".to_owned();
+    let key = kill.targets[0].target.key;
+    let text = "cancelled after 12 ms".to_owned();
     let now = app.now;
     app.answer(now, Reply::Verdict { key, text, role: Role::Good, is_final: true });
 }
 
-/// The second endpoint goes away.
+/// Disconnects the second endpoint.
 pub(super) fn lose(app: &mut App) {
     let why =
-        "db1: could not connect to http://db1:6680/v1/events: connection refused; see that the program runs".to_owned();
-    app.take(1, NOW, News::Lost { why, retry_in: Duration::from_secs(4) });
+        "db1: could not connect to http://db1:6680/v1/events: connection refused; check that the program is running"
+            .to_owned();
+    app.apply(1, NOW, Update::Lost { why, retry_in: Duration::from_secs(4) });
     app.now = NOW + 2_500.0;
 }
 
-/// A recording that stands still.
+/// A paused replay.
 pub(super) fn replay(app: &mut App) {
     let at = "2026-11-24T10:32:05Z".parse().unwrap();
-    app.replayed = Some(Replayed { at, done: 600e3, length: 3_600e3, speed: 2.0 });
+    app.replayed = Some(Replayed { at, elapsed: 600e3, length: 3_600e3, speed: 2.0 });
     app.key(ratatui_crossterm::crossterm::event::KeyEvent::from(ratatui_crossterm::crossterm::event::KeyCode::Char(
         'p',
     )));

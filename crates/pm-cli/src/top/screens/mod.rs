@@ -1,6 +1,6 @@
-//! Screens of a model that never changes, as pictures that are compared, and as the page shows them.
+//! Snapshots of all screens of a fixed model, which `docs/top.md` shows as well.
 //!
-//! `PM_BLESS=1` writes anew what they look like now: `80x24-dark.txt` and so on here, and the end of `docs/top.md`.
+//! `PM_BLESS=1` updates them: `80x24-dark.txt` and so on here, and the end of `docs/top.md`.
 
 mod figures;
 mod fixture;
@@ -18,10 +18,10 @@ use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::app::App;
 use super::theme::{Glyphs, Theme};
-use super::view;
+use super::view::Renderer;
 use crate::config::Theme as Name;
 
-/// A screen: its name, what it shows in a sentence, and the keys that lead there.
+/// A screen: its name, a description, and the keys that lead to it.
 struct Shot {
     name: &'static str,
     about: &'static str,
@@ -30,24 +30,24 @@ struct Shot {
 
 const SHOTS: &[Shot] = &[
     Shot { name: "running", about: "All tasks of all endpoints, oldest first.", keys: "" },
-    Shot { name: "filter", about: "`/`: names and values are offered; Tab takes them.", keys: "/kind=~" },
-    Shot { name: "sort", about: "`s`: by any column, shown or not.", keys: "s" },
-    Shot { name: "tree", about: "`t`: who started whom.", keys: "t" },
-    Shot { name: "groups", about: "`g`: by kind; left and right fold.", keys: "g" },
-    Shot { name: "details", about: "Enter: all that is known of one task, and its history.", keys: "vvv\n" },
-    Shot { name: "kill", about: "`k`: who is meant, and why.", keys: "v v kstuck since noon" },
-    Shot { name: "verdicts", about: "What came of it, as it comes.", keys: "v v kstuck since noon\n!" },
-    Shot { name: "kinds", about: "`2`: how the tasks of each kind fared.", keys: "2" },
-    Shot { name: "ended", about: "`3`: what ended of late.", keys: "3" },
-    Shot { name: "waits", about: "`4`: who waits for whom; circles first.", keys: "4" },
-    Shot { name: "about", about: "`5`: how each endpoint fares.", keys: "5" },
-    Shot { name: "paused", about: "`p`: nothing moves.", keys: "p" },
-    Shot { name: "away", about: "An endpoint that is away is named; it comes back by itself.", keys: "@" },
+    Shot { name: "filter", about: "`/`: filters, completed with Tab.", keys: "/kind=~" },
+    Shot { name: "sort", about: "`s`: sorts by any column, shown or not.", keys: "s" },
+    Shot { name: "tree", about: "`t`: parents and children.", keys: "t" },
+    Shot { name: "groups", about: "`g`: groups by kind; Left and Right fold.", keys: "g" },
+    Shot { name: "details", about: "Enter: one task and its history.", keys: "vvv\n" },
+    Shot { name: "kill", about: "`k`: the targets and the reason.", keys: "v v kstuck since noon" },
+    Shot { name: "verdicts", about: "The outcomes, as they arrive.", keys: "v v kstuck since noon\n!" },
+    Shot { name: "kinds", about: "`2`: outcomes and latencies by kind.", keys: "2" },
+    Shot { name: "ended", about: "`3`: recently ended tasks.", keys: "3" },
+    Shot { name: "waits", about: "`4`: waiting tasks, deadlocks first.", keys: "4" },
+    Shot { name: "about", about: "`5`: the state of each endpoint.", keys: "5" },
+    Shot { name: "paused", about: "`p`: the list stands still.", keys: "p" },
+    Shot { name: "unreachable", about: "Unreachable endpoints are named and reconnect by themselves.", keys: "@" },
     Shot { name: "help", about: "`?`: the keys.", keys: "?" },
-    Shot { name: "replay", about: "`pm replay`: the same screen over a recording.", keys: "%" },
+    Shot { name: "replay", about: "`pm replay`: a recording on the same screen.", keys: "%" },
 ];
 
-/// Types keys: `v` is down, `~` is Tab; `!` lets verdicts come, `@` loses an endpoint, `%` makes a recording of it.
+/// Types keys: `v` is Down, `~` is Tab; `!` delivers verdicts, `@` disconnects an endpoint, `%` switches to a replay.
 fn reach(app: &mut App, keys: &str) {
     let mut is_text = false;
     for key in keys.chars() {
@@ -77,23 +77,25 @@ fn reach(app: &mut App, keys: &str) {
     app.refresh(now);
 }
 
-fn drawn(app: &mut App, width: u16, height: u16) -> Buffer {
+fn drawn(app: &mut App, renderer: &mut Renderer, width: u16, height: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| view::draw(app, frame)).unwrap();
+    let mut drawn = None;
+    terminal.draw(|frame| drawn = Some(renderer.draw(app, frame))).unwrap();
+    app.set_drawn(drawn.unwrap());
     terminal.backend().buffer().clone()
 }
 
 fn shot(shot: &Shot, theme: Name, width: u16, height: u16) -> Buffer {
     let mut app = fixture::app(Theme::new(theme, true), Glyphs::new(false));
     reach(&mut app, shot.keys);
-    drawn(&mut app, width, height)
+    drawn(&mut app, &mut Renderer::default(), width, height)
 }
 
-/// The characters, a line for each row.
+/// The characters, one line per row.
 fn text(buffer: &Buffer) -> String {
     let mut out = String::new();
     for row in buffer.content.chunks(usize::from(buffer.area.width)) {
-        // The cell behind a wide character has nothing of its own.
+        // The cell after a wide character is empty.
         let mut skip = 0;
         let mut line = String::new();
         for cell in row {
@@ -110,7 +112,7 @@ fn text(buffer: &Buffer) -> String {
     out
 }
 
-/// Where it looks like more than text: row, columns, colours.
+/// The styled parts: row, columns, style.
 fn looks(buffer: &Buffer) -> String {
     let mut out = String::new();
     for (y, row) in buffer.content.chunks(usize::from(buffer.area.width)).enumerate() {
@@ -166,32 +168,32 @@ fn compare(width: u16, height: u16, theme: Name, name: &str) {
     }
     let expected = fs::read_to_string(&path).unwrap();
     let differs = expected.lines().zip(found.lines()).find(|(expected, found)| expected != found);
-    assert_eq!(differs, None, "a screen is not as in {}; PM_BLESS=1 writes it anew", path.display());
-    assert_eq!(expected.len(), found.len(), "a screen is not as in {}; PM_BLESS=1 writes it anew", path.display());
+    assert_eq!(differs, None, "a screen differs from {}; PM_BLESS=1 updates it", path.display());
+    assert_eq!(expected.len(), found.len(), "a screen differs from {}; PM_BLESS=1 updates it", path.display());
 }
 
 #[test]
-fn small_screens_are_as_they_were_in_dark() {
+fn small_dark_screens_match_their_snapshots() {
     compare(80, 24, Name::Dark, "dark");
 }
 
 #[test]
-fn small_screens_are_as_they_were_in_light() {
+fn small_light_screens_match_their_snapshots() {
     compare(80, 24, Name::Light, "light");
 }
 
 #[test]
-fn large_screens_are_as_they_were_in_dark() {
+fn large_dark_screens_match_their_snapshots() {
     compare(200, 60, Name::Dark, "dark");
 }
 
 #[test]
-fn large_screens_are_as_they_were_in_light() {
+fn large_light_screens_match_their_snapshots() {
     compare(200, 60, Name::Light, "light");
 }
 
 #[test]
-fn the_page_shows_the_screens_as_they_are() {
+fn the_page_shows_the_current_screens() {
     const TITLE: &str = "## Screens\n";
     let path = root().join("../../docs/top.md");
     let page = fs::read_to_string(&path).unwrap();
@@ -212,30 +214,30 @@ fn the_page_shows_the_screens_as_they_are() {
         return;
     }
     let differs = page[at..].lines().zip(expected.lines()).find(|(page, screen)| page != screen);
-    assert_eq!(differs, None, "docs/top.md is not what the screens are; PM_BLESS=1 writes it anew");
-    assert_eq!(page[at..].len(), expected.len(), "docs/top.md is not what the screens are; PM_BLESS=1 writes it anew");
+    assert_eq!(differs, None, "docs/top.md differs from the screens; PM_BLESS=1 updates it");
+    assert_eq!(page[at..].len(), expected.len(), "docs/top.md differs from the screens; PM_BLESS=1 updates it");
 }
 
 #[test]
-fn the_page_tells_every_key() {
+fn the_page_lists_every_key() {
     let page = fs::read_to_string(root().join("../../docs/top.md")).unwrap();
     for (key, what) in super::app::KEYS.iter().chain(super::app::REPLAY_KEYS) {
-        assert!(page.contains(&format!("| `{key}` | {what} |")), "docs/top.md does not tell: {key}  {what}");
+        assert!(page.contains(&format!("| `{key}` | {what} |")), "docs/top.md lacks: {key}  {what}");
     }
 }
 
 #[test]
-fn in_ascii_there_is_nothing_else_on_any_screen() {
+fn ascii_screens_are_pure_ascii() {
     for one in SHOTS {
         let mut app = fixture::app(Theme::new(Name::Mono, true), Glyphs::new(true));
         reach(&mut app, one.keys);
-        let screen = text(&drawn(&mut app, 120, 40));
+        let screen = text(&drawn(&mut app, &mut Renderer::default(), 120, 40));
         assert!(screen.is_ascii(), "{}:\n{screen}", one.name);
     }
 }
 
 #[test]
-fn without_colours_every_screen_says_the_same() {
+fn screens_have_the_same_text_without_colours() {
     for one in SHOTS {
         let [plain, colored] = [Name::Mono, Name::Contrast].map(|theme| shot(one, theme, 100, 30));
         assert_eq!(text(&plain), text(&colored), "{}", one.name);

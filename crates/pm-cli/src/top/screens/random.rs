@@ -1,12 +1,13 @@
-//! Random sizes, keys, clicks and news: nothing panics, and nothing is on the screen that a terminal would obey.
+//! Random sizes, keys, clicks and updates: nothing panics, and no control characters reach the screen.
 
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
 use super::{Name, drawn, fixture};
-use crate::top::model::{News, What};
+use crate::feed::{Change, Update};
 use crate::top::theme::{Glyphs, Theme};
+use crate::top::view::Renderer;
 
-/// Numbers that look random, and are the same in every run.
+/// Pseudo-random numbers, equal in every run.
 struct Random(u64);
 
 impl Random {
@@ -52,7 +53,7 @@ fn key(random: &mut Random) -> KeyEvent {
     }
 }
 
-fn news(random: &mut Random) -> News {
+fn update(random: &mut Random) -> Update {
     let serial = 1 + random.below(40);
     let row = serde_json::from_value(serde_json::json!({
         "serial": serial.to_string(), "id": format!("t{serial}"), "kind": random.of(&["a", "b", ""]), "state": "running",
@@ -61,22 +62,22 @@ fn news(random: &mut Random) -> News {
     }))
     .unwrap();
     match random.below(7) {
-        0 => News::Ended { row },
-        1 => News::Left { serial: serial.to_string() },
-        2 => News::Lost { why: "gone".into(), retry_in: std::time::Duration::from_secs(random.below(9)) },
-        3 => News::Live,
-        4 => News::Snapshot { rows: vec![row], begins: random.below(2) == 0, ends: random.below(2) == 0 },
-        _ => News::Task { what: What::Status, row },
+        0 => Update::Ended { row },
+        1 => Update::Left { serial: serial.to_string() },
+        2 => Update::Lost { why: "gone".into(), retry_in: std::time::Duration::from_secs(random.below(9)) },
+        3 => Update::Live,
+        4 => Update::Snapshot { rows: vec![row], begins: random.below(2) == 0, ends: random.below(2) == 0 },
+        _ => Update::Task { change: Change::Status, row },
     }
 }
 
-/// What no cell may hold.
-fn is_obeyed(c: char) -> bool {
+/// Characters that must not be in a cell.
+fn is_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[test]
-fn a_thousand_sizes_and_many_keys_break_nothing() {
+fn random_sizes_keys_and_updates_break_nothing() {
     for seed in 1..=4_u64 {
         let mut random = Random(0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed));
         let glyphs = Glyphs::new(seed == 2);
@@ -84,6 +85,7 @@ fn a_thousand_sizes_and_many_keys_break_nothing() {
         if seed == 4 {
             fixture::replay(&mut app);
         }
+        let mut renderer = Renderer::default();
         let mut now = fixture::NOW;
         for _ in 0..250 {
             for _ in 0..random.below(4) {
@@ -91,8 +93,8 @@ fn a_thousand_sizes_and_many_keys_break_nothing() {
             }
             if random.below(3) == 0 {
                 let endpoint = random.below(3) as u32;
-                let news = news(&mut random);
-                app.take(endpoint, now, news);
+                let update = update(&mut random);
+                app.apply(endpoint, now, update);
             }
             if random.below(4) == 0 {
                 now += random.below(3_000) as f64;
@@ -104,9 +106,9 @@ fn a_thousand_sizes_and_many_keys_break_nothing() {
             }
             let largest = random.of(&[1, 2, 5, 30, 220]);
             let (width, height) = (1 + random.below(largest) as u16, 1 + random.below(largest.min(70)) as u16);
-            let buffer = drawn(&mut app, width, height);
+            let buffer = drawn(&mut app, &mut renderer, width, height);
             for cell in &buffer.content {
-                assert!(!cell.symbol().chars().any(is_obeyed), "{:?}", cell.symbol());
+                assert!(!cell.symbol().chars().any(is_control), "{:?}", cell.symbol());
             }
             if random.below(5) == 0 {
                 let kind = random.of(&[

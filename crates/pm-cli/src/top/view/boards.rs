@@ -1,51 +1,45 @@
-//! Kinds, ended tasks, waits, and what endpoints say about themselves.
+//! Kinds, ended tasks, waits, and endpoints.
 
 use pm_client::Kind;
 use ratatui_core::layout::Rect;
 
-use super::table::{self, Cell, Col, Place, Row};
-use crate::out::words;
-use crate::top::app::{App, Hit, View};
+use super::Pass;
+use super::table::{self, Cell, Col, Placement, Row};
+use crate::feed::Connection;
+use crate::out::format;
+use crate::top::app::App;
 use crate::top::canvas::Canvas;
-use crate::top::model::State;
 use crate::top::theme::Role;
-use crate::verbs::waits::{circle, name};
+use crate::verbs::waits::{cycle_text, name};
 
-/// Bars of the spread of lengths.
+/// Bars of the histogram of durations.
 const SPREAD: usize = 16;
 
-/// Draws a table of a board: titles, and the rows that are seen, made by `row`.
+/// Draws a board: titles, and the visible rows, which `row` makes.
 fn board(
-    app: &mut App,
+    app: &App,
     canvas: &mut Canvas<'_>,
     area: Rect,
+    pass: &mut Pass<'_>,
     cols: &[Col],
     count: usize,
-    row: impl Fn(&App, usize) -> Row,
+    row: impl Fn(usize) -> Row,
 ) {
-    let room = usize::from(area.height.saturating_sub(1));
-    let scroll = match app.view {
-        View::Kinds => &mut app.boards.kinds_at,
-        View::Ended => &mut app.boards.ended_at,
-        View::Waits => &mut app.boards.waits_at,
-        _ => &mut app.boards.about_at,
-    };
-    let top = scroll.scroll(count, room);
-    let cursor = scroll.cursor.wrapping_sub(top);
-    let rows: Vec<Row> = (top..count).take(room).map(|at| row(app, at)).collect();
+    let height = usize::from(area.height.saturating_sub(1));
+    let scroll = app.scroll().within(count, height);
+    pass.drawn.body = scroll;
+    let rows: Vec<Row> = (scroll.top..count).take(height).map(row).collect();
     let titles: Vec<String> = cols.iter().map(|col| col.title.to_owned()).collect();
-    table::draw(canvas, Place { area, cursor }, cols, &titles, &rows, &mut app.board_widths);
-    for line in 0..rows.len() {
-        let y = area.y + 1 + u16::try_from(line).unwrap_or(0);
-        app.hits.push((Rect::new(area.x, y, area.width, 1), Hit::Row(top + line)));
-    }
+    let placement = Placement { area, cursor: scroll.cursor.wrapping_sub(scroll.top) };
+    table::draw(canvas, placement, cols, &titles, &rows, pass.widths);
+    pass.add_rows(area, scroll.top, rows.len());
 }
 
-/// Says who has not answered and what went wrong; the room that is left.
-fn troubles(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
-    let (mut errors, missing) = app.boards.troubles(app.view);
-    let waiting = format!("waiting for {}", words::count(missing as u64, "endpoint", "endpoints"));
-    // In a recording nobody is asked.
+/// Draws the errors and the number of missing replies. Returns the area below.
+fn errors(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> Rect {
+    let (mut errors, missing) = app.boards.errors(app.view);
+    let waiting = format!("waiting for {}", format::count(missing as u64, "endpoint", "endpoints"));
+    // In a replay nothing is requested.
     if missing > 0 && app.replayed.is_none() {
         errors.push(&waiting);
     }
@@ -64,7 +58,7 @@ fn not_recorded(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
             area.x + 2,
             area.y.saturating_add(1),
             area.width.saturating_sub(2),
-            "This is not in a recording.",
+            "Not in a recording.",
             Role::Dim,
         );
     }
@@ -72,29 +66,28 @@ fn not_recorded(app: &App, canvas: &mut Canvas<'_>, area: Rect) -> bool {
 }
 
 fn endpoint(app: &App, at: u32) -> Cell {
-    let name = if app.several() { app.store.places()[at as usize].name.clone() } else { String::new() };
-    Cell::new(name, Role::Dim)
+    Cell::new(app.store.endpoints()[at as usize].name.clone(), Role::Dim)
 }
 
-/// The column of the endpoint is there only if there are several.
+/// Adds the column of the endpoint if there are several.
 fn cols(app: &App, rest: &[Col]) -> Vec<Col> {
-    let first = app.several().then_some(Col::new("ENDPOINT", 9));
+    let first = app.has_several_endpoints().then_some(Col::new("ENDPOINT", 9));
     first.into_iter().chain(rest.iter().copied()).collect()
 }
 
 fn cells(app: &App, at: u32, rest: Vec<Cell>) -> Vec<Cell> {
-    app.several().then(|| endpoint(app, at)).into_iter().chain(rest).collect()
+    app.has_several_endpoints().then(|| endpoint(app, at)).into_iter().chain(rest).collect()
 }
 
-pub(super) fn kinds(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn kinds(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut Pass<'_>) {
     if not_recorded(app, canvas, area) {
         return;
     }
-    let area = troubles(app, canvas, area);
+    let area = errors(app, canvas, area);
     let cols = cols(
         app,
         &[
-            Col::new("KIND", 0).least(18),
+            Col::new("KIND", 0).min_width(18),
             Col::new("RUNNING", 1).right(),
             Col::new("FINISHED", 4).right(),
             Col::new("FAILED", 3).right(),
@@ -107,18 +100,18 @@ pub(super) fn kinds(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
             Col::new("MAX", 6).right(),
             Col::new("SPREAD", 5),
             Col::new("ENDED/S", 6),
-            Col::new("WHERE TIME GOES", 7).least(20).rest(),
+            Col::new("WHERE TIME GOES", 7).min_width(20).rest(),
         ],
     );
     let count = app.boards.all_kinds().count();
-    board(app, canvas, area, &cols, count, |app, at| {
+    board(app, canvas, area, pass, &cols, count, |at| {
         let Some((endpoint, kind)) = app.boards.all_kinds().nth(at) else { return Row::default() };
         let number = |number: u64, role: Role| match number {
             0 => Cell::from(""),
             number => Cell::new(number.to_string(), role),
         };
         let latency = &kind.latency;
-        let length = |millis: Option<f64>| Cell::from(words::length(millis.filter(|_| latency.count > 0)));
+        let duration = |millis: Option<f64>| Cell::from(format::duration(millis.filter(|_| latency.count > 0)));
         let rates = app.boards.rates(endpoint, kind);
         let rate = rates.last().map(|rate| format!("{rate:>5.1} ")).unwrap_or_default();
         Row {
@@ -130,13 +123,13 @@ pub(super) fn kinds(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
                     kind.running.to_string().into(),
                     kind.finished.to_string().into(),
                     number(kind.failed, Role::Bad),
-                    number(kind.cancelled, Role::Odd),
+                    number(kind.cancelled, Role::Warning),
                     number(kind.aborted, Role::Bad),
-                    number(kind.dropped, Role::Odd),
-                    length(latency.p50_ms),
-                    length(latency.p95_ms),
-                    length(latency.p99_ms),
-                    length(latency.max_ms),
+                    number(kind.dropped, Role::Warning),
+                    duration(latency.p50_ms),
+                    duration(latency.p95_ms),
+                    duration(latency.p99_ms),
+                    duration(latency.max_ms),
                     app.glyphs.sparks(&spread(kind)).into(),
                     format!("{rate}{}", app.glyphs.sparks(&rates)).into(),
                     crate::verbs::kinds::where_time_goes(kind).into(),
@@ -147,7 +140,7 @@ pub(super) fn kinds(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
     });
 }
 
-/// How many took how long, from the shortest to the longest, in a few parts.
+/// The histogram of durations, merged into at most [`SPREAD`] parts.
 fn spread(kind: &Kind) -> Vec<f64> {
     let buckets = &kind.latency.buckets;
     let mut parts = vec![0.0; SPREAD.min(buckets.len())];
@@ -158,30 +151,30 @@ fn spread(kind: &Kind) -> Vec<f64> {
     parts
 }
 
-pub(super) fn ended(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
-    let area = troubles(app, canvas, area);
+pub(super) fn ended(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut Pass<'_>) {
+    let area = errors(app, canvas, area);
     let cols = cols(
         app,
         &[
             Col::new("ENDED", 1).right(),
             Col::new("OUTCOME", 0),
             Col::new("SERIAL", 5).right(),
-            Col::new("ID", 0).least(10),
+            Col::new("ID", 0).min_width(10),
             Col::new("KIND", 3),
             Col::new("RAN", 2).right(),
-            Col::new("LAST STATUS", 4).least(20).rest(),
+            Col::new("LAST STATUS", 4).min_width(20).rest(),
         ],
     );
     let count = app.boards.ended.len();
-    board(app, canvas, area, &cols, count, |app, at| {
+    board(app, canvas, area, pass, &cols, count, |at| {
         let ended = &app.boards.ended[at];
         let row = &ended.row;
-        let ago = ended.at.map(|at| format!("{} ago", words::of_millis((app.shown_at() - at).max(0.0))));
-        let outcome = row.outcome.as_deref().unwrap_or("not known");
+        let ago = ended.at.map(|at| format!("{} ago", format::millis((app.shown_at() - at).max(0.0))));
+        let outcome = row.outcome.as_deref().unwrap_or("unknown");
         let role = match outcome {
             "finished" => Role::Good,
             "failed" | "aborted" => Role::Bad,
-            _ => Role::Odd,
+            _ => Role::Warning,
         };
         Row {
             cells: cells(
@@ -193,7 +186,7 @@ pub(super) fn ended(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
                     row.serial.as_str().into(),
                     row.id.as_str().into(),
                     row.kind.as_deref().unwrap_or_default().into(),
-                    words::length(row.age_ms).into(),
+                    format::duration(row.age_ms).into(),
                     row.status.as_str().into(),
                 ],
             ),
@@ -201,28 +194,25 @@ pub(super) fn ended(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
         }
     });
     if count == 0 {
-        canvas.put(
-            area.x + 2,
-            area.y + 2,
-            area.width.saturating_sub(2),
-            "No task has ended that is still known.",
-            Role::Dim,
-        );
+        canvas.put(area.x + 2, area.y + 2, area.width.saturating_sub(2), "No ended tasks are retained.", Role::Dim);
     }
 }
 
-pub(super) fn waits(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn waits(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut Pass<'_>) {
     if not_recorded(app, canvas, area) {
         return;
     }
-    let mut area = troubles(app, canvas, area);
-    let mut circles = Vec::new();
+    let mut area = errors(app, canvas, area);
+    let mut cycles = Vec::new();
     for (at, waits) in app.boards.all_waits() {
-        let whom = if app.several() { format!("{}: ", app.store.places()[at as usize].name) } else { String::new() };
-        circles.extend(waits.cycles.iter().map(|cycle| format!("{whom}in a circle: {}", circle(cycle))));
+        let endpoint = match app.has_several_endpoints() {
+            true => format!("{}: ", app.store.endpoints()[at as usize].name),
+            false => String::new(),
+        };
+        cycles.extend(waits.cycles.iter().map(|cycle| format!("{endpoint}deadlock: {}", cycle_text(cycle))));
     }
-    // What matters most comes first, whole lines of it, but the table stays in sight.
-    for text in &circles {
+    // Deadlocks come first, wrapped, but the table stays visible.
+    for text in &cycles {
         for line in wrapped(text, usize::from(area.width)) {
             if area.height < 5 {
                 break;
@@ -234,7 +224,7 @@ pub(super) fn waits(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
     let cols = cols(
         app,
         &[
-            Col::new("TASK", 0).least(20),
+            Col::new("TASK", 0).min_width(20),
             Col::new("KIND", 3),
             Col::new("WAITS FOR", 0),
             Col::new("SINCE", 1).right(),
@@ -242,14 +232,14 @@ pub(super) fn waits(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
         ],
     );
     let count = app.boards.all_waits().map(|(_, waits)| waits.tree.len()).sum();
-    board(app, canvas, area, &cols, count, |app, at| {
+    board(app, canvas, area, pass, &cols, count, |at| {
         let rows = app.boards.all_waits().flat_map(|(at, waits)| waits.tree.iter().map(move |row| (at, waits, row)));
         let Some((endpoint, waits, row)) = rows.into_iter().nth(at) else { return Row::default() };
         let in_cycle = waits.cycles.iter().any(|cycle| cycle.steps.iter().any(|step| step.serial == row.serial));
         let note = match (row.repeated, in_cycle) {
-            (true, true) => "see above: a circle",
+            (true, true) => "deadlock, see above",
             (true, false) => "see above",
-            (false, true) => "in a circle",
+            (false, true) => "deadlock",
             (false, false) => "",
         };
         let depth = usize::try_from(row.depth).unwrap_or(0).min(20);
@@ -262,7 +252,7 @@ pub(super) fn waits(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
                     format!("{branch}{}", name(&row.id, &row.serial)).into(),
                     row.kind.as_deref().unwrap_or_default().into(),
                     row.resource.as_deref().unwrap_or_default().into(),
-                    words::length(row.wait_ms).into(),
+                    format::duration(row.wait_ms).into(),
                     Cell::new(note, if in_cycle { Role::Bad } else { Role::Dim }),
                 ],
             ),
@@ -272,18 +262,18 @@ pub(super) fn waits(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
     if count == 0 && area.height > 2 {
         let older = app.boards.waits.iter().any(|answer| matches!(answer, Some(Ok(None))));
         let text = match older {
-            true => "No task is known to wait; some endpoints are too old to tell.",
-            false => "No task says that it waits for another.",
+            true => "No task is waiting; some endpoints do not report waits.",
+            false => "No task is waiting for another.",
         };
         canvas.put(area.x + 2, area.y + 2, area.width.saturating_sub(2), text, Role::Dim);
     }
 }
 
-/// The text in lines of so many characters, broken at blanks.
+/// Breaks the text at spaces into lines of `width` characters.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split(' ') {
-        let last = lines.last_mut().expect("there is a line from the start");
+        let last = lines.last_mut().expect("there is always a line");
         if !last.is_empty() && last.chars().count() + 1 + word.chars().count() > width {
             lines.push(format!("  {word}"));
         } else {
@@ -296,7 +286,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-pub(super) fn about(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
+pub(super) fn about(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut Pass<'_>) {
     let cols = [
         Col::new("ENDPOINT", 0),
         Col::new("STATE", 0),
@@ -315,16 +305,18 @@ pub(super) fn about(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
             Rect { height: height - 1, ..area }
         }
     };
-    let count = app.store.places().len();
-    board(app, canvas, area, &cols, count, |app, at| {
-        let place = &app.store.places()[at];
-        let (state, role) = match &place.state {
-            State::Connecting => ("connecting".to_owned(), Role::Dim),
-            State::Live => ("live".to_owned(), Role::Good),
-            State::Polled => ("asked each second".to_owned(), Role::Good),
-            State::Lost { since, .. } => (format!("away for {}", words::of_millis(app.now - since)), Role::Bad),
-            State::Refused { since, .. } => {
-                (format!("does not tell for {}", words::of_millis(app.now - since)), Role::Bad)
+    let count = app.store.endpoints().len();
+    board(app, canvas, area, pass, &cols, count, |at| {
+        let endpoint = &app.store.endpoints()[at];
+        let (state, role) = match &endpoint.connection {
+            Connection::Connecting => ("connecting".to_owned(), Role::Dim),
+            Connection::Live => ("live".to_owned(), Role::Good),
+            Connection::Polled => ("polled".to_owned(), Role::Good),
+            Connection::Lost { since, .. } => {
+                (format!("unreachable for {}", format::millis(app.now - since)), Role::Bad)
+            }
+            Connection::Refused { since, .. } => {
+                (format!("refusing for {}", format::millis(app.now - since)), Role::Bad)
             }
         };
         let info = match &app.boards.about[at] {
@@ -332,29 +324,29 @@ pub(super) fn about(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
             _ => None,
         };
         let mut notes = Vec::new();
-        match &place.state {
-            State::Polled => {
-                notes.push("a Go original: no serials, kinds, parents and progress, no word of what ended".to_owned());
+        match &endpoint.connection {
+            Connection::Polled => {
+                notes.push("Go original: no serials, kinds, parents, progress or ended tasks".to_owned());
             }
-            State::Lost { why, .. } | State::Refused { why, .. } => {
-                notes.push(super::cause(&place.name, why).to_owned())
+            Connection::Lost { why, .. } | Connection::Refused { why, .. } => {
+                notes.push(super::cause(&endpoint.name, why).to_owned());
             }
             _ => {}
         }
-        if place.unseen > 0 {
-            notes.push(format!("{} between two looks", words::count(place.unseen, "task", "tasks")));
+        if endpoint.unseen > 0 {
+            notes.push(format!("{} unseen", format::count(endpoint.unseen, "task", "tasks")));
         }
-        if place.gaps > 0 {
-            notes.push(words::count(place.gaps, "gap in its stream", "gaps in its stream"));
+        if endpoint.gaps > 0 {
+            notes.push(format::count(endpoint.gaps, "gap in its stream", "gaps in its stream"));
         }
         let dropped = info.and_then(|info| info.dropped["tasksNotShown"].as_u64()).filter(|count| *count > 0);
         Row {
             cells: vec![
-                place.name.as_str().into(),
+                endpoint.name.as_str().into(),
                 Cell::new(state, role),
-                place.tasks.to_string().into(),
+                endpoint.tasks.to_string().into(),
                 info.map(|info| info.version.clone()).unwrap_or_default().into(),
-                words::length(info.and_then(|info| info.uptime_ms)).into(),
+                format::duration(info.and_then(|info| info.uptime_ms)).into(),
                 info.and_then(|info| info.scope.clone()).unwrap_or_default().into(),
                 dropped.map(|count| count.to_string()).unwrap_or_default().into(),
                 notes.join("; ").into(),

@@ -1,55 +1,48 @@
-//! One task: what is known of it, and its history as a timeline. On a wide screen side by side.
+//! One task: facts, and its history as a timeline; side by side on a wide screen.
 
 use pm_client::{History, Row};
 use ratatui_core::layout::Rect;
 
-use crate::out::words;
+use crate::feed::{Key, Task};
+use crate::out::format;
 use crate::top::app::{App, Details};
 use crate::top::canvas::Canvas;
-use crate::top::model::{Key, Task};
 use crate::top::theme::{Glyphs, Role};
 use crate::verbs::waits::{name, waits_for};
 
-/// From here on two columns are better than one.
+/// The screen width from which facts and history are side by side.
 const WIDE: u16 = 120;
-/// Characters of the bars that show how long each status lasted.
+/// The width of the bars that show how long each status lasted.
 const BAR: usize = 12;
-/// Children that are named.
+/// The most children that are listed.
 const CHILDREN: usize = 20;
 
-/// A line: the name of a fact, and the fact.
+/// A line: the name of a fact, the fact, and its role.
 struct Line(String, String, Role);
 
-pub(super) fn draw(app: &mut App, canvas: &mut Canvas<'_>, area: Rect) {
-    let Some(details) = &app.details else { return };
+/// Draws the details. Returns the first line that is shown.
+pub(super) fn draw(app: &App, details: &Details, canvas: &mut Canvas<'_>, area: Rect) -> usize {
     let (facts, history) = (facts(app, details), history(app, details, canvas.glyphs));
-    let room = usize::from(area.height);
+    let height = usize::from(area.height);
     if area.width >= WIDE {
         let half = area.width / 2;
         let left = Rect { width: half - 1, ..area };
         let right = Rect { x: area.x + half, width: area.width - half, ..area };
-        let most = facts.len().max(history.len()).saturating_sub(room);
+        let most = facts.len().max(history.len()).saturating_sub(height);
         let top = details.top.min(most);
         column(canvas, left, facts.iter().skip(top));
         column(canvas, right, history.iter().skip(top));
-        stay(app, top);
+        top
     } else {
         let all: Vec<Line> =
             facts.into_iter().chain([Line(String::new(), String::new(), Role::Plain)]).chain(history).collect();
-        let top = details.top.min(all.len().saturating_sub(room));
+        let top = details.top.min(all.len().saturating_sub(height));
         column(canvas, area, all.iter().skip(top));
-        if all.len() > top + room && room > 1 {
-            let more = format!(" {} more lines below ", all.len() - top - room);
+        if all.len() > top + height && height > 1 {
+            let more = format!(" {} more lines below ", all.len() - top - height);
             canvas.put_right(area.x, area.bottom() - 1, area.width, &more, Role::Key);
         }
-        stay(app, top);
-    }
-}
-
-/// Scrolling back begins where the end was.
-fn stay(app: &mut App, top: usize) {
-    if let Some(details) = &mut app.details {
-        details.top = top;
+        top
     }
 }
 
@@ -71,52 +64,52 @@ fn facts(app: &App, details: &Details) -> Vec<Line> {
             lines.push(Line(title.to_owned(), text, role));
         }
     };
-    let place = app.store.place(details.key);
+    let endpoint = app.store.endpoint(details.key);
     line("id", row.id.clone(), Role::Title);
     line("serial", row.serial.clone(), Role::Plain);
     line("kind", row.kind.clone().unwrap_or_default(), Role::Plain);
-    line("endpoint", place.name.clone(), Role::Plain);
+    line("endpoint", endpoint.name.clone(), Role::Plain);
     let (state, role) = state(details, live, now);
     line("state", state, role);
-    line("started", row.started_at.map(|at| format!("{at}, by its clock")).unwrap_or_default(), Role::Plain);
+    line("started", row.started_at.map(|at| format!("{at} (server clock)")).unwrap_or_default(), Role::Plain);
     let since = live.and_then(|task| task.status_age(now));
-    let since = since.map(|since| format!(" (for {})", words::of_millis(since))).unwrap_or_default();
+    let since = since.map(|since| format!(" (for {})", format::millis(since))).unwrap_or_default();
     line("status", format!("{}{since}", row.status), Role::Plain);
     line("progress", progress(app, row, live, now), Role::Plain);
-    if let Some(known) = &details.known {
-        for wait in &known.found.waits {
-            let role = if wait.is_stuck { Role::Bad } else { Role::Odd };
-            let stuck = if wait.in_cycle { " (in a circle: none goes on by itself)" } else { "" };
+    if let Some(reply) = &details.reply {
+        for wait in &reply.found.waits {
+            let role = if wait.is_stuck { Role::Bad } else { Role::Warning };
+            let stuck = if wait.in_cycle { " (deadlock)" } else { "" };
             line("waits for", format!("{}{stuck}", waits_for(wait)), role);
         }
-        for wait in &known.found.holds_up {
-            let since = words::of_millis(wait.wait_ms);
-            let text = format!("{}, which waits for {} since {since}", name(&wait.id, &wait.serial), wait.resource);
-            line("holds up", text, Role::Odd);
+        for wait in &reply.found.holds_up {
+            let since = format::millis(wait.wait_ms);
+            let text = format!("{}, which has waited for {} for {since}", name(&wait.id, &wait.serial), wait.resource);
+            line("blocks", text, Role::Warning);
         }
     }
-    line("cancel", cancel(row), Role::Odd);
+    line("cancel", cancel(row), Role::Warning);
     if !row.is_cancellable() {
-        line("cancellable", "no: a cancel is refused".to_owned(), Role::Odd);
+        line("cancellable", "no".to_owned(), Role::Warning);
     }
     if row.protected {
-        line("protected", "a cancel waits for the end of this section".to_owned(), Role::Plain);
+        line("protected", "cancels are deferred to the end of this section".to_owned(), Role::Plain);
     }
     line("parent", parent(app, details.key, row), Role::Plain);
     let children: Vec<&Task> = children(app, details.key);
     for (at, child) in children.iter().take(CHILDREN).enumerate() {
         let title = if at == 0 { "children" } else { " " };
-        let age = words::length(child.age(now));
+        let age = format::duration(child.age(now));
         line(title, format!("{}, {age}: {}", name(&child.row.id, &child.row.serial), child.row.status), Role::Plain);
     }
     if children.len() > CHILDREN {
         line(" ", format!("and {} more", children.len() - CHILDREN), Role::Dim);
     }
     for (at, (name, value)) in row.attrs.iter().enumerate() {
-        line(if at == 0 { "attributes" } else { " " }, format!("{name}={}", words::attr(value)), Role::Plain);
+        line(if at == 0 { "attributes" } else { " " }, format!("{name}={}", format::attr(value)), Role::Plain);
     }
     if let Some(error) = &details.error {
-        line("not known", error.clone(), Role::Bad);
+        line("error", error.clone(), Role::Bad);
     }
     lines
 }
@@ -125,44 +118,44 @@ fn state(details: &Details, live: Option<&Task>, now: f64) -> (String, Role) {
     match live {
         Some(task) => {
             let is_cancelling = task.row.state == "cancelling";
-            let text = format!("{}, for {}", task.row.state, words::length(task.age(now)));
-            (text, if is_cancelling { Role::Odd } else { Role::Plain })
+            let text = format!("{}, for {}", task.row.state, format::duration(task.age(now)));
+            (text, if is_cancelling { Role::Warning } else { Role::Plain })
         }
         None => match details.row.outcome.as_deref() {
             Some(outcome) => {
                 let role = match outcome {
                     "finished" => Role::Good,
                     "failed" | "aborted" => Role::Bad,
-                    _ => Role::Odd,
+                    _ => Role::Warning,
                 };
-                (format!("ended: {outcome}, after {}", words::length(details.row.age_ms)), role)
+                (format!("ended: {outcome}, after {}", format::duration(details.row.age_ms)), role)
             }
-            None => ("ended, or no longer told of".to_owned(), Role::Odd),
+            None => ("ended, or no longer reported".to_owned(), Role::Warning),
         },
     }
 }
 
 fn progress(app: &App, row: &Row, live: Option<&Task>, now: f64) -> String {
-    let Some(far) = &row.progress else { return String::new() };
-    let mut text = words::progress(far);
-    if far.total > 0 {
-        let part = far.done as f64 / far.total as f64;
+    let Some(progress) = &row.progress else { return String::new() };
+    let mut text = format::progress(progress);
+    if progress.total > 0 {
+        let part = progress.done as f64 / progress.total as f64;
         text = format!("{} {:.0} %  {text}", app.glyphs.bar(part, 20), 100.0 * part);
     }
-    // As fast as since the start, where that is known, else since it was first seen.
+    // The rate since progress was first seen, or else since the start.
     let rate = live.and_then(|task| {
         let age = task.age(now).filter(|age| *age > 0.0);
-        let seen = task.first_far.map(|(at, done)| (now - at, far.done.saturating_sub(done) as f64));
+        let seen = task.first_progress.map(|(at, done)| (now - at, progress.done.saturating_sub(done) as f64));
         match seen {
             Some((span, more)) if span > 2_000.0 && more > 0.0 => Some(more / span),
-            _ => age.map(|age| far.done as f64 / age),
+            _ => age.map(|age| progress.done as f64 / age),
         }
     });
     if let Some(rate) = rate.filter(|rate| *rate > 0.0) {
-        let left = far.total.saturating_sub(far.done) as f64;
+        let left = progress.total.saturating_sub(progress.done) as f64;
         text += &format!(", {:.1}/s", rate * 1e3);
         if left > 0.0 {
-            text += &format!(", {} left", words::of_millis(left / rate));
+            text += &format!(", {} left", format::millis(left / rate));
         }
     }
     text
@@ -170,12 +163,12 @@ fn progress(app: &App, row: &Row, live: Option<&Task>, now: f64) -> String {
 
 fn cancel(row: &Row) -> String {
     let Some(cancel) = &row.cancel else { return String::new() };
-    let mut text = "asked to stop".to_owned();
+    let mut text = "requested".to_owned();
     if !cancel.by.is_empty() {
         text += &format!(" by {}", cancel.by);
     }
     if let Some(age) = cancel.age_ms {
-        text += &format!(", {} ago", words::of_millis(age));
+        text += &format!(", {} ago", format::millis(age));
     }
     if !cancel.reason.is_empty() {
         text += &format!(": {}", cancel.reason);
@@ -200,14 +193,14 @@ fn children(app: &App, key: Key) -> Vec<&Task> {
     children
 }
 
-/// What it did so far: since when, for how long, what; the length also as a bar.
+/// The history: start, duration as bar and text, and status of each entry.
 fn history(app: &App, details: &Details, glyphs: Glyphs) -> Vec<Line> {
-    let history = match &details.known {
-        Some(known) => &known.history,
+    let history = match &details.reply {
+        Some(reply) => &reply.history,
         None if app.replayed.is_some() => {
-            return vec![Line("history".into(), "is not in a recording".into(), Role::Dim)];
+            return vec![Line("history".into(), "not in a recording".into(), Role::Dim)];
         }
-        None => return vec![Line("history".into(), "waiting for the answer".into(), Role::Dim)],
+        None => return vec![Line("history".into(), "waiting for the reply".into(), Role::Dim)],
     };
     match history {
         Ok(history) => timeline(history, glyphs),
@@ -219,24 +212,25 @@ fn timeline(history: &History, glyphs: Glyphs) -> Vec<Line> {
     let entries = &history.history;
     let mut lines = vec![Line(
         "history".into(),
-        words::count(entries.len() as u64 + history.dropped, "entry", "entries"),
+        format::count(entries.len() as u64 + history.dropped, "entry", "entries"),
         Role::Plain,
     )];
-    let lengths: Vec<f64> = crate::verbs::history::lengths(history).map(|length| length.as_secs_f64() * 1e3).collect();
-    let longest = lengths.iter().copied().fold(0.0, f64::max);
+    let durations = crate::verbs::history::durations(history);
+    let durations: Vec<f64> = durations.map(|duration| duration.as_secs_f64() * 1e3).collect();
+    let longest = durations.iter().copied().fold(0.0, f64::max);
     let start = entries.first().map(|entry| entry.at).unwrap_or_default();
-    for (at, (entry, length)) in entries.iter().zip(&lengths).enumerate() {
+    for (at, (entry, duration)) in entries.iter().zip(&durations).enumerate() {
         if history.dropped > 0 && history.dropped_after == Some(at as u64) {
             lines.push(Line(String::new(), format!("    ... {} entries dropped ...", history.dropped), Role::Dim));
         }
-        let after = words::of_millis(entry.at.since(start).as_secs_f64() * 1e3);
+        let after = format::millis(entry.at.since(start).as_secs_f64() * 1e3);
         let is_end = at + 1 == entries.len() && history.outcome.is_some();
-        let (bar, length) = match is_end {
+        let (bar, duration) = match is_end {
             true => (" ".repeat(BAR), String::new()),
-            false => (glyphs.bar(length / longest, BAR), words::of_millis(*length)),
+            false => (glyphs.bar(duration / longest, BAR), format::millis(*duration)),
         };
         let role = if at + 1 == entries.len() { Role::Title } else { Role::Plain };
-        lines.push(Line(String::new(), format!("+{after:>8}  {bar} {length:>8}  {}", entry.status), role));
+        lines.push(Line(String::new(), format!("+{after:>8}  {bar} {duration:>8}  {}", entry.status), role));
     }
     lines
 }

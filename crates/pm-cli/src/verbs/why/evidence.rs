@@ -1,41 +1,41 @@
-//! What is asked of the server about one task. What it does not tell is not known, and no fault.
+//! The data that is fetched about one task. All but the task itself is optional.
 
 use pm_client::{Client, ClientError, Entry, Kind, Query, Row, TaskRef, Wait, Waits};
 use pm_wire::Timestamp;
 
-use crate::verbs::{Target, find};
+use crate::verbs::{TaskName, find};
 
-/// The newest entries are enough.
+/// The history entries that are kept.
 const ENTRIES: usize = 5;
-/// Children that are looked at; that there are more is told by their number.
+/// The children that are fetched; more are only counted.
 const CHILDREN: u32 = 100;
 
-/// All that is known of one task and what is around it.
+/// A task and its context.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
     pub(super) task: Row,
     pub(super) server_time: Timestamp,
     pub(super) is_original: bool,
-    /// How its kind fares.
+    /// Statistics of its kind.
     pub(super) kind: Option<Kind>,
-    /// Its parent, if that still runs.
+    /// Its parent, if it is still running.
     pub(super) parent: Option<Row>,
-    /// Those that run and are part of it, oldest first.
+    /// Its running children, oldest first.
     pub(super) children: Vec<Row>,
-    /// How many there are.
+    /// The number of its running children.
     pub(super) children_total: u64,
-    /// What it waits for, as it says itself.
+    /// The resources it waits for.
     pub(super) waits: Vec<Wait>,
-    /// Who waits for what it holds.
+    /// The waits of other tasks for resources that it holds.
     pub(super) holds_up: Vec<Wait>,
-    /// All who wait at its server, if it waits itself.
+    /// All waits of its server, if it waits itself.
     pub(super) all_waits: Option<Waits>,
-    /// Its newest entries.
+    /// Its newest history entries.
     pub(super) history: Vec<Entry>,
 }
 
-/// Asks for the task, then for all that is around it.
-pub(super) async fn gather(client: &Client, target: &Target) -> Result<Evidence, ClientError> {
+/// Fetches the task, then its context.
+pub(super) async fn gather(client: &Client, target: &TaskName) -> Result<Evidence, ClientError> {
     let found = find(client, target).await?;
     let mut evidence = Evidence {
         task: found.row,
@@ -62,7 +62,7 @@ pub(super) async fn gather(client: &Client, target: &Target) -> Result<Evidence,
         let parent = TaskRef::parse(evidence.task.parent.as_deref()?);
         client.task(parent).await.ok().map(|reply| reply.task).filter(|parent| parent.state != "ended")
     };
-    // An older server does not know it; then nothing of it is known.
+    // Older servers do not support waits.
     let all_waits = async { if evidence.waits.is_empty() { None } else { client.waits(None).await.ok() } };
     let (kinds, history, children, parent, all_waits) =
         tokio::join!(client.kinds(), client.task_history(&task), client.tasks(&below), parent, all_waits);

@@ -1,9 +1,9 @@
-//! `pm why`: what one task waits for, since when, against what is usual for its kind; in a sentence, and its evidence.
+//! `pm why`: explains what one task is waiting for, compared with its kind: a sentence, and the facts behind it.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | `evidence.rs` | what is asked of the server |
-//! | `sentence.rs` | what it means |
+//! | `evidence.rs` | the data fetched from the server |
+//! | `sentence.rs` | its interpretation |
 
 mod evidence;
 mod sentence;
@@ -12,14 +12,16 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::{OneTask, say_the_rest};
-use crate::fleet::{self, Exit, Stop};
+use super::{TaskArgs, finish};
+use crate::exit::{Exit, Stop};
+use crate::fleet;
 use crate::out::{Style, clean, print};
 
 use evidence::Evidence;
 
-pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
-    let (out, answers) = task.look(|client, target| async move { evidence::gather(&client, &target).await }).await?;
+pub(crate) async fn run(task: TaskArgs) -> Result<Exit, Stop> {
+    let (out, answers) =
+        task.query_all(|client, target| async move { evidence::gather(&client, &target).await }).await?;
     fleet::show(
         out,
         || fleet::document(&answers, |evidence| vec![item(evidence)], |evidence| fleet::at(evidence.server_time)),
@@ -38,7 +40,7 @@ pub(crate) async fn run(task: OneTask) -> Result<Exit, Stop> {
             Ok(print(&text)?)
         },
     )?;
-    Ok(say_the_rest(&answers, |evidence| evidence.is_original))
+    Ok(finish(&answers, |evidence| evidence.is_original))
 }
 
 fn item(evidence: &Evidence) -> Value {
@@ -46,7 +48,7 @@ fn item(evidence: &Evidence) -> Value {
     let mut item = json!({
         "serial": evidence.task.serial,
         "id": evidence.task.id,
-        "waitsFor": why.waits_for.word(),
+        "waitsFor": why.waits_for.name(),
         "sentence": why.sentence,
         "facts": why.facts,
         "evidence": { "task": evidence.task, "children": evidence.children, "history": evidence.history },

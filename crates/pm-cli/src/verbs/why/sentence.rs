@@ -1,63 +1,63 @@
-//! What the evidence means, from the surest to the least sure: it has ended; it was asked to stop; those below it still
-//! run; it says what it does itself. Then whether that is usual for its kind.
+//! Interprets the evidence, from the most to the least certain explanation: the task has ended, was cancelled, waits
+//! for a resource, waits for children, or is in a status. Then compares it with its kind.
 
 use pm_client::{Kind, Row};
 
 use super::evidence::Evidence;
-use crate::out::{name_of, words};
+use crate::out::{format, name_of};
 use crate::verbs::waits;
 
-/// What a task waits for.
+/// The reason why a task is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WaitsFor {
     /// It has ended.
     Nothing,
-    /// Its own end, for which it was asked.
+    /// Its own end, after a cancel.
     End,
-    /// Something that others hold.
+    /// A resource.
     Resource,
-    /// Others that wait, in the end, for it.
-    Circle,
-    /// Tasks below it.
+    /// A resource, in or behind a deadlock.
+    Deadlock,
+    /// Its children.
     Children,
-    /// What its status says.
+    /// The activity that its status describes.
     Status,
 }
 
 impl WaitsFor {
-    /// For programs.
-    pub(super) fn word(self) -> &'static str {
+    /// The name in JSON.
+    pub(super) fn name(self) -> &'static str {
         match self {
             WaitsFor::Nothing => "nothing",
             WaitsFor::End => "end",
             WaitsFor::Resource => "resource",
-            WaitsFor::Circle => "circle",
+            WaitsFor::Deadlock => "circle",
             WaitsFor::Children => "children",
             WaitsFor::Status => "status",
         }
     }
 }
 
-/// The answer.
+/// The explanation.
 #[derive(Debug)]
 pub(super) struct Why {
     pub(super) waits_for: WaitsFor,
     pub(super) sentence: String,
     pub(super) since_ms: Option<f64>,
-    /// Longer than 95 of 100 of its kind; `None` if nothing is known to compare with.
+    /// Set if it runs longer than 95 % of its kind; `None` without data on its kind.
     pub(super) is_unusual: Option<bool>,
-    /// What it rests on, a sentence each.
+    /// The facts behind it, a sentence each.
     pub(super) facts: Vec<String>,
 }
 
-/// What the task waits for.
+/// Explains what the task is waiting for.
 pub(super) fn explain(evidence: &Evidence) -> Why {
     let task = &evidence.task;
     let usual = evidence.kind.as_ref().and_then(|kind| compared(task, kind));
     let (waits_for, what, since_ms) = reason(evidence);
     let mut sentence = format!("{} {what}", name_of(task));
     if let Some(usual) = usual.as_ref().filter(|_| waits_for != WaitsFor::Nothing) {
-        sentence += &format!("; {}", usual.words);
+        sentence += &format!("; {}", usual.text);
     }
     sentence.push('.');
     Why { waits_for, sentence, since_ms, is_unusual: usual.map(|usual| usual.is_unusual), facts: facts(evidence) }
@@ -67,48 +67,45 @@ fn reason(evidence: &Evidence) -> (WaitsFor, String, Option<f64>) {
     let task = &evidence.task;
     if task.state == "ended" {
         let what = match &task.outcome {
-            Some(outcome) => format!("waits for nothing: it {} {}", outcome_words(outcome), ran(task)),
-            None => format!("waits for nothing: it ended {}", ran(task)),
+            Some(outcome) => format!("is not waiting: it {} {}", outcome_words(outcome), ran(task)),
+            None => format!("is not waiting: it ended {}", ran(task)),
         };
         return (WaitsFor::Nothing, what, None);
     }
     if let Some(cancel) = task.cancel.as_ref().filter(|_| task.state == "cancelling") {
-        let since = words::length(cancel.age_ms);
+        let since = format::duration(cancel.age_ms);
         let how = match (task.protected, still_moves(task, cancel.age_ms)) {
-            (true, _) => "is in a section that must not be cut, and ends behind it".to_owned(),
-            (false, true) => format!("goes on, {}", doing(task)),
-            (false, false) => {
-                format!("has not come to a point where it would hear it: {}", doing(task))
-            }
+            (true, _) => "is in a protected section, at the end of which it will stop".to_owned(),
+            (false, true) => format!("is still making progress: it {}", doing(task)),
+            (false, false) => format!("has not observed the cancel: it {}", doing(task)),
         };
-        return (WaitsFor::End, format!("was asked to stop {since} ago and {how}"), cancel.age_ms);
+        return (WaitsFor::End, format!("was cancelled {since} ago and {how}"), cancel.age_ms);
     }
     if let Some(wait) = evidence.waits.first() {
         let (how, waits_for) = match (wait.in_cycle, wait.is_stuck) {
-            (true, _) => (format!(", and these wait for each other: {}", circle(evidence)), WaitsFor::Circle),
-            (false, true) => (format!(", which goes on for ever: {}", circle(evidence)), WaitsFor::Circle),
+            (true, _) => (format!("; it is in a deadlock: {}", deadlock(evidence)), WaitsFor::Deadlock),
+            (false, true) => (format!("; it is behind a deadlock: {}", deadlock(evidence)), WaitsFor::Deadlock),
             (false, false) => (String::new(), WaitsFor::Resource),
         };
-        return (waits_for, format!("waits for {}{how}", waits::waits_for(wait)), Some(wait.wait_ms));
+        return (waits_for, format!("has waited for {}{how}", waits::waits_for(wait)), Some(wait.wait_ms));
     }
     if let Some(slowest) = evidence.children.first() {
-        let children = words::count(evidence.children_total, "task", "tasks");
-        let below =
-            format!("waits for {children} below it, the oldest of which, {}, {}", name_of(slowest), doing(slowest));
-        return (WaitsFor::Children, below, slowest.age_ms);
+        let children = format::count(evidence.children_total, "child", "children");
+        let text = format!("is waiting for {children}, the oldest of which, {}, {}", name_of(slowest), doing(slowest));
+        return (WaitsFor::Children, text, slowest.age_ms);
     }
     (WaitsFor::Status, doing(task), task.status_age_ms)
 }
 
-/// The circle that the task is in or waits for.
-fn circle(evidence: &Evidence) -> String {
-    let Some(all) = &evidence.all_waits else { return "a circle".to_owned() };
+/// Describes the deadlock that the task is in or waits for.
+fn deadlock(evidence: &Evidence) -> String {
+    let Some(all) = &evidence.all_waits else { return "unknown tasks".to_owned() };
     let has = |serial: &str| all.cycles.iter().find(|cycle| cycle.steps.iter().any(|step| step.serial == serial));
-    // Who waits for a circle reaches it by those who hold what it waits for.
+    // Following the holders of stuck waits leads to the deadlock.
     let mut serial = evidence.task.serial.as_str();
     for _ in 0..=all.waits.len() {
         if let Some(cycle) = has(serial) {
-            return waits::circle(cycle);
+            return waits::cycle_text(cycle);
         }
         let wait = all.waits.iter().find(|wait| wait.serial == serial && wait.is_stuck);
         match wait.and_then(|wait| wait.holders.first()) {
@@ -116,26 +113,26 @@ fn circle(evidence: &Evidence) -> String {
             None => break,
         }
     }
-    "others wait in a circle".to_owned()
+    "unknown tasks".to_owned()
 }
 
-/// Whether it has said something since it was asked to stop.
+/// Returns whether its status changed after the cancel.
 fn still_moves(task: &Row, cancel_age_ms: Option<f64>) -> bool {
-    // The request is a status as well, and not what the task does.
+    // The request itself is recorded as a status.
     let is_request = task.status.starts_with("[cancel request");
     !is_request && matches!((task.status_age_ms, cancel_age_ms), (Some(status), Some(cancel)) if status < cancel)
 }
 
 fn doing(task: &Row) -> String {
-    let since = words::length(task.status_age_ms);
+    let since = format::duration(task.status_age_ms);
     match task.status.as_str() {
-        "init" => format!("has said nothing since it started {since} ago"),
+        "init" => format!("has set no status since it started {since} ago"),
         status => format!("has been in `{status}` for {since}"),
     }
 }
 
 fn ran(task: &Row) -> String {
-    task.age_ms.map(|age| format!("after {}", words::of_millis(age))).unwrap_or_default()
+    task.age_ms.map(|age| format!("after {}", format::millis(age))).unwrap_or_default()
 }
 
 fn outcome_words(outcome: &str) -> &str {
@@ -148,11 +145,11 @@ fn outcome_words(outcome: &str) -> &str {
 }
 
 struct Usual {
-    words: String,
+    text: String,
     is_unusual: bool,
 }
 
-/// Where the age of the task lies among those of its kind that have ended.
+/// Compares the age of the task with the latencies of its kind.
 fn compared(task: &Row, kind: &Kind) -> Option<Usual> {
     let (age, latency) = (task.age_ms?, &kind.latency);
     if latency.count == 0 {
@@ -160,44 +157,40 @@ fn compared(task: &Row, kind: &Kind) -> Option<Usual> {
     }
     let (p50, p95, p99) = (latency.p50_ms?, latency.p95_ms?, latency.p99_ms?);
     let max = latency.max_ms.unwrap_or(f64::INFINITY);
-    let place = match age {
-        age if age > max => format!("longer than any of the {} of its kind that ended", latency.count),
-        age if age > p99 => "longer than 99 of 100 of its kind".to_owned(),
-        age if age > p95 => "longer than 95 of 100 of its kind".to_owned(),
+    let rank = match age {
+        age if age > max => format!("longer than all {} ended tasks of its kind", latency.count),
+        age if age > p99 => "longer than 99 % of its kind".to_owned(),
+        age if age > p95 => "longer than 95 % of its kind".to_owned(),
         age if age > p50 => "longer than half of its kind".to_owned(),
-        _ => "which is usual for its kind".to_owned(),
+        _ => "as usual for its kind".to_owned(),
     };
-    let half = words::of_millis(p50);
-    let words = match age > p50 {
-        true => format!("it runs for {}, {place}, of which half take {half} at most", words::of_millis(age)),
-        false => format!("it runs for {}, {place}: half take {half} at most", words::of_millis(age)),
-    };
-    Some(Usual { words, is_unusual: age > p95 })
+    let text = format!("it has run for {}, {rank} (median {})", format::millis(age), format::millis(p50));
+    Some(Usual { text, is_unusual: age > p95 })
 }
 
-/// What the sentence rests on.
+/// The facts behind the sentence.
 fn facts(evidence: &Evidence) -> Vec<String> {
     let task = &evidence.task;
     let mut facts = Vec::new();
     if let Some(parent) = &evidence.parent {
-        facts.push(format!("it is part of {}, which {}", name_of(parent), doing(parent)));
+        facts.push(format!("its parent is {}, which {}", name_of(parent), doing(parent)));
     } else if task.parent_ended {
-        facts.push("the task that it is part of has ended".to_owned());
+        facts.push("its parent has ended".to_owned());
     }
     for wait in evidence.waits.iter().skip(1) {
-        facts.push(format!("it waits for {} as well", waits::waits_for(wait)));
+        facts.push(format!("it has also waited for {}", waits::waits_for(wait)));
     }
     for wait in &evidence.holds_up {
-        let (name, since) = (waits::name(&wait.id, &wait.serial), words::of_millis(wait.wait_ms));
-        facts.push(format!("it holds up {name}, which waits for {} since {since}", wait.resource));
+        let (name, since) = (waits::name(&wait.id, &wait.serial), format::millis(wait.wait_ms));
+        facts.push(format!("it blocks {name}, which has waited for {} for {since}", wait.resource));
     }
     if let Some(cancel) = &task.cancel {
-        let by = if cancel.by.is_empty() { "somebody" } else { &cancel.by };
+        let by = if cancel.by.is_empty() { "an unknown caller" } else { &cancel.by };
         let reason = if cancel.reason.is_empty() { "without a reason" } else { &cancel.reason };
-        facts.push(format!("asked to stop {} ago by {by}: {reason}", words::length(cancel.age_ms)));
+        facts.push(format!("cancelled {} ago by {by}: {reason}", format::duration(cancel.age_ms)));
     }
     if let Some(progress) = &task.progress {
-        facts.push(format!("it has come as far as {}", words::progress(progress)));
+        facts.push(format!("its progress is {}", format::progress(progress)));
     }
     if let Some(status) = usual_status(evidence) {
         facts.push(status);
@@ -205,11 +198,8 @@ fn facts(evidence: &Evidence) -> Vec<String> {
     if let Some(kind) = evidence.kind.as_ref().filter(|kind| kind.latency.count > 0) {
         let latency = &kind.latency;
         if let (Some(p50), Some(p95), Some(p99)) = (latency.p50_ms, latency.p95_ms, latency.p99_ms) {
-            let [p50, p95, p99] = [p50, p95, p99].map(words::of_millis);
-            facts.push(format!(
-                "{} of its kind ended: half within {p50}, 95 of 100 within {p95}, 99 within {p99}",
-                latency.count
-            ));
+            let [p50, p95, p99] = [p50, p95, p99].map(format::millis);
+            facts.push(format!("{} tasks of its kind have ended: p50 {p50}, p95 {p95}, p99 {p99}", latency.count));
         }
         let bad = kind.failed + kind.aborted + kind.cancelled + kind.dropped;
         if bad > 0 {
@@ -217,12 +207,12 @@ fn facts(evidence: &Evidence) -> Vec<String> {
         }
     }
     if !task.is_cancellable() {
-        facts.push("a cancel of it would be refused".to_owned());
+        facts.push("it is not cancellable".to_owned());
     }
     facts
 }
 
-/// How long tasks of its kind are in this status as a rule.
+/// Compares the time in this status with the average of its kind.
 fn usual_status(evidence: &Evidence) -> Option<String> {
     let task = &evidence.task;
     let status = evidence.kind.as_ref()?.statuses.iter().find(|found| found.status.as_ref() == Some(&task.status))?;
@@ -232,14 +222,14 @@ fn usual_status(evidence: &Evidence) -> Option<String> {
     }
     let mean = status.time_ms / entered as f64;
     let by = match now / mean {
-        times if times >= 2.0 => format!(", {} times as long as usual", times.floor()),
+        times if times >= 2.0 => format!(", {} times as long", times.floor()),
         _ => String::new(),
     };
-    let mean = words::of_millis(mean);
+    let mean = format::millis(mean);
     Some(format!(
-        "tasks of its kind are in `{}` for {mean} on average; this one for {}{by}",
+        "tasks of its kind are in `{}` for {mean} on average, this one for {}{by}",
         task.status,
-        words::of_millis(now)
+        format::millis(now)
     ))
 }
 
@@ -273,29 +263,28 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_runs_says_itself_what_it_does() {
+    fn a_running_task_is_explained_by_its_status() {
         let why = explain(&evidence(task(json!({})), None, vec![]));
         assert_eq!(why.sentence, "a (7) has been in `reading` for 3.0 s.");
         assert_eq!((why.waits_for, why.since_ms, why.is_unusual), (WaitsFor::Status, Some(3_000.0), None));
         let why = explain(&evidence(task(json!({ "status": "init" })), None, vec![]));
-        assert!(why.sentence.contains("has said nothing since it started 3.0 s ago"), "{}", why.sentence);
+        assert!(why.sentence.contains("has set no status since it started 3.0 s ago"), "{}", why.sentence);
     }
 
     #[test]
     fn it_is_compared_with_its_kind() {
         let why = explain(&evidence(task(json!({})), Some(kind()), vec![]));
-        assert!(why.sentence.ends_with("; it runs for 14.0 s, longer than any of the 93 of its kind that ended, of which half take 300 ms at most."), "{}", why.sentence);
+        let expected = "; it has run for 14.0 s, longer than all 93 ended tasks of its kind (median 300 ms).";
+        assert!(why.sentence.ends_with(expected), "{}", why.sentence);
         assert_eq!(why.is_unusual, Some(true));
         assert!(
-            why.facts
-                .iter()
-                .any(|fact| fact.ends_with("for 50 ms on average; this one for 3.0 s, 60 times as long as usual")),
+            why.facts.iter().any(|fact| fact.ends_with("for 50 ms on average, this one for 3.0 s, 60 times as long")),
             "{:?}",
             why.facts
         );
         let why = explain(&evidence(task(json!({ "ageMs": 200 })), Some(kind()), vec![]));
         assert!(
-            why.sentence.ends_with("it runs for 200 ms, which is usual for its kind: half take 300 ms at most."),
+            why.sentence.ends_with("it has run for 200 ms, as usual for its kind (median 300 ms)."),
             "{}",
             why.sentence
         );
@@ -303,18 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn those_below_it_are_what_it_waits_for() {
+    fn a_task_with_children_waits_for_them() {
         let child = json!({ "serial": "9", "id": "b", "ageMs": 5_000, "status": "sending", "statusAgeMs": 4_000 });
         let why = explain(&evidence(task(json!({})), None, vec![child.clone(), child]));
         assert_eq!(
             why.sentence,
-            "a (7) waits for 2 tasks below it, the oldest of which, b (9), has been in `sending` for 4.0 s."
+            "a (7) is waiting for 2 children, the oldest of which, b (9), has been in `sending` for 4.0 s."
         );
         assert_eq!(why.waits_for, WaitsFor::Children);
     }
 
     #[test]
-    fn what_others_hold_is_named_with_its_holder() {
+    fn a_resource_is_named_with_its_holders() {
         let mut evidence = evidence(task(json!({})), None, vec![]);
         let wait = json!({ "serial": "7", "id": "a", "resource": "lock:cache", "waitMs": 3_000.0,
             "holders": [{ "serial": "9", "id": "b", "heldMs": 5_000.0 }], "unknownHolders": 1 });
@@ -322,7 +311,7 @@ mod tests {
         let why = explain(&evidence);
         assert_eq!(
             why.sentence,
-            "a (7) waits for lock:cache since 3.0 s, which b (9) holds for 5.0 s, and others that are no tasks."
+            "a (7) has waited for lock:cache for 3.0 s, held by b (9) for 5.0 s and others that are not tasks."
         );
         assert_eq!((why.waits_for, why.since_ms), (WaitsFor::Resource, Some(3_000.0)));
 
@@ -334,37 +323,41 @@ mod tests {
         let why = explain(&evidence);
         assert!(
             why.sentence.ends_with(
-                "and these wait for each other: a (7) for lock:cache of b (9), b (9) for lock:disk of a (7)."
+                "; it is in a deadlock: a (7) waits for lock:cache of b (9), b (9) waits for lock:disk of a (7)."
             ),
             "{}",
             why.sentence
         );
-        assert_eq!(why.waits_for, WaitsFor::Circle);
+        assert_eq!(why.waits_for, WaitsFor::Deadlock);
     }
 
     #[test]
-    fn a_cancel_goes_before_all_else_while_it_runs() {
+    fn a_pending_cancel_takes_precedence() {
         let cancel = json!({ "ageMs": 2_000, "reason": "deploy", "by": "uid:7" });
-        let deaf = task(
+        let unresponsive = task(
             json!({ "state": "cancelling", "cancel": cancel, "status": "[cancel request: deploy]", "statusAgeMs": 2_000 }),
         );
-        let why = explain(&evidence(deaf, None, vec![]));
+        let why = explain(&evidence(unresponsive, None, vec![]));
         assert!(
-            why.sentence.starts_with("a (7) was asked to stop 2.0 s ago and has not come to a point where"),
+            why.sentence.starts_with("a (7) was cancelled 2.0 s ago and has not observed the cancel"),
             "{}",
             why.sentence
         );
-        assert!(why.facts.contains(&"asked to stop 2.0 s ago by uid:7: deploy".to_owned()), "{:?}", why.facts);
+        assert!(why.facts.contains(&"cancelled 2.0 s ago by uid:7: deploy".to_owned()), "{:?}", why.facts);
         let moving = task(json!({ "state": "cancelling", "cancel": { "ageMs": 5_000 } }));
-        assert!(explain(&evidence(moving, None, vec![])).sentence.contains("and goes on, has been in `reading`"));
+        assert!(
+            explain(&evidence(moving, None, vec![]))
+                .sentence
+                .contains("and is still making progress: it has been in `reading`")
+        );
         let guarded = task(json!({ "state": "cancelling", "cancel": { "ageMs": 5_000 }, "protected": true }));
-        assert!(explain(&evidence(guarded, None, vec![])).sentence.contains("a section that must not be cut"));
+        assert!(explain(&evidence(guarded, None, vec![])).sentence.contains("in a protected section"));
     }
 
     #[test]
-    fn what_has_ended_waits_for_nothing() {
+    fn an_ended_task_waits_for_nothing() {
         let why = explain(&evidence(task(json!({ "state": "ended", "outcome": "failed" })), Some(kind()), vec![]));
-        assert_eq!(why.sentence, "a (7) waits for nothing: it failed after 14.0 s.");
+        assert_eq!(why.sentence, "a (7) is not waiting: it failed after 14.0 s.");
         assert_eq!(why.waits_for, WaitsFor::Nothing);
     }
 }

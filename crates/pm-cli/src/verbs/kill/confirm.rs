@@ -1,13 +1,13 @@
-//! The question before a kill. Only a person at a terminal can answer it, and only `y` or `yes` is a yes.
+//! The confirmation before a kill, on a terminal only. Only `y` and `yes` confirm.
 
 use std::io::{self, IsTerminal as _};
 
-/// Whether there is somebody to ask: the question is written to stderr, and read from stdin.
-pub(super) fn can_be_asked() -> bool {
+/// Returns whether stdin and stderr are terminals.
+pub(super) fn is_possible() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
-/// Asks for a reason, if there is none, and whether to stop so many tasks: the reason, or `None` for no.
+/// Asks for a reason, if there is none, and for confirmation. Returns the reason, or `None` if declined.
 pub(super) fn ask(tasks: usize, reason: String) -> io::Result<Option<String>> {
     ask_at(&mut io::stdin().lock(), &mut io::stderr(), tasks, reason)
 }
@@ -19,22 +19,22 @@ fn ask_at(
     mut reason: String,
 ) -> io::Result<Option<String>> {
     if reason.is_empty() {
-        write!(output, "Why? The tasks and their histories get to know (Enter: no reason): ")?;
+        write!(output, "Reason, recorded in the history of each task (Enter for none): ")?;
         output.flush()?;
-        // The whole line, whatever is in it: nothing of it is left for others to read.
+        // Reads the whole line, so that nothing is left for the next question.
         match line(input)? {
             Some(line) => reason = line,
             None => return Ok(None),
         }
     }
-    let what = if tasks == 1 { "this task".to_owned() } else { format!("these {tasks} tasks") };
-    write!(output, "Stop {what}? [y/N] ")?;
+    let object = if tasks == 1 { "this task".to_owned() } else { format!("these {tasks} tasks") };
+    write!(output, "Cancel {object}? [y/N] ")?;
     output.flush()?;
     let answer = line(input)?.unwrap_or_default().to_ascii_lowercase();
     Ok(matches!(answer.as_str(), "y" | "yes").then_some(reason))
 }
 
-/// A line without the blanks around it; `None` at the end of the input.
+/// Reads a line and trims it; `None` at the end of the input.
 fn line(input: &mut impl io::BufRead) -> io::Result<Option<String>> {
     let mut line = Vec::new();
     let count = input.read_until(b'\n', &mut line)?;
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn only_yes_is_a_yes() {
+    fn only_y_and_yes_confirm() {
         for yes in ["y\n", "Y\n", " yes \n", "YES"] {
             assert_eq!(asked(yes, "why").0.as_deref(), Some("why"), "{yes}");
         }
@@ -63,9 +63,9 @@ mod tests {
 
     #[test]
     fn a_reason_is_asked_for_if_there_is_none_and_may_have_many_words() {
-        let (reason, words) = asked("too slow, quit please\ny\n", "");
+        let (reason, prompt) = asked("too slow, quit please\ny\n", "");
         assert_eq!(reason.as_deref(), Some("too slow, quit please"));
-        assert!(words.starts_with("Why?") && words.ends_with("Stop these 2 tasks? [y/N] "), "{words}");
+        assert!(prompt.starts_with("Reason") && prompt.ends_with("Cancel these 2 tasks? [y/N] "), "{prompt}");
         assert_eq!(asked("\ny\n", "").0.as_deref(), Some(""));
         assert_eq!(asked("", "").0, None);
     }

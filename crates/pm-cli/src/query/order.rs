@@ -1,10 +1,10 @@
-//! Rows of several endpoints in one order: the words of `sort` in `/v1`, and what they mean.
+//! The `sort` parameter of `/v1`, to merge the rows of several endpoints into one order.
 
 use std::cmp::Ordering;
 
 use pm_client::Row;
 
-/// What rows can be sorted by.
+/// A key to sort rows by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Age,
@@ -18,16 +18,16 @@ pub(crate) enum Key {
 
 const MAX_KEYS: usize = 3;
 
-/// Keys, and for each whether the greatest comes first.
+/// Keys, each with whether the greatest comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Order(Vec<(Key, bool)>);
 
 impl Order {
-    /// Reads `-age,id`.
+    /// Parses `-age,id`.
     ///
     /// # Errors
     ///
-    /// What is nothing to sort by, in the words of `/v1`.
+    /// A key is unknown, or there are too many; worded as by `/v1`.
     pub(crate) fn parse(text: &str, of_ended: bool) -> Result<Order, String> {
         let mut keys = Vec::new();
         for part in text.split(',') {
@@ -56,14 +56,14 @@ impl Order {
         Ok(Order(keys))
     }
 
-    /// Which of two rows comes first.
+    /// Compares two rows.
     pub(crate) fn compare(&self, a: &Row, b: &Row) -> Ordering {
         for (key, descending) in &self.0 {
             let ordering = match key {
-                // Ages are whole milliseconds; within one, who started first is older.
+                // Ages are whole milliseconds; within one, the earlier start is older.
                 Key::Age => number(a.age_ms).total_cmp(&number(b.age_ms)).then(b.started_at.cmp(&a.started_at)),
                 Key::StatusAge => number(a.status_age_ms).total_cmp(&number(b.status_age_ms)),
-                // Clocks of two endpoints need not agree, but there is nothing better.
+                // The clocks of two endpoints may differ, but there is nothing better.
                 Key::EndedAt => a.ended_at.cmp(&b.ended_at),
                 Key::Id => a.id.cmp(&b.id),
                 Key::Kind => a.kind.cmp(&b.kind),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_go_one_after_the_other_and_serials_are_numbers() {
+    fn later_keys_break_ties_and_serials_compare_as_numbers() {
         let mut rows = [row("10", 5.0, "b"), row("9", 5.0, "b"), row("3", 7.0, "a"), row("4", 5.0, "a")];
         let mut sorted = |text: &str| {
             let order = Order::parse(text, false).unwrap();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nothing_to_sort_by_is_told_as_the_server_does() {
+    fn an_unknown_key_is_an_error_worded_as_by_the_server() {
         let error = Order::parse("-size", false).unwrap_err();
         assert!(error.starts_with("`size` is nothing to sort by; there are age, statusAge, id"), "{error}");
         assert!(Order::parse("endedAt", false).is_err() && Order::parse("endedAt", true).is_ok());

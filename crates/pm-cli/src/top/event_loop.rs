@@ -1,64 +1,68 @@
-//! Runs the screen: keys, news, answers, signals and time come here, one after the other, and frames go out.
+//! The event loop of the screen: handles keys, updates, replies, signals and time in turn, and draws frames.
 //!
-//! Keys are drawn at once. News are taken in as they come, but drawn at most once an interval, except the first ones and
-//! what concerns endpoints, which people wait for.
+//! A key is drawn at once. Updates are applied as they arrive, but drawn at most once per interval, except for the
+//! first ones and for changes of endpoints.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use ratatui_crossterm::crossterm::event::{self, Event, KeyEventKind};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::{Instant as Moment, sleep_until};
+use tokio::time::{Instant as Deadline, sleep_until};
 
 use super::app::{App, Effect};
-use super::ask::{Asker, Reply};
-use super::feed::Told;
+use super::playback::Playback;
+use super::request::Reply;
+use super::requester::Requester;
 use super::screen::Guard;
-use super::view;
+use super::view::Renderer;
+use crate::feed::EndpointUpdate;
 
-/// Two frames are at least this far apart, unless somebody pressed a key.
-const CALM: Duration = Duration::from_millis(50);
-/// News that are taken in before keys are looked at again.
-const AT_ONCE: usize = 64;
+/// The shortest time between two frames, except after a key.
+const MIN_FRAME_TIME: Duration = Duration::from_millis(50);
+/// Updates applied in a row before keys are checked again.
+const MAX_UPDATES: usize = 64;
 
-/// How it ended.
+/// How the screen ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Quit,
-    /// By a signal of this number.
+    /// By the signal with this number.
     Signal(i32),
 }
 
-/// What drives the screen besides keys.
-pub(crate) struct Drive {
-    pub(crate) news: Receiver<Told>,
+/// The inputs of the screen besides keys.
+pub(crate) struct Inputs {
+    pub(crate) updates: Receiver<EndpointUpdate>,
     pub(crate) replies: Receiver<Reply>,
-    /// None in a replay: nobody can be asked.
-    pub(crate) asker: Option<Asker>,
+    /// `None` in a replay.
+    pub(crate) requester: Option<Requester>,
     pub(crate) interval: Duration,
-    pub(crate) player: Option<crate::record::Player>,
+    /// `Some` in a replay.
+    pub(crate) playback: Option<Playback>,
 }
 
-/// Shows the application until it is to end. The terminal is as before then, whatever happened.
+/// Shows the screen until the user quits or a signal arrives, then restores the terminal.
 ///
 /// # Errors
 ///
-/// The terminal cannot be used, or has gone away; a recording can no longer be read.
-pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
+/// The terminal cannot be used or is closed, or the recording can no longer be read.
+pub(crate) async fn run(mut app: App, mut inputs: Inputs) -> io::Result<End> {
     let mut signals = Signals::new()?;
     let mut guard = Guard::new(app.mouse)?;
     let (send, mut keys) = channel(64);
     std::thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&send))?;
-    let begun = Instant::now();
-    let clock = move || begun.elapsed().as_secs_f64() * 1e3;
+    let started = Instant::now();
+    let clock = move || started.elapsed().as_secs_f64() * 1e3;
+    let mut renderer = Renderer::default();
 
-    let mut drawn_at = Moment::now();
+    let mut drawn_at = Deadline::now();
     let mut next = drawn_at;
-    let mut heard = true;
+    let mut is_open = true;
     loop {
-        let news = async {
-            match heard {
-                true => drive.news.recv().await,
+        let updates = async {
+            match is_open {
+                true => inputs.updates.recv().await,
                 false => std::future::pending().await,
             }
         };
@@ -67,7 +71,7 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
             signal = signals.next() => match signal {
                 Signal::End(number) => return Ok(End::Signal(number)),
                 Signal::Stop => signals.suspend(&mut guard).await?,
-                // Continued after a stop that we could not see; whoever had the terminal may have changed it.
+                // Continued after a SIGSTOP, during which the terminal may have changed.
                 Signal::Continue => guard.take()?,
             },
             key = keys.recv() => {
@@ -75,7 +79,7 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
                     Some(event) => event?,
                     None => return Ok(End::Quit),
                 };
-                if drive.player.is_none() {
+                if inputs.playback.is_none() {
                     app.now = clock();
                 }
                 let effects = match event {
@@ -88,72 +92,77 @@ pub(crate) async fn run(mut app: App, mut drive: Drive) -> io::Result<End> {
                     Event::Resize(..) => Vec::new(),
                     _ => continue,
                 };
-                match run_effects(&mut app, &mut guard, &mut drive, effects)? {
+                match run_effects(&mut app, &mut guard, &mut inputs, effects)? {
                     Next::Quit => return Ok(End::Quit),
                     Next::Suspend => signals.suspend(&mut guard).await?,
-                    Next::Go => {}
+                    Next::Continue => {}
                 }
-                // What a key opens is asked for at once.
-                if next > Moment::now() {
-                    draw(&mut app, &mut guard, &mut drive, clock())?;
+                // Requests the data that a key has opened at once.
+                if next > Deadline::now() {
+                    draw(&mut app, &mut renderer, &mut guard, &mut inputs, clock())?;
                 }
                 continue;
             }
-            told = news => match told {
-                Some((endpoint, news)) => {
+            update = updates => match update {
+                Some((endpoint, update)) => {
                     let now = clock();
-                    let mut changed = app.take(endpoint, now, news);
-                    for _ in 1..AT_ONCE {
-                        let Ok((endpoint, news)) = drive.news.try_recv() else { break };
-                        changed = changed.and(app.take(endpoint, now, news));
+                    let mut changed = app.apply(endpoint, now, update);
+                    for _ in 1..MAX_UPDATES {
+                        let Ok((endpoint, update)) = inputs.updates.try_recv() else { break };
+                        changed = changed.and(app.apply(endpoint, now, update));
                     }
-                    if changed.place {
-                        next = next.min((drawn_at + CALM).max(Moment::now()));
+                    if changed.endpoint {
+                        next = next.min((drawn_at + MIN_FRAME_TIME).max(Deadline::now()));
                     }
-                    if next > Moment::now() {
+                    if next > Deadline::now() {
                         continue;
                     }
                 }
                 None => {
-                    heard = false;
+                    is_open = false;
                     continue;
                 }
             },
-            reply = drive.replies.recv(), if drive.asker.is_some() => {
+            reply = inputs.replies.recv(), if inputs.requester.is_some() => {
                 if let Some(reply) = reply {
                     app.answer(clock(), reply);
-                    next = next.min((drawn_at + CALM).max(Moment::now()));
+                    next = next.min((drawn_at + MIN_FRAME_TIME).max(Deadline::now()));
                 }
                 continue;
             }
             () = sleep_until(next) => {}
         }
-        draw(&mut app, &mut guard, &mut drive, clock())?;
-        drawn_at = Moment::now();
-        next = drawn_at + drive.interval;
+        draw(&mut app, &mut renderer, &mut guard, &mut inputs, clock())?;
+        drawn_at = Deadline::now();
+        next = drawn_at + inputs.interval;
     }
 }
 
-fn draw(app: &mut App, guard: &mut Guard, drive: &mut Drive, now: f64) -> io::Result<()> {
-    let now = match &mut drive.player {
-        Some(player) => player.play(app, now)?,
+fn draw(app: &mut App, renderer: &mut Renderer, guard: &mut Guard, inputs: &mut Inputs, now: f64) -> io::Result<()> {
+    let now = match &mut inputs.playback {
+        Some(playback) => playback.advance(app, now),
         None => now,
     };
     let effects = app.refresh(now);
-    run_effects(app, guard, drive, effects)?;
-    guard.screen.draw(|frame| view::draw(app, frame)).map(drop)
+    run_effects(app, guard, inputs, effects)?;
+    let mut drawn = None;
+    guard.screen.draw(|frame| drawn = Some(renderer.draw(app, frame)))?;
+    if let Some(drawn) = drawn {
+        app.set_drawn(drawn);
+    }
+    Ok(())
 }
 
-/// How it goes on after a key.
+/// The next action after a key.
 enum Next {
-    Go,
+    Continue,
     Suspend,
     Quit,
 }
 
-/// Does what is to be done outside.
-fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec<Effect>) -> io::Result<Next> {
-    let mut next = Next::Go;
+/// Performs the effects outside the app.
+fn run_effects(app: &mut App, guard: &mut Guard, inputs: &mut Inputs, effects: Vec<Effect>) -> io::Result<Next> {
+    let mut next = Next::Continue;
     for effect in effects {
         match effect {
             Effect::Quit => return Ok(Next::Quit),
@@ -161,14 +170,14 @@ fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec
             Effect::Redraw => guard.clear()?,
             Effect::Mouse(mouse) => guard.set_mouse(mouse)?,
             Effect::Copy(text) => guard.copy(&text)?,
-            Effect::Ask(request) => {
-                if let Some(asker) = &drive.asker {
-                    asker.ask(request);
+            Effect::Request(request) => {
+                if let Some(requester) = &inputs.requester {
+                    requester.send(request);
                 }
             }
             Effect::Replay(seek) => {
-                if let Some(player) = &mut drive.player {
-                    player.seek(app, seek)?;
+                if let Some(playback) = &mut inputs.playback {
+                    playback.seek(app, seek)?;
                 }
             }
         }
@@ -176,7 +185,7 @@ fn run_effects(app: &mut App, guard: &mut Guard, drive: &mut Drive, effects: Vec
     Ok(next)
 }
 
-/// Hands on what is typed until nobody wants it or the terminal has gone.
+/// Forwards terminal events until the receiver is dropped or the terminal is closed.
 fn read_keys(send: &Sender<io::Result<Event>>) {
     loop {
         let event = event::read();
@@ -216,7 +225,7 @@ impl Signals {
         })
     }
 
-    /// Stops the process until it is told to go on.
+    /// Stops the process until it is continued.
     async fn suspend(&mut self, guard: &mut Guard) -> io::Result<()> {
         guard.suspend()?;
         self.resume.recv().await;
@@ -249,7 +258,7 @@ impl Signals {
     }
 
     async fn next(&mut self) -> Signal {
-        // Where there are no signals, Ctrl-C is all there is.
+        // Without signals there is only Ctrl-C.
         let _ = tokio::signal::ctrl_c().await;
         Signal::End(2)
     }

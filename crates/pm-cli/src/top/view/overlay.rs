@@ -1,24 +1,24 @@
-//! What lies over the rest: menus, offers, the question before a cancel, help.
+//! Menus, completions, the dialog before a cancel, and help, drawn over the body.
 
 use ratatui_core::layout::{Position, Rect};
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::out::{clean, words};
-use crate::top::app::{App, KEYS, Kill, Mode, REPLAY_KEYS, Stage};
+use crate::out::{clean, format};
+use crate::top::app::{App, Drawn, KEYS, Kill, Mode, REPLAY_KEYS, Stage};
 use crate::top::canvas::Canvas;
 use crate::top::edit::Edit;
 use crate::top::model::Column;
 use crate::top::theme::Role;
 
-pub(super) fn draw(app: &mut App, canvas: &mut Canvas<'_>, body: Rect, cursor: &mut Option<Position>) {
-    match &mut app.mode {
+pub(super) fn draw(app: &App, canvas: &mut Canvas<'_>, body: Rect, drawn: &mut Drawn, cursor: &mut Option<Position>) {
+    match &app.mode {
         Mode::Normal | Mode::Goto(_) => {}
-        Mode::Filter { offers, chosen, error, .. } => {
+        Mode::Filter { offers, selected, error, .. } => {
             let mut lines: Vec<(String, Role)> = Vec::new();
             let width = offers.iter().map(|offer| offer.word.width()).max().unwrap_or(0);
             for (at, offer) in offers.iter().enumerate() {
-                let role = if *chosen == Some(at) { Role::Pick } else { Role::Plain };
-                let mark = if *chosen == Some(at) { ">" } else { " " };
+                let role = if *selected == Some(at) { Role::Selected } else { Role::Plain };
+                let mark = if *selected == Some(at) { ">" } else { " " };
                 lines.push((format!("{mark} {:<width$}  {}", offer.word, offer.note), role));
             }
             if let Some(error) = error {
@@ -53,19 +53,19 @@ pub(super) fn draw(app: &mut App, canvas: &mut Canvas<'_>, body: Rect, cursor: &
             let keys = KEYS.iter().chain(if app.replayed.is_some() { REPLAY_KEYS } else { &[] });
             let lines: Vec<String> = keys.map(|(key, what)| format!("{key:<9} {what}")).collect();
             let area = framed(canvas, body, "keys", 78, lines.len());
-            *top = (*top).min(lines.len().saturating_sub(usize::from(area.height)));
-            for (y, line) in (area.top()..area.bottom()).zip(lines.iter().skip(*top)) {
+            drawn.help_top = (*top).min(lines.len().saturating_sub(usize::from(area.height)));
+            for (y, line) in (area.top()..area.bottom()).zip(lines.iter().skip(drawn.help_top)) {
                 canvas.put(area.x, y, area.width, line, Role::Plain);
                 canvas.look(Rect { y, width: area.width.min(9), height: 1, ..area }, Role::Key);
             }
         }
-        Mode::Kill(kill) => question(canvas, kill, body, app.now, cursor),
+        Mode::Kill(kill) => kill_dialog(canvas, kill, body, app.now, cursor),
     }
 }
 
-/// A box with a title in the middle of its room; what is inside of it.
+/// Draws a centered box with a title. Returns the area inside.
 fn framed(canvas: &mut Canvas<'_>, body: Rect, title: &str, width: u16, lines: usize) -> Rect {
-    // A strip of the list beside it would only confuse.
+    // Avoids a narrow strip of the list beside it.
     let width = if width.saturating_add(8) >= body.width { body.width } else { width };
     let height = u16::try_from(lines + 2).unwrap_or(u16::MAX).min(body.height);
     let area = Rect { x: body.x + (body.width - width) / 2, y: body.y + (body.height - height) / 2, width, height };
@@ -86,51 +86,51 @@ fn framed(canvas: &mut Canvas<'_>, body: Rect, title: &str, width: u16, lines: u
     }
 }
 
-fn menu(canvas: &mut Canvas<'_>, body: Rect, title: &str, lines: &[String], chosen: usize) {
+fn menu(canvas: &mut Canvas<'_>, body: Rect, title: &str, lines: &[String], selected: usize) {
     let area = framed(canvas, body, title, 24, lines.len());
-    let top = (chosen + 1).saturating_sub(usize::from(area.height));
+    let top = (selected + 1).saturating_sub(usize::from(area.height));
     for (y, (at, line)) in (area.top()..area.bottom()).zip(lines.iter().enumerate().skip(top)) {
-        let mark = if at == chosen { ">" } else { " " };
+        let mark = if at == selected { ">" } else { " " };
         canvas.put(area.x, y, area.width, &format!("{mark} {line}"), Role::Plain);
-        if at == chosen {
-            canvas.look(Rect { y, height: 1, ..area }, Role::Pick);
+        if at == selected {
+            canvas.look(Rect { y, height: 1, ..area }, Role::Selected);
         }
     }
 }
 
-fn question(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: &mut Option<Position>) {
-    let count = words::count(kill.victims.len() as u64, "task", "tasks");
+fn kill_dialog(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: &mut Option<Position>) {
+    let count = format::count(kill.targets.len() as u64, "task", "tasks");
     let title = match kill.stage {
-        Stage::Asked => format!("kill: {count} asked {} ago", words::of_millis(now - kill.asked_at)),
+        Stage::Sent => format!("kill {count}, requested {} ago", format::millis(now - kill.sent_at)),
         _ => format!("kill {count}"),
     };
-    let area = framed(canvas, body, &title, body.width.saturating_sub(4).clamp(30, 120), 2 * kill.victims.len() + 3);
-    // The line that is written on, and the one that says how, are at the bottom whatever the room.
+    let area = framed(canvas, body, &title, body.width.saturating_sub(4).clamp(30, 120), 2 * kill.targets.len() + 3);
+    // The input and its hint stay at the bottom, however small the area.
     let foot = 2.min(area.height);
     let list = Rect { height: area.height - foot, ..area };
-    let several = kill.victims.iter().any(|victim| victim.endpoint != kill.victims[0].endpoint);
+    let several = kill.targets.iter().any(|target| target.endpoint != kill.targets[0].endpoint);
     let mut y = list.y;
     let mut shown = 0;
-    for victim in kill.victims.iter().skip(kill.top) {
+    for target in kill.targets.iter().skip(kill.top) {
         if y >= list.bottom() {
             break;
         }
-        let place = if several { format!(" on {}", victim.endpoint) } else { String::new() };
-        canvas.put(list.x, y, list.width, &format!("{}{place}", victim.name), Role::Title);
+        let place = if several { format!(" on {}", target.endpoint) } else { String::new() };
+        canvas.put(list.x, y, list.width, &format!("{}{place}", target.name), Role::Title);
         y += 1;
         shown += 1;
-        let (text, role) = match (&victim.verdict, kill.stage, victim.is_cancellable) {
+        let (text, role) = match (&target.verdict, kill.stage, target.is_cancellable) {
             (Some((text, role)), ..) => (text.clone(), *role),
-            (None, Stage::Asked, _) => ("asking".to_owned(), Role::Dim),
-            (None, _, false) => (format!("will refuse: {}", victim.about), Role::Odd),
-            (None, _, true) => (victim.about.clone(), Role::Plain),
+            (None, Stage::Sent, _) => ("waiting".to_owned(), Role::Dim),
+            (None, _, false) => (format!("not cancellable: {}", target.about), Role::Warning),
+            (None, _, true) => (target.about.clone(), Role::Plain),
         };
         if y < list.bottom() {
             canvas.put(list.x + 2, y, list.width.saturating_sub(2), &text, role);
             y += 1;
         }
     }
-    let hidden = kill.victims.len() - shown - kill.top.min(kill.victims.len() - shown);
+    let hidden = kill.targets.len() - shown - kill.top.min(kill.targets.len() - shown);
     if hidden > 0 && list.height > 0 {
         canvas.put_right(list.x, list.bottom() - 1, list.width, &format!(" and {hidden} more below "), Role::Key);
     }
@@ -140,34 +140,34 @@ fn question(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: 
     }
     let last = area.bottom() - 1;
     let (prompt, hint) = match kill.stage {
-        Stage::Reason => (Some(("reason: ", &kill.reason)), "Enter asks them to stop, Esc does nothing".to_owned()),
-        Stage::Sure => {
-            let number = kill.victims.len();
-            (Some(("how many: ", &kill.number)), format!("these are many; type {number} and Enter, or Esc"))
+        Stage::Reason => (Some(("reason: ", &kill.reason)), "Enter cancels these tasks, Esc goes back".to_owned()),
+        Stage::Confirm => {
+            let number = kill.targets.len();
+            (Some(("number of tasks: ", &kill.number)), format!("to confirm, type {number} and Enter; Esc goes back"))
         }
-        Stage::Asked => {
+        Stage::Sent => {
             let (done, bad, open) = kill.count();
             let bad = if bad == 0 { String::new() } else { format!(", {bad} refused or failed") };
             let open = if open == 0 { String::new() } else { format!(", {open} still running") };
-            (None, format!("{done} of {} stopped{bad}{open}; Esc goes back", kill.victims.len()))
+            (None, format!("{done} of {} stopped{bad}{open}; Esc goes back", kill.targets.len()))
         }
     };
     canvas.put(area.x, last, area.width, &hint, Role::Key);
     if let (Some((name, text)), true) = (prompt, foot > 1) {
         let used = canvas.put(area.x, last - 1, area.width, name, Role::Title);
-        let room = line(last - 1);
-        let room = Rect { x: room.x + used, width: room.width.saturating_sub(used), ..room };
-        *cursor = Some(Position::new(edit(canvas, text, room), room.y));
+        let input = line(last - 1);
+        let input = Rect { x: input.x + used, width: input.width.saturating_sub(used), ..input };
+        *cursor = Some(Position::new(edit(canvas, text, input), input.y));
     }
 }
 
-/// Draws what is being written, so that the place of writing is in sight; the column of that.
+/// Draws a line of input, scrolled so that the cursor is visible. Returns the column of the cursor.
 pub(super) fn edit(canvas: &mut Canvas<'_>, edit: &Edit, area: Rect) -> u16 {
     let (before, behind) = edit.parts();
-    let room = usize::from(area.width.saturating_sub(1));
-    // From the left, leave out what has no room before the place of writing.
+    let space = usize::from(area.width.saturating_sub(1));
+    // Drops characters on the left until the rest fits before the cursor.
     let mut from = before.as_str();
-    while clean::line(from).width() > room {
+    while clean::line(from).width() > space {
         let mut chars = from.chars();
         chars.next();
         from = chars.as_str();

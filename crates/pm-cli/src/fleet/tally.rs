@@ -1,54 +1,11 @@
-//! How the command ends. The numbers are a promise; `--help` and `docs/cli.md` list them.
-
-use std::io;
-use std::process::ExitCode;
+//! Counts the results of several endpoints, and derives the exit code.
 
 use pm_client::ClientError;
 
 use super::Answer;
-use crate::config::ConfigError;
+use crate::exit::Exit;
 
-/// The exit codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exit {
-    Ok = 0,
-    Failure = 1,
-    Usage = 2,
-    NotFound = 3,
-    Refused = 4,
-    Unreachable = 5,
-    Partial = 6,
-    StillRuns = 7,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
-    }
-}
-
-/// Why a verb cannot go on.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// The command line, the environment or the config file is not understood.
-    Usage(String),
-    /// What was to be printed could not be, or the system is out of something.
-    Io(io::Error),
-}
-
-impl From<ConfigError> for Stop {
-    fn from(error: ConfigError) -> Stop {
-        Stop::Usage(error.to_string())
-    }
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Stop {
-        Stop::Io(error)
-    }
-}
-
-/// What a set of answers means for the exit code, apart from what the verb makes of them.
+/// The number of results by category.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) good: usize,
@@ -66,7 +23,7 @@ impl Tally {
         tally
     }
 
-    /// One answer more.
+    /// Counts a result.
     pub(crate) fn add<T>(&mut self, result: &Result<T, ClientError>) {
         match result {
             Ok(_) => self.good += 1,
@@ -93,7 +50,7 @@ impl Tally {
         }
     }
 
-    /// The exit code of a verb that lists: nothing found is worth a code of its own, but only if all answered.
+    /// The exit code of a verb that lists `items`: none found has its own code, if all endpoints answered.
     pub(crate) fn exit_with(self, items: usize) -> Exit {
         match self.exit() {
             Exit::Ok if items == 0 => Exit::NotFound,
@@ -111,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_tells_the_worst_that_a_script_must_know() {
+    fn the_exit_code_reflects_the_most_important_failure() {
         assert_eq!(exit(2, 0, 0, 0), Exit::Ok);
         assert_eq!(exit(1, 1, 0, 0), Exit::Ok);
         assert_eq!(exit(0, 2, 0, 0), Exit::NotFound);

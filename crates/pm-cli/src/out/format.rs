@@ -1,39 +1,39 @@
-//! Lengths, progress, attributes and outcomes in words.
+//! Formats durations, progress, attributes and statuses for people.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use pm_client::Row;
-use pm_wire::{Progress, Timestamp};
+use pm_wire::{Progress, Timestamp, attr_text};
 use serde_json::Value;
 
 use super::{Style, table::Cell};
 
-/// A length in milliseconds as people say it; empty when it is not known.
-pub(crate) fn length(millis: Option<f64>) -> String {
-    millis.map(of_millis).unwrap_or_default()
+/// A duration in milliseconds; empty when unknown.
+pub(crate) fn duration(millis: Option<f64>) -> String {
+    millis.map(self::millis).unwrap_or_default()
 }
 
-/// A length in milliseconds as people say it. Short ones with a digit more, as `0.3 ms`.
-pub(crate) fn of_millis(millis: f64) -> String {
+/// A duration in milliseconds; short ones with one more digit, as `0.3 ms`.
+pub(crate) fn millis(millis: f64) -> String {
     match millis {
         short if (0.0..10.0).contains(&short) => format!("{short:.1} ms"),
-        long => pm_wire::duration::show(duration(long)),
+        long => pm_wire::duration::show(to_duration(long)),
     }
 }
 
-/// A length as a clock counts it; what is none, such as a negative one, is zero.
-pub(crate) fn duration(millis: f64) -> Duration {
+/// Converts milliseconds; negative and invalid numbers become zero.
+pub(crate) fn to_duration(millis: f64) -> Duration {
     Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default()
 }
 
-/// How long ago that was by the server's clock, so that ours does not matter.
+/// The time since `at` by the server's clock, which may differ from the local one.
 pub(crate) fn ago(at: Option<Timestamp>, now: Timestamp) -> String {
     at.map(|at| format!("{} ago", pm_wire::duration::show(now.since(at)))).unwrap_or_default()
 }
 
-/// How far a task has come.
+/// The progress of a task, as `3/10 files`.
 pub(crate) fn progress(progress: &Progress) -> String {
     let total = if progress.total > 0 { format!("/{}", progress.total) } else { String::new() };
     format!("{}{total} {}", progress.done, progress.unit).trim_end().to_owned()
@@ -49,15 +49,15 @@ pub(crate) fn attrs(attrs: &BTreeMap<String, Value>) -> String {
     out
 }
 
-/// One value: as it is if that is one word, else as JSON.
+/// An attribute's value: as it is if it is one word, else as JSON.
 pub(crate) fn attr(value: &Value) -> String {
     match value {
-        Value::String(text) if !text.is_empty() && !text.contains([' ', '"']) => text.clone(),
-        value => value.to_string(),
+        Value::String(text) if text.is_empty() || text.contains([' ', '"']) => value.to_string(),
+        value => attr_text(value).into_owned(),
     }
 }
 
-/// The status of a task. What needs an eye comes first, so that it is there when the text is cut.
+/// The status of a task. Marks such as `(cancelling)` come first, so that truncation keeps them.
 pub(crate) fn status(row: &Row) -> Cell {
     let is_cancelling = row.state == "cancelling";
     let mark = match (is_cancelling, row.protected, row.is_cancellable()) {
@@ -67,10 +67,10 @@ pub(crate) fn status(row: &Row) -> Cell {
         (false, true, true) => "(protected) ",
         (false, false, true) => "",
     };
-    Cell::new(format!("{mark}{}", row.status), if is_cancelling { Style::Odd } else { Style::Plain })
+    Cell::new(format!("{mark}{}", row.status), if is_cancelling { Style::Warning } else { Style::Plain })
 }
 
-/// Some things in words: `1 task`, `3 tasks`.
+/// A number with its noun: `1 task`, `3 tasks`.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     match number {
         1 => format!("1 {one}"),
@@ -78,7 +78,7 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     }
 }
 
-/// Names with an `and` before the last; of many, only the first few.
+/// Names joined with an `and` before the last; of many, only the first four.
 pub(crate) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     match &names[..] {
@@ -94,12 +94,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_and_counts_are_said_as_people_do() {
-        assert_eq!(
-            (of_millis(0.31), of_millis(12.0), of_millis(61_000.0)),
-            ("0.3 ms".into(), "12 ms".into(), "1 min".into())
-        );
-        assert_eq!((of_millis(-5.0), of_millis(f64::NAN)), ("0 ms".into(), "0 ms".into()));
+    fn durations_counts_and_lists_are_readable() {
+        assert_eq!((millis(0.31), millis(12.0), millis(61_000.0)), ("0.3 ms".into(), "12 ms".into(), "1 min".into()));
+        assert_eq!((millis(-5.0), millis(f64::NAN)), ("0 ms".into(), "0 ms".into()));
         assert_eq!((count(1, "task", "tasks"), count(0, "task", "tasks")), ("1 task".into(), "0 tasks".into()));
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");

@@ -1,4 +1,4 @@
-//! Who is being waited for: on a terminal, once it takes a while; elsewhere nothing is said.
+//! Names the endpoints that have not responded yet, on a terminal and after a short delay.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -6,46 +6,46 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::out::{clean, words};
+use crate::out::{clean, format};
 
-/// What takes no longer needs no word.
-const SILENT: Duration = Duration::from_millis(700);
+/// The delay before the line appears.
+const DELAY: Duration = Duration::from_millis(700);
 
-/// A line on stderr that names who has not answered yet.
+/// A line on stderr that names the endpoints still missing.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct Spinner {
     missing: RefCell<Vec<String>>,
     bar: RefCell<Option<ProgressBar>>,
 }
 
-impl Patience {
-    pub(crate) fn new(names: impl Iterator<Item = String>) -> Patience {
-        Patience { missing: RefCell::new(names.collect()), bar: RefCell::new(None) }
+impl Spinner {
+    pub(crate) fn new(names: impl Iterator<Item = String>) -> Spinner {
+        Spinner { missing: RefCell::new(names.collect()), bar: RefCell::new(None) }
     }
 
-    /// This one has answered.
-    pub(crate) fn answered(&self, name: &str) {
+    /// Removes an endpoint that has responded.
+    pub(crate) fn remove(&self, name: &str) {
         let mut missing = self.missing.borrow_mut();
         if let Some(at) = missing.iter().position(|missing| missing == name) {
             missing.remove(at);
         }
         if let Some(bar) = &*self.bar.borrow() {
-            bar.set_message(words(&missing));
+            bar.set_message(text(&missing));
         }
     }
 
-    /// Waits, and says so once it takes long.
+    /// Waits for `work`, and shows the line if it takes long.
     pub(crate) async fn until<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = std::pin::pin!(work);
         if self.bar.borrow().is_none() {
-            if let Ok(done) = tokio::time::timeout(SILENT, &mut work).await {
+            if let Ok(done) = tokio::time::timeout(DELAY, &mut work).await {
                 return done;
             }
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("{msg} {elapsed}") {
                 bar.set_style(style);
             }
-            bar.set_message(words(&self.missing.borrow()));
+            bar.set_message(text(&self.missing.borrow()));
             bar.tick();
             *self.bar.borrow_mut() = Some(bar);
         }
@@ -58,7 +58,7 @@ impl Patience {
     }
 }
 
-impl Drop for Patience {
+impl Drop for Spinner {
     fn drop(&mut self) {
         if let Some(bar) = &*self.bar.borrow() {
             bar.finish_and_clear();
@@ -66,7 +66,7 @@ impl Drop for Patience {
     }
 }
 
-fn words(missing: &[String]) -> String {
+fn text(missing: &[String]) -> String {
     let names: Vec<String> = missing.iter().map(|name| clean::line(name)).collect();
-    format!("waiting for {}", words::list(names.iter().map(String::as_str)))
+    format!("waiting for {}", format::list(names.iter().map(String::as_str)))
 }

@@ -1,0 +1,85 @@
+//! Requests to endpoints besides their streams, and the replies.
+
+use std::time::Duration;
+
+use pm_client::{History, Info, Kinds, Row, TaskRef, Waits};
+use pm_wire::Timestamp;
+
+use super::theme::Role;
+use crate::feed::Key;
+use crate::verbs::{Found, TaskName};
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) enum Request {
+    Details(Target),
+    Kinds,
+    Ended,
+    Waits,
+    About,
+    Kill { targets: Vec<Target>, reason: String },
+}
+
+/// A task as its endpoint identifies it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) key: Key,
+    pub(crate) serial: String,
+    pub(crate) id: String,
+    pub(crate) is_original: bool,
+    /// A younger task with this serial belongs to another run of the program.
+    pub(crate) min_age: Duration,
+}
+
+impl Target {
+    pub(super) fn task_ref(&self) -> TaskRef {
+        let mut row = Row::default();
+        row.serial.clone_from(&self.serial);
+        row.id.clone_from(&self.id);
+        TaskRef::from(&row)
+    }
+
+    pub(super) fn name(&self) -> TaskName {
+        let is_serial = !self.serial.is_empty() && self.serial.bytes().all(|byte| byte.is_ascii_digit());
+        TaskName::new(&if is_serial && !self.is_original { self.serial.clone() } else { format!("id:{}", self.id) })
+    }
+}
+
+/// A reply; an error is a message for people.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    Details {
+        key: Key,
+        result: Result<Box<TaskDetails>, String>,
+    },
+    Kinds {
+        endpoint: u32,
+        result: Result<Kinds, String>,
+    },
+    Ended {
+        endpoint: u32,
+        result: Result<(Vec<Row>, Timestamp), String>,
+    },
+    /// `None`: the server does not support it.
+    Waits {
+        endpoint: u32,
+        result: Result<Option<Waits>, String>,
+    },
+    About {
+        endpoint: u32,
+        result: Result<Option<Info>, String>,
+    },
+    Verdict {
+        key: Key,
+        text: String,
+        role: Role,
+        is_final: bool,
+    },
+}
+
+/// A task with its history.
+#[derive(Debug)]
+pub(crate) struct TaskDetails {
+    pub(crate) found: Found,
+    pub(crate) history: Result<History, String>,
+}

@@ -1,0 +1,273 @@
+//! Sends the requests to cancel, and reports their outcomes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pm_client::{BulkCancel, CancelOptions, ClientError, TaskRef, Verdict};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::Target;
+use crate::exit::{Exit, Stop};
+use crate::fleet::{self, Tally, error};
+use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
+
+/// Concurrent requests, far fewer than the connections a server accepts.
+const CONCURRENT: usize = 32;
+/// Tasks in one request, if an endpoint has more than [`CONCURRENT`]; a filter has 256 alternatives at most.
+const BATCH: usize = 250;
+
+/// The outcome for one task.
+struct Outcome {
+    target: Target,
+    /// `None` if the server accepts cancels without reporting verdicts.
+    result: Result<Option<Verdict>, ClientError>,
+}
+
+/// Cancels all targets concurrently, and prints each outcome as soon as it is known.
+pub(super) async fn cancel_all(
+    out: Out,
+    targets: Vec<Target>,
+    endpoints: Vec<Value>,
+    reason: &str,
+    wait: Option<Duration>,
+    fetched: Tally,
+) -> Result<Exit, Stop> {
+    let several = endpoints.len() > 1;
+    let bar = bar(targets.len(), wait);
+    let permits = Arc::new(Semaphore::new(CONCURRENT));
+    let mut requests = JoinSet::new();
+    for batch in batches(targets) {
+        let (permits, reason) = (Arc::clone(&permits), reason.to_owned());
+        requests.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            cancel_batch(batch, reason, wait).await
+        });
+    }
+    let mut done = Vec::new();
+    while let Some(outcomes) = requests.join_next().await {
+        for (at, outcome) in outcomes.expect("a request neither panics nor is aborted") {
+            bar.inc(1);
+            if out.is_table() {
+                bar.suspend(|| print_outcome(out, &outcome, several))?;
+            }
+            done.push((at, outcome));
+        }
+    }
+    bar.finish_and_clear();
+    done.sort_by_key(|(at, _)| *at);
+    let outcomes: Vec<Outcome> = done.into_iter().map(|(_, outcome)| outcome).collect();
+    if !out.is_table() {
+        let document = Document { items: outcomes.iter().map(item).collect(), endpoints, ..Document::default() };
+        document.print(out.format)?;
+        for outcome in &outcomes {
+            if let (Err(error), true) = (&outcome.result, out.format != Format::Json) {
+                say(&error::message(&outcome.target.endpoint.name, error));
+            }
+        }
+    }
+    Ok(exit(&outcomes, wait.is_some(), fetched))
+}
+
+/// Splits the targets into one request each, or few per endpoint; each target with its index.
+fn batches(targets: Vec<Target>) -> Vec<Vec<(usize, Target)>> {
+    let mut by_endpoint: Vec<Vec<(usize, Target)>> = Vec::new();
+    for (at, target) in targets.into_iter().enumerate() {
+        match by_endpoint.iter_mut().find(|all| all[0].1.endpoint.name == target.endpoint.name) {
+            Some(all) => all.push((at, target)),
+            None => by_endpoint.push(vec![(at, target)]),
+        }
+    }
+    let mut batches = Vec::new();
+    for all in by_endpoint {
+        let size = if all.len() > CONCURRENT && !all[0].1.is_original { BATCH } else { 1 };
+        let mut all = all.into_iter().peekable();
+        while all.peek().is_some() {
+            batches.push(all.by_ref().take(size).collect());
+        }
+    }
+    batches
+}
+
+async fn cancel_batch(batch: Vec<(usize, Target)>, reason: String, wait: Option<Duration>) -> Vec<(usize, Outcome)> {
+    if batch.len() > 1 {
+        return cancel_many(batch, reason, wait).await;
+    }
+    let mut outcomes = Vec::new();
+    for (at, target) in batch {
+        let result = cancel_one(&target, reason.clone(), wait).await;
+        outcomes.push((at, Outcome { target, result }));
+    }
+    outcomes
+}
+
+async fn cancel_one(target: &Target, reason: String, wait: Option<Duration>) -> Result<Option<Verdict>, ClientError> {
+    let client = &target.endpoint.client;
+    if target.is_original {
+        return client.cancel(&target.row.id, &reason).await.map(|()| None);
+    }
+    let options = CancelOptions::new(reason);
+    let options = match wait {
+        Some(wait) => options.wait(wait),
+        None => options,
+    };
+    client.cancel_task(TaskRef::from(&target.row), &options).await.map(Some)
+}
+
+/// Cancels several tasks of one endpoint by one request.
+async fn cancel_many(batch: Vec<(usize, Target)>, reason: String, wait: Option<Duration>) -> Vec<(usize, Outcome)> {
+    let serials: Vec<&str> = batch.iter().map(|(_, target)| target.row.serial.as_str()).collect();
+    let bulk = BulkCancel::new([("serial", serials.join(",").as_str())]).reason(reason).max(batch.len() as u64);
+    let bulk = match wait {
+        Some(wait) => bulk.wait(wait),
+        None => bulk,
+    };
+    let reply = batch[0].1.endpoint.client.cancel_many(&bulk).await;
+    let url = || format!("{}/v1/cancel", batch[0].1.endpoint.client.endpoint());
+    let results: Vec<Result<Option<Verdict>, ClientError>> = match reply {
+        Ok(reply) => batch
+            .iter()
+            .map(|(_, target)| {
+                let verdict = reply.verdicts.iter().find(|verdict| verdict.serial == target.row.serial).cloned();
+                let verdict = verdict.ok_or_else(|| ClientError::NotFound { url: url(), text: String::new() })?;
+                match verdict.verdict.as_str() {
+                    "refused" => Err(ClientError::NotCancellable { url: url(), text: verdict.why.unwrap_or_default() }),
+                    _ => Ok(Some(verdict)),
+                }
+            })
+            .collect(),
+        Err(error) => {
+            // The request failed for all; the first reports the error in full.
+            let text = error::message(&batch[0].1.endpoint.name, &error);
+            let status = |text: &str| ClientError::Status { url: url(), status: 0, excerpt: text.to_owned() };
+            let rest = (1..batch.len()).map(|_| Err(status(&text))).collect::<Vec<_>>();
+            std::iter::once(Err(error)).chain(rest).collect()
+        }
+    };
+    batch.into_iter().zip(results).map(|((at, target), result)| (at, Outcome { target, result })).collect()
+}
+
+fn bar(tasks: usize, wait: Option<Duration>) -> ProgressBar {
+    // Hidden unless stderr is a terminal.
+    let bar = ProgressBar::with_draw_target(Some(tasks as u64), ProgressDrawTarget::stderr_with_hz(10));
+    let message = match wait {
+        Some(wait) => format!("waiting up to {} for the tasks to end", pm_wire::duration::show(wait)),
+        None => "cancelling".to_owned(),
+    };
+    if let Ok(style) = ProgressStyle::with_template("[{bar:20}] {pos}/{len} {msg} {elapsed}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.set_message(message);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Prints the outcome for one task.
+fn print_outcome(out: Out, outcome: &Outcome, several: bool) -> Result<(), Stop> {
+    match &outcome.result {
+        Ok(verdict) => {
+            let (text, style) = verdict_text(verdict.as_ref());
+            let place = if several { format!(" on {}", outcome.target.endpoint.name) } else { String::new() };
+            let name = clean::line(&format!(": {}{place}", name_of(&outcome.target.row)));
+            print(&format!("{}{name}\n", out.styled(style, &clean::line(&text))))?;
+        }
+        Err(ClientError::NotFound { .. }) => {
+            say(&format!("{}: already ended", name_of(&outcome.target.row)));
+        }
+        Err(error) => say(&error::message(&outcome.target.endpoint.name, error)),
+    }
+    Ok(())
+}
+
+fn item(outcome: &Outcome) -> Value {
+    let row = &outcome.target.row;
+    let mut item = match &outcome.result {
+        Ok(Some(verdict)) => json!(verdict),
+        Ok(None) => json!({ "verdict": "asked" }),
+        Err(ClientError::NotFound { .. }) => json!({ "verdict": "notFound" }),
+        Err(error) => {
+            let verdict = if is_refused(error) { "refused" } else { "unknown" };
+            json!({ "verdict": verdict, "error": error::json(error) })
+        }
+    };
+    item["serial"] = row.serial.as_str().into();
+    item["id"] = row.id.as_str().into();
+    fleet::with_endpoint(outcome.target.endpoint.name.as_str().into(), item)
+}
+
+fn is_refused(error: &ClientError) -> bool {
+    matches!(
+        error,
+        ClientError::NotCancellable { .. }
+            | ClientError::Ambiguous { .. }
+            | ClientError::PreconditionFailed { .. }
+            | ClientError::Unauthorized { .. }
+            | ClientError::Forbidden { .. }
+    )
+}
+
+/// The exit code, which reflects the most important failure.
+fn exit(outcomes: &[Outcome], has_waited: bool, fetched: Tally) -> Exit {
+    let mut tally = Tally { good: 0, ..fetched };
+    for outcome in outcomes {
+        tally.add(&outcome.result);
+    }
+    let is_running =
+        |outcome: &Outcome| matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == "cancelling");
+    match tally.exit() {
+        // Tasks that had already ended count as cancelled.
+        Exit::Ok | Exit::NotFound if has_waited && outcomes.iter().any(is_running) => Exit::StillRunning,
+        Exit::NotFound => Exit::Ok,
+        exit => exit,
+    }
+}
+
+/// Describes a verdict.
+pub(crate) fn verdict_text(verdict: Option<&Verdict>) -> (String, Style) {
+    let Some(verdict) = verdict else { return ("cancel requested".to_owned(), Style::Plain) };
+    let took = verdict.took_ms.map(format::millis).unwrap_or_default();
+    let below = match verdict.below {
+        0 => String::new(),
+        several => format!(", with {}", format::count(several, "descendant", "descendants")),
+    };
+    match (verdict.verdict.as_str(), verdict.outcome.as_deref()) {
+        _ if verdict.already_ended => ("already ended".to_owned(), Style::Plain),
+        ("dropped", _) => (format!("dropped after {took}{below}"), Style::Good),
+        ("finished", Some("cancelled") | None) => (format!("cancelled after {took}{below}"), Style::Good),
+        ("finished", Some(outcome)) => (format!("{outcome} after {took}{below}"), Style::Good),
+        // Without a wait, whether it is still running is unknown.
+        ("cancelling", _) if verdict.took_ms.is_none_or(|took| took < 1.0) => {
+            (format!("cancel requested{below}"), Style::Plain)
+        }
+        ("cancelling", _) => (format!("still running after {took}{below}"), Style::Warning),
+        (other, _) => (format!("{other} after {took}{below}"), Style::Plain),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(json: Value) -> String {
+        verdict_text(Some(&serde_json::from_value(json).unwrap())).0
+    }
+
+    #[test]
+    fn every_verdict_has_a_text() {
+        for (json, expected) in [
+            (json!({ "verdict": "dropped", "tookMs": 0.3 }), "dropped after 0.3 ms"),
+            (
+                json!({ "verdict": "finished", "outcome": "cancelled", "tookMs": 12.0, "below": 1 }),
+                "cancelled after 12 ms, with 1 descendant",
+            ),
+            (json!({ "verdict": "finished", "outcome": "failed", "tookMs": 2e3 }), "failed after 2.0 s"),
+            (json!({ "verdict": "cancelling", "tookMs": 1e4 }), "still running after 10.0 s"),
+            (json!({ "verdict": "finished", "alreadyEnded": true }), "already ended"),
+        ] {
+            assert_eq!(text(json), expected);
+        }
+        assert_eq!(verdict_text(None).0, "cancel requested");
+    }
+}
