@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pm_client::{Client, ClientError, Event, Row};
 use pm_wire::filter::{Filter, Parts};
+use pm_wire::v1::GroupBy;
 use pm_wire::{TaskList, TaskRow, Timestamp, attr_text};
 
 use crate::out::format::to_duration;
@@ -105,8 +106,8 @@ async fn snapshot_rows(client: &Client, selection: &Selection) -> Option<Vec<Row
     tokio::time::timeout(client.timeout(), snapshot).await.ok()?
 }
 
-async fn groups(client: &Client, selection: &Selection, key: &str, source: Source) -> Result<Tasks, ClientError> {
-    let query = selection.query().limit(0).group_by(key);
+async fn groups(client: &Client, selection: &Selection, key: &GroupBy, source: Source) -> Result<Tasks, ClientError> {
+    let query = selection.query().limit(0).group_by(&key.to_string());
     let page = match source {
         Source::Live => client.tasks(&query).await,
         Source::Ended => client.ended(&query).await,
@@ -133,13 +134,14 @@ async fn groups(client: &Client, selection: &Selection, key: &str, source: Sourc
 }
 
 /// The value by which the row is counted.
-fn value(row: &Row, key: &str) -> Option<String> {
+fn value(row: &Row, key: &GroupBy) -> Option<String> {
     match key {
-        "kind" => row.kind.clone(),
-        "state" => Some(row.state.clone()),
-        "status" => Some(row.status.clone()),
-        "outcome" => row.outcome.clone(),
-        key => Some(attr_text(row.attrs.get(key.strip_prefix("attr.")?)?).into_owned()),
+        GroupBy::Kind => row.kind.clone(),
+        GroupBy::State => Some(row.state.clone()),
+        GroupBy::Status => Some(row.status.clone()),
+        GroupBy::Outcome => row.outcome.clone(),
+        GroupBy::Attr(name) => row.attrs.get(name).map(|value| attr_text(value).into_owned()),
+        _ => None,
     }
 }
 

@@ -6,6 +6,7 @@ mod order;
 
 use pm_client::Query;
 use pm_wire::filter::Filter;
+use pm_wire::v1::{GroupBy, GroupByError};
 
 use crate::exit::Stop;
 
@@ -21,7 +22,7 @@ pub(crate) struct Selection {
     /// Set if an argument gave the limit.
     pub(crate) limit_is_given: bool,
     /// Counts tasks by kind, state, status, outcome or an attribute instead of listing them.
-    pub(crate) group_by: Option<String>,
+    pub(crate) group_by: Option<GroupBy>,
     /// Fetches only the fields that names and orders need.
     pub(crate) names_only: bool,
     parameters: Vec<(String, String)>,
@@ -55,7 +56,10 @@ impl Selection {
                     selection.limit = parse_limit(number)?;
                     selection.limit_is_given = true;
                 }
-                Some(("groupBy", key)) => selection.group_by = Some(parse_group(key)?),
+                Some(("groupBy", key)) => {
+                    let key = key.parse().map_err(|error: GroupByError| Stop::Usage(error.to_string()))?;
+                    selection.group_by = Some(key);
+                }
                 _ => selection.add_filter(word)?,
             }
         }
@@ -105,14 +109,6 @@ impl Selection {
     }
 }
 
-fn parse_group(text: &str) -> Result<String, Stop> {
-    let is_attr = text.strip_prefix("attr.").is_some_and(|name| !name.is_empty());
-    match is_attr || matches!(text, "kind" | "state" | "status" | "outcome") {
-        true => Ok(text.to_owned()),
-        false => Err(Stop::Usage("groupBy must be kind, state, status, outcome or attr.NAME".to_owned())),
-    }
-}
-
 fn parse_limit(text: &str) -> Result<Option<u64>, Stop> {
     match text {
         "all" => Ok(None),
@@ -157,8 +153,8 @@ mod tests {
             ("req-2", "`req-2` is not a condition at 1; write it as name=value"),
             ("state=runing", "\"state=runing\": unknown state `runing` at 1; did you mean `running`?"),
             ("minAge=soon", "\"minAge=soon\": `soon` is not a duration at 1; write it as 500ms"),
-            ("sort=size", "`size` is nothing to sort by; there are age"),
-            ("groupBy=size", "groupBy must be kind, state"),
+            ("sort=size", "`size` is not a key to sort by; sort by age"),
+            ("groupBy=size", "groupBy is kind, state"),
             ("limit=-1", "limit=-1: write a number"),
             ("", "\"\" is empty"),
         ] {

@@ -3,24 +3,11 @@
 use std::cmp::Ordering;
 
 use pm_client::Row;
+use pm_wire::v1::{SortBy, SortKey};
 
-/// A key to sort rows by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Key {
-    Age,
-    StatusAge,
-    EndedAt,
-    Id,
-    Kind,
-    Status,
-    Serial,
-}
-
-const MAX_KEYS: usize = 3;
-
-/// Keys, each with whether the greatest comes first.
+/// An order of rows, by one or more keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Order(Vec<(Key, bool)>);
+pub(crate) struct Order(Vec<SortBy>);
 
 impl Order {
     /// Parses `-age,id`.
@@ -29,46 +16,23 @@ impl Order {
     ///
     /// A key is unknown, or there are too many; worded as by `/v1`.
     pub(crate) fn parse(text: &str, of_ended: bool) -> Result<Order, String> {
-        let mut keys = Vec::new();
-        for part in text.split(',') {
-            let (name, descending) = part.strip_prefix('-').map_or((part, false), |name| (name, true));
-            let key = match name {
-                "age" => Key::Age,
-                "statusAge" => Key::StatusAge,
-                "endedAt" if of_ended => Key::EndedAt,
-                "id" => Key::Id,
-                "kind" => Key::Kind,
-                "status" => Key::Status,
-                "serial" => Key::Serial,
-                _ => {
-                    return Err(format!(
-                        "`{}` is nothing to sort by; there are age, statusAge, id, kind, status, serial, and of ended \
-                         tasks endedAt; a - before it turns it round",
-                        name.chars().take(60).collect::<String>()
-                    ));
-                }
-            };
-            keys.push((key, descending));
-        }
-        if keys.len() > MAX_KEYS {
-            return Err(format!("sort has {MAX_KEYS} keys at most"));
-        }
-        Ok(Order(keys))
+        SortBy::parse(text, of_ended).map(Order).map_err(|error| format!("{error}; {}", error.hint()))
     }
 
     /// Compares two rows.
     pub(crate) fn compare(&self, a: &Row, b: &Row) -> Ordering {
-        for (key, descending) in &self.0 {
+        for SortBy { key, descending, .. } in &self.0 {
             let ordering = match key {
                 // Ages are whole milliseconds; within one, the earlier start is older.
-                Key::Age => number(a.age_ms).total_cmp(&number(b.age_ms)).then(b.started_at.cmp(&a.started_at)),
-                Key::StatusAge => number(a.status_age_ms).total_cmp(&number(b.status_age_ms)),
+                SortKey::Age => number(a.age_ms).total_cmp(&number(b.age_ms)).then(b.started_at.cmp(&a.started_at)),
+                SortKey::StatusAge => number(a.status_age_ms).total_cmp(&number(b.status_age_ms)),
                 // The clocks of two endpoints may differ, but there is nothing better.
-                Key::EndedAt => a.ended_at.cmp(&b.ended_at),
-                Key::Id => a.id.cmp(&b.id),
-                Key::Kind => a.kind.cmp(&b.kind),
-                Key::Status => a.status.cmp(&b.status),
-                Key::Serial => serial(a).cmp(&serial(b)),
+                SortKey::EndedAt => a.ended_at.cmp(&b.ended_at),
+                SortKey::Id => a.id.cmp(&b.id),
+                SortKey::Kind => a.kind.cmp(&b.kind),
+                SortKey::Status => a.status.cmp(&b.status),
+                SortKey::Serial => serial(a).cmp(&serial(b)),
+                _ => Ordering::Equal,
             };
             if ordering != Ordering::Equal {
                 return if *descending { ordering.reverse() } else { ordering };
@@ -109,7 +73,7 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_worded_as_by_the_server() {
         let error = Order::parse("-size", false).unwrap_err();
-        assert!(error.starts_with("`size` is nothing to sort by; there are age, statusAge, id"), "{error}");
+        assert!(error.starts_with("`size` is not a key to sort by; sort by age, statusAge, id"), "{error}");
         assert!(Order::parse("endedAt", false).is_err() && Order::parse("endedAt", true).is_ok());
         assert!(Order::parse("age,id,kind,status", false).is_err());
     }
