@@ -18,6 +18,6 @@ pub(crate) fn tracked_killable<F: Future>(
     let serial = running.handle().serial();
     (running, move |list: &pm::ProcessList| {
         // If it could not be killed, the section says so.
-        let _ = list.cancel_serial(serial, "killed by the bench");
+        let _ = list.cancel(serial, "killed by the bench");
     })
 }

@@ -16,7 +16,7 @@ async fn every_call_round_trips() {
     let list = ProcessList::new();
     let (_server, client) = serve(&list);
     let parent = list.task("parent").kind("import").attr("host", "db1").start();
-    let child = list.task("child/1").kind("import").parent(&parent.handle()).start();
+    let child = list.task("child/1").kind("import").parent(&parent).start();
     child.status("reading, for now").unwrap();
     child.progress(1, 4, "files");
     list.start("gone").fail("no file");
@@ -31,8 +31,8 @@ async fn every_call_round_trips() {
     assert_eq!(client.tasks(&literal).await.unwrap().total, 1);
 
     let task = client.task(TaskRef::id("child/1")).await.unwrap().task;
-    assert_eq!(task.serial, child.serial().to_string());
-    let history = client.task_history(child.serial().get()).await.unwrap();
+    assert_eq!(task.serial, child.serial().unwrap().to_string());
+    let history = client.task_history(child.serial().unwrap().get()).await.unwrap();
     assert_eq!(history.history.last().unwrap().status, "reading, for now");
     let tree = client.tree(&Query::new()).await.unwrap();
     assert_eq!(tree.tasks.iter().map(|task| task.depth).collect::<Vec<_>>(), [Some(0), Some(1)]);
@@ -46,10 +46,10 @@ async fn every_call_round_trips() {
     let dry = client.cancel_many(&BulkCancel::new("id=child*").dry_run()).await.unwrap();
     assert_eq!((dry.total, child.is_cancelled()), (1, false));
     let options = CancelOptions::new("too slow").expect(Expect::new().status("writing"));
-    let refused = client.cancel_task(child.serial().get(), &options).await.unwrap_err();
+    let refused = client.cancel_task(child.serial().unwrap().get(), &options).await.unwrap_err();
     assert!(matches!(refused, ClientError::PreconditionFailed { .. }), "{refused}");
     let options = CancelOptions::new("too slow").idempotency_key("once");
-    let verdict = client.cancel_task(child.serial().get(), &options).await.unwrap();
+    let verdict = client.cancel_task(child.serial().unwrap().get(), &options).await.unwrap();
     assert_eq!(verdict.verdict, "cancelling");
     assert_eq!(child.checkpoint().unwrap_err().reason(), "too slow");
     let all = client.cancel_many(&BulkCancel::new("kind=import").reason("deploy").expect_total(2)).await.unwrap();

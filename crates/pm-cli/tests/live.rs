@@ -24,7 +24,7 @@ fn tables_show_running_ended_and_nested_tasks() {
     let (_server, endpoint) = serve(&list);
     let parent = list.task("import-42").kind("import").attr("tenant", "acme").start();
     hand.advance(secs(10));
-    let child = list.task("part/1").kind("part").parent(&parent.handle()).start();
+    let child = list.task("part/1").kind("part").parent(&parent).start();
     child.status("reading 日本.csv").unwrap();
     child.progress(3, 10, "files");
     let gone = list.task("import-41").kind("import").start();
@@ -44,17 +44,17 @@ fn tables_show_running_ended_and_nested_tasks() {
          import-42  import  14.0 s  init              14.0 s                 tenant=acme\n\
          part/1     part    4.0 s   reading 日本.csv  4.0 s      3/10 files\n"
     );
-    assert_eq!(shown(&["ls", "attr.tenant=a*", "-o", "ids"]), format!("{}\n", parent.serial()));
+    assert_eq!(shown(&["ls", "attr.tenant=a*", "-o", "ids"]), format!("{}\n", parent.serial().unwrap()));
     assert!(shown(&["ls", "-o", "wide"]).starts_with("ID         SERIAL  KIND"));
     assert_eq!(
         shown(&["ended"]),
         format!(
             "ID         SERIAL  KIND    OUTCOME  RAN    ENDED      STATUS\n\
              import-41  {:<6}  import  failed   2.0 s  2.0 s ago  failed: no file\n",
-            child.serial().get() + 1
+            child.serial().unwrap().get() + 1
         )
     );
-    let serials = (parent.serial().get(), child.serial().get());
+    let serials = (parent.serial().unwrap().get(), child.serial().unwrap().get());
     assert_eq!(
         shown(&["tree"]),
         format!(
@@ -109,7 +109,7 @@ fn more_than_a_page_is_listed_whole_and_in_order() {
         .collect();
     assert_eq!(ids, (0..2_300).map(|number| format!("t{number}")).collect::<Vec<_>>());
     let output = pm(&["ls", "-o", "ids", "-e", &endpoint]);
-    let serials: Vec<String> = tasks.iter().map(|task| task.serial().to_string()).collect();
+    let serials: Vec<String> = tasks.iter().map(|task| task.serial().unwrap().to_string()).collect();
     assert_eq!(out(&output).lines().collect::<Vec<_>>(), serials);
 }
 
@@ -134,7 +134,7 @@ fn control_characters_of_tasks_are_escaped() {
     let other = list.start("other");
     let _wait = other.waiting_on(lock);
     let (_server, endpoint) = serve(&list);
-    let serial = task.serial().to_string();
+    let serial = task.serial().unwrap().to_string();
     let mut kill: Vec<&str> = vec!["kill", &serial, "--yes", "--wait", "1ms", HOSTILE];
     for args in [
         vec!["ls"],
@@ -190,7 +190,7 @@ fn a_kill_by_filter_has_a_dry_run_and_a_limit() {
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(json(&output)["items"].as_array().unwrap().len(), 12);
     assert_eq!(json(&output)["endpoints"][0]["endpoint"], *endpoint);
-    assert!(tasks.iter().all(pm::Task::is_cancelled) && !other.is_cancelled());
+    assert!(tasks.iter().all(|task| task.is_cancelled()) && !other.is_cancelled());
     assert_eq!(pm(&["kill", "kind=nothing", "--yes", "-e", &endpoint]).status.code(), Some(3));
 }
 
@@ -203,7 +203,7 @@ fn many_are_killed_in_few_requests() {
         pm(&["kill", "kind=job", "all", "--max", "1000", "--yes", "--wait", "1ms", "-o", "ids", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(out(&output).lines().count(), 600);
-    assert!(tasks.iter().all(pm::Task::is_cancelled));
+    assert!(tasks.iter().all(|task| task.is_cancelled()));
     assert_eq!(json(&pm(&["audit", "-o", "json", "-e", &endpoint]))["items"].as_array().map(Vec::len), Some(100));
 }
 
@@ -211,7 +211,7 @@ fn many_are_killed_in_few_requests() {
 fn a_kill_reports_the_outcome() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
-    let fixed = list.task("fixed").not_cancellable().start();
+    let fixed = list.task("fixed").cancellable(false).start();
     let output = pm(&["kill", "fixed", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("may not be cancelled") && out(&output).is_empty(), "{output:?}");
@@ -246,9 +246,9 @@ fn tasks_with_the_same_id_are_distinguished_by_serial() {
     let (one, two) = (list.start("twin"), list.start("twin"));
     let output = pm(&["kill", "twin", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
-    assert!(err(&output).contains(&one.serial().to_string()), "{}", err(&output));
+    assert!(err(&output).contains(&one.serial().unwrap().to_string()), "{}", err(&output));
     assert!(!one.is_cancelled() && !two.is_cancelled());
-    let serial = two.serial().to_string();
+    let serial = two.serial().unwrap().to_string();
     assert_eq!(pm(&["kill", &serial, "-y", "--no-wait", "-e", &endpoint]).status.code(), Some(0));
     assert!(!one.is_cancelled() && two.is_cancelled());
 }
@@ -258,7 +258,7 @@ fn a_serial_that_several_programs_have_cancels_none() {
     let list = pm::ProcessList::new();
     let task = list.start("same");
     let (_server, endpoint) = serve(&list);
-    let serial = task.serial().to_string();
+    let serial = task.serial().unwrap().to_string();
     let row = format!(
         r#"{{"task":{{"serial":"{serial}","id":"other","state":"running"}},"serverTime":"2026-11-24T04:03:40Z"}}"#
     );
@@ -275,7 +275,7 @@ fn an_id_is_cancelled_at_every_endpoint() {
     let tasks = lists.each_ref().map(|list| list.start("same"));
     let servers = lists.each_ref().map(serve);
     let output = pm(&["kill", "same", "--yes", "--no-wait", "-e", &servers[0].1, "-e", &servers[1].1]);
-    assert!(tasks.iter().all(pm::Task::is_cancelled), "{output:?}");
+    assert!(tasks.iter().all(|task| task.is_cancelled()), "{output:?}");
     assert_eq!(out(&output).lines().filter(|line| line.contains(" on 127.0.0.1:")).count(), 2);
 }
 
@@ -287,7 +287,7 @@ fn watch_follows_a_task_to_its_end() {
     let mut watch = command(&["watch", "job", "-e", &endpoint]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
     let mut next = || lines.next().map(|line| line.unwrap().split_once("  ").unwrap().1.to_owned());
-    let name = format!("job ({})", task.serial());
+    let name = format!("job ({})", task.serial().unwrap());
     assert!(next().unwrap().starts_with(&format!("{name}: running for ")));
     task.status("writing").unwrap();
     assert_eq!(next().unwrap(), format!("{name}: writing"));

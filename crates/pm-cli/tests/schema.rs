@@ -68,10 +68,10 @@ fn check_items(verb: &str, items: &[Value]) -> usize {
 fn busy() -> (pm::ProcessList, Vec<pm::Task>) {
     let list = pm::ProcessList::new();
     let parent = list.task("parent").kind("import").attr("host", "db1").attr("n", 5_u64).start();
-    let child = list.task("child").kind("import").parent(&parent.handle()).start();
+    let child = list.task("child").kind("import").parent(&parent).start();
     child.status("reading").unwrap();
     child.progress(3, 10, "files");
-    let fixed = list.task("fixed").not_cancellable().start();
+    let fixed = list.task("fixed").cancellable(false).start();
     list.task("done").kind("import").start().finish();
     list.start("gone").fail("no file");
     let asked = list.start("asked");
@@ -87,7 +87,7 @@ fn every_document_matches_the_schema() {
     let _wait = tasks[1].waiting_on(lock);
     let (_server, endpoint) = serve(&list);
     let down = unused_address();
-    let serial = tasks[0].serial().to_string();
+    let serial = tasks[0].serial().unwrap().to_string();
     for (verb, words, least) in [
         ("ls", &[][..], 4),
         ("ended", &[], 2),

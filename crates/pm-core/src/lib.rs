@@ -15,16 +15,16 @@
 //! |---|---|
 //! | to name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
 //! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
-//! | to say what it does | [`Task::status`], [`status!`], [`Task::set`] |
-//! | to say it for the length of a block | [`Task::scope`], [`scope!`] |
-//! | to say how far it has come, in a loop or while bytes flow | [`Task::progress`], [`TaskIteratorExt`], [`Task::meter`], [`Task::metered`] |
-//! | to say what it waits for or holds, and who blocks whom | [`Task::waiting_on`], [`Resource`], [`ProcessList::waits`] |
-//! | to hear that it is to stop | [`Task::checkpoint`], [`Task::cancelled`], [`Cancelled`] |
-//! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::never_forced`] |
+//! | to say what it does | [`TaskHandle::status`], [`status!`], [`TaskHandle::set`] |
+//! | to say it for the length of a block | [`TaskHandle::scope`], [`scope!`] |
+//! | to say how far it has come, in a loop or while bytes flow | [`TaskHandle::progress`], [`TaskIteratorExt`], [`TaskHandle::meter`], [`TaskHandle::metered`] |
+//! | to say what it waits for or holds, and who blocks whom | [`TaskHandle::waiting_on`], [`Resource`], [`ProcessList::waits`] |
+//! | to hear that it is to stop | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
+//! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::drop_on_cancel`] |
 //! | a handle for other threads | [`TaskHandle`], [`current`] |
 //! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
 //! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
-//! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`ProcessList::cancel_and_wait`], [`Verdict`] |
+//! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`CancelHandle`], [`Verdict`] |
 //! | to end in order, or to see in a test that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
 //! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
 //! | what is never recorded | [`Options::redact`], [`Options::redact_also`] |

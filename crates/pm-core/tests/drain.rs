@@ -88,7 +88,7 @@ fn remaining_tasks_are_cancelled_and_reported() {
     assert!(poll(future.as_mut()).is_pending());
     let listener = list.start("listener");
     let unresponsive = list.start("unresponsive");
-    let _refuses = list.task("refuses").not_cancellable().start();
+    let _refuses = list.task("refuses").cancellable(false).start();
     let _ = unresponsive.status("reading");
     let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).grace(3 * SECOND).reason("deploy")));
     assert!(poll(drain.as_mut()).is_pending());
@@ -120,7 +120,7 @@ fn remaining_tasks_are_cancelled_and_reported() {
 #[test]
 fn a_task_that_cannot_be_cancelled_may_still_end_within_the_grace_period() {
     let (list, hand) = list();
-    let refuses = list.task("refuses").not_cancellable().start();
+    let refuses = list.task("refuses").cancellable(false).start();
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let mut drain = pin!(list.drain(SECOND));
@@ -174,7 +174,7 @@ fn tasks_that_start_during_a_drain_are_awaited_and_cancelled_too() {
 fn tasks_that_start_during_a_drain_can_be_ignored() {
     let (list, hand) = list();
     let old = list.start("old");
-    let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).ignore_new()));
+    let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).ignore_new(true)));
     hand.advance(SECOND);
     assert!(poll(drain.as_mut()).is_pending());
     hand.advance(SECOND);
@@ -240,7 +240,7 @@ fn a_task_does_not_wait_for_itself_or_its_ancestors() {
 fn a_task_waits_for_its_children() {
     let (list, hand) = list();
     let mut drain = pin!(list.task("drain").run(list.drain(SECOND)));
-    let child = list.task("child").parent(&drain.handle()).start();
+    let child = list.task("child").parent(drain.handle()).start();
     assert!(poll(drain.as_mut()).is_pending());
     hand.advance(SECOND);
     assert!(poll(drain.as_mut()).is_pending());
@@ -363,8 +363,10 @@ fn assert_empty_names_the_remaining_tasks() {
     let _ = task.status("reading");
     hand.advance(3 * SECOND);
     let payload = catch_unwind(AssertUnwindSafe(|| list.assert_no_tasks())).unwrap_err();
-    let expected =
-        format!("1 task left in the list:\n  import-42 (task {}, nightly import, 3.0 s): reading", task.serial());
+    let expected = format!(
+        "1 task left in the list:\n  import-42 (task {}, nightly import, 3.0 s): reading",
+        task.serial().unwrap()
+    );
     assert_eq!(payload.downcast_ref::<String>(), Some(&expected));
     drop(task);
     list.assert_no_tasks();

@@ -55,6 +55,13 @@ impl<F: Future> Bench<F> {
     }
 }
 
+fn cancel_and_wait(list: &ProcessList, id: &str, request: CancelRequest<'_>, timeout: Duration) -> Verdict {
+    match list.cancel(id, request) {
+        Ok(cancel) => cancel.wait(timeout).blocking(),
+        Err(error) => error.into(),
+    }
+}
+
 /// Runs when it is dropped.
 struct OnDrop<F: FnMut()>(F);
 
@@ -148,7 +155,7 @@ fn the_caller_receives_reason_requester_and_time() {
     assert!(running.poll().is_pending());
     hand.advance(3 * SECOND);
     let at = list.now().system_time();
-    list.request_cancel("a", &CancelRequest::new("too slow").by("operator")).unwrap();
+    list.cancel("a", CancelRequest::new("too slow").by("operator")).unwrap();
     hand.advance(SECOND);
     let cancelled = killed(running.poll());
     assert_eq!((cancelled.reason(), cancelled.by(), cancelled.at()), ("too slow", "operator", at));
@@ -183,7 +190,7 @@ fn a_future_may_be_leaked_or_never_polled() {
     let mut leaked = Box::pin(list.run("leaked", pending::<()>()));
     assert!(leaked.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     std::mem::forget(leaked);
-    let verdict = list.cancel_and_wait("leaked", &CancelRequest::new(""), Duration::ZERO);
+    let verdict = cancel_and_wait(&list, "leaked", CancelRequest::new(""), Duration::ZERO);
     assert!(matches!(verdict, Verdict::Cancelling { .. }));
     assert_eq!((list.counters().live, list.counters().cancelling), (1, 1));
 }
@@ -266,7 +273,7 @@ fn a_hidden_task_runs_as_usual() {
     let list = ProcessList::new();
     list.set_enabled(false);
     let mut running = Bench::new(list.run("a", protect(ready(7))));
-    assert_eq!(list.cancel("a", ""), Err(CancelError::NotFound));
+    assert_eq!(list.cancel("a", "").map(|cancel| cancel.serial()), Err(CancelError::NotFound));
     assert!(matches!(running.poll(), Poll::Ready(Ok(7))));
 }
 
@@ -317,7 +324,7 @@ fn a_future_that_listens_ends_by_itself() {
     let mut running = Bench::new(list.run("a", async { pm_core::current().cancelled().await.reason().to_owned() }));
     let handle = running.future.handle();
     assert!(running.poll().is_pending());
-    let asked = list.request_cancel("a", &CancelRequest::new("deploy")).unwrap();
+    let asked = list.cancel("a", CancelRequest::new("deploy")).unwrap();
     assert!(running.bell.rung() >= 1);
     assert!(matches!(running.poll(), Poll::Ready(Ok(reason)) if reason == "deploy"));
     assert!(matches!(asked.verdict(), Verdict::Finished { outcome: Outcome::Cancelled, .. }));
@@ -369,7 +376,7 @@ fn protected_sections_nest_and_end_when_they_are_dropped() {
 #[test]
 fn a_never_forced_future_is_not_dropped() {
     let (list, hand) = timed(Options::new());
-    let mut running = Bench::new(list.task("a").never_forced().run(pending::<()>()));
+    let mut running = Bench::new(list.task("a").drop_on_cancel(false).run(pending::<()>()));
     assert!(running.poll().is_pending());
     list.cancel("a", "").unwrap();
     hand.advance(YEAR);
@@ -403,25 +410,25 @@ fn a_dropped_listener_is_forgotten() {
 fn a_cancellation_descends_the_tree_and_names_its_origin() {
     let list = ProcessList::new();
     let root = list.start("root");
-    let child = list.task("child").parent(&root.handle()).start();
-    let grandchild = list.task("grandchild").parent(&child.handle()).start();
+    let child = list.task("child").parent(&root).start();
+    let grandchild = list.task("grandchild").parent(&child).start();
     let detached = {
         let _current = child.enter();
         list.task("detached").detached().start()
     };
-    let refuses = list.task("refuses").parent(&root.handle()).not_cancellable().start();
-    let asked = list.request_cancel("root", &CancelRequest::new("deploy").by("operator")).unwrap();
+    let refuses = list.task("refuses").parent(&root).cancellable(false).start();
+    let asked = list.cancel("root", CancelRequest::new("deploy").by("operator")).unwrap();
     assert_eq!(asked.below(), 2);
     for task in [&root, &child, &grandchild] {
         let cancelled = task.checkpoint().unwrap_err();
         assert_eq!((cancelled.reason(), cancelled.by()), ("deploy", "operator"));
-        assert_eq!((cancelled.serial(), cancelled.origin()), (task.serial(), root.serial()));
+        assert_eq!((cancelled.serial(), cancelled.origin()), (task.serial().unwrap(), root.serial().unwrap()));
     }
     assert!(detached.checkpoint().is_ok() && refuses.checkpoint().is_ok());
     // Started by a cancelled parent.
-    let late = list.task("late").parent(&grandchild.handle()).start();
+    let late = list.task("late").parent(&grandchild).start();
     let cancelled = late.checkpoint().unwrap_err();
-    assert_eq!((cancelled.reason(), cancelled.origin()), ("deploy", root.serial()));
+    assert_eq!((cancelled.reason(), cancelled.origin()), ("deploy", root.serial().unwrap()));
 }
 
 #[test]
@@ -443,12 +450,12 @@ fn a_child_of_a_parent_that_was_cancelled_and_has_ended_is_cancelled_too() {
 fn a_child_that_outlives_its_parent_is_shown_as_orphaned_and_continues() {
     let list = ProcessList::new();
     let parent = list.start("parent");
-    let child = list.task("child").parent(&parent.handle()).start();
+    let child = list.task("child").parent(&parent).start();
     let view = |list: &ProcessList| list.view(child.serial(), |task| (task.parent(), task.parent_has_ended())).unwrap();
-    assert_eq!(view(&list), (Some(parent.serial()), false));
+    assert_eq!(view(&list), (Some(parent.serial().unwrap()), false));
     let serial = parent.serial();
     drop(parent);
-    assert_eq!(view(&list), (Some(serial), true));
+    assert_eq!(view(&list), (serial, true));
     assert!(child.checkpoint().is_ok());
 }
 
@@ -565,14 +572,14 @@ fn a_request_whose_expectation_fails_is_refused_with_the_actual_value() {
     let task = list.start("a");
     task.status("writing").unwrap();
     hand.advance(2 * SECOND);
-    let error = list.request_cancel("a", &CancelRequest::new("").min_age(5 * SECOND)).unwrap_err();
-    assert_eq!(error.to_string(), format!("task {} is 2.000s old, not yet 5s", task.serial()));
-    let error = list.request_cancel(task.serial(), &CancelRequest::new("").status("reading")).unwrap_err();
-    assert_eq!(error.to_string(), format!("task {} is in status `writing`, not in `reading`", task.serial()));
+    let error = list.cancel("a", CancelRequest::new("").min_age(5 * SECOND)).unwrap_err();
+    assert_eq!(error.to_string(), format!("task {} is 2.000s old, not yet 5s", task.serial().unwrap()));
+    let error = list.cancel(task.serial(), CancelRequest::new("").status("reading")).unwrap_err();
+    assert_eq!(error.to_string(), format!("task {} is in status `writing`, not in `reading`", task.serial().unwrap()));
     assert!(task.checkpoint().is_ok());
     assert_eq!(task.handle().serial(), task.serial());
     hand.advance(3 * SECOND);
-    list.request_cancel("a", &CancelRequest::new("").min_age(5 * SECOND).status("writing")).unwrap();
+    list.cancel("a", CancelRequest::new("").min_age(5 * SECOND).status("writing")).unwrap();
     assert!(task.checkpoint().is_err());
 }
 
@@ -581,43 +588,42 @@ fn a_verdict_reports_the_result_and_its_time() {
     let (list, hand) = timed(Options::new());
     let request = CancelRequest::new("why");
     let none = Duration::ZERO;
-    assert_eq!(list.cancel_and_wait("a", &request, none), Verdict::NotFound);
+    assert_eq!(cancel_and_wait(&list, "a", request, none), Verdict::NotFound);
 
-    let refuses = list.task("a").not_cancellable().start();
-    let verdict = list.cancel_and_wait("a", &request, none);
+    let refuses = list.task("a").cancellable(false).start();
+    let verdict = cancel_and_wait(&list, "a", request, none);
     assert_eq!((verdict.as_str(), verdict.took()), ("refused", None));
     drop(refuses);
 
     let task = list.start("a");
-    let asked = list.request_cancel("a", &request).unwrap();
+    let asked = list.cancel("a", &request).unwrap();
     assert!(asked.is_first());
     hand.advance(SECOND);
     assert_eq!((asked.verdict().as_str(), asked.verdict().took()), ("cancelling", Some(SECOND)));
-    let again = list.request_cancel("a", &request).unwrap();
+    let again = list.cancel("a", &request).unwrap();
     assert!(!again.is_first());
     hand.advance(SECOND);
     assert!(task.checkpoint().is_err());
     drop(task);
     hand.advance(SECOND);
     for asked in [asked, again] {
-        let verdict = asked.wait(SECOND);
+        let verdict = asked.wait(SECOND).blocking();
         assert!(matches!(verdict, Verdict::Finished { took, outcome: Outcome::Cancelled, .. } if took == 2 * SECOND));
     }
 
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
-    let asked = list.request_cancel("a", &request).unwrap();
+    let asked = list.cancel("a", &request).unwrap();
     hand.advance(SECOND);
     killed(running.poll());
-    assert!(matches!(asked.wait(SECOND), Verdict::Dropped { took, .. } if took == SECOND));
+    assert!(matches!(asked.wait(SECOND).blocking(), Verdict::Dropped { took, .. } if took == SECOND));
 }
 
 #[test]
 fn a_waiter_is_woken_by_the_end_or_the_timeout() {
     let (list, hand) = timed(Options::new());
     let task = list.start("a");
-    let wait =
-        |list: &ProcessList| Bench::new(list.request_cancel("a", &CancelRequest::new("")).unwrap().within(5 * SECOND));
+    let wait = |list: &ProcessList| Bench::new(list.cancel("a", CancelRequest::new("")).unwrap().wait(5 * SECOND));
     let mut impatient = wait(&list);
     assert!(impatient.poll().is_pending());
     hand.advance(5 * SECOND);
@@ -637,7 +643,7 @@ fn a_thread_can_wait_for_a_verdict() {
     let list = ProcessList::new();
     let task = list.start("a");
     std::thread::scope(|scope| {
-        let waiter = scope.spawn(|| list.cancel_and_wait("a", &CancelRequest::new(""), YEAR));
+        let waiter = scope.spawn(|| cancel_and_wait(&list, "a", CancelRequest::new(""), YEAR));
         let mut cancelled = pin!(task.cancelled());
         while cancelled.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
             std::thread::yield_now();
@@ -688,7 +694,7 @@ fn a_hook_may_use_the_list_and_panic() {
         assert_eq!(task.outcome(), Some(Outcome::Finished));
         // Ends a task itself, for which no hook is called.
         drop(inner.start("in the hook"));
-        assert_eq!(inner.cancel("a", "too late"), Err(CancelError::NotFound));
+        assert_eq!(inner.cancel("a", "too late").map(|cancel| cancel.serial()), Err(CancelError::NotFound));
         assert_eq!(inner.ended().len(), 2);
         panic!("a hook that panics");
     });
@@ -702,7 +708,7 @@ fn a_task_can_cancel_itself_and_its_hook_can_cancel_it_again() {
     let list = ProcessList::new();
     let other = list.clone();
     let _hook = list.on_cancel(move |task| {
-        assert!(other.cancel_serial(task.serial(), "again").is_ok());
+        assert!(other.cancel(task.serial(), "again").is_ok());
     });
     let mut running = Bench::new(list.run("a", async {
         pm_core::current().cancel("by myself").unwrap();

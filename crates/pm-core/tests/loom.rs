@@ -107,7 +107,7 @@ fn cancel_races_with_end_and_reuse() {
             drop(old);
             other.start("new")
         });
-        let result = list.cancel_serial(serial, "why");
+        let result = list.cancel(serial, "why");
         assert!(matches!(result, Ok(()) | Err(CancelError::NotFound)), "{result:?}");
         let new = writer.join().unwrap();
         assert_eq!(new.checkpoint(), Ok(()));
@@ -127,7 +127,7 @@ fn cancel_races_with_checkpoint() {
             }
             task
         });
-        list.cancel_serial(serial, "why").unwrap();
+        list.cancel(serial, "why").unwrap();
         let task = worker.join().unwrap();
         assert_eq!(task.checkpoint().unwrap_err().reason(), "why");
     });
@@ -140,8 +140,8 @@ fn two_cancels_race() {
         let task = list.start("a");
         let serial = task.serial();
         let other = list.clone();
-        let canceller = thread::spawn(move || other.cancel_serial(serial, "one").unwrap());
-        list.cancel_serial(serial, "two").unwrap();
+        let canceller = thread::spawn(move || other.cancel(serial, "one").unwrap());
+        list.cancel(serial, "two").unwrap();
         canceller.join().unwrap();
         let reason = task.checkpoint().unwrap_err().reason().to_owned();
         assert_eq!(statuses(&list, &task), ["init".to_owned(), format!("[cancel request: {reason}]")]);
@@ -283,7 +283,7 @@ fn a_cancel_races_with_the_start_of_a_child() {
         let parent = list.start("parent");
         let (other, handle) = (list.clone(), parent.handle());
         let mother = thread::spawn(move || other.task("child").parent(&handle).start());
-        list.cancel_serial(parent.serial(), "why").unwrap();
+        list.cancel(parent.serial(), "why").unwrap();
         let child = mother.join().unwrap();
         assert_eq!(child.checkpoint().unwrap_err().reason(), "why");
     });
@@ -297,10 +297,10 @@ fn a_cancel_races_with_the_start_of_a_grandchild() {
         let (other, handle) = (list.clone(), root.handle());
         let mother = thread::spawn(move || {
             let child = other.task("child").parent(&handle).start();
-            let grandchild = other.task("grandchild").parent(&child.handle()).start();
+            let grandchild = other.task("grandchild").parent(&child).start();
             (child, grandchild)
         });
-        list.cancel_serial(root.serial(), "why").unwrap();
+        list.cancel(root.serial(), "why").unwrap();
         let (child, grandchild) = mother.join().unwrap();
         assert!(child.checkpoint().is_err() && grandchild.checkpoint().is_err());
     });
@@ -312,7 +312,7 @@ fn a_cancel_and_the_end_of_a_parent_race_with_the_start_of_its_child() {
         let list = list(Options::new());
         let parent = list.start("parent");
         let handle = parent.handle();
-        list.cancel_serial(parent.serial(), "why").unwrap();
+        list.cancel(parent.serial(), "why").unwrap();
         let other = list.clone();
         let mother = thread::spawn(move || other.task("child").parent(&handle).start());
         drop(parent);
@@ -335,7 +335,7 @@ fn a_kill_races_with_poll_and_wake() {
             let polled = poll(running.as_mut(), &ringing);
             (running, polled)
         });
-        list.cancel_serial(serial, "why").unwrap();
+        list.cancel(serial, "why").unwrap();
         let (mut running, polled) = worker.join().unwrap();
         if polled.is_pending() {
             assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the cancellation was lost");
@@ -354,7 +354,7 @@ fn a_kill_races_with_a_new_waker() {
         assert!(poll(running.as_mut(), &Arc::default()).is_pending());
         let serial = running.handle().serial();
         let other = list.clone();
-        let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
+        let canceller = thread::spawn(move || other.cancel(serial, "why").unwrap());
         if poll(running.as_mut(), &bell).is_pending() {
             canceller.join().unwrap();
             assert_eq!(bell.0.load(Ordering::SeqCst), 1, "the cancellation woke the old waker");
@@ -371,7 +371,7 @@ fn a_cancel_races_with_a_listener() {
         let list = list(Options::new());
         let task = list.start("a");
         let (other, serial) = (list.clone(), task.serial());
-        let canceller = thread::spawn(move || other.cancel_serial(serial, "why").unwrap());
+        let canceller = thread::spawn(move || other.cancel(serial, "why").unwrap());
         let bell = Arc::new(Bell::default());
         let mut cancelled = pin!(task.cancelled());
         let observed = poll(cancelled.as_mut(), &bell).is_ready();
@@ -386,10 +386,10 @@ fn a_waiter_for_an_end_races_with_the_end() {
     model(|| {
         let list = list(Options::new());
         let task = list.start("a");
-        let asked = list.request_cancel(task.serial(), &CancelRequest::new("")).unwrap();
+        let asked = list.cancel(task.serial(), CancelRequest::new("")).unwrap();
         let worker = thread::spawn(move || drop(task));
         let bell = Arc::new(Bell::default());
-        let mut within = pin!(asked.within(Duration::from_secs(1)));
+        let mut within = pin!(asked.wait(Duration::from_secs(1)));
         let first = poll(within.as_mut(), &bell);
         worker.join().unwrap();
         if first.is_pending() {

@@ -252,7 +252,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (running.handle(), Box::pin(running))
         }
         State::ListensOnly => {
-            let running = builder.never_forced().run(async {
+            let running = builder.drop_on_cancel(false).run(async {
                 let _ = pm_core::current().cancelled().await;
             });
             (running.handle(), Box::pin(running))
@@ -267,7 +267,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (handle, Box::pin(checks))
         }
         State::SetsStatuses => {
-            let running = builder.never_forced().run(poll_fn(|context| {
+            let running = builder.drop_on_cancel(false).run(poll_fn(|context| {
                 context.waker().wake_by_ref();
                 let result = pm_core::current().status("turning");
                 if result.is_err() { Poll::Ready(()) } else { Poll::Pending }
@@ -279,7 +279,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (running.handle(), Box::pin(running))
         }
         State::PanicsWhenCancelled => {
-            let running = builder.never_forced().run(async {
+            let running = builder.drop_on_cancel(false).run(async {
                 let _ = pm_core::current().cancelled().await;
                 panic!("on purpose");
             });
@@ -318,8 +318,8 @@ fn kill(list: &ProcessList, hand: &ManualClock, targets: &Mutex<mpsc::Receiver<T
         let request = CancelRequest::new("test");
         match number / STATES.len() % 3 {
             0 => drop(handle.cancel("test")),
-            1 => drop(list.cancel_serial(handle.serial(), "test")),
-            _ => drop(handle.request_cancel(&request)),
+            1 => drop(list.cancel(handle.serial(), "test")),
+            _ => drop(handle.cancel(&request)),
         }
         match state {
             State::Protected => gate.open(),

@@ -129,7 +129,7 @@ impl Model {
                     builder = builder.kind(kind);
                 }
                 if !cancellable {
-                    builder = builder.not_cancellable();
+                    builder = builder.cancellable(false);
                 }
                 let parent = child_of.and_then(|task| self.pick(task)).map(|at| self.tasks[at].task.handle());
                 if let Some(parent) = &parent {
@@ -147,7 +147,7 @@ impl Model {
                     task: builder.start(),
                     id,
                     kind,
-                    parent: parent.map(|parent| parent.serial().get()),
+                    parent: parent.map(|parent| parent.serial().unwrap().get()),
                     cancellable,
                     started: now,
                     attrs: known,
@@ -158,7 +158,7 @@ impl Model {
                 });
                 // The child of a cancelled task is cancelled from its start.
                 let child = self.tasks.len() - 1;
-                let of_parent = |known: &&Known| Some(known.task.serial().get()) == self.tasks[child].parent;
+                let of_parent = |known: &&Known| Some(known.task.serial().unwrap().get()) == self.tasks[child].parent;
                 if let Some(reason) = self.tasks.iter().find(of_parent).and_then(|parent| parent.cancel.clone()) {
                     self.tasks[child].cancelled(now, &reason);
                 }
@@ -199,7 +199,7 @@ impl Model {
             Op::CancelId { id, reason } => {
                 let id = self.id(*id);
                 let bearers: Vec<usize> = (0..self.tasks.len()).filter(|&at| self.tasks[at].id == id).collect();
-                let result = self.list.cancel(&id, reason);
+                let result = self.list.cancel(&id, reason).map(|cancel| cancel.serial());
                 match bearers[..] {
                     [] => assert_eq!(result, Err(CancelError::NotFound)),
                     [at] => {
@@ -208,7 +208,8 @@ impl Model {
                     }
                     _ => {
                         let Err(CancelError::Ambiguous { mut serials, .. }) = result else { panic!("{result:?}") };
-                        let mut expected: Vec<_> = bearers.iter().map(|&at| self.tasks[at].task.serial()).collect();
+                        let mut expected: Vec<_> =
+                            bearers.iter().map(|&at| self.tasks[at].task.serial().unwrap()).collect();
                         assert_eq!(serials.len(), expected.len());
                         serials.sort();
                         expected.sort();
@@ -218,7 +219,7 @@ impl Model {
             }
             Op::CancelSerial { task, reason } => {
                 let Some(at) = self.pick(*task) else { return };
-                let result = self.list.cancel_serial(self.tasks[at].task.serial(), reason);
+                let result = self.list.cancel(self.tasks[at].task.serial(), reason);
                 assert_eq!(result.is_ok(), self.tasks[at].cancellable, "{result:?}");
                 self.cancelled(at, reason);
             }
@@ -252,7 +253,10 @@ impl Model {
                 assert!(!handle.is_live());
                 assert_eq!(handle.status("late"), Ok(()));
                 handle.set("late", 1);
-                assert_eq!(self.list.cancel_serial(handle.serial(), "late"), Err(CancelError::NotFound));
+                assert_eq!(
+                    self.list.cancel(handle.serial(), "late").map(|cancel| cancel.serial()),
+                    Err(CancelError::NotFound)
+                );
                 assert!(self.list.history(handle.serial()).is_none());
                 self.late += 2;
             }
@@ -267,7 +271,7 @@ impl Model {
     fn cancelled(&mut self, at: usize, reason: &str) {
         let mut asked = if self.tasks[at].cancelled(self.now, reason) { vec![at] } else { vec![] };
         while let Some(parent) = asked.pop() {
-            let parent = self.tasks[parent].task.serial().get();
+            let parent = self.tasks[parent].task.serial().unwrap().get();
             for at in 0..self.tasks.len() {
                 if self.tasks[at].parent == Some(parent) && self.tasks[at].cancelled(self.now, reason) {
                     asked.push(at);
@@ -286,7 +290,7 @@ impl Model {
     fn check(&self) {
         for known in &self.tasks {
             known.check(&self.list);
-            assert!(self.list.find(&known.id).contains(&known.task.serial()));
+            assert!(self.list.find(&known.id).contains(&known.task.serial().unwrap()));
         }
     }
 
@@ -303,7 +307,7 @@ impl Model {
             scanned.push(row.serial());
         }
         assert_eq!(shown, scanned);
-        let mut expected: Vec<_> = self.tasks.iter().map(|known| known.task.serial()).collect();
+        let mut expected: Vec<_> = self.tasks.iter().map(|known| known.task.serial().unwrap()).collect();
         shown.sort();
         expected.sort();
         assert_eq!(shown, expected);
@@ -335,7 +339,7 @@ impl Known {
     }
 
     fn check(&self, list: &ProcessList) {
-        let serial = self.task.serial();
+        let serial = self.task.serial().unwrap();
         let history = list.history(serial).unwrap();
         let epoch = history.entries[0].unix_nanos - self.started;
         let kept: Vec<_> =

@@ -261,14 +261,14 @@ impl Row {
 
     fn observe(&mut self, result: Result<(), Cancelled>) {
         if let Err(cancelled) = &result {
-            assert_eq!(cancelled.serial(), self.task.serial());
+            assert_eq!(cancelled.serial(), self.task.serial().unwrap());
         }
         assert_eq!(result.err().map(|cancelled| cancelled.reason().to_owned()), self.cancel);
         self.observed |= self.cancel.is_some();
     }
 
     fn cancel(&mut self, sums: &mut Sums, limits: Limits, now: u64, reason: &str, result: Result<Serial, CancelError>) {
-        let serial = self.task.serial();
+        let serial = self.task.serial().unwrap();
         if !self.cancellable {
             assert!(
                 matches!(result, Err(CancelError::NotCancellable { serial: of, .. }) if of == serial),
@@ -302,7 +302,7 @@ impl Row {
     }
 
     fn check(&self, list: &ProcessList, limits: Limits) {
-        let serial = self.task.serial();
+        let serial = self.task.serial().unwrap();
         let history = list.history(serial).expect("a live task has a history");
         let zero = history.entries[0].unix_nanos - self.started;
         let kept: Vec<_> =
@@ -384,8 +384,8 @@ impl Model {
         }
         builder = match cancellable {
             None => builder,
-            Some(true) => builder.not_cancellable().cancellable(),
-            Some(false) => builder.cancellable().not_cancellable(),
+            Some(true) => builder.cancellable(false).cancellable(true),
+            Some(false) => builder.cancellable(true).cancellable(false),
         };
         builder = match &parent {
             Some(parent) => builder.parent(parent),
@@ -395,7 +395,7 @@ impl Model {
             task: builder.start(),
             id: cut_counted(&mut self.sums, &id, limits.id),
             kind: kind.map(|kind| cut_counted(&mut self.sums, &kind, limits.name)),
-            parent: parent.map(|parent| parent.serial()),
+            parent: parent.and_then(|parent| parent.serial()),
             cancellable: cancellable.unwrap_or(self.cancellable),
             started: self.now,
             attrs: BTreeMap::new(),
@@ -408,7 +408,7 @@ impl Model {
             row.set(&mut self.sums, limits, &name(number), value.known());
         }
         self.sums.started += 1;
-        let parent = self.rows.iter().find(|parent| Some(parent.task.serial()) == row.parent);
+        let parent = self.rows.iter().find(|parent| parent.task.serial() == row.parent);
         if let Some(reason) = parent.and_then(|parent| parent.cancel.clone()) {
             row.inherit(&mut self.sums, self.now, &reason);
         }
@@ -420,7 +420,7 @@ impl Model {
     fn spread(&mut self, at: usize) {
         let mut asked = vec![at];
         while let Some(parent) = asked.pop() {
-            let (parent, reason) = (self.rows[parent].task.serial(), self.rows[parent].cancel.clone());
+            let (parent, reason) = (self.rows[parent].task.serial().unwrap(), self.rows[parent].cancel.clone());
             let Some(reason) = reason else { continue };
             for at in 0..self.rows.len() {
                 let row = &mut self.rows[at];
@@ -443,7 +443,7 @@ impl Model {
             }
             Op::CancelId { id, reason } => {
                 let (id, reason) = (self.id(id), reason.text());
-                let result = self.list.cancel(&id, &reason);
+                let result = self.list.cancel(&id, &reason).map(|cancel| cancel.serial());
                 let mut found = self.list.find(&id);
                 let id = cut(&id, limits.id);
                 let bearers: Vec<_> = (0..self.rows.len()).filter(|&at| self.rows[at].id == id).collect();
@@ -457,12 +457,16 @@ impl Model {
                         let Err(CancelError::Ambiguous { serials, .. }) = result else { panic!("{result:?}") };
                         assert_eq!(serials, found);
                         let starts = serials.iter().map(|serial| {
-                            self.rows.iter().find(|row| row.task.serial() == *serial).expect("its id is known").started
+                            self.rows
+                                .iter()
+                                .find(|row| row.task.serial() == Some(*serial))
+                                .expect("its id is known")
+                                .started
                         });
                         assert!(starts.is_sorted(), "oldest first");
                     }
                 }
-                let mut expected: Vec<_> = bearers.iter().map(|&at| self.rows[at].task.serial()).collect();
+                let mut expected: Vec<_> = bearers.iter().map(|&at| self.rows[at].task.serial().unwrap()).collect();
                 found.sort();
                 expected.sort();
                 assert_eq!(found, expected);
@@ -494,7 +498,10 @@ impl Model {
                 handle.set("n", 1);
                 handle.unset("n");
                 handle.progress(1, 2, "late");
-                assert_eq!(self.list.cancel_serial(handle.serial(), "late"), Err(CancelError::NotFound));
+                assert_eq!(
+                    self.list.cancel(handle.serial(), "late").map(|cancel| cancel.serial()),
+                    Err(CancelError::NotFound)
+                );
                 assert!(self.list.history(handle.serial()).is_none());
                 self.sums.late += 4;
                 None
@@ -573,7 +580,7 @@ impl Model {
             }
             Op::CancelSerial { reason, .. } => {
                 let (serial, reason) = (row.task.serial(), reason.text());
-                let result = self.list.cancel_serial(serial, &reason).map(|()| serial);
+                let result = self.list.cancel(serial, &reason).map(|cancel| cancel.serial());
                 row.cancel(sums, limits, now, &reason, result);
             }
             Op::Checkpoint { .. } => {
@@ -603,7 +610,7 @@ impl Model {
             scanned.push(row.serial());
         }
         assert_eq!(shown, scanned);
-        let mut expected: Vec<_> = self.rows.iter().map(|row| row.task.serial()).collect();
+        let mut expected: Vec<_> = self.rows.iter().map(|row| row.task.serial().unwrap()).collect();
         shown.sort();
         expected.sort();
         assert_eq!(shown, expected);
@@ -652,7 +659,7 @@ proptest! {
 fn cancelled_group(list: &ProcessList, rounds: usize) -> Sums {
     let mut sums = Sums::default();
     for round in 0..rounds {
-        let task = list.task("w").cancellable().start();
+        let task = list.task("w").cancellable(true).start();
         sums.started += 1;
         let mut first = None;
         for number in 0..round % 7 {
@@ -662,7 +669,7 @@ fn cancelled_group(list: &ProcessList, rounds: usize) -> Sums {
             first = next;
         }
         if let Some(first) = &first {
-            assert_eq!((first.serial(), first.reason()), (task.serial(), "by reader"));
+            assert_eq!((first.serial(), first.reason()), (task.serial().unwrap(), "by reader"));
             sums.cancelled += 1;
         } else {
             sums.finished += 1;
@@ -709,7 +716,7 @@ proptest! {
                     let serial = row.serial();
                     let group = row.id().as_str().chars().next().expect("each id has its prefix");
                     assert!("wxyz".contains(group));
-                    if group == 'w' && list.cancel_serial(serial, "by reader").is_ok() {
+                    if group == 'w' && list.cancel(serial, "by reader").is_ok() {
                         reader_cancels += 1;
                     }
                     if let Some(history) = list.history(serial) {

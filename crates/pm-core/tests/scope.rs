@@ -57,7 +57,7 @@ fn a_cancellation_request_is_not_a_status_to_restore() {
         for number in 0..count {
             let _ = task.status(&format!("status {number}"));
         }
-        list.cancel_serial(task.serial(), "why").unwrap();
+        list.cancel(task.serial(), "why").unwrap();
         drop(task.scope("tidying up"));
         let expected = if count == 0 { "init".to_owned() } else { format!("status {}", count - 1) };
         assert_eq!(status(&list, task.handle()), expected);

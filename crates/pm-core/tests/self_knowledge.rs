@@ -200,7 +200,7 @@ impl Program {
 
     fn ask(&mut self, at: usize) {
         let live = &mut self.live[at];
-        assert_eq!(self.list.cancel_serial(live.task.serial(), "").is_ok(), live.shown);
+        assert_eq!(self.list.cancel(live.task.serial(), "").is_ok(), live.shown);
         if live.shown && !live.asked {
             live.asked = true;
             self.done.asked += 1;

@@ -121,7 +121,7 @@ fn a_task_that_takes_a_lock_twice_waits_for_itself() {
     let _wait = task.waiting_on(&lock);
     let waits = list.waits();
     assert_eq!(text(&waits)[0], "in a circle: twice waits for lock, held by twice");
-    assert_eq!(waits.cycles[0].steps[0].held_by, task.serial());
+    assert_eq!(waits.cycles[0].steps[0].held_by, task.serial().unwrap());
 }
 
 #[test]

@@ -310,7 +310,7 @@ mod tests {
     fn fields_stand_in_the_order_of_the_first_pm_and_ours_after_them() {
         let list = ProcessList::new();
         let parent = list.start("parent");
-        let task = list.task("job").kind("import").parent(&parent.handle()).attr("z", "last").attr("a", 1_u64).start();
+        let task = list.task("job").kind("import").parent(&parent).attr("z", "last").attr("a", 1_u64).start();
         task.progress(3, 10, "files");
         list.cancel("job", "too slow").unwrap();
         let json = list_json(&list);

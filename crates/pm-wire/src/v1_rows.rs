@@ -373,12 +373,12 @@ mod tests {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(Options::new().clock(clock));
         let parent = list.start("parent");
-        let task = list.task("job").kind("import").parent(&parent.handle()).attr("big", u64::MAX).start();
+        let task = list.task("job").kind("import").parent(&parent).attr("big", u64::MAX).start();
         task.set("nan", f64::NAN);
         task.set("fits", (1_u64 << 53) - 1);
         task.progress(3, 10, "files");
         hand.advance(Duration::from_millis(1_500));
-        list.request_cancel("job", &pm_core::CancelRequest::new("too slow").by("me")).unwrap();
+        list.cancel("job", pm_core::CancelRequest::new("too slow").by("me")).unwrap();
         hand.advance(Duration::from_millis(250));
         let rows = rows(&list, Fields::FULL);
         let plain = rows[0].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
@@ -387,7 +387,7 @@ mod tests {
             ["ageMs", "historyLen", "id", "serial", "startedAt", "state", "status", "statusAgeMs", "statusAt"]
         );
         let row = &rows[1];
-        assert_eq!(row["serial"], task.serial().to_string());
+        assert_eq!(row["serial"], task.serial().unwrap().to_string());
         assert_eq!(
             (&row["state"], &row["kind"], &row["ageMs"]),
             (&json!("cancelling"), &json!("import"), &json!(1750))
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!((&row["status"], &row["statusAgeMs"]), (&json!("[cancel request: too slow]"), &json!(250)));
         assert_eq!(row["attrs"], json!({"big": u64::MAX.to_string(), "fits": (1_u64 << 53) - 1, "nan": "NaN"}));
         assert_eq!(row["progress"], json!({"done": 3, "total": 10, "unit": "files"}));
-        assert_eq!(row["parent"], parent.serial().to_string());
+        assert_eq!(row["parent"], parent.serial().unwrap().to_string());
         let cancel = &row["cancel"];
         assert_eq!(
             (&cancel["reason"], &cancel["by"], &cancel["ageMs"]),
@@ -423,7 +423,7 @@ mod tests {
         let task = list.start("job");
         task.status(&"é".repeat(200)).unwrap();
         let row = &rows(&list, Fields::parse("id,historyLen").unwrap())[0];
-        assert_eq!(*row, json!({"serial": task.serial().to_string(), "id": "job", "historyLen": 2}));
+        assert_eq!(*row, json!({"serial": task.serial().unwrap().to_string(), "id": "job", "historyLen": 2}));
         let row = &rows(&list, Fields::BRIEF)[0];
         assert_eq!(row["status"], format!("{}…", "é".repeat(120)));
         assert!(row.get("startedAt").is_none() && row.get("ageMs").is_some(), "{row}");

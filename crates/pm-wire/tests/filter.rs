@@ -170,7 +170,7 @@ impl World {
             let wait = |millis| hand.advance(Duration::from_millis(millis));
             let [first, second, third] = life.waits;
             let mut texts = BTreeMap::from([("id", life.id.clone()), ("state", "running".to_owned())]);
-            let mut task = world.list.task(&life.id).cancellable();
+            let mut task = world.list.task(&life.id).cancellable(true);
             if let Some(kind) = &life.kind {
                 texts.insert("kind", kind.clone());
                 task = task.kind(kind);
@@ -188,13 +188,13 @@ impl World {
             let parent = life.parent.and_then(|at| world.live.get(at)).filter(|parent| !parent.is_cancelled());
             task = match parent {
                 Some(parent) => {
-                    texts.insert("parent", parent.serial().to_string());
-                    task.parent(&parent.handle())
+                    texts.insert("parent", parent.serial().unwrap().to_string());
+                    task.parent(parent)
                 }
                 None => task.detached(),
             };
             let task = task.start();
-            let serial = task.serial();
+            let serial = task.serial().unwrap();
             texts.insert("serial", serial.to_string());
             let started = world.now;
             texts.insert("status", "init".to_owned());
@@ -210,7 +210,7 @@ impl World {
             }
             wait(second);
             if let Some(why) = &life.cancel {
-                world.list.cancel_serial(serial, why).unwrap();
+                world.list.cancel(serial, why).unwrap();
                 let shown =
                     if why.is_empty() { "[cancel request]".to_owned() } else { format!("[cancel request: {why}]") };
                 is_now(shown, started + first + second);

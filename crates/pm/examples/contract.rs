@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let server = server.start()?;
 
-    let parent = list.task("parent").kind("tree").not_cancellable().start();
+    let parent = list.task("parent").kind("tree").cancellable(false).start();
     let mut lasting: Vec<(u64, Task)> = (0..LASTING).map(|number| (number, start(&list, &parent, number))).collect();
     let mut passing = VecDeque::new();
     let mut number = 0_u64;
@@ -71,10 +71,10 @@ fn start(list: &ProcessList, parent: &Task, number: u64) -> Task {
         task = task.kind(["import", "export"][(number % 2) as usize]);
     }
     if number.is_multiple_of(5) {
-        task = task.parent(&parent.handle());
+        task = task.parent(parent);
     }
     if (10..14).contains(&number) {
-        task = task.not_cancellable();
+        task = task.cancellable(false);
     }
     let task = task.start();
     task.set("large", u64::MAX - number);

@@ -56,7 +56,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Go: pm.SetOptions(pm.ProclistOptions{ForbidCancel: true}), pm.Start(id, &pm.ProcOpts{ForbidCancel: true}, nil)
     pm::global().set_cancellable(false);
-    let fixed = pm::task("fixed").not_cancellable().start();
+    let fixed = pm::task("fixed").cancellable(false).start();
     println!("{}", pm::global().cancel("fixed", "").unwrap_err());
     drop(fixed);
 

@@ -100,7 +100,7 @@ async fn smoke(addr: SocketAddr) -> Result<(), Box<dyn Error>> {
         println!("{}  {}  {kind}  {}  {parent}", task.serial(), task.id(), task.status());
         front = front.or(Some(task.serial()));
     });
-    pm::global().cancel_serial(front.ok_or("no task")?, "just to show it")?;
+    pm::global().cancel(front.ok_or("no task")?, "just to show it")?;
     let answer = answer.await??;
     println!("\nthe answer after a kill: {}", answer.status());
     println!("{}", String::from_utf8_lossy(&answer.into_body().collect().await?.to_bytes()));

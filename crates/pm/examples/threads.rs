@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     thread::scope(|threads| {
         for part in 0..4 {
             // Another thread has no current task, so the parent is named.
-            let task = pm::task(&format!("part-{part}")).kind("import part").parent(&job.handle()).start();
+            let task = pm::task(&format!("part-{part}")).kind("import part").parent(&job).start();
             let all_there = &all_there;
             threads.spawn(move || {
                 let result = task.run_sync(|task| {

@@ -44,12 +44,12 @@ pub fn type_of_output<R>() -> R {
 }
 
 pub fn uncut<F: Future>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = F::Output> + use<F> {
-    let running = task.not_cancellable().never_forced().run(body);
+    let running = task.cancellable(false).drop_on_cancel(false).run(body);
     async { running.await.unwrap_or_else(|_| unreachable!("{WHY}")) }
 }
 
 pub fn uncut_sync<T>(task: TaskBuilder<'_>, body: impl FnOnce() -> T) -> T {
-    let task = task.not_cancellable().start();
+    let task = task.cancellable(false).start();
     let _current = task.enter();
     body()
 }
@@ -59,12 +59,12 @@ where
     F: Future<Output = Result<T, E>>,
     E: Display,
 {
-    let running = task.not_cancellable().never_forced().try_run(async { body.await.map_err(Failure::Own) });
+    let running = task.cancellable(false).drop_on_cancel(false).try_run(async { body.await.map_err(Failure::Own) });
     async { running.await.map_err(Failure::own) }
 }
 
 pub fn uncut_result_sync<T, E: Display>(task: TaskBuilder<'_>, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    task.not_cancellable().try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
+    task.cancellable(false).try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
 }
 
 const WHY: &str = "a task that is not cancellable is never asked to stop";

@@ -185,7 +185,7 @@ fn an_unknown_id_is_404_with_one_body() {
 #[test]
 fn a_task_that_is_not_cancellable_is_403_and_gets_no_entry() {
     let (list, server) = served();
-    let task = list.task("job").not_cancellable().start();
+    let task = list.task("job").cancellable(false).start();
     let reply = delete(&server, "/procs/job", r#"{"message":"m"}"#);
     assert_eq!(reply.status, 403);
     assert!(reply.body.starts_with("Forbidden\n"), "{reply:?}");
@@ -378,15 +378,18 @@ fn tasks_may_share_an_id_and_a_cancel_then_names_their_serials() {
     for (method, target) in [("DELETE", "/procs/dup"), ("GET", "/procs/dup/history")] {
         let reply = ask(&server, method, target);
         assert_eq!(reply.status, 409);
-        assert!(reply.body.contains(&one.serial().to_string()) && reply.body.contains(&two.serial().to_string()));
+        assert!(
+            reply.body.contains(&one.serial().unwrap().to_string())
+                && reply.body.contains(&two.serial().unwrap().to_string())
+        );
         assert!(reply.body.contains("?serial=N"), "{reply:?}");
     }
     assert!(!one.is_cancelled() && !two.is_cancelled());
 
-    let target = format!("/procs/dup?serial={}", two.serial());
+    let target = format!("/procs/dup?serial={}", two.serial().unwrap());
     assert_eq!(delete(&server, &target, r#"{"message":"this one"}"#).status, 200);
     assert!(!one.is_cancelled() && two.is_cancelled());
-    let history = get(&server, &format!("/procs/dup/history?serial={}", two.serial())).json();
+    let history = get(&server, &format!("/procs/dup/history?serial={}", two.serial().unwrap())).json();
     assert_eq!(history["history"][1]["status"], "[cancel request: this one]");
     drop(one);
     assert_eq!(get(&server, "/procs/dup/history").status, 200);
@@ -396,8 +399,8 @@ fn tasks_may_share_an_id_and_a_cancel_then_names_their_serials() {
 fn the_serial_of_another_task_is_404_and_an_invalid_one_is_400() {
     let (list, server) = served();
     let (task, other) = (list.start("job"), list.start("other"));
-    assert_eq!(delete(&server, &format!("/procs/job?serial={}", other.serial()), "").status, 404);
-    assert_eq!(get(&server, &format!("/procs/job/history?serial={}", other.serial())).status, 404);
+    assert_eq!(delete(&server, &format!("/procs/job?serial={}", other.serial().unwrap()), "").status, 404);
+    assert_eq!(get(&server, &format!("/procs/job/history?serial={}", other.serial().unwrap())).status, 404);
     assert_eq!(delete(&server, "/procs/job?serial=abc", "").status, 400);
     assert!(!task.is_cancelled() && !other.is_cancelled());
 }

@@ -197,7 +197,7 @@ fn filters_apply_to_snapshot_and_changes() {
     let mut watcher = Watcher::open(&server, "?kind=imp*&state=running", "");
     assert_eq!(watcher.snapshot().len(), 1);
     list.cancel("job", "").unwrap();
-    assert_eq!(watcher.expect("left")["serial"], task.serial().to_string());
+    assert_eq!(watcher.expect("left")["serial"], task.serial().unwrap().to_string());
 }
 
 #[test]

@@ -593,7 +593,7 @@ fn serials_and_integers_beyond_2_to_the_53_are_strings() {
     let small = (1_u64 << 53) - 1;
     let task = list.task("job").attr("large", small + 1).attr("least", i64::MIN).attr("small", small).start();
     let row = &get(&server, "/v1/tasks/job")["task"];
-    assert_eq!(row["serial"], task.serial().to_string());
+    assert_eq!(row["serial"], task.serial().unwrap().to_string());
     let expected = json!({ "large": "9007199254740992", "least": i64::MIN.to_string(), "small": small });
     assert_eq!(row["attrs"], expected);
     assert_eq!(get(&server, "/procs/")["procs"][0]["attrs"]["large"], small + 1, "numbers, as in VividCortex/pm");
@@ -645,7 +645,7 @@ fn by_default_a_page_has_100_tasks_and_a_bulk_cancel_100_targets() {
 fn a_cancel_with_another_serial_does_nothing() {
     let (list, server) = served();
     let task = list.start("job");
-    let other = format!(r#"{{"expect":{{"serial":"{}"}}}}"#, task.serial().get() + 1);
+    let other = format!(r#"{{"expect":{{"serial":"{}"}}}}"#, task.serial().unwrap().get() + 1);
     assert_eq!(ask(&server, "POST", "/v1/tasks/job/cancel", &[], &other), 412);
     assert!(!task.is_cancelled());
 }

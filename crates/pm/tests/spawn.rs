@@ -42,7 +42,10 @@ impl Drop for SendsOnDrop {
 
 /// Cancels the task and waits for the verdict.
 fn kill(list: &ProcessList, id: &str) -> Verdict {
-    list.cancel_and_wait(id, &CancelRequest::new("test"), LONG)
+    match list.cancel(id, "test") {
+        Ok(cancel) => cancel.wait(LONG).blocking(),
+        Err(error) => error.into(),
+    }
 }
 
 // How a spawned task ends.
@@ -290,11 +293,11 @@ fn a_cancellation_on_a_saturated_runtime_is_recorded_at_once_and_drops_when_a_wo
         .collect();
     (0..2).for_each(|_| are_blocked.recv_timeout(LONG).unwrap());
 
-    let asked = list.request_cancel("target", &CancelRequest::new("test")).unwrap();
+    let asked = list.cancel("target", CancelRequest::new("test")).unwrap();
     assert!(matches!(asked.verdict(), Verdict::Cancelling { .. }), "no worker is free");
     assert_eq!(list.counters().cancelling, 1);
     blockers[0].send(()).unwrap();
-    assert!(matches!(asked.wait(LONG), Verdict::Dropped { .. }));
+    assert!(matches!(asked.wait(LONG).blocking(), Verdict::Dropped { .. }));
     blockers[1].send(()).unwrap();
     assert!(runtime.block_on(target).unwrap().is_err());
 }
@@ -307,7 +310,7 @@ fn a_runtime_that_shuts_down_drops_tasks_in_every_state() {
         .map(|id| {
             let polled = polled.clone();
             let builder = list.task(id);
-            let builder = if id == "waits" { builder } else { builder.never_forced() };
+            let builder = if id == "waits" { builder } else { builder.drop_on_cancel(false) };
             let running = builder.run(async move {
                 polled.send(()).unwrap();
                 match id {
@@ -323,7 +326,7 @@ fn a_runtime_that_shuts_down_drops_tasks_in_every_state() {
         })
         .into();
     (0..4).for_each(|_| were_polled.recv_timeout(LONG).unwrap());
-    handles[1..].iter().for_each(|handle| handle.cancel("test").unwrap());
+    handles[1..].iter().for_each(|handle| drop(handle.cancel("test").unwrap()));
     drop(runtime);
     assert_eq!(outcome(&list, "waits"), Outcome::Dropped);
     for id in ["asked", "protected", "listens"] {
@@ -456,7 +459,7 @@ fn a_future_polled_by_many_threads_in_turn_is_one_task_and_its_last_waker_is_wok
 fn a_leaked_future_stays_in_the_list_and_its_cancellation_stays_pending() {
     let list = ProcessList::new();
     let running = list.run("leaked", pending::<()>());
-    let serial: Serial = running.handle().serial();
+    let serial: Serial = running.handle().serial().unwrap();
     std::mem::forget(running);
     list.cancel("leaked", "test").unwrap();
     let counters = list.counters();

@@ -112,7 +112,7 @@ fn story(list: &ProcessList, serial: Serial) -> (Outcome, String) {
 fn a_stream_that_ends_finishes_its_task_which_is_current_in_each_poll() {
     let list = ProcessList::new();
     let mut stream = Bench::new(list.task("a").run_stream(Script::new([Some(1), Some(2), None])));
-    let serial = stream.subject.handle().serial();
+    let serial = stream.subject.handle().serial().unwrap();
     assert!(matches!(stream.next(), Poll::Ready(Some(Ok(1)))));
     assert!(matches!(stream.next(), Poll::Ready(Some(Ok(2)))));
     assert_eq!(list.counters().live, 1);
@@ -157,7 +157,7 @@ fn a_stream_has_its_grace_period_and_may_end_within_it() {
 fn a_stream_dropped_before_its_end_ends_as_dropped() {
     let list = ProcessList::new();
     let mut stream = Bench::new(list.task("a").run_stream(Script::new([Some(1)])));
-    let serial = stream.subject.handle().serial();
+    let serial = stream.subject.handle().serial().unwrap();
     let _ = stream.next();
     drop(stream);
     assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
@@ -169,7 +169,7 @@ fn a_stream_whose_last_item_is_an_error_ends_as_failed_even_if_not_polled_again(
     let bad = || Some(Err::<u8, _>(Failure("disk full".into())));
     for (items, asks_on) in [(vec![bad(), None], true), (vec![bad()], false)] {
         let mut stream = Bench::new(list.task("a").try_run_stream(Script::new(items)));
-        let serial = stream.subject.handle().serial();
+        let serial = stream.subject.handle().serial().unwrap();
         assert_eq!(stream.next(), Poll::Ready(Some(Err(Failure("disk full".into())))));
         if asks_on {
             assert_eq!(stream.next(), Poll::Ready(None));
@@ -178,7 +178,7 @@ fn a_stream_whose_last_item_is_an_error_ends_as_failed_even_if_not_polled_again(
         assert_eq!(story(&list, serial), (Outcome::Failed, "failed: disk full".into()));
     }
     let mut recovers = Bench::new(list.task("b").try_run_stream(Script::new([bad(), Some(Ok(1)), None])));
-    let serial = recovers.subject.handle().serial();
+    let serial = recovers.subject.handle().serial().unwrap();
     while recovers.next() != Poll::Ready(None) {}
     assert_eq!(story(&list, serial).0, Outcome::Finished);
 }
@@ -205,7 +205,7 @@ fn the_size_hint_of_a_stream_allows_for_a_cancellation() {
 fn a_body_finishes_with_its_last_frame_even_if_not_polled_again() {
     let list = ProcessList::new();
     let mut body = Bench::new(list.task("a").run_body(Full::new(&b"whole"[..])));
-    let serial = body.subject.handle().serial();
+    let serial = body.subject.handle().serial().unwrap();
     assert_eq!(body.subject.size_hint().exact(), Some(5));
     assert!(!body.subject.is_end_stream());
     let Poll::Ready(Some(Ok(frame))) = body.frame() else { panic!() };
@@ -241,7 +241,7 @@ fn a_body_that_fails_ends_as_failed_and_passes_its_error_on() {
     let list = ProcessList::new();
     let bad: Result<&'static [u8], _> = Err(Failure("disk full".into()));
     let mut body = Bench::new(list.task("a").run_body(Script::new([Some(bad)])));
-    let serial = body.subject.handle().serial();
+    let serial = body.subject.handle().serial().unwrap();
     let Poll::Ready(Some(Err(error))) = body.frame() else { panic!() };
     assert_eq!(error.to_string(), "disk full");
     assert!(matches!(error, BodyError::Body(Failure(_))));
@@ -262,7 +262,7 @@ fn a_cancelled_body_ends_with_the_reason_and_one_dropped_early_ends_as_dropped()
     assert!(matches!(body.frame(), Poll::Ready(None)));
 
     let gone = list.task("gone").run_body(waits());
-    let serial = gone.handle().serial();
+    let serial = gone.handle().serial().unwrap();
     drop(gone);
     assert_eq!(story(&list, serial), (Outcome::Dropped, "dropped".into()));
 }

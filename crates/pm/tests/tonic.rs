@@ -114,7 +114,7 @@ fn kill_all(list: &ProcessList) {
     let mut serials = Vec::new();
     list.for_each(|task| serials.push(task.serial()));
     assert_eq!(serials.len(), 1);
-    list.cancel_serial(serials[0], "100 % slow").unwrap();
+    list.cancel(serials[0], "100 % slow").unwrap();
 }
 
 /// Returns how the tasks of a list ended.

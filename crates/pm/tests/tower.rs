@@ -280,11 +280,11 @@ async fn options_choose_the_source_of_route_id_peer_and_more() {
         .peer(move |_| Some(peer))
         .query(true)
         .reply_header(false)
-        .describe(|task, _| task.attr("more", 1).not_cancellable());
+        .describe(|task, _| task.attr("more", 1).cancellable(false));
     let list = bench.list.clone();
     let service = layer.layer(service_fn(move |request: Request<()>| {
         let serial = request.extensions().get::<CurrentTask>().unwrap().serial();
-        assert!(list.cancel_serial(serial, "test").is_err());
+        assert!(list.cancel(serial, "test").is_err());
         std::future::ready(Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())))
     }));
     let request = Request::builder().uri("/own-id?x=1&token=abc").body(()).unwrap();
@@ -509,7 +509,7 @@ async fn over_http2_each_stream_is_a_task_and_a_reset_one_is_dropped() {
 
     let killed = tokio::spawn(ask("/wait"));
     waiting.begun.notified().await;
-    bench.list.cancel_serial(bench.only(), "too slow").unwrap();
+    bench.list.cancel(bench.only(), "too slow").unwrap();
     assert_eq!(killed.await.unwrap().unwrap().status(), 503);
 }
 
@@ -542,7 +542,7 @@ async fn a_client_that_waits_for_100_continue_gets_it_and_can_be_cancelled_while
     let mut connection = connect(addr).await;
     connection.write_all(head.as_bytes()).await.unwrap();
     read_until(&mut connection, "100 Continue\r\n\r\n").await;
-    bench.list.cancel_serial(bench.only(), "too slow").unwrap();
+    bench.list.cancel(bench.only(), "too slow").unwrap();
     let answer = rest(&mut connection).await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert_eq!(bench.ended().await.last, "killed: too slow");
@@ -579,7 +579,7 @@ async fn a_service_is_cloned_for_each_connection_and_its_tasks_are_in_one_list()
     waiting.begun.notified().await;
     assert!(exchange(addr, &get_request("/")).await.ends_with("hello"));
     assert_eq!(bench.ended().await.outcome, Outcome::Finished);
-    bench.list.cancel_serial(bench.only(), "").unwrap();
+    bench.list.cancel(bench.only(), "").unwrap();
     let answer = rest(&mut first).await;
     assert!(answer.contains(r#""detail":"the request was cancelled""#), "{answer}");
     assert_eq!(bench.ended().await.last, "killed");
@@ -636,7 +636,7 @@ async fn a_cancelled_request_gets_503_with_the_reason_as_problem_json() {
     connection.write_all(get_request("/").as_bytes()).await.unwrap();
     waiting.begun.notified().await;
     let serial = bench.only();
-    bench.list.cancel_serial(serial, "say \"when\"").unwrap();
+    bench.list.cancel(serial, "say \"when\"").unwrap();
     waiting.dropped.notified().await;
     let answer = rest(&mut connection).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -654,7 +654,7 @@ async fn a_cancelled_request_gets_503_with_the_reason_as_problem_json() {
 #[tokio::test]
 async fn a_handler_that_observes_the_cancellation_answers_within_its_grace_period() {
     let mut bench = Bench::new();
-    let layer = bench.layer().describe(|task, _| task.never_forced());
+    let layer = bench.layer().describe(|task, _| task.drop_on_cancel(false));
     let begun = Arc::new(Notify::new());
     let handler = {
         let begun = Arc::clone(&begun);
@@ -667,7 +667,7 @@ async fn a_handler_that_observes_the_cancellation_answers_within_its_grace_perio
     let mut connection = connect(addr).await;
     connection.write_all(get_request("/").as_bytes()).await.unwrap();
     begun.notified().await;
-    bench.list.cancel_serial(bench.only(), "tidy up").unwrap();
+    bench.list.cancel(bench.only(), "tidy up").unwrap();
     let answer = rest(&mut connection).await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(r#""detail":"tidy up""#), "{answer}");
     let story = bench.ended().await;
@@ -687,7 +687,7 @@ fn a_request_cancelled_before_its_first_poll_never_runs_and_is_answered() {
         }
     }));
     let mut future = std::pin::pin!(service.call(Request::new(())));
-    bench.list.cancel_serial(bench.only(), "at once").unwrap();
+    bench.list.cancel(bench.only(), "at once").unwrap();
     let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) else { panic!() };
     assert_eq!(response.status(), 503);
     assert!(!polled.load(Ordering::SeqCst));
@@ -720,7 +720,7 @@ fn a_cancellation_at_the_time_of_the_head_is_answered_rather_than_aborted() {
             let (list, body) = (list.clone(), body.clone() as Full<Bytes>);
             async move {
                 let task = request.extensions().get::<CurrentTask>().unwrap();
-                list.cancel_serial(task.serial(), "late").unwrap();
+                list.cancel(task.serial(), "late").unwrap();
                 Ok::<_, Infallible>(Response::new(body))
             }
         }));
@@ -740,7 +740,7 @@ async fn a_cancellation_after_the_head_aborts_the_connection() {
     connection.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     sender.send_data("first".into()).await.unwrap();
     read_until(&mut connection, "first").await;
-    bench.list.cancel_serial(bench.only(), "too slow").unwrap();
+    bench.list.cancel(bench.only(), "too slow").unwrap();
     assert!(!rest(&mut connection).await.contains("0\r\n\r\n"), "the end is missing");
     assert_eq!(bench.ended().await.last, "killed: too slow");
     assert!(sender.send_data("more".into()).await.is_err(), "the body was dropped");
@@ -770,7 +770,7 @@ async fn a_cancelled_grpc_call_gets_its_status_alone_or_as_trailers() {
     };
     let call = tokio::spawn(service.clone().oneshot(request("/wait")));
     waiting.begun.notified().await;
-    bench.list.cancel_serial(bench.only(), "100 %").unwrap();
+    bench.list.cancel(bench.only(), "100 %").unwrap();
     let response = call.await.unwrap().unwrap();
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["grpc-status"], "1");
@@ -782,7 +782,7 @@ async fn a_cancelled_grpc_call_gets_its_status_alone_or_as_trailers() {
     let mut body = service.oneshot(request("/stream")).await.unwrap().into_body();
     sender.send_data("message".into()).await.unwrap();
     assert!(body.frame().await.unwrap().unwrap().is_data());
-    bench.list.cancel_serial(bench.only(), "100 %").unwrap();
+    bench.list.cancel(bench.only(), "100 %").unwrap();
     let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
     assert_eq!(trailers["grpc-status"], "1");
     assert_eq!(trailers["grpc-message"], "cancelled: 100 %25");
@@ -866,7 +866,7 @@ async fn an_upgraded_connection_is_the_task_while_it_lives_and_a_cancellation_ab
             let serial = bench.only();
             assert_eq!(bench.list.view(serial, |task| task.status().to_string()).as_deref(), Some("upgraded"));
             if kill {
-                bench.list.cancel_serial(serial, "too long").unwrap();
+                bench.list.cancel(serial, "too long").unwrap();
                 assert_eq!(rest(&mut connection).await, "");
             }
             drop(connection);
@@ -933,7 +933,7 @@ async fn work_after_an_upgrade_can_be_cancelled_or_dropped_before_it_is_polled()
     let mut bench = Bench::new();
     let going_on = upgraded_by_hand(&bench).upgraded(std::future::pending::<()>());
     assert_eq!(bench.live(), 1);
-    bench.list.cancel_serial(bench.only(), "too long").unwrap();
+    bench.list.cancel(bench.only(), "too long").unwrap();
     assert_eq!(going_on.await.unwrap_err().reason(), "too long");
     assert_eq!(bench.ended().await.last, "killed: too long");
 
@@ -1116,7 +1116,7 @@ async fn a_call_is_dropped_when_the_request_above_it_is_cancelled() {
     assert_eq!(chain.front.live(), 3, "the request, its step, the call");
     let mut request = None;
     chain.front.list.for_each(|task| request = request.or(Some(task.serial()).filter(|_| task.parent().is_none())));
-    chain.front.list.cancel_serial(request.unwrap(), "too slow").unwrap();
+    chain.front.list.cancel(request.unwrap(), "too slow").unwrap();
     assert!(rest(&mut connection).await.starts_with("HTTP/1.1 503 "));
     for _ in 0..3 {
         assert_eq!(chain.front.ended().await.last, "killed: too slow");
@@ -1136,7 +1136,7 @@ async fn a_cancelled_call_returns_the_reason_as_its_error_before_and_after_the_h
 
     let call = tokio::spawn(calls.clone().oneshot(ask(addr, "/wait")));
     waiting.begun.notified().await;
-    bench.list.cancel_serial(bench.only(), "too slow").unwrap();
+    bench.list.cancel(bench.only(), "too slow").unwrap();
     let error = call.await.unwrap().unwrap_err();
     assert_eq!(error.downcast_ref::<Cancelled>().unwrap().reason(), "too slow");
     waiting.dropped.notified().await;
@@ -1145,7 +1145,7 @@ async fn a_cancelled_call_returns_the_reason_as_its_error_before_and_after_the_h
     let mut body = calls.clone().oneshot(ask(addr, "/stream")).await.unwrap().into_body();
     sender.send_data("first".into()).await.unwrap();
     assert!(body.frame().await.unwrap().is_ok());
-    bench.list.cancel_serial(bench.only(), "too slow").unwrap();
+    bench.list.cancel(bench.only(), "too slow").unwrap();
     let error = body.frame().await.unwrap().unwrap_err();
     assert_eq!(error.downcast_ref::<Cancelled>().unwrap().reason(), "too slow");
     assert_eq!(bench.ended().await.last, "killed: too slow");

@@ -59,7 +59,7 @@ fn outcome(list: &ProcessList, id: &str) -> Outcome {
 fn attributes(list: &ProcessList, id: &str) -> Vec<(String, String)> {
     let serial = list.find(id).first().copied();
     let serial = serial.unwrap_or_else(|| list.find_ended(id).get(0).unwrap().serial());
-    let look = |task: pm::TaskView<'_>| {
+    let look = |task: &pm::TaskView<'_>| {
         let all = task.attrs_sorted().into_iter();
         all.map(|(name, value)| (name.to_string(), format!("{value:?}"))).collect()
     };
@@ -199,7 +199,7 @@ fn fields_are_attributes_with_their_types_even_if_recorded_later() {
         span.record("later", 8_u64);
         span.record("signed", "now a text");
         span.record("pm.kind", "too late to be one");
-        let view = |task: pm::TaskView<'_>| {
+        let view = |task: &pm::TaskView<'_>| {
             assert_eq!(task.kind().unwrap(), "request");
             assert!(task.attrs().any(|(name, value)| name == "unsigned" && value == ValueView::U64(7)));
         };

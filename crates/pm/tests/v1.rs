@@ -54,8 +54,8 @@ fn an_empty_list_has_a_count_of_zero_and_a_time() {
 #[test]
 fn every_filter_filters() {
     let (list, _hand, server, tasks) = three();
-    let child = list.task("d").parent(&tasks[0].handle()).start();
-    let serials: Vec<_> = tasks.iter().chain([&child]).map(|task| task.serial().to_string()).collect();
+    let child = list.task("d").parent(&tasks[0]).start();
+    let serials: Vec<_> = tasks.iter().chain([&child]).map(|task| task.serial().unwrap().to_string()).collect();
     for (query, found) in [
         ("state=running", "acd"),
         ("state=cancelling", "b"),
@@ -165,13 +165,13 @@ fn no_task_is_repeated_or_left_out_while_others_start_and_end() {
             Some(task)
         };
         let mut tasks: Vec<Option<Task>> = (0..300).map(start).collect();
-        let all: Vec<String> = tasks.iter().flatten().map(|task| task.serial().to_string()).collect();
+        let all: Vec<String> = tasks.iter().flatten().map(|task| task.serial().unwrap().to_string()).collect();
         let mut ended = BTreeSet::new();
         let mut number = 300;
         let serials = pages(&server, &format!("limit=37&sort={sort}"), |page| {
             for at in (page..300).step_by(41) {
                 if let Some(task) = tasks[at].take() {
-                    ended.insert(task.serial().to_string());
+                    ended.insert(task.serial().unwrap().to_string());
                 }
             }
             for _ in 0..5 {
@@ -197,7 +197,7 @@ fn a_page_of_long_rows_has_fewer_rows_and_none_is_lost() {
     let mut sizes = 0;
     let serials = pages(&server, "limit=1000", |_| sizes += 1);
     assert!((1..=3).contains(&sizes), "{sizes}");
-    assert_eq!(serials, tasks.iter().map(|task| task.serial().to_string()).collect::<Vec<_>>());
+    assert_eq!(serials, tasks.iter().map(|task| task.serial().unwrap().to_string()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn strings_longer_than_a_cursor_holds_are_paged_too() {
     let tasks: Vec<_> = (0..9).map(|_| list.start("x")).collect();
     tasks.iter().enumerate().for_each(|(number, task)| task.status(&format!("{long}{number}")).unwrap());
     let serials = pages(&server, "limit=2&sort=status", |_| {});
-    assert_eq!(serials, tasks.iter().map(|task| task.serial().to_string()).collect::<Vec<_>>());
+    assert_eq!(serials, tasks.iter().map(|task| task.serial().unwrap().to_string()).collect::<Vec<_>>());
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_cursor_is_valid_for_its_own_query_and_run() {
 #[test]
 fn only_the_requested_fields_are_shown() {
     let (_list, _hand, server, tasks) = three();
-    let serial = tasks[0].serial().to_string();
+    let serial = tasks[0].serial().unwrap().to_string();
     let row = |query: &str| get(&server, &format!("/v1/tasks?id=a&{query}")).json()["tasks"][0].clone();
     assert_eq!(row("fields=id,kind"), json!({"serial": serial, "id": "a", "kind": "import"}));
     assert_eq!(row("fields=serial"), json!({"serial": serial}));
@@ -362,7 +362,7 @@ fn a_task_is_named_by_serial_by_id_or_by_both() {
     let (plain, digits, prefixed) = (list.start("a/b c"), list.start("12"), list.start("id:x"));
     let empty = list.start("");
     for (segment, task) in [
-        (plain.serial().to_string(), &plain),
+        (plain.serial().unwrap().to_string(), &plain),
         ("a%2Fb%20c".to_owned(), &plain),
         ("id:a%2Fb%20c".to_owned(), &plain),
         ("id:12".to_owned(), &digits),
@@ -372,7 +372,7 @@ fn a_task_is_named_by_serial_by_id_or_by_both() {
         ("id:".to_owned(), &empty),
     ] {
         let json = get(&server, &format!("/v1/tasks/{segment}")).json();
-        assert_eq!(json["task"]["serial"], task.serial().to_string(), "{segment}");
+        assert_eq!(json["task"]["serial"], task.serial().unwrap().to_string(), "{segment}");
         assert!(json["serverTime"].is_string());
     }
     for bad in ["0", "99999999999999999999", "id:x", "unknown", "%FF", "A%2Fb%20c"] {
@@ -381,7 +381,7 @@ fn a_task_is_named_by_serial_by_id_or_by_both() {
     assert_eq!(code_of(&get(&server, "/v1/tasks/50%"), 400), "invalid-path");
     assert_eq!(code_of(&get(&server, "/v1/tasks/a/b"), 404), "not-found");
     let row = get(&server, "/v1/tasks/id:12?fields=id").json();
-    assert_eq!(row["task"], json!({"serial": digits.serial().to_string(), "id": "12"}));
+    assert_eq!(row["task"], json!({"serial": digits.serial().unwrap().to_string(), "id": "12"}));
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn an_ambiguous_id_returns_the_serials() {
         assert_eq!(code_of(&reply, 409), "ambiguous-id", "{target}");
         let serials = reply.json()["serials"].as_array().unwrap().clone();
         assert_eq!(serials.len(), 20);
-        assert_eq!(serials[0], twins[0].serial().to_string());
+        assert_eq!(serials[0], twins[0].serial().unwrap().to_string());
     }
 }
 
@@ -401,20 +401,20 @@ fn an_ambiguous_id_returns_the_serials() {
 fn an_ended_task_is_found_until_it_is_evicted_and_a_live_one_comes_first() {
     let list = ProcessList::with_options(Options::new().keep_ended(0));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
-    let serial = list.start("gone").serial();
+    let serial = list.start("gone").serial().unwrap();
     assert_eq!(code_of(&get(&server, &format!("/v1/tasks/{serial}")), 404), "task-not-found");
 
     let (list, hand, server) = served_by_hand();
     let task = list.start("job");
     hand.advance(SECOND);
-    let first = task.serial();
+    let first = task.serial().unwrap();
     task.fail("no file");
     hand.advance(SECOND);
     let row = get(&server, "/v1/tasks/job").json()["task"].clone();
     assert_eq!((&row["state"], &row["outcome"], &row["ageMs"]), (&"ended".into(), &"failed".into(), &1_000.into()));
     assert!(row["endedAt"].is_string(), "{row}");
     let second = list.start("job");
-    assert_eq!(get(&server, "/v1/tasks/job").json()["task"]["serial"], second.serial().to_string());
+    assert_eq!(get(&server, "/v1/tasks/job").json()["task"]["serial"], second.serial().unwrap().to_string());
     assert_eq!(get(&server, &format!("/v1/tasks/{first}")).json()["task"]["state"], "ended");
 }
 
@@ -428,7 +428,10 @@ fn a_history_is_oldest_first_and_reports_where_entries_are_missing() {
         entries.iter().map(|entry| entry["status"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let json = get(&server, "/v1/tasks/job/history").json();
-    assert_eq!((statuses(&json), &json["serial"]), (vec!["init".to_owned()], &task.serial().to_string().into()));
+    assert_eq!(
+        (statuses(&json), &json["serial"]),
+        (vec!["init".to_owned()], &task.serial().unwrap().to_string().into())
+    );
     assert!(json.get("dropped").is_none() && json.get("outcome").is_none(), "{json}");
     for number in 0..20 {
         task.status(&number.to_string()).unwrap();
@@ -457,20 +460,17 @@ fn shape(server: &Server, query: &str) -> String {
 fn a_tree_is_depth_first_and_children_are_in_the_order_of_their_start() {
     let (list, server) = served();
     let root = list.start("r");
-    let first = list.task("a").kind("x").parent(&root.handle()).start();
-    let second = list.task("b").parent(&root.handle()).start();
-    let below = list.task("c").kind("x").parent(&first.handle()).start();
-    let _more = (
-        list.task("d").kind("x").parent(&second.handle()).start(),
-        list.task("e").kind("x").parent(&below.handle()).start(),
-    );
+    let first = list.task("a").kind("x").parent(&root).start();
+    let second = list.task("b").parent(&root).start();
+    let below = list.task("c").kind("x").parent(&first).start();
+    let _more = (list.task("d").kind("x").parent(&second).start(), list.task("e").kind("x").parent(&below).start());
     let _other = list.start("s");
     assert_eq!(shape(&server, ""), "r0 a1 c2 e3 b1 d2 s0");
     // The children of a task that is left out move to the next task above.
     assert_eq!(shape(&server, "kind=x"), "a0 c1 e2 d0");
     assert_eq!(shape(&server, "id=r,e,d"), "r0 d1 e1");
     assert_eq!(shape(&server, "root=a"), "a0 c1 e2");
-    assert_eq!(shape(&server, &format!("root={}", second.serial())), "b0 d1");
+    assert_eq!(shape(&server, &format!("root={}", second.serial().unwrap())), "b0 d1");
     assert_eq!(shape(&server, "root=id:b&kind=x"), "d0");
     assert_eq!(shape(&server, "root=r&kind=x"), "a0 c1 e2 d0");
     assert_eq!(shape(&server, "root=e&kind=y"), "");
@@ -484,7 +484,7 @@ fn a_tree_is_depth_first_and_children_are_in_the_order_of_their_start() {
     for bad in ["unknown", "0", "99999999999999999999", ""] {
         assert_eq!(code_of(&get(&server, &format!("/v1/tree?root={bad}")), 404), "task-not-found", "{bad}");
     }
-    let serial = first.serial();
+    let serial = first.serial().unwrap();
     first.finish();
     assert_eq!(code_of(&get(&server, &format!("/v1/tree?root={serial}")), 404), "task-not-found");
     // Its parent has ended, and the tasks above that are no longer known.
@@ -603,7 +603,7 @@ fn metrics_are_equal_in_both_formats() {
     let _tasks: Vec<_> =
         [r#"we"ird\"#, "new\nline", "import", "import"].map(|kind| list.task("x").kind(kind).start()).into();
     list.task("y").kind("import").start().finish();
-    list.request_cancel(_tasks[3].serial(), &pm::CancelRequest::new("")).unwrap();
+    list.cancel(_tasks[3].serial(), pm::CancelRequest::new("")).unwrap();
     let lock = pm::Resource::with_capacity("lock", 1);
     let _held = _tasks[0].holding(&lock);
     let _waits = (_tasks[0].waiting_on(&lock), _tasks[1].waiting_on("pool"));

@@ -61,9 +61,9 @@ fn with_key(server: &Server, target: &str, key: &str, body: &str) -> Reply {
 fn a_task_that_still_runs_is_202_and_has_the_request() {
     let (list, server) = served();
     let task = list.start("job");
-    let child = list.task("part").parent(&task.handle()).start();
+    let child = list.task("part").parent(&task).start();
     let reply = post(&server, "/v1/tasks/job/cancel", r#"{"reason":"too slow"}"#);
-    let serial = task.serial().to_string();
+    let serial = task.serial().unwrap().to_string();
     assert_eq!((reply.status, reply.header("content-type")), (202, Some("application/json")));
     let json = reply.json();
     let took = json["tookMs"].as_f64().unwrap();
@@ -85,7 +85,11 @@ fn a_body_may_be_missing_or_empty() {
     let (list, server) = served();
     for body in ["", " \n", "{}", r#"{"expect":{}}"#] {
         let task = list.start("job");
-        assert_eq!(post(&server, &format!("/v1/tasks/{}/cancel", task.serial()), body).status, 202, "{body:?}");
+        assert_eq!(
+            post(&server, &format!("/v1/tasks/{}/cancel", task.serial().unwrap()), body).status,
+            202,
+            "{body:?}"
+        );
         assert_eq!(task.checkpoint().unwrap_err().reason(), "");
     }
 }
@@ -118,7 +122,7 @@ fn a_wait_that_times_out_reports_that_the_task_still_runs() {
 fn a_retained_ended_task_is_already_finished() {
     let (list, server) = served();
     let task = list.start("job");
-    let serial = task.serial();
+    let serial = task.serial().unwrap();
     task.fail("no file");
     for name in ["job".to_owned(), serial.to_string()] {
         let reply = post(&server, &format!("/v1/tasks/{name}/cancel"), "{}");
@@ -133,16 +137,19 @@ fn a_retained_ended_task_is_already_finished() {
 #[test]
 fn a_task_that_cannot_be_cancelled_is_refused_with_the_reason() {
     let (list, server) = served();
-    let fixed = list.task("fixed").not_cancellable().start();
+    let fixed = list.task("fixed").cancellable(false).start();
     let twins = [list.start("twin"), list.start("twin")];
     assert_eq!(code_of(&post(&server, "/v1/tasks/fixed/cancel", "{}"), 403), "not-cancellable");
     assert_eq!(code_of(&post(&server, "/v1/tasks/unknown/cancel", "{}"), 404), "task-not-found");
     assert_eq!(code_of(&post(&server, "/v1/tasks/0/cancel", "{}"), 404), "task-not-found");
     let reply = post(&server, "/v1/tasks/twin/cancel", "{}");
     assert_eq!(code_of(&reply, 409), "ambiguous-id");
-    assert_eq!(reply.json()["serials"], json!([twins[0].serial().to_string(), twins[1].serial().to_string()]));
+    assert_eq!(
+        reply.json()["serials"],
+        json!([twins[0].serial().unwrap().to_string(), twins[1].serial().unwrap().to_string()])
+    );
     assert!(!fixed.is_cancelled() && twins.iter().all(|task| !task.is_cancelled()));
-    assert_eq!(post(&server, &format!("/v1/tasks/{}/cancel", twins[1].serial()), "{}").status, 202);
+    assert_eq!(post(&server, &format!("/v1/tasks/{}/cancel", twins[1].serial().unwrap()), "{}").status, 202);
     assert!(!twins[0].is_cancelled() && twins[1].is_cancelled());
 }
 
@@ -152,7 +159,7 @@ fn nothing_is_cancelled_unless_all_expectations_hold() {
     let task = list.start("job");
     task.status("reading").unwrap();
     hand.advance(Duration::from_secs(5));
-    let serial = task.serial().to_string();
+    let serial = task.serial().unwrap().to_string();
     for expect in [
         json!({"serial": "999999999"}),
         json!({"serial": ""}),
@@ -308,7 +315,7 @@ fn every_match_is_cancelled_oldest_first_and_reported_with_its_verdict() {
         tasks.push(list.task(id).kind("import").start());
         hand.advance(Duration::from_secs(1));
     }
-    let fixed = list.task("fixed").kind("import").not_cancellable().start();
+    let fixed = list.task("fixed").kind("import").cancellable(false).start();
     let other = list.task("other").kind("export").start();
     let reply = post(&server, "/v1/cancel", r#"{"filter":"kind=import","reason":"deploy"}"#);
     assert_eq!(reply.status, 200);
@@ -359,7 +366,8 @@ fn a_dry_run_reports_the_targets_and_cancels_none() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..3).map(|_| list.start("job")).collect();
     let json = post(&server, "/v1/cancel", r#"{"filter":"id=job","dryRun":true}"#).json();
-    let would: Vec<_> = tasks.iter().map(|task| json!({"serial": task.serial().to_string(), "id": "job"})).collect();
+    let would: Vec<_> =
+        tasks.iter().map(|task| json!({"serial": task.serial().unwrap().to_string(), "id": "job"})).collect();
     assert_eq!(json, json!({"dryRun": true, "total": 3, "counts": {}, "verdicts": would}));
     assert!(tasks.iter().all(|task| !task.is_cancelled()));
 }
@@ -397,15 +405,15 @@ fn more_targets_than_the_cap_or_than_expected_cancel_none() {
     assert!(tasks.iter().all(|task| !task.is_cancelled()));
     let body = json!({"filter": "id=job", "max": 200.0, "expectTotal": 101});
     assert_eq!(post(&server, "/v1/cancel", &body.to_string()).json()["counts"], json!({"cancelling": 101}));
-    assert!(tasks.iter().all(pm::Task::is_cancelled));
+    assert!(tasks.iter().all(|task| task.is_cancelled()));
 }
 
 #[test]
 fn children_are_cancelled_with_their_parents_even_if_they_do_not_match() {
     let (list, server) = served();
     let parent = list.task("parent").kind("k").start();
-    let child = list.task("child").kind("k").parent(&parent.handle()).start();
-    let other = list.task("other").parent(&child.handle()).start();
+    let child = list.task("child").kind("k").parent(&parent).start();
+    let other = list.task("other").parent(&child).start();
     let json = post(&server, "/v1/cancel", r#"{"filter":{"kind":"k"},"reason":"x"}"#).json();
     assert_eq!(
         verdicts(&json),

@@ -34,7 +34,7 @@ fn cancel_in_background(list: &ProcessList, server: &Server, target: &str) -> th
 fn a_wait_reports_that_the_task_ended_by_itself() {
     let (list, server) = served();
     let task = list.start("job");
-    let serial = task.serial().to_string();
+    let serial = task.serial().unwrap().to_string();
     let asking = cancel_in_background(&list, &server, "/procs/job?wait=20s");
     assert!(task.checkpoint().is_err());
     drop(task);

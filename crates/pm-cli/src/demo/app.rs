@@ -320,7 +320,7 @@ impl Drop for Open {
         match Arc::into_inner(task) {
             Some(task) => task.fail("the client disconnected"),
             // A blocking thread still uses the task, and ends it when it observes the cancel.
-            None => drop(pm::global().cancel_serial(serial, "the client disconnected")),
+            None => drop(pm::global().cancel(serial, "the client disconnected")),
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn checksum(parent: &Task, tree: &Tree, folder: &Path) -> Result<Stri
         parent.progress(done, total, "folders");
         pm::status!(parent, "summing {}", tree.shown(folder))?;
         match child(parent, tree, folder) {
-            Err(cancelled) if cancelled.serial() == parent.serial() => return Err(cancelled),
+            Err(cancelled) if Some(cancelled.serial()) == parent.serial() => return Err(cancelled),
             Err(cancelled) => line(folder, &cancelled),
             Ok(sum) => line(folder, &format_args!("{sum:016x}")),
         }
@@ -44,7 +44,7 @@ fn child(parent: &Task, tree: &Tree, folder: &Path) -> Result<u64, Cancelled> {
     pm::task(&id.unwrap_or_else(|| name.to_string()))
         .kind("checksum folder")
         .attr("folder", &tree.shown(folder).to_string())
-        .parent(&parent.handle())
+        .parent(parent)
         .run_sync(|child| {
             child.status("listing files")?;
             let files = files::list(child, folder)?;

@@ -150,7 +150,7 @@ async fn cancel_all_for(duration: Duration) {
     while Instant::now() < until {
         for task in pm::global().snapshot().iter() {
             // It may have ended already.
-            let _ = pm::global().cancel_serial(task.serial(), "the demo is ending");
+            let _ = pm::global().cancel(task.serial(), "the demo is ending");
         }
         sleep(Duration::from_millis(20)).await;
     }

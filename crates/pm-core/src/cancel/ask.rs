@@ -7,20 +7,14 @@ use super::request::{CancelError, CancelRequest};
 use super::tree;
 use crate::base::serial::Serial;
 use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::{Slot, Writer};
+use crate::slot::gate::Slot;
 use crate::slot::request::Request;
 use crate::store::recorded;
 use crate::view::row::Row;
 
 impl Slot {
-    /// Asks a task and all below it to stop: first all are marked, then those that are idle are woken. `keep` is called
-    /// under the lock, for who wants to wait, and is told whether the request is the first.
-    pub(crate) fn ask<R>(
-        self,
-        serial: u64,
-        request: &CancelRequest<'_>,
-        keep: impl FnOnce(&Writer, bool) -> R,
-    ) -> Result<(R, u64), CancelError> {
+    /// Cancels a task and all below it: first all are marked, then those that are idle are woken.
+    pub(crate) fn cancel_task(self, serial: u64, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
         let (inner, limits) = (self.inner, &self.inner.limits);
         let reason = recorded::recorded(inner, request.reason, limits.status);
         let by = recorded::recorded(inner, request.by, limits.name);
@@ -31,8 +25,8 @@ impl Slot {
         }
         self.expect(serial, request)?;
         let word = writer.request_cancel(&stored);
-        let kept = keep(&writer, word.is_some());
-        let Some(word) = word else { return Ok((kept, 0)) };
+        let handle = CancelHandle::new(&writer, word.is_some());
+        let Some(word) = word else { return Ok(handle) };
         reason.count(inner);
         by.count(inner);
         inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
@@ -50,12 +44,7 @@ impl Slot {
             wakers.wake(inner);
             inner.hooks.cancelled(slot, serial);
         }
-        Ok((kept, count))
-    }
-
-    pub(crate) fn request_cancel(self, serial: u64, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
-        let (asked, below) = self.ask(serial, request, CancelHandle::new)?;
-        Ok(asked.with_below(below))
+        Ok(handle.with_below(count))
     }
 
     /// Whether the task, whose lock is held, is as the request expects.

@@ -13,19 +13,20 @@ use crate::base::serial::Serial;
 use crate::slot::gate::{Slot, Writer};
 use crate::store::cell::{Ended, Wait};
 
-/// A task that was asked to stop, and who waits for what comes of it.
+/// A cancel request that was recorded, and whose outcome one can wait for; made by
+/// [`ProcessList::cancel`](crate::ProcessList::cancel). Dropping it does not take the request back.
 ///
 /// ```
-/// use pm_core::{CancelRequest, ProcessList, Verdict};
+/// use pm_core::{ProcessList, Verdict};
 /// use std::time::Duration;
 ///
 /// let list = ProcessList::new();
 /// let task = list.start("import-42");
-/// let asked = list.request_cancel("import-42", &CancelRequest::new("too slow")).unwrap();
-/// assert!(matches!(asked.verdict(), Verdict::Cancelling { .. }));
+/// let cancel = list.cancel("import-42", "too slow").unwrap();
+/// assert!(matches!(cancel.verdict(), Verdict::Cancelling { .. }));
 /// assert!(task.checkpoint().is_err());
 /// drop(task);
-/// assert!(matches!(asked.wait(Duration::from_secs(5)), Verdict::Finished { .. }));
+/// assert!(matches!(cancel.wait(Duration::from_secs(5)).blocking(), Verdict::Finished { .. }));
 /// ```
 pub struct CancelHandle {
     slot: Slot,
@@ -49,25 +50,25 @@ impl CancelHandle {
         self
     }
 
-    /// The task.
+    /// Returns the serial of the task.
     #[must_use]
     pub fn serial(&self) -> Serial {
         Serial::new(self.serial)
     }
 
-    /// Whether this request is the one that counts; else the task had been asked before.
+    /// Returns `true` if this request is the one that counts; `false` if the task had been cancelled before.
     #[must_use]
     pub fn is_first(&self) -> bool {
         self.first
     }
 
-    /// How many tasks below it were asked with it.
+    /// Returns the number of tasks below it that were cancelled with it.
     #[must_use]
     pub fn below(&self) -> u64 {
         self.below
     }
 
-    /// What has come of it so far.
+    /// Returns the verdict so far.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let ended = self.wait.0.lock().ended;
@@ -79,20 +80,15 @@ impl CancelHandle {
         }
     }
 
-    /// Waits until the task has ended, but no longer than this. Blocks the thread.
-    #[must_use]
-    pub fn wait(self, at_most: Duration) -> Verdict {
-        block_on(self.within(at_most))
-    }
-
-    /// The same as a future, for any runtime.
-    pub fn within(self, at_most: Duration) -> VerdictFuture {
+    /// Waits for the end of the task, for at most `timeout`: a future for any runtime, and
+    /// [`VerdictFuture::blocking`] for a thread.
+    pub fn wait(self, timeout: Duration) -> VerdictFuture {
         let inner = self.slot.inner;
-        if !inner.timer.schedule(at_most, Event::Wait(inner, Arc::downgrade(&self.wait))) {
-            // Nobody will say when the time is up.
+        if !inner.timer.schedule(timeout, Event::Wait(inner, Arc::downgrade(&self.wait))) {
+            // No thread will report the timeout.
             self.wait.time_is_up(inner);
         }
-        VerdictFuture { asked: self }
+        VerdictFuture { cancel: self }
     }
 }
 
@@ -118,11 +114,19 @@ impl std::fmt::Debug for CancelHandle {
     }
 }
 
-/// Waits for what comes of a cancel; made by [`CancelHandle::within`].
+/// A future that resolves when a cancelled task has ended, or when its timeout is over; made by [`CancelHandle::wait`].
 #[derive(Debug)]
-#[must_use = "it waits when it is polled"]
+#[must_use = "futures do nothing unless they are polled; `blocking` waits on this thread"]
 pub struct VerdictFuture {
-    asked: CancelHandle,
+    cancel: CancelHandle,
+}
+
+impl VerdictFuture {
+    /// Waits on this thread.
+    #[must_use]
+    pub fn blocking(self) -> Verdict {
+        block_on(self)
+    }
 }
 
 impl Future for VerdictFuture {
@@ -130,12 +134,12 @@ impl Future for VerdictFuture {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Verdict> {
         let new = context.waker().clone();
-        let mut state = self.asked.wait.0.lock();
+        let mut state = self.cancel.wait.0.lock();
         let ready = state.ended.is_some() || state.due;
         let unused = if ready { (state.waker.take(), Some(new)) } else { (state.waker.replace(new), None) };
         drop(state);
         // After the lock: a waker is code of somebody else.
         drop(unused);
-        if ready { Poll::Ready(self.asked.verdict()) } else { Poll::Pending }
+        if ready { Poll::Ready(self.cancel.verdict()) } else { Poll::Pending }
     }
 }

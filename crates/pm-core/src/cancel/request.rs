@@ -5,31 +5,40 @@ use std::time::Duration;
 
 use crate::base::serial::Serial;
 
-/// Which task is meant: an id, which must not be ambiguous, or a serial.
+/// Selects the task to cancel: by id, or by serial.
+///
+/// Made by `into` from an id (`&str`), which must not be ambiguous; from a [`Serial`]; or from the [serial of a
+/// handle](crate::TaskHandle::serial) as it is, where that of no task is not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Target<'a> {
-    /// The only live task with this id.
+pub struct Target<'a>(pub(crate) TargetKind<'a>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetKind<'a> {
     Id(&'a str),
-    /// Exactly this one.
-    Serial(Serial),
+    Serial(Option<Serial>),
 }
 
 impl<'a> From<&'a str> for Target<'a> {
     fn from(id: &'a str) -> Self {
-        Self::Id(id)
+        Self(TargetKind::Id(id))
     }
 }
 
 impl<'a> From<&'a String> for Target<'a> {
     fn from(id: &'a String) -> Self {
-        Self::Id(id)
+        Self(TargetKind::Id(id))
     }
 }
 
 impl From<Serial> for Target<'_> {
     fn from(serial: Serial) -> Self {
-        Self::Serial(serial)
+        Self(TargetKind::Serial(Some(serial)))
+    }
+}
+
+impl From<Option<Serial>> for Target<'_> {
+    fn from(serial: Option<Serial>) -> Self {
+        Self(TargetKind::Serial(serial))
     }
 }
 
@@ -44,7 +53,7 @@ impl From<Serial> for Target<'_> {
 /// let task = list.start("import-42");
 /// task.status("writing")?;
 /// let request = CancelRequest::new("too slow").by("operator").status("reading");
-/// let error = list.request_cancel("import-42", &request).unwrap_err();
+/// let error = list.cancel("import-42", request).unwrap_err();
 /// assert!(error.to_string().ends_with("is in status `writing`, not in `reading`"));
 /// # Ok::<(), pm_core::Cancelled>(())
 /// ```
@@ -82,7 +91,25 @@ impl<'a> CancelRequest<'a> {
     }
 }
 
-/// Why a task could not be asked to stop.
+impl<'a> From<&'a str> for CancelRequest<'a> {
+    fn from(reason: &'a str) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl<'a> From<&'a String> for CancelRequest<'a> {
+    fn from(reason: &'a String) -> Self {
+        Self::new(reason)
+    }
+}
+
+impl<'a> From<&Self> for CancelRequest<'a> {
+    fn from(request: &Self) -> Self {
+        *request
+    }
+}
+
+/// An error of [`ProcessList::cancel`](crate::ProcessList::cancel).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelError {

@@ -39,7 +39,7 @@ impl Event {
     pub(crate) fn happen(self) {
         match self {
             Self::Deadline(slot, serial) => {
-                let _ = slot.request_cancel(serial, &CancelRequest::new("deadline").by("deadline"));
+                let _ = slot.cancel_task(serial, &CancelRequest::new("deadline").by("deadline"));
             }
             Self::Grace(slot, serial) => slot.wake_future(serial),
             Self::Wait(inner, wait) => {

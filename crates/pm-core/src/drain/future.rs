@@ -61,7 +61,7 @@ impl ProcessList {
     /// A list refuses no task, so see to it first that nothing new comes in: what starts during the drain is waited for
     /// like all else ([`Drain::ignore_new`] leaves it alone), and a stream of new tasks holds the drain until its time is
     /// up. When it returns, all that still run have been asked, but for those that [can't be
-    /// cancelled](crate::TaskBuilder::not_cancellable).
+    /// cancelled](crate::TaskBuilder::cancellable).
     ///
     /// A drain does not wait for itself: the task that is current where it begins, and those above it, are neither waited
     /// for nor asked; nor are those in which another drain of this list goes on. Tasks that are [not
@@ -102,7 +102,7 @@ impl ProcessList {
 /// The task that is current, and those above it, as far as they are in the list.
 fn own_tasks(list: &ProcessList) -> Vec<u64> {
     let mut own = Vec::new();
-    let mut next = Some(current()).filter(|task| task.slot().is_some()).map(|task| task.serial());
+    let mut next = current().serial();
     while let Some(serial) = next.filter(|serial| !own.contains(&serial.get())) {
         own.push(serial.get());
         next = list.view(serial, |task| task.parent()).flatten();
@@ -286,7 +286,7 @@ impl DrainFuture {
         let request = CancelRequest::new(&self.drain.reason).by("drain");
         for found in found.into_iter().rev() {
             let brief = if going.asking.len() < TOLD { found.brief() } else { None };
-            match found.slot.request_cancel(found.serial, &request) {
+            match found.slot.cancel_task(found.serial, &request) {
                 Err(CancelError::NotFound) => going.report.finished += 1,
                 asked => going.asking.push(Asking { found, brief, asked }),
             }

@@ -57,11 +57,12 @@ impl Drain {
         self
     }
 
-    /// Leaves tasks alone that start after the drain began, unless they are children of those that it asks to stop.
+    /// Sets whether tasks that start after the drain began are left alone, unless they are children of those that it
+    /// cancels. Default: `false`, so that the list is empty when the drain is done.
     ///
-    /// For where the work goes on elsewhere in the program; else a drain wants an empty list.
-    pub fn ignore_new(mut self) -> Self {
-        self.ignore_new = true;
+    /// For a part of a program while its other parts continue to work.
+    pub fn ignore_new(mut self, yes: bool) -> Self {
+        self.ignore_new = yes;
         self
     }
 

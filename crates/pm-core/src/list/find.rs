@@ -65,22 +65,26 @@ impl ProcessList {
         found.filter(|_| serial.get() >= inner.first_serial())
     }
 
-    /// The history of a task that is live, or ended and is kept; `None` when there is no such task (any more).
+    /// Returns the history of a task that is live, or ended and retained; `None` when there is no such task (any more).
+    ///
+    /// Takes a [`Serial`], or the [serial of a handle](crate::TaskHandle::serial) as it is.
     #[must_use]
-    pub fn history(&self, serial: Serial) -> Option<History> {
-        self.read(serial, Detail::History, |task| task.history(self.inner().limits.newest_entries))
+    pub fn history(&self, serial: impl Into<Option<Serial>>) -> Option<History> {
+        self.read(serial.into()?, Detail::History, |task| task.history(self.inner().limits.newest_entries))
     }
 
-    /// Looks at one task that is live, or ended and is kept; `None` when there is no such task (any more).
-    pub fn view<R>(&self, serial: Serial, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
-        self.read(serial, Detail::Newest, look)
+    /// Calls `look` with one task that is live, or ended and retained; `None` when there is no such task (any more).
+    ///
+    /// Takes a [`Serial`], or the [serial of a handle](crate::TaskHandle::serial) as it is.
+    pub fn view<R>(&self, serial: impl Into<Option<Serial>>, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
+        self.read(serial.into()?, Detail::Newest, look)
     }
 
-    fn read<R>(&self, serial: Serial, detail: Detail, look: impl FnOnce(TaskView<'_>) -> R) -> Option<R> {
+    fn read<R>(&self, serial: Serial, detail: Detail, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
         let slot = self.find_serial(serial)?;
         // Live first: it may end in between, but what ended never lives again.
         let row = [Wanted::Live, Wanted::Ended].into_iter().find_map(|wanted| Row::copy(slot, wanted, detail))?;
         let task = row.view();
-        (task.serial() == serial).then(|| look(task))
+        (task.serial() == serial).then(|| look(&task))
     }
 }

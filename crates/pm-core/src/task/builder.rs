@@ -24,6 +24,9 @@ use crate::shared::state::Inner;
 use crate::slot::gate::{Slot, Writer};
 use crate::store::{kinds, magazine, recorded};
 
+/// Stands for the grace of the list.
+const OF_LIST: u64 = NEVER - 1;
+
 // Not inlined: a list that is off would pay for its prologue.
 #[inline(never)]
 fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
@@ -46,8 +49,9 @@ pub struct TaskBuilder<'l> {
     // Little: all else is in the slot already, and a builder is moved with every call.
     inner: &'static Inner,
     chunk: Option<&'static Chunk>,
-    /// Nanoseconds.
-    grace: Option<u64>,
+    /// Nanoseconds, or [`OF_LIST`].
+    grace: u64,
+    drop_on_cancel: bool,
     deadline: Option<Duration>,
     list: PhantomData<&'l ()>,
 }
@@ -56,13 +60,22 @@ impl TaskBuilder<'_> {
     #[inline]
     pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
         let chunk = if inner.enabled.load(StdOrdering::Relaxed) { prepare(inner, id) } else { None };
-        Self { inner, chunk, grace: None, deadline: None, list: PhantomData }
+        Self { inner, chunk, grace: OF_LIST, drop_on_cancel: true, deadline: None, list: PhantomData }
     }
 
     #[inline]
     fn slot(&self) -> Option<Slot> {
         let inner = self.inner;
         self.chunk.map(|chunk| Slot { inner, chunk })
+    }
+
+    #[inline]
+    fn grace_nanos(&self) -> u64 {
+        match (self.drop_on_cancel, self.grace) {
+            (false, _) => NEVER,
+            (true, OF_LIST) => self.inner.limits.grace,
+            (true, grace) => grace,
+        }
     }
 
     #[inline(always)]
@@ -101,22 +114,21 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// Makes the task a child of another, instead of the one that is current. A cancel of the parent is one of the child,
-    /// too, as long as both are in the same list; if the parent was cancelled already, the child is from its start.
-    pub fn parent(self, parent: &TaskHandle) -> Self {
+    /// Sets the parent of the task. Default: the [current] task.
+    ///
+    /// Cancelling the parent cancels the child, too, as long as both are in the same list; if the parent was cancelled
+    /// already, so is the child from its start. Takes a `&Task`, or a handle.
+    pub fn parent(self, parent: impl Into<TaskHandle>) -> Self {
         if let Some(slot) = self.slot() {
-            let (serial, at) = parent.as_parent(self.inner);
+            let (serial, at) = parent.into().as_parent(self.inner);
             slot.set_parent(serial, at);
         }
         self
     }
 
-    /// Makes the task nobody's child, even where another is current: it is not cancelled with it.
+    /// Starts the task without a parent, even where another task is current: it is not cancelled with that one.
     pub fn detached(self) -> Self {
-        if let Some(slot) = self.slot() {
-            slot.set_parent(0, 0);
-        }
-        self
+        self.parent(TaskHandle::none())
     }
 
     /// Cancels the task by itself when it has been running so long, for the reason `deadline`.
@@ -144,26 +156,23 @@ impl TaskBuilder<'_> {
     ///
     /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy up.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = Some(nanos(grace).min(NEVER - 1));
+        self.grace = nanos(grace).min(OF_LIST - 1);
         self
     }
 
-    /// Never drops the future: a request to stop is only told. For futures that must not be cut anywhere; for a part of
-    /// one see [`protect`](crate::protect).
-    pub fn never_forced(mut self) -> Self {
-        self.grace = Some(NEVER);
+    /// Sets whether a cancel drops the future of the task once its [grace](Self::grace) is over. Default: `true`.
+    ///
+    /// With `false` the future only observes the request: for one that must not be dropped at any await. For a part of a
+    /// future see [`protect`](crate::protect).
+    pub fn drop_on_cancel(mut self, yes: bool) -> Self {
+        self.drop_on_cancel = yes;
         self
     }
 
-    /// Refuses to be cancelled.
-    pub fn not_cancellable(self) -> Self {
-        self.write(|writer| writer.set_cancellable(false));
-        self
-    }
-
-    /// Allows to be cancelled, even where the list does not.
-    pub fn cancellable(self) -> Self {
-        self.write(|writer| writer.set_cancellable(true));
+    /// Sets whether the task can be cancelled. Default: [that of the list](crate::Options::cancellable), which is `true`
+    /// unless set.
+    pub fn cancellable(self, yes: bool) -> Self {
+        self.write(|writer| writer.set_cancellable(yes));
         self
     }
 
@@ -244,7 +253,7 @@ impl TaskBuilder<'_> {
     /// [`run`](Self::run).
     #[must_use = "the task ends when this is dropped"]
     pub fn supervise(self) -> Supervisor {
-        let grace = self.grace.unwrap_or(self.inner.limits.grace);
+        let grace = self.grace_nanos();
         Supervisor::new(self.start(), grace)
     }
 
@@ -258,7 +267,7 @@ impl TaskBuilder<'_> {
     #[must_use = "the task ends when this is dropped"]
     #[inline(always)]
     pub fn supervise_with_status(self, status: &str) -> Supervisor {
-        let (inner, grace) = (self.inner, self.grace.unwrap_or(self.inner.limits.grace));
+        let (inner, grace) = (self.inner, self.grace_nanos());
         let task = recorded::with_recorded(inner, status, inner.limits.status, |status| self.start_in(status));
         Supervisor::new(task, grace)
     }
@@ -267,7 +276,7 @@ impl TaskBuilder<'_> {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`TaskHandle::checkpoint_or_unwind`].
     ///
     /// # Panics
     ///
@@ -280,7 +289,7 @@ impl TaskBuilder<'_> {
     ///
     /// # Errors
     ///
-    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`TaskHandle::checkpoint_or_unwind`].
     ///
     /// # Panics
     ///

@@ -43,7 +43,7 @@ std::thread_local! {
         const { Current { chunk: Cell::new(None), serial: Cell::new(0), inner: Cell::new(None) } };
 }
 
-/// Keeps a task current on this thread; made by [`Task::enter`](crate::Task::enter). Dropped, it makes the one before
+/// Keeps a task current on this thread; made by [`TaskHandle::enter`](crate::TaskHandle::enter). Dropped, it makes the one before
 /// current again.
 #[must_use = "the task is current as long as this lives"]
 pub struct Entered {

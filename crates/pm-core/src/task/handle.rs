@@ -37,10 +37,17 @@ impl TaskHandle {
         Self { slot, serial }
     }
 
-    /// The number of the task; the highest possible one if there is none.
+    /// Returns a handle of no task: its methods do nothing, and as a parent it makes a task without one.
     #[must_use]
-    pub fn serial(&self) -> Serial {
-        Serial::new(self.serial)
+    pub const fn none() -> Self {
+        Self::INERT
+    }
+
+    /// Returns the serial of the task; `None` if the task is not in a list, or if this is the handle of no task.
+    #[inline]
+    #[must_use]
+    pub fn serial(&self) -> Option<Serial> {
+        Serial::from_u64(self.serial)
     }
 
     #[inline(always)]
@@ -60,24 +67,15 @@ impl TaskHandle {
         (self.serial, slot.map_or(0, |slot| slot.index() + 1))
     }
 
-    /// Asks the task and all below it to stop. See [`ProcessList::cancel`](crate::ProcessList::cancel).
+    /// Cancels the task and all below it. See [`ProcessList::cancel`](crate::ProcessList::cancel).
     ///
     /// # Errors
     ///
-    /// [`CancelError::NotFound`] when it has ended or is not shown, [`CancelError::NotCancellable`].
-    pub fn cancel(&self, reason: &str) -> Result<(), CancelError> {
-        let slot = self.slot.ok_or(CancelError::NotFound)?;
-        slot.ask(self.serial, &CancelRequest::new(reason), |_, _| ()).map(drop)
-    }
-
-    /// The same with all that a request can say. See
-    /// [`ProcessList::request_cancel`](crate::ProcessList::request_cancel).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`cancel`](Self::cancel), and what was found instead of what the request expects.
-    pub fn request_cancel(&self, request: &CancelRequest<'_>) -> Result<CancelHandle, CancelError> {
-        self.slot.ok_or(CancelError::NotFound)?.request_cancel(self.serial, request)
+    /// - [`CancelError::NotFound`]: the task has ended, or is not in a list.
+    /// - [`CancelError::NotCancellable`]: the task was started so.
+    /// - [`CancelError::TooYoung`], [`CancelError::OtherStatus`]: the task is not as the request expects.
+    pub fn cancel<'r>(&self, request: impl Into<CancelRequest<'r>>) -> Result<CancelHandle, CancelError> {
+        self.slot.ok_or(CancelError::NotFound)?.cancel_task(self.serial, &request.into())
     }
 
     /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
@@ -173,7 +171,7 @@ impl TaskHandle {
     pub fn view<R>(&self, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
         let row = Row::copy(self.slot?, Wanted::Live, Detail::Newest)?;
         let task = row.view();
-        (task.serial() == self.serial()).then(|| look(&task))
+        (task.serial().get() == self.serial).then(|| look(&task))
     }
 
     #[inline(always)]

@@ -2,21 +2,21 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use super::current::Entered;
 use super::end::end;
 use super::handle::TaskHandle;
-use super::value::Value;
 use crate::base::outcome::Count;
-use crate::base::serial::Serial;
-use crate::cancel::cancelled::{Cancelled, CancelledFuture, Unwind};
+use crate::cancel::cancelled::{Cancelled, Unwind};
 use crate::layout::words::{acquire, cancel};
 
-/// A live task: it ends when this is dropped.
+/// A live task, which ends when this is dropped.
 ///
-/// Dropped in a panic, it ends as aborted; dropped after it heard a cancel, as cancelled; else as finished. Share it by
-/// reference, or give others a [`TaskHandle`].
+/// Dereferences to its [`TaskHandle`], which has the methods that report on the task and observe a cancellation.
+///
+/// Dropped in a panic, it ends as aborted; dropped after it observed a cancel request, as cancelled; else as finished.
+/// Share it by reference, or give others a [`TaskHandle`].
 ///
 /// A task can't be ended twice:
 ///
@@ -32,16 +32,10 @@ pub struct Task {
 }
 
 impl Task {
-    /// A handle for other threads and for later: it may outlive the task, and then does nothing.
+    /// Returns a handle for other threads and for later. It may outlive the task; then its methods do nothing.
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.handle
-    }
-
-    /// The number of this task; the highest possible one if the task is not shown.
-    #[must_use]
-    pub fn serial(&self) -> Serial {
-        self.handle.serial()
     }
 
     /// Runs `f` as this task, which ends with it: for work that starts later than the task, as in a queue of threads.
@@ -59,7 +53,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when `f` returned it, or was unwound by [`Task::checkpoint_or_unwind`].
+    /// [`Cancelled`] when `f` returned it, or was unwound by [`TaskHandle::checkpoint_or_unwind`].
     ///
     /// # Panics
     ///
@@ -103,7 +97,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`Task::checkpoint_or_unwind`].
+    /// That of `f`; or what is made of [`Cancelled`] when it was unwound by [`TaskHandle::checkpoint_or_unwind`].
     ///
     /// # Panics
     ///
@@ -165,7 +159,7 @@ impl Task {
     /// What an unwind through `run_sync` means.
     fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
         match payload.downcast::<Unwind>() {
-            Ok(unwind) if unwind.0.serial() == self.serial() => {
+            Ok(unwind) if Some(unwind.0.serial()) == self.serial() => {
                 self.end(Count::Cancelled);
                 unwind.0
             }
@@ -180,79 +174,14 @@ impl Task {
             }
         }
     }
+}
 
-    /// Makes this the current task of the thread until the guard is dropped. See [`TaskHandle::enter`].
-    #[must_use = "the task is current as long as this lives"]
-    pub fn enter(&self) -> Entered {
-        self.handle.enter()
-    }
+impl Deref for Task {
+    type Target = TaskHandle;
 
-    /// Says what the task is doing; then tells whether it was asked to stop. See [`TaskHandle::status`].
-    ///
-    /// # Errors
-    ///
-    /// [`Cancelled`], after the status was recorded.
-    #[inline]
-    pub fn status(&self, status: &str) -> Result<(), Cancelled> {
-        self.handle.status(status)
-    }
-
-    /// The same with a formatted text; [`status!`](crate::status!) is shorter.
-    ///
-    /// # Errors
-    ///
-    /// [`Cancelled`], after the status was recorded.
-    #[inline]
-    pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
-        self.handle.status_fmt(status)
-    }
-
-    /// Tells whether the task was asked to stop. One atomic load.
-    ///
-    /// # Errors
-    ///
-    /// [`Cancelled`], if so.
-    #[inline]
-    pub fn checkpoint(&self) -> Result<(), Cancelled> {
-        self.handle.checkpoint()
-    }
-
-    /// Unwinds to the `run_sync` of this task if it was asked to stop. See [`TaskHandle::checkpoint_or_unwind`].
-    #[inline]
-    pub fn checkpoint_or_unwind(&self) {
-        self.handle.checkpoint_or_unwind();
-    }
-
-    /// Sets an attribute; the value is copied.
-    #[inline]
-    pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
-        self.handle.set(name, value);
-    }
-
-    /// Sets an attribute to a formatted text.
-    pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
-        self.handle.set_fmt(name, value);
-    }
-
-    /// Removes an attribute.
-    pub fn unset(&self, name: &str) {
-        self.handle.unset(name);
-    }
-
-    /// Says how far the task has come. See [`TaskHandle::progress`].
-    pub fn progress(&self, done: u64, total: u64, unit: &str) {
-        self.handle.progress(done, total, unit);
-    }
-
-    /// Whether the task was asked to stop. Asking so does not count as hearing it.
-    #[must_use]
-    pub fn is_cancelled(&self) -> bool {
-        self.handle.is_cancelled()
-    }
-
-    /// Waits until the task is asked to stop. See [`TaskHandle::cancelled`].
-    pub fn cancelled(&self) -> CancelledFuture {
-        self.handle.cancelled()
+    #[inline(always)]
+    fn deref(&self) -> &TaskHandle {
+        &self.handle
     }
 }
 

@@ -189,20 +189,6 @@ impl TaskHandle {
     }
 }
 
-impl Task {
-    /// Counts what the task has done, and tells the list now and then. See [`TaskHandle::meter`].
-    #[must_use = "it counts what it is told by `add`"]
-    pub fn meter(&self, total: u64, unit: impl Into<Cow<'static, str>>) -> Meter {
-        self.handle().meter(total, unit)
-    }
-
-    /// Counts the bytes that go through a reader or a writer. See [`TaskHandle::metered`].
-    #[must_use = "it counts what goes through it"]
-    pub fn metered<T>(&self, io: T, total: u64) -> Metered<T> {
-        self.handle().metered(io, total)
-    }
-}
-
 /// What iterators can do for a task that works through them.
 ///
 /// ```

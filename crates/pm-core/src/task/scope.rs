@@ -7,7 +7,6 @@
 use std::fmt;
 
 use super::handle::{TaskHandle, late};
-use super::live::Task;
 use crate::base::text;
 use crate::slot::copy::{Detail, Wanted};
 use crate::slot::gate::{NoRoom, Slot, Writer};
@@ -16,7 +15,7 @@ use crate::store::scopes::NONE;
 use crate::view::row::Row;
 use crate::view::values::StatusText;
 
-/// Keeps a status for the length of a block; made by [`Task::scope`]. Dropped, it sets back the one before.
+/// Keeps a status for the length of a block; made by [`TaskHandle::scope`]. Dropped, it sets back the one before.
 #[must_use = "the status is that of the block as long as this lives"]
 pub struct StatusScope {
     task: TaskHandle,
@@ -79,22 +78,6 @@ impl TaskHandle {
             text::format(status, |status| scope = self.scope(status));
         }
         scope
-    }
-}
-
-impl Task {
-    /// Says what the task does for the length of a block. See [`TaskHandle::scope`].
-    pub fn scope(&self, status: &str) -> StatusScope {
-        self.handle().scope(status)
-    }
-
-    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
-    ///
-    /// # Panics
-    ///
-    /// If a value's `Display` does; the task stays as it was.
-    pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
-        self.handle().scope_fmt(status)
     }
 }
 

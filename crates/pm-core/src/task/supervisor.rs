@@ -8,6 +8,7 @@ use super::current::Entered;
 use super::handle::TaskHandle;
 use super::live::Task;
 use crate::base::outcome::Count;
+use crate::base::serial::Serial;
 use crate::cancel::cancelled::Cancelled;
 use crate::cancel::timer::Event;
 use crate::layout::words::{acquire, cancel};
@@ -194,7 +195,7 @@ impl Supervisor {
         let cancelled = handle.slot().and_then(|slot| slot.lock(handle.raw_serial())?.hear_cancel(cancel::FORCED));
         self.task.take().end(Count::Cancelled);
         // It was asked, or it would not be killed.
-        cancelled.unwrap_or_else(|| Cancelled::unknown(handle.serial()))
+        cancelled.unwrap_or_else(|| Cancelled::unknown(Serial::new(handle.raw_serial())))
     }
 
     /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to stop.

@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::shared::resource::{Hold, MAX_HOLDS, NONE, Resource};
 use crate::task::current::current;
 use crate::task::handle::TaskHandle;
-use crate::task::live::Task;
 use crate::task::scope::StatusScope;
 
 impl Resource {
@@ -30,7 +29,7 @@ fn ticks_of(task: TaskHandle) -> u64 {
     task.slot().map_or(0, |slot| slot.inner.timer.ticks())
 }
 
-/// Says that a task holds something; made by [`Resource::hold`], [`Task::holding`] and [`WaitGuard::acquired`]. Dropped, it
+/// Says that a task holds something; made by [`Resource::hold`], [`TaskHandle::holding`] and [`WaitGuard::acquired`]. Dropped, it
 /// says that the task has given it back: drop it before you do.
 ///
 /// It goes on to name the task that took it when it is moved elsewhere.
@@ -181,17 +180,5 @@ impl TaskHandle {
     /// Says that the task holds a unit of something, until what this returns is dropped.
     pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
         HoldGuard::new(resource.into(), *self, 1)
-    }
-}
-
-impl Task {
-    /// Says what the task waits for. See [`TaskHandle::waiting_on`].
-    pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
-        self.handle().waiting_on(resource)
-    }
-
-    /// Says that the task holds a unit of something. See [`TaskHandle::holding`].
-    pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
-        self.handle().holding(resource)
     }
 }

@@ -58,7 +58,7 @@ impl Drop for Dir {
 
 #[test]
 fn a_record_is_one_line_with_what_is_known() {
-    let serial = pm_core::ProcessList::new().start("a").serial();
+    let serial = pm_core::ProcessList::new().start("a").serial().unwrap();
     let mut record = record("too \"slow\"\n");
     record.serial = Some(serial);
     let start =

@@ -57,8 +57,8 @@ pub(crate) async fn cancel(
     let request = cancel::request(reason, &by, params.min_age, params.status.as_deref());
     let result = match params.serial {
         Some(serial) if !list.find(id).contains(&serial) => Err(CancelError::NotFound),
-        Some(serial) => list.request_cancel(serial, &request),
-        None => list.request_cancel(id, &request),
+        Some(serial) => list.cancel(serial, &request),
+        None => list.cancel(id, &request),
     };
     let asked = result.map_err(|error| {
         let failure = match error {
@@ -78,7 +78,7 @@ pub(crate) async fn cancel(
 
 async fn verdict(asked: CancelHandle, wait: Duration, attempt: Attempt) -> Response<Body> {
     let (serial, below) = (asked.serial(), asked.below());
-    let verdict = asked.within(wait).await;
+    let verdict = asked.wait(wait).await;
     attempt.note(verdict.as_str());
     match serde_json::to_vec(&VerdictReply::new(&verdict, serial, below)) {
         Ok(json) => response::json(json),

@@ -209,15 +209,15 @@ fn ask(service: &mut Service, method: &str, target: &str, headers: &[(&str, &str
 fn full_list() -> (ProcessList, Vec<Task>) {
     let list = ProcessList::new();
     let parent = list.task("parent").kind("import").attr("host", "web1").start();
-    let child = list.task("child").parent(&parent.handle()).attr("big", u64::MAX).attr("share", f64::NAN).start();
+    let child = list.task("child").parent(&parent).attr("big", u64::MAX).attr("share", f64::NAN).start();
     child.progress(1, 2, "blocks");
     child.status("reading").unwrap();
     let asked = list.task("asked").kind("import").attr("yes", true).start();
-    list.request_cancel("asked", &CancelRequest::new("why").by("me")).unwrap();
-    let fixed = list.task("fixed").kind("fixed").not_cancellable().start();
+    list.cancel("asked", CancelRequest::new("why").by("me")).unwrap();
+    let fixed = list.task("fixed").kind("fixed").cancellable(false).start();
     let orphan = {
         let gone = list.start("gone");
-        list.task("orphan").parent(&gone.handle()).start()
+        list.task("orphan").parent(&gone).start()
     };
     let twins = (0..3).map(|_| list.start("twin"));
     let tasks = [parent, child, asked, fixed, orphan].into_iter().chain(twins).collect();
@@ -351,7 +351,7 @@ fn members_of_bodies_and_rows_are_those_that_are_known() {
 #[test]
 fn what_is_answered_is_as_described() {
     let (list, tasks) = full_list();
-    let serial = tasks[1].serial();
+    let serial = tasks[1].serial().unwrap();
     let locks = [Resource::with_capacity("lock:a", 1), Resource::with_capacity("lock:b", 12)];
     let _held =
         (tasks[0].holding(&locks[0]), [(); 12].map(|()| tasks[1].holding(&locks[1])), locks[0].hold_unclaimed(0));

@@ -226,7 +226,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     attempt.begin().await?;
     let by = requester.name();
     let request = request(&reason, &by, min_age, status.as_deref());
-    match state.list.request_cancel(serial, &request) {
+    match state.list.cancel(serial, &request) {
         Ok(asked) => {
             attempt.asked();
             let below = asked.below();
@@ -242,7 +242,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
                 let (status, value) = answer(&asked.verdict());
                 return Ok(Work::Done(status, value));
             };
-            let within = asked.within(wait);
+            let within = asked.wait(wait);
             Ok(Work::Waits(Box::pin(async move {
                 let verdict = within.await;
                 attempt.note(verdict.as_str());
@@ -291,7 +291,7 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
         .into_iter()
         .map(|(serial, id)| {
             let attempt = attempt.target(serial, &id);
-            let state = match state.list.request_cancel(serial, &request) {
+            let state = match state.list.cancel(serial, &request) {
                 Ok(asked) => {
                     attempt.asked();
                     Waiting::for_end_of(asked, wait)
@@ -376,7 +376,7 @@ enum Waiting {
 impl Waiting {
     fn for_end_of(asked: CancelHandle, at_most: Option<Duration>) -> Self {
         match at_most {
-            Some(at_most) => Self::For(Box::pin(asked.within(at_most))),
+            Some(at_most) => Self::For(Box::pin(asked.wait(at_most))),
             None => Self::Done(asked.verdict()),
         }
     }

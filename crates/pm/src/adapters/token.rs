@@ -110,7 +110,7 @@ impl TokenWait {
 
     fn cancel(&self) {
         // Fails if the task has ended or is not cancellable.
-        let _ = self.task.request_cancel(&CancelRequest::new(&self.reason).by("cancellation token"));
+        let _ = self.task.cancel(CancelRequest::new(&self.reason).by("cancellation token"));
     }
 }
 

@@ -194,7 +194,7 @@ impl Inherited {
 
     fn of(list: &ProcessList, parent: TaskHandle) -> Self {
         let mut inherited = Self::default();
-        let mut next = (parent.is_live()).then(|| parent.serial());
+        let mut next = parent.serial().filter(|_| parent.is_live());
         for _ in 0..Self::MAX_DEPTH {
             let Some(serial) = next else { break };
             let above = list.view(serial, |task| {

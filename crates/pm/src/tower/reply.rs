@@ -13,12 +13,9 @@ pub(super) const PM_TASK_ID: HeaderName = HeaderName::from_static("pm-task-id");
 
 /// Adds the header with the task's serial, if the task is listed.
 pub(super) fn add_task_id(headers: &mut HeaderMap, task: TaskHandle) {
-    let serial = task.serial().get();
-    if serial == u64::MAX {
-        return;
-    }
+    let Some(serial) = task.serial() else { return };
     // Formatting the digits first makes the value one allocation of the exact size.
-    let (mut digits, mut at, mut rest) = ([0; 20], 20, serial);
+    let (mut digits, mut at, mut rest) = ([0; 20], 20, serial.get());
     while at == 20 || rest > 0 {
         at -= 1;
         digits[at] = b'0' + (rest % 10) as u8;
