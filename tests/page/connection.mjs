@@ -226,7 +226,7 @@ for (const prefix of ['', '/x', '/a/b']) {
       await page.keyboard.press('Enter');
       await says(page, '#kill .verdict', 'stopped by itself');
       await page.keyboard.press('Escape');
-      for (const [key, word] of [['2', 'import'], ['3', ''], ['4', 'No task is waiting'], ['5', 'serving since']]) {
+      for (const [key, word] of [['2', 'import'], ['3', ''], ['4', 'No task is waiting'], ['5', 'serving for']]) {
         await page.keyboard.press(key);
         await says(page, '.view:not([hidden])', word);
       }

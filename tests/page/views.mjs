@@ -100,7 +100,7 @@ test('about shows limits, drops, cost and the audit log', async (t) => {
   await program.start('job', { attrs: { long: 'x'.repeat(5000), password: 'hush' } });
   await program.ask('v1/tasks/job/cancel', { method: 'POST', body: { reason: 'just so' } });
   const page = await t.open(`${program.url}#view=about`);
-  await says(page, '.about .summary', /^pm .*, serving since .*; you may read and cancel; boot id [0-9a-f]{12}\.$/);
+  await says(page, '.about .summary', /^pm .*, serving for .*; you may read and cancel; boot id [0-9a-f]{12}\.$/);
   await says(page, '.about', /strings truncated\s+1/);
   await says(page, '.about', /secrets masked\s+1/);
   await says(page, '.about', /memory held/);

@@ -48,7 +48,7 @@ export class AboutView {
   async #ask() {
     try {
       const [info, audit] = await Promise.all([call('v1/info'), call(`v1/audit?limit=${AUDIT}`)]);
-      say(this.words, `pm ${info.version}, serving since ${duration(info.uptimeMs)}; you may ${info.scope === 'cancel' ? 'read and cancel' : 'read'}; boot id ${info.boot}.`);
+      say(this.words, `pm ${info.version}, serving for ${duration(info.uptimeMs)}; you may ${info.scope === 'cancel' ? 'read and cancel' : 'read'}; boot id ${info.boot}.`);
       replace(this.parts, ...TITLES.filter(([name]) => info[name]).map(([name, title]) => part(title, info[name])));
       const seen = JSON.stringify(audit.records);
       if (seen !== this.seen) {

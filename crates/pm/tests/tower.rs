@@ -809,17 +809,17 @@ async fn a_grpc_status_in_trailers_sets_the_outcome_of_the_call() {
 
 // Upgrades.
 
-/// Serves an echo protocol over upgraded connections, each by `serve`.
+/// Serves an echo protocol over upgraded connections, each by `upgraded`.
 async fn serve_echo<F>(
     layer: TasksLayer,
-    serve: impl Fn(CurrentTask, Request<Body>) -> F + Clone + Send + Sync + 'static,
+    upgraded: impl Fn(CurrentTask, Request<Body>) -> F + Clone + Send + Sync + 'static,
 ) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let handler = any(move |task: CurrentTask, request: Request<Body>| async move {
         let is_connect = request.method() == Method::CONNECT;
-        tokio::spawn(serve(task, request));
+        tokio::spawn(upgraded(task, request));
         let status = if is_connect { StatusCode::OK } else { StatusCode::SWITCHING_PROTOCOLS };
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
