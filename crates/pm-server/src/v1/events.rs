@@ -37,7 +37,7 @@ pub(super) fn watch(state: &State, text: Option<&str>, headers: &HeaderMap) -> R
             Ok(interval) if (INTERVAL.0..=INTERVAL.1).contains(&interval) => interval,
             _ => {
                 let [least, most] = [INTERVAL.0, INTERVAL.1].map(duration::show);
-                return Err(invalid("interval", format!("interval is a length of time from {least} to {most}")));
+                return Err(invalid("interval", format!("interval must be a duration from {least} to {most}")));
             }
         },
     };

@@ -1,7 +1,7 @@
-//! What the list counts, for Prometheus and those who read the same text.
+//! Metrics for Prometheus.
 //!
-//! The text format 0.0.4, or OpenMetrics 1.0 for who asks for it. Kinds are the only label whose values a program makes;
-//! beyond a ceiling they are counted together.
+//! The text format 0.0.4, or OpenMetrics 1.0 for clients that accept it. Kinds are the only label whose values the program
+//! chooses; beyond a limit they are counted together.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,9 +14,9 @@ use pm_core::{BlockedTask, KindStats};
 use crate::request::State;
 use crate::response::{self, Body};
 
-/// Kinds that have series of their own: those with the most tasks.
+/// The kinds with series of their own: those with the most tasks.
 const MAX_KINDS: usize = 100;
-/// The label of all others, and of tasks without a kind.
+/// The label of all other kinds, and of tasks without a kind.
 const OTHER: &str = "other";
 /// Upper bounds of the latency histogram.
 const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
@@ -45,7 +45,7 @@ impl Series {
         self.count += latency.count();
         self.sum += latency.sum();
         for bucket in latency.buckets() {
-            // What was counted lies below the end of its bucket, so it is never said to be faster than it was.
+            // Durations are below the upper end of their bucket, so none is reported as shorter than it was.
             let below = bucket.upper.as_secs_f64();
             for (count, bound) in self.buckets.iter_mut().zip(BOUNDS) {
                 *count += if below <= bound { bucket.count } else { 0 };
@@ -84,7 +84,7 @@ fn series(state: &State) -> Vec<(String, Series)> {
         let kind = task.kind().map(|kind| kind.to_string());
         let at = kind.and_then(|kind| places.get(&kind).copied()).or_else(|| places.get(OTHER).copied());
         let at = at.unwrap_or_else(|| {
-            // Of a kind that came a moment ago.
+            // Its kind has just been added.
             all.push((OTHER.to_owned(), Series::default()));
             places.insert(OTHER.to_owned(), all.len() - 1);
             all.len() - 1
@@ -100,34 +100,34 @@ fn write(state: &State, mut text: Text) -> String {
     let kinds = series(state);
     let counters = state.list.counters();
 
-    text.family("pm_tasks", "gauge", "Tasks that run now.");
+    text.family("pm_tasks", "gauge", "Live tasks.");
     for (kind, series) in &kinds {
         text.sample("pm_tasks", &[("kind", kind), ("state", "running")], series.running as f64);
         text.sample("pm_tasks", &[("kind", kind), ("state", "cancelling")], series.cancelling as f64);
     }
-    text.family("pm_task_oldest_age_seconds", "gauge", "Age of the oldest task that runs.");
+    text.family("pm_task_oldest_age_seconds", "gauge", "Age of the oldest live task.");
     for (kind, series) in &kinds {
         text.sample("pm_task_oldest_age_seconds", &[("kind", kind)], series.oldest.as_secs_f64());
     }
-    text.family("pm_cancelled_still_running", "gauge", "Tasks that were asked to stop and still run.");
+    text.family("pm_cancelled_still_running", "gauge", "Cancelled tasks that are still live.");
     for (kind, series) in &kinds {
         text.sample("pm_cancelled_still_running", &[("kind", kind)], series.cancelling as f64);
     }
     let waits = state.list.waits();
     for (name, help, is_one) in [
-        ("pm_waits", "Waits that tasks tell of.", (|_| true) as fn(&BlockedTask) -> bool),
-        ("pm_waits_stuck", "Waits that last until a circle of waiting tasks is broken.", |wait| wait.is_stuck),
+        ("pm_waits", "Waits that tasks report.", (|_| true) as fn(&BlockedTask) -> bool),
+        ("pm_waits_stuck", "Waits that last until a cycle of waiting tasks is broken.", |wait| wait.is_stuck),
     ] {
         text.family(name, "gauge", help);
         text.sample(name, &[], waits.waits.iter().filter(|wait| is_one(wait)).count() as f64);
     }
-    text.counter("pm_tasks_ended", "Tasks that ended.");
+    text.counter("pm_tasks_ended", "Ended tasks.");
     for (kind, series) in &kinds {
         for (outcome, count) in OUTCOMES.iter().zip(series.ended) {
             text.count("pm_tasks_ended", &[("kind", kind), ("outcome", outcome)], count);
         }
     }
-    text.family("pm_task_duration_seconds", "histogram", "How long tasks took that ended.");
+    text.family("pm_task_duration_seconds", "histogram", "Duration of ended tasks.");
     for (kind, series) in &kinds {
         for (bound, count) in BOUNDS.iter().zip(series.buckets) {
             text.sample(
@@ -140,13 +140,13 @@ fn write(state: &State, mut text: Text) -> String {
         text.sample("pm_task_duration_seconds_sum", &[("kind", kind)], series.sum.as_secs_f64());
         text.sample("pm_task_duration_seconds_count", &[("kind", kind)], series.count as f64);
     }
-    text.counter("pm_tasks_started", "Tasks that were started and shown.");
+    text.counter("pm_tasks_started", "Started tasks that the list shows.");
     text.count("pm_tasks_started", &[], counters.started);
-    text.counter("pm_cancels", "Requests to stop that reached a task, repeated ones left out.");
+    text.counter("pm_cancels", "Cancel requests that reached a task, without repeated ones.");
     text.count("pm_cancels", &[], counters.cancel_requests);
-    text.counter("pm_cancels_forced", "Cancelled tasks whose future was dropped for it.");
+    text.counter("pm_cancels_forced", "Cancelled tasks whose future was dropped after their grace.");
     text.count("pm_cancels_forced", &[], counters.forced);
-    text.counter("pm_dropped", "What did not fit into the limits of the list and is not shown.");
+    text.counter("pm_dropped", "Items beyond the limits of the list, which are not shown.");
     for (what, count) in [
         ("tasks", counters.not_shown),
         ("statuses", counters.statuses_dropped),
@@ -156,11 +156,11 @@ fn write(state: &State, mut text: Text) -> String {
     ] {
         text.count("pm_dropped", &[("what", what)], count);
     }
-    text.counter("pm_panics_caught", "Panics of hooks and wakers, which went no further.");
+    text.counter("pm_panics_caught", "Panics of hooks and wakers that were caught.");
     text.count("pm_panics_caught", &[], counters.panics_caught);
-    text.family("pm_self_bytes", "gauge", "Memory that the list holds.");
+    text.family("pm_self_bytes", "gauge", "Memory of the list, in bytes.");
     text.sample("pm_self_bytes", &[], counters.bytes_held as f64);
-    text.family("pm_self_watchers", "gauge", "Who watches the list.");
+    text.family("pm_self_watchers", "gauge", "Watchers of the list.");
     text.sample("pm_self_watchers", &[], state.feed.status().watchers as f64);
     text.finish()
 }
@@ -172,7 +172,7 @@ struct Text {
 
 impl Text {
     fn family(&mut self, name: &str, sort: &str, help: &str) {
-        // A string takes every write.
+        // Writing to a string can't fail.
         let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {sort}");
         if self.is_open
             && let Some(unit) = name.rsplit('_').next().filter(|unit| matches!(*unit, "seconds" | "bytes"))
@@ -181,7 +181,7 @@ impl Text {
         }
     }
 
-    /// A family of counts: OpenMetrics names it without the end that its samples have.
+    /// A family of counters: OpenMetrics names it without the suffix of its samples.
     fn counter(&mut self, name: &str, help: &str) {
         let end = if self.is_open { "" } else { "_total" };
         self.family(&format!("{name}{end}"), "counter", help);
