@@ -1,4 +1,4 @@
-//! The help texts in `docs/cli.md` match the command. `PM_BLESS=1` updates them.
+//! The help in `docs/cli.md` match the command. `PM_BLESS=1` updates them.
 
 mod common;
 

@@ -383,7 +383,8 @@ fn a_wrong_token_is_refused_with_a_next_step() {
 #[test]
 fn the_clock_of_the_server_does_not_matter() {
     // The server's clock may differ by years; ages are relative to it.
-    let row = r#"{"serial":"1","id":"a","state":"ended","outcome":"failed","ageMs":2000,"status":"failed: x","endedAt":"2026-11-24T04:03:30Z"}"#;
+    let row = r#"{"serial":"1","id":"a","state":"ended","outcome":"failed","ageMs":2000,"status":"failed: x",
+"endedAt":"2026-11-24T04:03:30Z"}"#;
     let page = format!(r#"{{"tasks":[{row}],"serverTime":"2026-11-24T04:03:40Z","total":1}}"#);
     let server = Fake::replying(reply("200 OK", "application/json", &page));
     let output = pm(&["ended", "-e", &server.endpoint]);

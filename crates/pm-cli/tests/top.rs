@@ -170,7 +170,8 @@ fn an_unreachable_endpoint_is_named_and_reconnects() {
 #[test]
 fn a_go_original_is_polled() {
     let old = common::Fake::original(
-        r#"{"procs":[{"id":"req-1","procTime":"2013-01-01T10:00:00Z","statusTime":"2013-01-01T10:00:05Z","status":"reading"}],"serverTime":"2013-01-01T10:00:10Z"}"#,
+        r#"{"procs":[{"id":"req-1","procTime":"2013-01-01T10:00:00Z","statusTime":"2013-01-01T10:00:05Z",
+"status":"reading"}],"serverTime":"2013-01-01T10:00:10Z"}"#,
         r#"{"history":[{"ts":"2013-01-01T10:00:00Z","status":"init"}],"serverTime":"2013-01-01T10:00:10Z"}"#,
     );
     let mut screen = Screen::new(&mut command(&["top", "-e", &old.endpoint]), (100, 30));

@@ -196,7 +196,8 @@ mod tests {
     use super::*;
 
     const FILE: &str = "[endpoints.db1]\naddress = 'unix:/run/db1.sock'\n[endpoints.db2]\naddress = '10.0.0.2'\n\
-                        [groups]\nprod = ['db1', 'c:1', '@more']\nmore = ['db2', 'db1']\nloop = ['@loop2']\nloop2 = ['@loop']\n";
+                        [groups]\nprod = ['db1', 'c:1', '@more']\nmore = ['db2', 'db1']\n\
+                        loop = ['@loop2']\nloop2 = ['@loop']\n";
 
     fn names(words: &[&str]) -> Result<Vec<String>, String> {
         let file = File::read("/c.toml".into(), FILE).unwrap();

@@ -251,7 +251,8 @@ mod tests {
     fn a_file_is_read_with_the_line_of_each_value() {
         let file = File::read(
             "/c/config.toml".into(),
-            "use = ['@prod']\ntimeout = '2s'\n\n[endpoints.db1]\naddress = 'https://db1:6683/'\ntoken-file = 'db1.token'\n\
+            "use = ['@prod']\ntimeout = '2s'\n\n\
+             [endpoints.db1]\naddress = 'https://db1:6683/'\ntoken-file = 'db1.token'\n\
              [groups]\nprod = ['db1', '10.0.0.3:6680']\n",
         );
         match file {

@@ -27,9 +27,9 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::sleep;
 
 use super::checksum::checksum;
-use super::end_of;
 use super::files::{PathError, Tree};
 use super::index::Index;
+use super::stop::end_of;
 
 const PAUSE: Duration = Duration::from_millis(50);
 const STEP: Duration = Duration::from_millis(250);
@@ -215,7 +215,9 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, mut stopped: wat
             () = end_of(&mut stopped) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, peer)) => drop(connections.spawn(connection(stream, peer, Arc::clone(&app), until.clone()))),
+                Ok((stream, peer)) => {
+                    connections.spawn(connection(stream, peer, Arc::clone(&app), until.clone()));
+                }
                 // Probably out of file descriptors, which is temporary.
                 Err(_) => sleep(PAUSE).await,
             },

@@ -7,7 +7,7 @@ use pm::sync::{Mutex, Semaphore};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::end_of;
+use super::stop::end_of;
 
 const SLOTS: usize = 2;
 /// Long enough that each has acquired its first.

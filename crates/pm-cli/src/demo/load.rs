@@ -13,6 +13,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
+use super::stop::end_of;
+
 const TIMEOUT: Duration = Duration::from_secs(10);
 const STUCK_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_OPEN: usize = 64;
@@ -53,7 +55,7 @@ pub(super) async fn drive(service: SocketAddr, rate: u32, mut stopped: watch::Re
     let (mut number, mut stuck) = (0_u32, 0);
     loop {
         tokio::select! {
-            () = super::end_of(&mut stopped) => break,
+            () = end_of(&mut stopped) => break,
             Some(ended) = open.join_next() => tally.count(ended.ok(), &mut stuck),
             _ = ticks.tick() => {
                 if open.len() >= MAX_OPEN {

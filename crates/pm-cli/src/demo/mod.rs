@@ -9,6 +9,7 @@
 //! | `checksum.rs` | a parent task with a child for each subdirectory |
 //! | `index.rs` | a long-lived background task with named phases |
 //! | `deadlock.rs` | three jobs in a deadlock of two locks and a semaphore |
+//! | `stop.rs` | the signal that ends all parts |
 //! | `load.rs` | the client: fast, slow and stuck requests over real HTTP |
 //!
 //! This file starts the parts, prints commands to try, and ends the demo by cancelling all running tasks.
@@ -19,6 +20,7 @@ mod deadlock;
 mod files;
 mod index;
 mod load;
+mod stop;
 
 use std::fmt;
 use std::future::Future;
@@ -139,11 +141,6 @@ async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     Ok(())
 }
 
-/// Completes when the demo is to end. Returns no guard of the value, which would make the future `!Send`.
-async fn end_of(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|&stopped| stopped).await;
-}
-
 /// Cancels all tasks repeatedly, as pending requests may still start new ones.
 async fn cancel_all_for(duration: Duration) {
     let until = Instant::now() + duration;
@@ -250,7 +247,8 @@ Ctrl-C stops it.",
 fn summary(load: &load::Tally, tasks: &pm::Counters) -> String {
     let load::Tally { answered, cancelled, given_up, failed, skipped } = load;
     format!(
-        "requests: {answered} answered, {cancelled} cancelled, {given_up} given up, {failed} failed, {skipped} not sent; \
+        "requests: {answered} answered, {cancelled} cancelled, {given_up} given up, {failed} failed, \
+         {skipped} not sent; \
          tasks: {} started, {} finished, {} cancelled, {} failed, {} aborted, {} live",
         tasks.started, tasks.finished, tasks.cancelled, tasks.failed, tasks.aborted, tasks.live,
     )

@@ -134,6 +134,11 @@ impl EndpointState {
         matches!(self.connection, Connection::Live | Connection::Polled)
     }
 
+    /// An error message without the name of the endpoint, which begins it.
+    pub(crate) fn cause<'w>(&self, why: &'w str) -> &'w str {
+        why.strip_prefix(&*self.name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why)
+    }
+
     pub(crate) fn is_original(&self) -> bool {
         self.connection == Connection::Polled
     }

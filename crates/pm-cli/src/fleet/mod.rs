@@ -2,135 +2,21 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | `error.rs` | errors of endpoints as messages and JSON |
-//! | `tasks.rs` | rows of all pages, also from a Go original |
-//! | `tally.rs` | counts of results, and the exit code |
+//! | `answer.rs` | the queries and their results |
 //! | `spinner.rs` | names endpoints that are slow to respond, on a terminal |
+//! | `error.rs` | errors of endpoints as messages and JSON |
+//! | `report.rs` | documents and messages of all results |
+//! | `tally.rs` | counts of results, and the exit code |
+//! | `tasks.rs` | rows of all pages, also from a Go original |
 
+mod answer;
 pub(crate) mod error;
+mod report;
 mod spinner;
 mod tally;
 mod tasks;
 
-use std::future::Future;
-use std::time::{Duration, Instant};
-
-use pm_client::{Client, ClientError};
-use serde_json::{Map, Value, json};
-use tokio::task::JoinSet;
-
-use crate::config::{Endpoint, Endpoints};
-use crate::exit::Stop;
-use crate::out::{Document, Out, say};
-
-pub(crate) use spinner::Spinner;
+pub(crate) use answer::{Answer, all};
+pub(crate) use report::{at, document, say_errors, say_errors_about_a_task, show, with_endpoint};
 pub(crate) use tally::Tally;
 pub(crate) use tasks::{Source, Tasks, matches, original_row, tasks};
-
-/// The result of one endpoint.
-#[derive(Debug)]
-pub(crate) struct Answer<T> {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) result: Result<T, ClientError>,
-    pub(crate) took: Duration,
-}
-
-/// Queries all endpoints concurrently, each with its own time limit. The answers are in the order of the endpoints.
-pub(crate) async fn all<T, F, Querying>(endpoints: Endpoints, query: F) -> Vec<Answer<T>>
-where
-    T: Send + 'static,
-    F: Fn(Client) -> Querying,
-    Querying: Future<Output = Result<T, ClientError>> + Send + 'static,
-{
-    let spinner = Spinner::new(endpoints.list().iter().map(|endpoint| endpoint.name.clone()));
-    let mut queries = JoinSet::new();
-    for (at, endpoint) in endpoints.into_iter().enumerate() {
-        let querying = query(endpoint.client.clone());
-        queries.spawn(async move {
-            let started = Instant::now();
-            let result = querying.await;
-            (at, Answer { endpoint, result, took: started.elapsed() })
-        });
-    }
-    let mut answers = Vec::with_capacity(queries.len());
-    while let Some(answer) = spinner.until(queries.join_next()).await {
-        let (at, answer) = answer.expect("a query neither panics nor is aborted");
-        spinner.remove(&answer.endpoint.name);
-        answers.push((at, answer));
-    }
-    answers.sort_by_key(|(at, _)| *at);
-    answers.into_iter().map(|(_, answer)| answer).collect()
-}
-
-/// The document of all answers: the `items` of each successful one, and facts `about` each endpoint.
-pub(crate) fn document<T>(
-    answers: &[Answer<T>],
-    items: impl Fn(&T) -> Vec<Value>,
-    about: impl Fn(&T) -> Value,
-) -> Document {
-    let mut document = Document::default();
-    for Answer { endpoint, result, .. } in answers {
-        let name = Value::from(endpoint.name.as_str());
-        let mut entry = Map::from_iter([("endpoint".to_owned(), name.clone())]);
-        match result {
-            Ok(good) => {
-                entry.insert("ok".to_owned(), true.into());
-                if let Value::Object(about) = about(good) {
-                    entry.extend(about);
-                }
-                document.items.extend(items(good).into_iter().map(|item| with_endpoint(name.clone(), item)));
-            }
-            Err(error) => {
-                entry.insert("ok".to_owned(), false.into());
-                entry.insert("error".to_owned(), error::json(error));
-            }
-        }
-        document.endpoints.push(entry.into());
-    }
-    document
-}
-
-/// Adds the endpoint before the item's own members.
-pub(crate) fn with_endpoint(endpoint: Value, item: Value) -> Value {
-    let mut all = Map::from_iter([("endpoint".to_owned(), endpoint)]);
-    match item {
-        Value::Object(item) => all.extend(item),
-        other => drop(all.insert("value".to_owned(), other)),
-    }
-    all.into()
-}
-
-/// Prints the answers as a table or as a document.
-pub(crate) fn show(
-    out: Out,
-    document: impl FnOnce() -> Document,
-    table: impl FnOnce() -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    if out.is_table() { table() } else { Ok(document().print(out.format)?) }
-}
-
-/// Prints the error of each failed endpoint.
-pub(crate) fn say_errors<T>(answers: &[Answer<T>]) {
-    for answer in answers {
-        if let Err(error) = &answer.result {
-            say(&error::message(&answer.endpoint.name, error));
-        }
-    }
-}
-
-/// Prints errors of a query for one task: that an endpoint lacks it matters only if all do.
-pub(crate) fn say_errors_about_a_task<T>(answers: &[Answer<T>]) {
-    let found = answers.iter().any(|answer| answer.result.is_ok());
-    for answer in answers {
-        match &answer.result {
-            Err(ClientError::NotFound { .. }) if found => {}
-            Err(error) => say(&error::message(&answer.endpoint.name, error)),
-            Ok(_) => {}
-        }
-    }
-}
-
-/// The facts about an endpoint of which only the time is known.
-pub(crate) fn at(server_time: pm_wire::Timestamp) -> Value {
-    json!({ "serverTime": server_time })
-}

@@ -2,7 +2,7 @@
 
 use pm_client::ClientError;
 
-use super::Answer;
+use super::answer::Answer;
 use crate::exit::Exit;
 
 /// The number of results by category.

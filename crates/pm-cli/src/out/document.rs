@@ -7,7 +7,8 @@ use std::io;
 
 use serde_json::{Map, Value, json};
 
-use super::{Format, clean, print};
+use super::clean;
+use super::print::{Format, print};
 
 /// The items found, and the endpoints queried.
 #[derive(Debug, Default)]

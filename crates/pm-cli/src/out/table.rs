@@ -76,7 +76,7 @@ impl Table {
         self
     }
 
-    /// Renders lines no wider than `screen`: truncates wide columns, and leaves out the last ones if that is not enough.
+    /// Renders lines no wider than `screen`: truncates wide columns, and leaves out the last ones if necessary.
     pub(crate) fn render(&self, screen: Option<usize>, color: bool) -> Rendered {
         let mut widths: Vec<usize> = self.titles.iter().map(|title| title.width()).collect();
         for row in &self.rows {
@@ -149,7 +149,7 @@ pub(crate) fn truncate(text: &str, width: usize) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = String::new();
-    // Combining marks have no width and could go on forever; readable text needs only a few per character.
+    // Combining marks have no width and may be endless; readable text needs only a few per character.
     for c in text.chars().take(4 * width) {
         out.push(c);
         if out.width() >= width {

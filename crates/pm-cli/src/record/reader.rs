@@ -145,8 +145,8 @@ impl Recording {
 }
 
 impl Lines {
-    /// The next update with its time, in milliseconds since the start, and its endpoint. `None` at the end of the file or
-    /// at damage.
+    /// The next update with its time, in milliseconds since the start, and its endpoint. `None` at the end of the
+    /// file or at damage.
     pub(super) fn next(&mut self) -> Option<(f64, u32, Update)> {
         loop {
             let mut text = String::new();

@@ -55,7 +55,10 @@ pub(crate) fn durations(history: &History) -> impl Iterator<Item = std::time::Du
 }
 
 fn items(history: &History) -> Vec<Value> {
-    let item = |(entry, duration): (&pm_client::Entry, std::time::Duration)| json!({ "at": entry.at, "forMs": pm_wire::duration::millis(duration), "status": entry.status });
+    let item = |(entry, duration): (&pm_client::Entry, std::time::Duration)| {
+        let millis = pm_wire::duration::millis(duration);
+        json!({ "at": entry.at, "forMs": millis, "status": entry.status })
+    };
     history.history.iter().zip(durations(history)).map(item).collect()
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use pm_client::{Info, Kind, Kinds, Row, Waits};
 
-use super::View;
+use super::view::View;
 use crate::feed::{Key, Store};
 use crate::top::model::Scroll;
 use crate::top::request::{Reply, Request};

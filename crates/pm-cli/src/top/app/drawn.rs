@@ -2,7 +2,7 @@
 
 use ratatui_core::layout::Rect;
 
-use super::View;
+use super::view::View;
 use crate::top::model::{Column, Scroll};
 
 /// The meaning of a clickable area.

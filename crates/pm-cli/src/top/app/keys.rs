@@ -1,9 +1,13 @@
-//! What each key and click does.
+//! The actions of keys and clicks.
 
 use pm_wire::filter::Filter;
 use ratatui_crossterm::crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 
-use super::{App, Details, Effect, Hit, Kill, Mode, Seek, Stage, View};
+use super::details::Details;
+use super::drawn::Hit;
+use super::kill::{Kill, Stage};
+use super::state::{App, Effect, Mode, Seek};
+use super::view::View;
 use crate::top::complete::offers;
 use crate::top::edit::Edit;
 use crate::top::model::{Column, Held, Shape};

@@ -107,8 +107,8 @@ impl Column {
         )
     }
 
-    /// Sorts slots; ties are in order of endpoint and serial. Each key is computed once, and a nearly sorted input takes
-    /// little more than a pass, as the sorts used are adaptive.
+    /// Sorts slots; ties are in order of endpoint and serial. Each key is computed once, and a nearly sorted input
+    /// takes little more than a pass, as the sorts used are adaptive.
     pub(super) fn sort(self, descending: bool, store: &Store, slots: &mut [u32]) {
         match self {
             Column::Id => by_text(descending, store, slots, |task| &task.row.id),

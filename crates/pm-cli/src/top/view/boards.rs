@@ -3,7 +3,7 @@
 use pm_client::Kind;
 use ratatui_core::layout::Rect;
 
-use super::Pass;
+use super::pass::Pass;
 use super::table::{self, Cell, Col, Placement, Row};
 use crate::feed::Connection;
 use crate::out::format;
@@ -329,7 +329,7 @@ pub(super) fn about(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
                 notes.push("Go original: no serials, kinds, parents, progress or ended tasks".to_owned());
             }
             Connection::Lost { why, .. } | Connection::Refused { why, .. } => {
-                notes.push(super::cause(&endpoint.name, why).to_owned());
+                notes.push(endpoint.cause(why).to_owned());
             }
             _ => {}
         }

@@ -2,6 +2,7 @@
 //!
 //! | file | contents |
 //! |---|---|
+//! | `pass.rs` | the state of a frame while it is drawn |
 //! | `table.rs` | rows in columns |
 //! | `running.rs` | the running tasks |
 //! | `details.rs` | one task |
@@ -11,6 +12,7 @@
 mod boards;
 mod details;
 mod overlay;
+mod pass;
 mod running;
 mod table;
 
@@ -23,6 +25,7 @@ use super::theme::Role;
 use crate::feed::Connection;
 use crate::out::format;
 
+use pass::Pass;
 use table::Widths;
 
 /// The most unreachable endpoints that are named; more are only counted.
@@ -35,22 +38,6 @@ pub(crate) struct Renderer {
     board: Widths,
     /// The view that `board` belongs to.
     board_view: View,
-}
-
-/// The widths to use and the result to fill while the body is drawn.
-struct Pass<'r> {
-    widths: &'r mut Widths,
-    drawn: &'r mut Drawn,
-}
-
-impl Pass<'_> {
-    /// Makes rows below a line of titles clickable; `top` is the first of them.
-    fn add_rows(&mut self, area: Rect, top: usize, rows: usize) {
-        for line in 0..rows {
-            let y = area.y + 1 + u16::try_from(line).unwrap_or(0);
-            self.drawn.hits.push((Rect::new(area.x, y, area.width, 1), Hit::Row(top + line)));
-        }
-    }
 }
 
 impl Renderer {
@@ -184,17 +171,12 @@ fn banners(app: &App) -> Vec<String> {
         };
         let since = format::millis(app.now - since);
         let name = &endpoint.name;
-        lines.push(format!(" {name}: {state} for {since}, {retry}{tasks}: {}", cause(name, why)));
+        lines.push(format!(" {name}: {state} for {since}, {retry}{tasks}: {}", endpoint.cause(why)));
     }
     if more > 0 {
         lines.push(format!(" and {} more; 5 shows all", format::count(more, "endpoint", "endpoints")));
     }
     lines
-}
-
-/// The message without the endpoint, which is already named.
-fn cause<'w>(name: &str, why: &'w str) -> &'w str {
-    why.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why)
 }
 
 /// The line at the bottom: input, a message, or the keys. Returns the position of the cursor.

@@ -2,7 +2,7 @@
 
 use ratatui_core::layout::Rect;
 
-use super::Pass;
+use super::pass::Pass;
 use super::table::{self, Cell, Col, Placement, Row};
 use crate::feed::Task;
 use crate::out::format;

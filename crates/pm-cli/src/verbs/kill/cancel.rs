@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pm_client::{BulkCancel, CancelOptions, ClientError, TaskRef, Verdict};
+use pm_client::{BulkCancel, CancelOptions, ClientError, Row, TaskRef, Verdict};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Target;
+use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally, error};
 use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
@@ -18,6 +18,14 @@ use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, sa
 const CONCURRENT: usize = 32;
 /// Tasks in one request, if an endpoint has more than [`CONCURRENT`]; a filter has 256 alternatives at most.
 const BATCH: usize = 250;
+
+/// A task to cancel.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) endpoint: Endpoint,
+    pub(super) row: Row,
+    pub(super) is_original: bool,
+}
 
 /// The outcome for one task.
 struct Outcome {

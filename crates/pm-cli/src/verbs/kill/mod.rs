@@ -14,15 +14,14 @@ mod select;
 
 use std::time::Duration;
 
-use pm_client::Row;
 use serde_json::{Value, json};
 
 use super::{QueryArgs, note_original};
-use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally};
 use crate::out::{Document, Out, Style, Table, format, say, table::Cell};
 
+use cancel::Target;
 pub(crate) use cancel::verdict_text;
 use select::Selector;
 
@@ -60,14 +59,6 @@ fn wait(text: &str) -> Result<Duration, String> {
         wait if wait > pm_wire::VerdictReply::MAX_WAIT => Err("the longest is 25s".to_owned()),
         wait => Ok(wait),
     }
-}
-
-/// A task to cancel.
-#[derive(Clone, Debug)]
-struct Target {
-    endpoint: Endpoint,
-    row: Row,
-    is_original: bool,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {

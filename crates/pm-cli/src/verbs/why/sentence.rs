@@ -252,13 +252,15 @@ mod tests {
     }
 
     fn task(more: Value) -> Value {
-        let mut task = json!({ "serial": "7", "id": "a", "state": "running", "ageMs": 14_000, "status": "reading", "statusAgeMs": 3_000 });
+        let mut task = json!({ "serial": "7", "id": "a", "state": "running", "ageMs": 14_000,
+            "status": "reading", "statusAgeMs": 3_000 });
         task.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         task
     }
 
     fn kind() -> Value {
-        json!({ "kind": "import", "finished": 90, "failed": 3, "latency": { "count": 93, "p50Ms": 300, "p95Ms": 2_000, "p99Ms": 5_000, "maxMs": 9_000 },
+        json!({ "kind": "import", "finished": 90, "failed": 3,
+            "latency": { "count": 93, "p50Ms": 300, "p95Ms": 2_000, "p99Ms": 5_000, "maxMs": 9_000 },
             "statuses": [{ "status": "reading", "entered": 10, "timeMs": 500 }] })
     }
 
@@ -334,9 +336,8 @@ mod tests {
     #[test]
     fn a_pending_cancel_takes_precedence() {
         let cancel = json!({ "ageMs": 2_000, "reason": "deploy", "by": "uid:7" });
-        let unresponsive = task(
-            json!({ "state": "cancelling", "cancel": cancel, "status": "[cancel request: deploy]", "statusAgeMs": 2_000 }),
-        );
+        let unresponsive = task(json!({ "state": "cancelling", "cancel": cancel, "status": "[cancel request: deploy]",
+                "statusAgeMs": 2_000 }));
         let why = explain(&evidence(unresponsive, None, vec![]));
         assert!(
             why.sentence.starts_with("a (7) was cancelled 2.0 s ago and has not observed the cancel"),
