@@ -1,9 +1,9 @@
 //! Checks the public interface of the published crates: it shows only those third-party items that are listed in
 //! [`table::CRATES`], and keeps what the baseline promised.
 //!
-//! A type of another crate in a public signature ties our versions to the versions of that crate. The items are read from
-//! rustdoc's JSON, whose format the stable toolchain calls unstable: the few members that are read here have been there
-//! for years, and a JSON without them fails.
+//! A type of another crate in a public signature ties our versions to the versions of that crate. The items are read
+//! from rustdoc's JSON, whose format is unstable: the few members that are read here have been there for years, and a
+//! JSON without them fails.
 
 mod table;
 
@@ -191,9 +191,14 @@ mod tests {
                     "crate_id": 0,
                     "links": { "http": 20 },
                     "span": { "filename": "src/lib.rs", "begin": [7, 1] },
-                    "inner": { "function": { "sig": { "inputs": [["request", { "resolved_path": { "path": "Request", "id": 20, "args":
-                        { "angle_bracketed": { "args": [{ "type": { "resolved_path": { "path": "String", "id": 10, "args": null } } }] } } } }]],
-                        "output": { "resolved_path": { "path": "Task", "id": 30, "args": null } } } } },
+                    "inner": { "function": { "sig": {
+                        "inputs": [["request", { "resolved_path": { "path": "Request", "id": 20, "args": {
+                            "angle_bracketed": { "args": [
+                                { "type": { "resolved_path": { "path": "String", "id": 10, "args": null } } },
+                            ] },
+                        } } }]],
+                        "output": { "resolved_path": { "path": "Task", "id": 30, "args": null } },
+                    } } },
                 },
                 "2": { "crate_id": 0, "links": { "http": 20 }, "inner": { "struct": {} } },
                 "3": {

@@ -1,4 +1,4 @@
-//! What web pages elsewhere can do to the server, tried in a real Chromium by `tests/browser/attack.mjs`.
+//! Attacks of web pages on the server, tried in a real Chromium by `tests/browser/attack.mjs`.
 //!
 //! The server is `crates/pm/examples/attacked.rs`. playwright-core, which drives the browser, is kept below
 //! `target/browser`. Chromium is that of the system, or Debian's package, which root gets installed.
@@ -12,7 +12,7 @@ use crate::step::{Done, Outcome, cargo, install_on_debian, pass, pass_within, ta
 
 /// From npm; it brings no other package and no browser.
 pub(crate) const DRIVER: &str = "playwright-core@1.60.0";
-/// Looks for what keeps people out.
+/// Finds barriers to access.
 pub(crate) const AXE: &str = "axe-core@4.14.1";
 /// Checks the types of the page's modules.
 pub(crate) const TYPES: &str = "typescript@7.0.2";
@@ -67,12 +67,12 @@ pub(crate) fn packages(wanted: &[&str]) -> Result<PathBuf, String> {
     }
     std::fs::create_dir_all(&home).map_err(|error| format!("{}: {error}", home.display()))?;
     let mut install = Command::new("npm");
-    // All that any of us wants: npm takes away what it is not told of.
+    // All packages that any step uses: npm removes those that are not named.
     let all: BTreeSet<&str> = wanted.iter().copied().chain(PACKAGES).collect();
     install.args(["install", "--no-audit", "--no-fund", "--no-save", "--ignore-scripts"]).args(&all).arg("--prefix");
     let names = wanted.join(", ");
     pass_within(install.arg(&home), Duration::from_secs(180))
-        .map_err(|why| format!("{names} is not to be had: {why}"))?;
+        .map_err(|why| format!("{names} could not be installed: {why}"))?;
     let missing = wanted.iter().find(|package| !is_there(package));
     missing.map_or(Ok(home.clone()), |package| Err(format!("npm installed no {package}")))
 }

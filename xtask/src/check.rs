@@ -10,7 +10,7 @@ use crate::{browser, budget, contract, deny, model, page};
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// What must pass before a change lands, cheap things first.
+/// Returns the steps that must pass before a change lands, cheap ones first.
 pub(crate) fn all() -> Vec<Step> {
     let mut steps: Vec<Step> = vec![
         ("format", format),
@@ -152,7 +152,7 @@ fn bench_command(words: &[&str]) -> Command {
     command
 }
 
-/// Whether spawns are measured at length: in a full run of all sections, or when asked for.
+/// Returns `true` if spawns are measured at length: in a full run of all sections, or when asked for.
 fn wants_console(words: &[&str]) -> bool {
     let (mut all, mut words) = (true, words.iter());
     while let Some(&word) = words.next() {
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn console_is_for_full_runs_and_for_who_asks() {
+    fn the_console_is_built_for_full_runs_and_when_asked_for() {
         for (words, wanted) in [
             (&[][..], true),
             (&["--json", "spawns.json"], true),

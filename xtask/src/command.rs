@@ -1,4 +1,4 @@
-//! What the command `pm` costs: its size, its start, and `pm ls` beside `curl` and `jq` in the same run.
+//! Measures the command `pm`: its size, its start, and `pm ls` beside `curl` and `jq` in the same run.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::step::{Done, Outcome, cargo, pass, target_dir, works};
 
-/// A download and a start that nobody notices.
+/// Limits below which neither the download nor the start is noticed.
 const MAX_BYTES: u64 = 10_000_000;
 const MAX_START: Duration = Duration::from_millis(20);
 /// Enough for a middle that stays where it is.

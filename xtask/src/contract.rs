@@ -1,4 +1,4 @@
-//! The API as others see it: a running server against its own description, and its figures against those who read them.
+//! The API from outside: a running server against its own description, and its metrics against their readers.
 //!
 //! schemathesis reads `/openapi.json` and sends what it allows and what it does not; `promtool` and the parser of
 //! prometheus-client read `/metrics`. The server is `crates/pm/examples/contract.rs`. What the tools need is kept below
@@ -13,25 +13,25 @@ use std::time::Duration;
 
 use crate::step::{Done, Outcome, cargo, pass, pass_within, target_dir, works};
 
-/// What is installed, from PyPI.
+/// The packages that are installed from PyPI.
 const PACKAGES: [&str; 2] = ["schemathesis>=4.32,<5", "prometheus-client>=0.21,<1"];
 const CONFIG: &str = "xtask/contract/schemathesis.toml";
-/// Requests of each operation and phase that chance makes up: usually, and when there is time.
+/// Random requests of each operation and phase: usually, and when there is time.
 const EXAMPLES: (u32, u32) = (50, 1000);
 
-/// Tokens of a server that asks for one, as its file has them; for this machine and a moment only.
+/// Tokens of a server that requires one, as in its file; used on this machine only, and only briefly.
 const READ: &str = "read-0123456789abcdef0123456789abcdef";
 const CANCEL: &str = "cancel-0123456789abcdef0123456789abcdef";
 
-/// Who asks: a name to be told, whether the server wants a token, and the one that is sent.
+/// The callers: a name for the output, `true` if the server requires a token, and the token that is sent.
 const CREDENTIALS: [(&str, bool, Option<&str>); 4] = [
     ("no token", false, None),
-    ("no token where one is wanted", true, None),
+    ("no token where one is required", true, None),
     ("a token that may read", true, Some(READ)),
     ("a token that may cancel", true, Some(CANCEL)),
 ];
 
-/// Reads OpenMetrics from its input; complains about whatever is not as it should be.
+/// Reads OpenMetrics from its input, and fails if they are not valid.
 const OPEN_METRICS: &str = "\
 import sys
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
@@ -92,7 +92,7 @@ fn tokens(home: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Where the programs of a Python of our own are, which is made if need be.
+/// Returns the folder with the programs of a Python environment, which is created if need be.
 fn python(home: &Path) -> Result<PathBuf, String> {
     let (venv, marker) = (home.join("venv"), home.join("installed"));
     let bin = venv.join(if cfg!(windows) { "Scripts" } else { "bin" });
@@ -109,7 +109,7 @@ fn python(home: &Path) -> Result<PathBuf, String> {
     let mut install = Command::new(bin.join("python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
     pass_within(&mut install, Duration::from_secs(600))
-        .map_err(|why| format!("schemathesis is not to be had: {why}"))?;
+        .map_err(|why| format!("schemathesis could not be installed: {why}"))?;
     fs::write(&marker, packages).map_err(|error| format!("{}: {error}", marker.display()))?;
     Ok(bin)
 }
@@ -184,7 +184,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It ends with its input, too; here nobody waits for its tasks.
+        // It also ends with its input; here nothing waits for its tasks.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! Which lines of `pm-core`, `pm-server` and `pm` their tests run.
+//! Measures which lines of `pm-core`, `pm-server` and `pm` their tests run.
 //!
 //! Counts lines of the sources alone, without the unit tests at their end. Examples in docs are not run for this: the
 //! compiler cannot trace them yet.
@@ -60,7 +60,7 @@ fn tools() -> Result<(PathBuf, PathBuf), String> {
     if tools.0.exists() && tools.1.exists() { Ok(tools) } else { Err("they are for another toolchain".into()) }
 }
 
-/// The programs in what cargo tells as JSON, one message in a line.
+/// Returns the programs in cargo's JSON messages, one message per line.
 fn programs(messages: &str) -> Vec<String> {
     let path = |line: &str| {
         let (_, rest) = line.split_once("\"executable\":\"")?;

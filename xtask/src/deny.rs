@@ -1,5 +1,4 @@
-//! What third-party crates may be: their licences, where they come from, and what is known against them.
-//! The rules are in `deny.toml`.
+//! Checks third-party crates: their licences, their sources, and advisories. The rules are in `deny.toml`.
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,8 +1,8 @@
 //! Checks that the modules of a crate depend on each other in one direction.
 //!
-//! Each crate in [`table::CRATES`] lists its top-level modules, lowest first. A module may use those before it in the list
-//! and nothing else of its crate: neither a module after it, nor an item of the root, which hides where it comes from. The
-//! check follows `mod` declarations from the root and reads `use` trees and inline paths that begin with
+//! Each crate in [`table::CRATES`] lists its top-level modules, lowest first. A module may use those before it in the
+//! list and nothing else of its crate: neither a module after it, nor an item of the root, which hides where it comes
+//! from. The check follows `mod` declarations from the root and reads `use` trees and inline paths that begin with
 //! `crate`, `super` or `self`, in code that is compiled outside tests.
 
 mod table;

@@ -1,6 +1,6 @@
-//! What a developer of pm runs: `cargo xtask test` before a change lands, and its parts alone.
+//! The tasks of pm's developers: `cargo xtask test` before a change lands, and its parts alone.
 //!
-//! | room | what |
+//! | module | contents |
 //! |---|---|
 //! | `step.rs` | running steps and other programs, the table at the end |
 //! | `check.rs` | the steps that are one call of cargo each, other processors, the bench |
@@ -16,7 +16,7 @@
 //! | `coverage.rs` | lines that tests run |
 //! | `contract.rs` | the API against its description |
 //! | `command.rs` | size and start of the command `pm`, beside curl and jq |
-//! | `browser.rs` | what web pages elsewhere can do, in a real browser |
+//! | `browser.rs` | attacks of web pages, in a real browser |
 //! | `page.rs` | the page of pm in a real browser, and its pictures |
 
 mod api;
@@ -59,8 +59,8 @@ usage: cargo xtask COMMAND
   layers    which modules of a crate use which; fails on one that uses a module above it (xtask/src/layers/table.rs)
   lines     lines over 120 columns and files over 600 lines
   words [PATH...]
-            words that are no longer used, by the glossary of CONTRIBUTING.md, in all sources and documents or below PATH;
-            summaries of documentation that begin with What, Who, Whether or The same
+            words that are no longer used, by the glossary of CONTRIBUTING.md, in all sources and documents or below
+            PATH; summaries of documentation that begin with What, Who, Whether or The same
   api       third-party types in public signatures, and the public interface against the newest tag or the commit in
             xtask/api-baseline; installs cargo-semver-checks into target/tools if it is missing, which takes minutes
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
@@ -70,12 +70,12 @@ usage: cargo xtask COMMAND
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
             fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
-  browser   what web pages elsewhere can do to a server, tried in a headless Chromium; installs Debian's if it is
-            missing and may be, and playwright-core into target/browser
+  browser   attacks of web pages on a server, in a headless Chromium; installs Debian's if it is missing and may be
+            installed, and playwright-core into target/browser
   page [WORD...]
-            the page of pm in the same browser, and the types of its modules: all that it must do, its figures, what keeps
-            people out, hostile texts; pictures of it go to target/page. With words, only the tests whose names hold one
-            of them; `figures at length` watches its memory for ten minutes
+            the page of pm in the same browser, and the types of its modules: its behaviour, its figures, its
+            accessibility, hostile input; pictures of it go to target/page. With words, only the tests whose names
+            contain one of them; `figures at length` watches its memory for ten minutes
   screenshots
             makes the README's pictures of the page from the demo, into docs/pictures
 

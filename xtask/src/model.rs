@@ -1,4 +1,4 @@
-//! Programs that look for faults which a test meets only by luck: loom tries the orders of threads, Miri watches for
+//! Programs that find errors which a test meets only by luck: loom tries the interleavings of threads, Miri detects
 //! undefined behaviour.
 
 use std::path::Path;

@@ -19,7 +19,7 @@ pub(crate) fn check() -> Outcome {
     run(&[])
 }
 
-/// The same, or only the tests with one of these words in their names. `figures at length` is one that is not run else.
+/// Runs all tests, or those with one of these words in their names, which include `figures at length`.
 pub(crate) fn run(words: &[&str]) -> Outcome {
     if let Some(missing) = no_node() {
         return Ok(missing);
@@ -60,7 +60,7 @@ fn no_node() -> Option<Done> {
     (!is_there).then(|| Done::LeftOut("no node; apt-get install nodejs npm".into()))
 }
 
-/// What cargo built.
+/// Returns the path of a program that cargo built.
 fn built(name: &str) -> PathBuf {
     let path = target_dir("debug").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     std::path::absolute(&path).unwrap_or(path)

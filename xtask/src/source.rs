@@ -1,6 +1,6 @@
 //! Rust source as tokens: enough to find words, paths and comments, not a parser.
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An identifier, a keyword or a number.
@@ -253,14 +253,14 @@ mod tests {
     }
 
     #[test]
-    fn documentation_is_told_from_other_comments() {
+    fn documentation_differs_from_other_comments() {
         let kinds = |source| tokens(source).iter().map(|token| token.kind).collect::<Vec<_>>();
         assert_eq!(kinds("/// a\n//! b\n/** c */ /*! d */"), [Kind::Doc; 4]);
         assert_eq!(kinds("// a\n//// b\n/* c */ /**/"), [Kind::Comment; 4]);
     }
 
     #[test]
-    fn what_exists_in_tests_only_is_left_out() {
+    fn items_of_tests_are_left_out() {
         for (source, expected) in [
             ("#[cfg(test)] mod tests { fn f() {} } fn g() {}", "fn g ( ) { }"),
             ("#[cfg(test)] mod tests; use a;", "use a ;"),

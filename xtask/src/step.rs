@@ -7,10 +7,10 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What a step is called, and what it does.
+/// The name of a step and its work.
 pub(crate) type Step = (&'static str, fn() -> Outcome);
 
-/// What became of a step, or why it failed.
+/// The result of a step, or why it failed.
 pub(crate) type Outcome = Result<Done, String>;
 
 /// How much of a step could be done here.
@@ -22,7 +22,7 @@ pub(crate) enum Done {
     LeftOut(String),
 }
 
-/// Runs steps until one fails, then tells what each took and what was left out.
+/// Runs steps until one fails, then prints how long each took and what was left out.
 pub(crate) fn run_all(steps: &[Step]) -> ExitCode {
     let begin = Instant::now();
     let mut table = Vec::new();
@@ -113,7 +113,7 @@ pub(crate) fn pass(command: &mut Command) -> Outcome {
     }
 }
 
-/// The same, but ends the program when it takes too long.
+/// Runs a program to its end like [`pass`], but kills it when it takes too long.
 pub(crate) fn pass_within(command: &mut Command, limit: Duration) -> Result<(), String> {
     show(command);
     let mut child = command.spawn().map_err(|error| not_started(command, &error))?;
@@ -124,7 +124,7 @@ pub(crate) fn pass_within(command: &mut Command, limit: Duration) -> Result<(), 
             Ok(Some(status)) => return Err(format!("{}: {status}", line(command))),
             Ok(None) if begin.elapsed() < limit => thread::sleep(Duration::from_millis(50)),
             Ok(None) => {
-                // It may have ended by itself meanwhile; either way it is gone.
+                // It may have ended by itself in the meantime; either way it is gone.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(format!("{}: not done within {} s", line(command), limit.as_secs()));
@@ -134,7 +134,7 @@ pub(crate) fn pass_within(command: &mut Command, limit: Duration) -> Result<(), 
     }
 }
 
-/// The same as [`pass`], and hands each line of its output to `look` after printing it.
+/// Runs a program like [`pass`], and hands each line of its output to `look` after printing it.
 pub(crate) fn pass_and_look(command: &mut Command, mut look: impl FnMut(&str)) -> Outcome {
     show(command);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error))?;
@@ -150,7 +150,7 @@ pub(crate) fn pass_and_look(command: &mut Command, mut look: impl FnMut(&str)) -
     }
 }
 
-/// What a program prints, if it ends well; its errors are for the reader of the screen.
+/// Returns the output of a program that ends well; its errors go to the screen.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let output = command.stderr(Stdio::inherit()).output().map_err(|error| not_started(command, &error))?;
     if !output.status.success() {
@@ -159,7 +159,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|_| format!("{}: its output is not UTF-8", line(command)))
 }
 
-/// Whether a program is there and ends well; nothing is printed.
+/// Returns `true` if a program exists and ends well; nothing is printed.
 pub(crate) fn works(command: &mut Command) -> bool {
     command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }

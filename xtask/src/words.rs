@@ -1,7 +1,7 @@
 //! Finds words that are no longer used, and summaries that do not begin with a verb or a noun phrase.
 //!
-//! The words are in the glossary of `CONTRIBUTING.md`: the table with the columns "not", "say" and "except". A term in the
-//! first column may be a phrase; in code it is also found as part of a name. What the last column has in backticks is
+//! The words are in the glossary of `CONTRIBUTING.md`: the table with the columns "not", "say" and "except". A term in
+//! the first column may be a phrase; in code it is also found as part of a name. What the last column has in backticks is
 //! allowed: a phrase that holds the term anywhere, the term alone only where it is quoted, as the wire's words are.
 
 use std::collections::BTreeMap;
@@ -41,9 +41,9 @@ pub(crate) fn check(below: &[&str]) -> Outcome {
             errors.push(format!("{}:{line}: {what}", path.display()));
         }
     }
-    println!("{:<28}{:>8}{:>8}{:>12}", "", "names", "texts", "summaries");
-    for (part, [names, texts, summaries]) in counts {
-        println!("{:<28}{names:>8}{texts:>8}{summaries:>12}", part.display());
+    println!("{:<28}{:>8}{:>8}{:>12}", "", "names", "prose", "summaries");
+    for (part, [names, prose, summaries]) in counts {
+        println!("{:<28}{names:>8}{prose:>8}{summaries:>12}", part.display());
     }
     if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
 }
@@ -61,7 +61,7 @@ struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Name,
-    Text,
+    Prose,
     Summary,
 }
 
@@ -127,7 +127,7 @@ fn search(rules: &[Rule], path: &Path, text: &str) -> Vec<Found> {
                 if glossary.contains(&word.line) || is_excepted(rule, term, &lower, run.clone()) {
                     continue;
                 }
-                let place = if is_name(run.start) { Place::Name } else { Place::Text };
+                let place = if is_name(run.start) { Place::Name } else { Place::Prose };
                 let what = format!("`{}`: say {}", &text[run], rule.say);
                 found.push(Found { line: word.line, what, place });
             }
@@ -184,7 +184,7 @@ fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
     })
 }
 
-/// Returns where the term is, if the words begin with it and nothing but space, signs of comments and of names is between.
+/// Returns where the term is, if the words begin with it and only space and the marks of comments and names lie between.
 fn run(text: &str, words: &[Word], term: &[String]) -> Option<std::ops::Range<usize>> {
     let words = words.get(..term.len())?;
     let gaps = words.windows(2).map(|pair| &text[pair[0].end..pair[1].begin]);
@@ -240,7 +240,7 @@ The word blob.
     }
 
     #[test]
-    fn terms_are_found_in_texts_and_names_with_their_lines() {
+    fn terms_are_found_in_prose_and_names_with_their_lines() {
         assert_eq!(found("a.rs", "// A\n// Blob.\n"), ["2: `Blob`: say task"]);
         assert_eq!(found("a.md", "the blobs"), ["1: `blobs`: say task"]);
         for text in
@@ -269,10 +269,13 @@ The word blob.
     }
 
     #[test]
-    fn names_and_texts_are_counted_apart() {
+    fn names_and_prose_are_counted_apart() {
         let rules = rules(TABLE).unwrap();
         let found = search(&rules, Path::new("a.rs"), "let blob = \"blob\"; // blob");
-        assert_eq!(found.iter().map(|found| found.place).collect::<Vec<_>>(), [Place::Name, Place::Text, Place::Text]);
+        assert_eq!(
+            found.iter().map(|found| found.place).collect::<Vec<_>>(),
+            [Place::Name, Place::Prose, Place::Prose]
+        );
     }
 
     #[test]
@@ -289,7 +292,7 @@ The word blob.
     fn summaries_begin_with_a_verb_or_a_noun_phrase() {
         for text in [
             "/// What it is.",
-            "//! Who asks.",
+            "//! Who it is.",
             "/// Whether it is.",
             "/// The same, but not.",
             "/** What it is. */",

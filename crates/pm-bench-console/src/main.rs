@@ -1,4 +1,4 @@
-//! What console-subscriber adds to a spawned task of the runtime.
+//! Measures what console-subscriber adds to a spawned task of the runtime.
 //!
 //! Prints two numbers, nanoseconds per task: plain, and watched by the console's layer with its server beside, as
 //! `console_subscriber::init` sets it up. The work is that of the `spawns` section of pm-bench. Only a tokio that was
@@ -44,7 +44,7 @@ mod watched {
         let runtime = Builder::new_current_thread().build()?;
         // The plain ones come first: once there is a subscriber, every task pays for asking it.
         let plain = nanos_per_task(&runtime);
-        // Any port: nobody will connect.
+        // Any port: no console will connect.
         let layer = ConsoleLayer::builder().server_addr(([127, 0, 0, 1], 0)).spawn();
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
         Ok((plain, nanos_per_task(&runtime)))

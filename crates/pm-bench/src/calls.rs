@@ -1,7 +1,7 @@
 //! What a layer adds to a request, without a network: an axum service that is called in this thread, as hyper calls it.
 //!
-//! Here are nanoseconds that can be compared, and where ours go: what axum takes for any layer that has a body of its own,
-//! the header that names the task, and the task itself.
+//! These nanoseconds can be compared, and show where ours go: into what axum takes for any layer with a body of its own,
+//! into the header that names the task, and into the task itself.
 
 use std::convert::Infallible;
 use std::hint::black_box;

@@ -24,7 +24,7 @@ impl Effort {
     }
 }
 
-/// Nanoseconds per operation of each case: medians. A case does as many operations as it is told.
+/// Nanoseconds per operation of each case: medians. A case does as many operations as its argument says.
 pub(crate) fn compare(effort: Effort, cases: &mut [&mut dyn FnMut(u64)]) -> Vec<f64> {
     let count = u32::try_from(cases.len()).unwrap_or(1);
     let sizes: Vec<u64> = cases.iter_mut().map(|case| calibrate(case)).collect();

@@ -33,7 +33,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         }
     }
     let note = "kill: from the call that cancels to the drop of what the future holds, by turns, on a runtime with one \
-                worker; busy: beside 8 tasks that spin 50 us and yield, for ever";
+                worker; busy: beside 8 tasks that spin 50 us and yield, indefinitely";
     report.note(note);
 }
 
@@ -82,7 +82,7 @@ fn abort(runtime: &Runtime) -> Result<Duration, String> {
     waiting.killed_by(|| task.abort())
 }
 
-/// Waits for ever, and tells when it began and when it was dropped.
+/// Waits indefinitely, and reports when it began and when it was dropped.
 fn waits() -> (impl Future<Output = ()> + Send + 'static, Waiting) {
     let ((begins, begun), (drops, dropped)) = (channel(), channel());
     let future = async move {

@@ -1,4 +1,4 @@
-//! How long single calls take while the list is read in a loop, and while nobody reads: the tail is what counts.
+//! The latency of single calls while the list is read in a loop, and without readers: the tail counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,8 +24,9 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     compare(effort, report, nanos, "", &ours, || our_task(&list));
     compare(effort, report, nanos, "naive port: ", &port, || naive_task(naive));
     drop(tasks);
-    let note = "latency: one thread that starts, reports and ends tasks beside 100,000 live ones, each call timed by itself \
-                (two clock reads are part of it), the best quarter of rounds by turns; `read in a loop`: a client takes the whole list over HTTP, again and again";
+    let note = "latency: one thread that starts, reports and ends tasks beside 100,000 live ones, each call timed by \
+                itself (two clock reads are part of it), the best quarter of rounds by turns; `read in a loop`: a client \
+                takes the whole list over HTTP, again and again";
     report.note(note);
 }
 
@@ -73,7 +74,7 @@ fn compare(
                 |read: usize| spared(&mut figures.iter().map(|round| round[read][operation][rank]).collect::<Vec<_>>());
             let goal = if who.is_empty() && rank_name == "p99.9" { Goal::MostTimes(2.0) } else { Goal::None };
             let name = format!("{who}{name}, read in a loop, {rank_name}");
-            report.beside(name, of(1), "ns", ("nobody reads", of(0)), goal);
+            report.beside(name, of(1), "ns", ("no reader", of(0)), goal);
         }
     }
 }
@@ -100,7 +101,7 @@ fn samples(served: &Served, task: &(impl Fn() -> Sample + Sync), read: bool, len
                 samples.push(task());
             }
         }
-        // Whoever fills the memory early waits for the reader all the same.
+        // Filling the memory early does not help: the writer waits for the reader all the same.
         done.store(true, Ordering::Relaxed);
         samples
     })

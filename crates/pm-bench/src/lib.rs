@@ -1,4 +1,4 @@
-//! What the benches measure, apart from how: the work, the naive port that it is held against, the clock.
+//! The work that the benches measure, the naive port that it is compared with, and the clock.
 
 pub mod naive;
 pub mod pending;

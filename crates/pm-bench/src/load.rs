@@ -33,7 +33,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         (hello, "/".to_owned()),
         (server.addr(), format!("/procs/{id}/history")),
         (server.addr(), "/procs/".to_owned()),
-        (server.addr(), "/procs/nobody/history".to_owned()),
+        (server.addr(), "/procs/absent/history".to_owned()),
         (server.addr(), "/v1/tasks".to_owned()),
         (server.addr(), format!("/v1/tasks/{id}/history")),
     ];
@@ -109,8 +109,8 @@ pub(crate) fn rate(address: SocketAddr, path: &str, length: Duration) -> f64 {
     })
 }
 
-/// Where things stood in the last answer, so that the next one, which is mostly alike, takes its reader no time: it is the
-/// server that is measured.
+/// The positions in the last answer. The next one is mostly alike, so reading it takes hardly any time: the server is
+/// what is measured.
 #[derive(Default)]
 pub(crate) struct Shape {
     length_at: usize,

@@ -1,4 +1,4 @@
-//! What the process list costs, each figure beside a yardstick that was measured in the same run.
+//! Measures the process list, each figure beside a yardstick of the same run.
 //!
 //! `cargo xtask bench` runs it. Machines are shared and noisy: compare ratios, not nanoseconds.
 
@@ -86,7 +86,7 @@ fn main() -> ExitCode {
         }
     }
     if cfg!(debug_assertions) {
-        return usage("figures of a debug build say nothing: run it with --release");
+        return usage("the figures of a debug build mean nothing; build with --release");
     }
     let mut report = Report::default();
     for (name, measure) in SECTIONS {
@@ -110,7 +110,7 @@ fn usage(wrong: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What the figures were measured on.
+/// Returns a description of the machine and the build.
 fn machine(effort: Effort) -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));

@@ -1,5 +1,5 @@
-//! What one would write first, call for call as in the Go original: a map behind a lock, a lock per task, strings on the
-//! heap, a `serde_json` map of attributes, `chrono` for the dates.
+//! A naive port of the Go original, call for call: a map behind a lock, a lock per task, strings on the heap, a
+//! `serde_json` map of attributes, `chrono` for the dates.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, RwLock};
@@ -41,7 +41,7 @@ impl List {
         Handle { list: self, id: id.to_owned(), task }
     }
 
-    /// Copies all tasks, while nobody can start or end one.
+    /// Copies all tasks, while no other thread can start or end one.
     fn snapshot(&self) -> Answer {
         let tasks = self.tasks.read().expect("no panic under the lock");
         let procs = tasks
@@ -95,7 +95,7 @@ impl Handle<'_> {
         task.attrs.insert(name.to_owned(), Value::from(value));
     }
 
-    /// Says what the task is doing; the reason if it is to stop.
+    /// Sets the status; fails with the reason if the task is to stop.
     ///
     /// # Errors
     ///

@@ -9,7 +9,7 @@ pub(crate) fn tracked<F: Future>(list: &pm::ProcessList, future: F) -> impl Futu
 
 type Tracked<F> = Result<<F as Future>::Output, pm::Cancelled>;
 
-/// The same, with what kills it.
+/// Returns the future as a task, and a closure that cancels the task.
 pub(crate) fn tracked_killable<F: Future>(
     list: &pm::ProcessList,
     future: F,

@@ -1,7 +1,7 @@
 //! One poll of a future that is never ready, in the wrappings that people put around futures to cancel or to see them.
 //!
 //! Every future is polled with the same waker, again and again: the case of one that waits for many things. The waker
-//! counts references, as those of runtimes do, so that nobody has its clones for nothing. There is no runtime around,
+//! counts references, as those of runtimes do, so that no clone of it is free. There is no runtime around,
 //! for its budget of polls would end the loop.
 
 use futures_util::future::{AbortHandle, Abortable};

@@ -25,7 +25,7 @@ impl Clock {
 }
 
 /// Bytes of this process that are in memory now, and the most there ever were since [`forget_peak`]. `None` where the
-/// system does not tell (it is Linux that does).
+/// system does not report them (Linux does).
 #[must_use]
 pub fn resident() -> Option<(u64, u64)> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -42,13 +42,13 @@ pub fn forget_peak() {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
 }
 
-/// Processor time that this process has taken, in seconds. `None` where the system does not tell.
+/// Processor time that this process has taken, in seconds. `None` where the system does not report it.
 #[must_use]
 pub fn processor_seconds() -> Option<f64> {
     processor_seconds_of("self")
 }
 
-/// The same of another process, by its number.
+/// Returns the processor time of another process, by its number.
 #[must_use]
 pub fn processor_seconds_of(process: &str) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-/// What a row should be.
+/// The goal of a row.
 #[derive(Clone, Copy)]
 pub(crate) enum Goal {
     /// Nothing in particular.
@@ -122,7 +122,7 @@ impl Report {
         self.rows.push(Row { section: self.section, name: name.into(), value, unit, yardstick, goal });
     }
 
-    /// What could not be measured, or is to be known about a figure.
+    /// Adds a note about a figure, or about one that could not be measured.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -164,7 +164,7 @@ impl Report {
         text
     }
 
-    /// The same for programs.
+    /// Returns the rows and notes as JSON.
     pub(crate) fn json(&self, machine: &str) -> Value {
         let rows: Vec<Value> = self
             .rows

@@ -31,8 +31,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         Case::serve(router().layer(layer_fn(calls::Empty))),
     ];
 
-    // Short rounds, many of them, each beginning with another case: what disturbs the machine lasts longer than a round, and
-    // meets all alike. So it is the ratios within a round that count.
+    // Many short rounds, each beginning with another case: a disturbance of the machine lasts longer than a round and
+    // affects all cases alike. So the ratios within a round count.
     let (length, rounds) = effort.pick((Duration::from_millis(60), 5), (Duration::from_millis(100), 100));
     let mut rates = vec![Vec::new(); cases.len()];
     let (mut times, mut tails) = (rates.clone(), rates.clone());
@@ -76,18 +76,18 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     report.plain("bare, p99", tails[0], "us", Goal::None);
     report.beside("with our layer, p99", tails[1], "us", ("bare", tails[0]), Goal::None);
     report.beside("with TraceLayer, p99", tails[2], "us", ("bare", tails[0]), Goal::None);
-    let note = "requests: axum on a thread of its own, 8 connections that are kept, the median of the ratios within each of 100 \
-                rounds by turns; processor time and the p99 of one connection alone, the best quarter of rounds; the fmt \
-                subscriber writes warnings and worse, and there are none. Without a network, the service is called as hyper \
-                calls it. Axum boxes the future and the body of whatever is layered on a route, and copies request and \
-                answer on their way; TraceLayer pays that, too, and three looks at the clock";
+    let note = "requests: axum on a thread of its own, 8 connections that are kept, the median of the ratios within each \
+                of 100 rounds by turns; processor time and the p99 of one connection alone, the best quarter of rounds; \
+                the fmt subscriber writes warnings and worse, and there are none. Without a network, the service is \
+                called as hyper calls it. Axum boxes the future and the body of whatever is layered on a route, and \
+                copies request and answer on their way; TraceLayer pays that as well, and reads the clock three times";
     report.note(note);
 }
 
 /// A service on a thread of its own.
 struct Case {
     address: SocketAddr,
-    /// Where Linux tells how long the thread has run.
+    /// The file in which Linux reports how long the thread has run.
     schedule: PathBuf,
 }
 
@@ -120,7 +120,7 @@ impl Case {
         (rate, (self.run_for() - before) / count)
     }
 
-    /// Nanoseconds; not a number where the system does not tell.
+    /// Nanoseconds; NaN where the system does not report them.
     fn run_for(&self) -> f64 {
         let text = std::fs::read_to_string(&self.schedule).unwrap_or_default();
         text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)

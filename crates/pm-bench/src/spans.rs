@@ -1,7 +1,7 @@
-//! What the layer that turns spans into tasks costs: a span that it lets be, and one that becomes a task.
+//! The cost of the layer that turns spans into tasks: a span that it ignores, and one that becomes a task.
 //!
-//! The yardstick for the former is a registry with a layer that does nothing. A registry without any layer is measured, too:
-//! it never lets a span go, so that each one needs new memory.
+//! The yardstick of the former is a registry with a layer that does nothing. A registry without any layer is measured as
+//! well: it never frees a span, so each one needs new memory.
 
 use std::hint::black_box;
 
@@ -56,7 +56,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         ("with a layer that does nothing", medians[1]),
         Goal::None,
     );
-    report.beside("span that is no task", medians[2], "ns", ("registry alone", medians[0]), Goal::Over(10.0));
+    report.beside("span that is not a task", medians[2], "ns", ("registry alone", medians[0]), Goal::Over(10.0));
     report.beside("the same", medians[2], "ns", idle, Goal::Over(10.0));
     report.beside("the same, 100 tasks live", medians[3], "ns", idle, Goal::Over(10.0));
     report.beside(
@@ -69,9 +69,9 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     report.beside("span that is a task", medians[6], "ns", ("plain task", medians[7]), Goal::None);
     report.beside("the same, beside a span that is none", medians[6], "ns", idle, Goal::None);
     report.beside("span below a task", medians[9], "ns", ("a layer that does nothing", medians[8]), Goal::None);
-    let note = "tracing: a span is made, entered, left and closed, with one number as its field; a task has an id, a kind and \
-                the number. Each row has a subscriber of its own, which is the thread's default. A span below a \
-                task has two statuses, of which 100 are told in a second; the rest is counted";
+    let note = "tracing: a span is made, entered, left and closed, with one number as its field; a task has an id, a \
+                kind and the number. Each row has a subscriber of its own, which is the thread's default. A span below \
+                a task has two statuses, of which 100 are reported in a second; the rest is counted";
     report.note(note);
 }
 
@@ -101,7 +101,7 @@ fn tasks(subscriber: &Dispatch) -> impl FnMut(u64) {
     }
 }
 
-/// The same by hand.
+/// Starts and ends such a task by hand.
 fn plain(list: &ProcessList) -> impl FnMut(u64) {
     move |count| {
         for at in 0..count {

@@ -30,8 +30,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     if let Some(medians) = on(effort, report, Builder::new_multi_thread().worker_threads(2).build()) {
         rows(report, ", 2 workers", &medians);
     }
-    let note = "spawns: tokio::spawn, four polls (three yields) and the end, 64 tasks at a time, spawned by a task of the \
-                same runtime";
+    let note = "spawns: tokio::spawn, four polls (three yields) and the end, 64 tasks at a time, spawned by a task of \
+                the same runtime";
     report.note(note);
 }
 
@@ -116,8 +116,8 @@ fn console(effort: Effort, report: &mut Report, ours: f64) {
     }
     let added = median(&mut added);
     report.beside("console-subscriber, added cost", added, "ns", ("ours, added", ours), Goal::LeastTimes(30.0));
-    let note = "spawns: console-subscriber as `init` sets it up, nobody connected, in a program with a tokio of its own; the \
-                median of runs that each watch some thousand tasks on one thread";
+    let note = "spawns: console-subscriber as `init` sets it up, no console connected, in a program with a tokio of its \
+                own; the median of runs that each watch some thousand tasks on one thread";
     report.note(note);
 }
 

@@ -1,4 +1,4 @@
-//! What it costs to tell what a task waits for and who holds it, and to look for who blocks whom.
+//! The cost of recording what a task waits for and which task holds it, and of a report of which tasks block which.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -48,21 +48,21 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     let _held: Vec<_> = tasks.iter().zip(&locks).map(|(task, lock)| task.holding(lock)).collect();
     let next = locks.iter().cycle().skip(1);
     let mut waits: Vec<_> = tasks.iter().zip(next).map(|(task, lock)| task.waiting_on(lock)).collect();
-    let circle = look(effort, &list, 1);
+    let cycle = look(effort, &list, 1);
     waits.pop();
     let chain = look(effort, &list, 0);
     report.plain("look at 10,000 waits in a row", chain, "ms", Goal::Most(50.0));
-    report.plain("look at 10,000 waits in one circle", circle, "ms", Goal::Most(100.0));
+    report.plain("look at 10,000 waits in one cycle", cycle, "ms", Goal::Most(100.0));
     let note = "waits: locks are taken by a current task outside of a runtime, and always free; a look gives each wait \
-                with its holders, and looks a second time where it finds a circle";
+                with its holders, and looks a second time where it finds a cycle";
     report.note(note);
 }
 
 /// Milliseconds.
-fn look(effort: Effort, list: &pm::ProcessList, circles: usize) -> f64 {
+fn look(effort: Effort, list: &pm::ProcessList, cycles: usize) -> f64 {
     let looks = &mut |count| {
         for _ in 0..count {
-            assert_eq!(black_box(list.waits()).cycles.len(), circles);
+            assert_eq!(black_box(list.waits()).cycles.len(), cycles);
         }
     };
     compare(effort, &mut [looks])[0] / 1e6

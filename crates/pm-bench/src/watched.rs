@@ -1,6 +1,6 @@
-//! What it costs to be looked at: pages of many tasks, watchers, clients that take nothing, clients that go away.
+//! The cost of being read: pages of many tasks, watchers, clients that read nothing, clients that disconnect.
 //!
-//! What a server takes is measured in a process of its own, so that its clients are not counted with it.
+//! The use of a server is measured in a process of its own, so that its clients are not counted with it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -281,7 +281,7 @@ fn watchers(effort: Effort, report: &mut Report) {
     report.plain("1,000 watchers, memory", each, "KiB each", Goal::Most(16.0));
 }
 
-/// What a task notices of ten who watch it and 10,000 others.
+/// The effect of ten watchers of 10,000 tasks on a task.
 fn beside_watchers(effort: Effort, report: &mut Report) {
     let list = ProcessList::with_options(Options::new().max_bytes(1 << 30));
     let tasks = work::fill(&list, 10_000);
@@ -310,18 +310,18 @@ fn beside_watchers(effort: Effort, report: &mut Report) {
         watching.end();
     }
     let (alone, watched) = (spared(&mut alone), spared(&mut watched));
-    report.beside("status beside 10 watchers, p99.9", watched, "ns", ("nobody watches", alone), Goal::MostTimes(2.0));
+    report.beside("status beside 10 watchers, p99.9", watched, "ns", ("no watcher", alone), Goal::MostTimes(2.0));
 }
 
 /// Clients that ask for more than a connection holds, and take nothing of it.
 fn takes_nothing(effort: Effort, report: &mut Report) {
     let Some(mut served) = Served::new(MANY, "") else { return };
-    get(served.address, "/procs/nobody/history");
+    get(served.address, "/procs/absent/history");
     let Some([_, before, ..]) = served.usage() else { return };
     served.ask("forget");
     let targets = ["/procs/", "/v1/events", "/v1/tasks?limit=1000"];
     let clients: Vec<_> = (0..effort.pick(30, 100)).filter_map(|at| served.open(targets[at % targets.len()])).collect();
-    // Until the server has filled what the connections hold; others are answered meanwhile.
+    // Until the server has filled what the connections hold; others are answered in the meantime.
     for _ in 0..20 {
         get(served.address, "/v1/tasks?limit=0");
         thread::sleep(Duration::from_millis(50));
@@ -375,7 +375,7 @@ fn few_files(report: &mut Report) {
     let (begin, before) = (Instant::now(), processor());
     thread::sleep(Duration::from_secs(2));
     let share = (processor() - before) / begin.elapsed().as_secs_f64() * 100.0;
-    report.plain("500 clients, 64 files: processor meanwhile", share, "% of a core", Goal::Most(5.0));
+    report.plain("500 clients, 64 files: processor", share, "% of a core", Goal::Most(5.0));
     drop(clients);
     let begin = Instant::now();
     get(served.address, "/v1/tasks");
@@ -383,7 +383,7 @@ fn few_files(report: &mut Report) {
     report.plain("500 clients, 64 files: answers again", after, "ms after", Goal::Most(2000.0));
 }
 
-/// The end of a server whom many watch.
+/// The shutdown of a server with many watchers.
 fn farewell(effort: Effort, report: &mut Report) {
     let mut times: Vec<f64> = Vec::new();
     for _ in 0..effort.pick(1, 5) {

@@ -78,7 +78,7 @@ fn alone(effort: Effort, report: &mut Report) {
     }
 }
 
-/// What the other program of this crate counts, for ours and for the naive port.
+/// Returns the allocations that the other program of this crate counts, for ours and for the naive port.
 fn counted_allocations() -> Option<(f64, f64)> {
     let program = std::env::current_exe().ok()?.with_file_name("pm-bench-allocations");
     let text = String::from_utf8(Command::new(program).output().ok()?.stdout).ok()?;

@@ -70,7 +70,7 @@ pub fn fill(list: &ProcessList, count: u64) -> Vec<Task> {
     tasks
 }
 
-/// The same on the naive list.
+/// Fills the naive list with as many.
 pub fn naive_fill(list: &naive::List, count: u64) -> Vec<naive::Handle<'_>> {
     let mut tasks = Vec::with_capacity(count as usize);
     for number in 0..count {
