@@ -1,8 +1,8 @@
 //! Finds words that are no longer used, and summaries that do not begin with a verb or a noun phrase.
 //!
 //! The words are in the glossary of `CONTRIBUTING.md`: the table with the columns "not", "say" and "except". A term in
-//! the first column may be a phrase; in code it is also found as part of a name. What the last column has in backticks is
-//! allowed: a phrase that holds the term anywhere, the term alone only where it is quoted, as the wire's words are.
+//! the first column may be a phrase; in code it is also found as part of a name. What the last column has in backticks
+//! is allowed: a phrase that holds the term anywhere, the term alone only where it is quoted, as the wire's words are.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -184,7 +184,7 @@ fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
     })
 }
 
-/// Returns where the term is, if the words begin with it and only space and the marks of comments and names lie between.
+/// Returns the place of the term, if the words begin with it and only space and marks of comments and names are between.
 fn run(text: &str, words: &[Word], term: &[String]) -> Option<std::ops::Range<usize>> {
     let words = words.get(..term.len())?;
     let gaps = words.windows(2).map(|pair| &text[pair[0].end..pair[1].begin]);

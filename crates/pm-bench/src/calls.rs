@@ -1,7 +1,8 @@
-//! What a layer adds to a request, without a network: an axum service that is called in this thread, as hyper calls it.
+//! The cost of a layer for a request without a network: an axum service that is called in this thread, as hyper calls
+//! it.
 //!
-//! These nanoseconds can be compared, and show where ours go: into what axum takes for any layer with a body of its own,
-//! into the header that names the task, and into the task itself.
+//! These nanoseconds can be compared, and show where ours go: into what axum takes for any layer with a body of its
+//! own, into the header that names the task, and into the task itself.
 
 use std::convert::Infallible;
 use std::hint::black_box;
@@ -102,7 +103,7 @@ fn task(list: &ProcessList) {
     let _ = task.status("responding");
 }
 
-/// What axum puts into a request for a route: two values.
+/// Returns two extensions, as many as axum adds to a request for a route.
 fn extensions() -> Extensions {
     let mut extensions = Extensions::new();
     extensions.insert(black_box([1_u64; 2]));

@@ -1,4 +1,4 @@
-//! What a deadline adds to a task that ends long before it, alone and while 100,000 others have one.
+//! The cost of a deadline for a task that ends long before it, alone and while 100,000 others have one.
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Counts the instructions that an operation executes, with Valgrind's callgrind.
 //!
 //! A count depends on neither the machine's speed nor its load, so two commits can be compared to a fraction of a
-//! percent. Each operation runs in a process of its own, N times and then 2N times after the same warm-up; the difference
-//! divided by N is the count of one. `cargo xtask instructions` runs this program.
+//! percent. Each operation runs in a process of its own, N times and then 2N times after the same warm-up; the
+//! difference divided by N is the count of one. `cargo xtask instructions` runs this program.
 
 use std::fs;
 use std::hint::black_box;

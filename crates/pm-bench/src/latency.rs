@@ -25,8 +25,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     compare(effort, report, nanos, "naive port: ", &port, || naive_task(naive));
     drop(tasks);
     let note = "latency: one thread that starts, reports and ends tasks beside 100,000 live ones, each call timed by \
-                itself (two clock reads are part of it), the best quarter of rounds by turns; `read in a loop`: a client \
-                takes the whole list over HTTP, again and again";
+                itself (two clock reads are part of it), the best quarter of rounds by turns; `read in a loop`: a \
+                client takes the whole list over HTTP, again and again";
     report.note(note);
 }
 

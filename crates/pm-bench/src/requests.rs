@@ -76,9 +76,9 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     report.plain("bare, p99", tails[0], "us", Goal::None);
     report.beside("with our layer, p99", tails[1], "us", ("bare", tails[0]), Goal::None);
     report.beside("with TraceLayer, p99", tails[2], "us", ("bare", tails[0]), Goal::None);
-    let note = "requests: axum on a thread of its own, 8 connections that are kept, the median of the ratios within each \
-                of 100 rounds by turns; processor time and the p99 of one connection alone, the best quarter of rounds; \
-                the fmt subscriber writes warnings and worse, and there are none. Without a network, the service is \
+    let note = "requests: axum on a thread of its own, 8 connections that are kept, the median of the ratios within \
+                each of 100 rounds by turns; processor time and the p99 of one connection alone, the best quarter of \
+                rounds; the fmt subscriber writes warnings and worse, and there are none. Without a network, the service is \
                 called as hyper calls it. Axum boxes the future and the body of whatever is layered on a route, and \
                 copies request and answer on their way; TraceLayer pays that as well, and reads the clock three times";
     report.note(note);
@@ -96,9 +96,9 @@ impl Case {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
         let address = listener.local_addr().expect("it is bound");
         listener.set_nonblocking(true).expect("a listener may be so");
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
-            let _ = tell.send(std::fs::read_link("/proc/thread-self").unwrap_or_default());
+            let _ = sender.send(std::fs::read_link("/proc/thread-self").unwrap_or_default());
             // As programs have it: lines for warnings and worse, of which there are none. For this thread only.
             let lines =
                 tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::sink).finish();
@@ -108,7 +108,7 @@ impl Case {
                 axum::serve(listener, router).await
             })
         });
-        let schedule = Path::new("/proc").join(told.recv().unwrap_or_default()).join("schedstat");
+        let schedule = Path::new("/proc").join(receiver.recv().unwrap_or_default()).join("schedstat");
         Self { address, schedule }
     }
 

@@ -1,7 +1,7 @@
 //! The cost of the layer that turns spans into tasks: a span that it ignores, and one that becomes a task.
 //!
-//! The yardstick of the former is a registry with a layer that does nothing. A registry without any layer is measured as
-//! well: it never frees a span, so each one needs new memory.
+//! The yardstick of the former is a registry with a layer that does nothing. A registry without any layer is measured
+//! as well: it never frees a span, so each one needs new memory.
 
 use std::hint::black_box;
 

@@ -116,8 +116,8 @@ fn console(effort: Effort, report: &mut Report, ours: f64) {
     }
     let added = median(&mut added);
     report.beside("console-subscriber, added cost", added, "ns", ("ours, added", ours), Goal::LeastTimes(30.0));
-    let note = "spawns: console-subscriber as `init` sets it up, no console connected, in a program with a tokio of its \
-                own; the median of runs that each watch some thousand tasks on one thread";
+    let note = "spawns: console-subscriber as `init` sets it up, no console connected, in a program with a tokio of \
+                its own; the median of runs that each watch some thousand tasks on one thread";
     report.note(note);
 }
 
