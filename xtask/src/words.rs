@@ -184,7 +184,7 @@ fn words(text: &str) -> impl Iterator<Item = Word> + '_ {
     })
 }
 
-/// Returns the place of the term, if the words begin with it and only space and marks of comments and names are between.
+/// Returns the place of the term if the words begin with it and only space and marks of comments and names are between.
 fn run(text: &str, words: &[Word], term: &[String]) -> Option<std::ops::Range<usize>> {
     let words = words.get(..term.len())?;
     let gaps = words.windows(2).map(|pair| &text[pair[0].end..pair[1].begin]);

@@ -78,9 +78,10 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     report.beside("with TraceLayer, p99", tails[2], "us", ("bare", tails[0]), Goal::None);
     let note = "requests: axum on a thread of its own, 8 connections that are kept, the median of the ratios within \
                 each of 100 rounds by turns; processor time and the p99 of one connection alone, the best quarter of \
-                rounds; the fmt subscriber writes warnings and worse, and there are none. Without a network, the service is \
-                called as hyper calls it. Axum boxes the future and the body of whatever is layered on a route, and \
-                copies request and answer on their way; TraceLayer pays that as well, and reads the clock three times";
+                rounds; the fmt subscriber writes warnings and worse, and there are none. Without a network, the \
+                service is called as hyper calls it. Axum boxes the future and the body of whatever is layered on a \
+                route, and copies request and answer on their way; TraceLayer pays that as well, and reads the clock \
+                three times";
     report.note(note);
 }
 
