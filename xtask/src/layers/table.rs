@@ -8,18 +8,7 @@ pub(super) const CRATES: &[Layers] = &[
         modules: &[
             "base", "terminal", "layout", "store", "slot", "view", "shared", "cancel", "task", "list", "waits", "drain",
         ],
-        known: &[
-            ("base", "cancel"),
-            ("layout", "slot"),
-            ("layout", "store"),
-            ("shared", "task"),
-            ("slot", "shared"),
-            ("slot", "task"),
-            ("store", "cancel"),
-            ("store", "shared"),
-            ("store", "slot"),
-            ("view", "cancel"),
-        ],
+        known: &[],
     },
     Layers {
         root: "crates/pm-wire/src/lib.rs",

@@ -11,11 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::agenda;
-use super::agenda::Agenda;
-use super::sync::Mutex;
-use crate::cancel::timer;
-use crate::cancel::timer::Event;
+use super::agenda::{Agenda, Event};
+use super::sync::{Mutex, PlainMutex};
 
 /// Which clock a list reads.
 ///
@@ -59,7 +56,7 @@ pub struct ManualClock {
 #[derive(Default)]
 struct Hand {
     nanos: AtomicU64,
-    agenda: std::sync::Mutex<Agenda>,
+    agenda: PlainMutex<Agenda<Box<dyn Event>>>,
 }
 
 impl ManualClock {
@@ -68,7 +65,16 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 2);
         let now = self.hand.nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
-        agenda::happen_until(&self.hand.agenda, now);
+        loop {
+            let event = self.hand.agenda.lock().due(now);
+            let Some(event) = event else { return };
+            event.happen();
+        }
+    }
+
+    /// Lets an event happen when the clock has been moved by so many nanoseconds.
+    pub(crate) fn schedule(&self, after: u64, event: Box<dyn Event>) {
+        self.hand.agenda.lock().add(self.now().saturating_add(after), event);
     }
 
     fn now(&self) -> u64 {
@@ -95,24 +101,29 @@ enum Source {
     Manual(ManualClock),
 }
 
-/// One list's clock and its anchor to dates.
-pub(crate) struct Timer {
+impl Source {
+    fn of(clock: &Clock) -> Self {
+        match clock {
+            #[cfg(target_arch = "x86_64")]
+            Clock::Tsc if counter_is_invariant() => Self::Tsc,
+            Clock::Tsc | Clock::System => Self::System,
+            Clock::Manual(clock) => Self::Manual(clock.clone()),
+        }
+    }
+}
+
+/// Reads the clock of one list, and anchors it to dates.
+pub(crate) struct ClockReader {
     source: Source,
     /// Wall-clock nanoseconds at monotonic zero. Held for a copy only.
     wall_at_zero: Mutex<u64>,
 }
 
-impl Timer {
+impl ClockReader {
     pub(crate) fn new(clock: &Clock) -> Self {
-        let source = match clock {
-            #[cfg(target_arch = "x86_64")]
-            Clock::Tsc if counter_is_invariant() => Source::Tsc,
-            Clock::Tsc | Clock::System => Source::System,
-            Clock::Manual(hand) => Source::Manual(hand.clone()),
-        };
         base();
         // Any other start is corrected by the first moment.
-        Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) }
+        Self { source: Source::of(clock), wall_at_zero: Mutex::new(MANUAL_EPOCH) }
     }
 
     /// Reads the clock once.
@@ -133,15 +144,21 @@ impl Timer {
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// Lets something happen after a while. False when it never will, as the system gives no thread.
-    pub(crate) fn schedule(&self, after: Duration, event: Event) -> bool {
-        let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+    /// The clock, if it is one that is moved by hand.
+    pub(crate) fn manual(&self) -> Option<&ManualClock> {
         match &self.source {
-            Source::Manual(hand) => {
-                timer::lock(&hand.hand.agenda).add(hand.now().saturating_add(after), event);
-                true
-            }
-            _ => timer::add(system_nanos().saturating_add(after), event),
+            Source::Manual(clock) => Some(clock),
+            _ => None,
+        }
+    }
+
+    /// Whether this reads the same as another reader of that clock would; a manual clock never does, as each is its own.
+    pub(crate) fn reads_as(&self, clock: &Clock) -> bool {
+        match (&self.source, Source::of(clock)) {
+            #[cfg(target_arch = "x86_64")]
+            (Source::Tsc, Source::Tsc) => true,
+            (Source::System, Source::System) => true,
+            _ => false,
         }
     }
 
@@ -342,10 +359,10 @@ mod tests {
     #[test]
     fn a_moment_turns_ticks_into_ages_that_grow_and_never_go_negative() {
         for clock in [Clock::Tsc, Clock::System] {
-            let timer = Timer::new(&clock);
-            let first = timer.ticks();
-            let second = timer.ticks();
-            let moment = timer.moment();
+            let clock_reader = ClockReader::new(&clock);
+            let first = clock_reader.ticks();
+            let second = clock_reader.ticks();
+            let moment = clock_reader.moment();
             assert!(second >= first);
             assert!(moment.age_nanos(first) >= moment.age_nanos(second));
             assert_eq!(moment.age_nanos(u64::MAX), 0);
@@ -355,13 +372,13 @@ mod tests {
 
     #[test]
     fn the_counter_agrees_with_the_system_clock() {
-        let timer = Timer::new(&Clock::Tsc);
+        let clock_reader = ClockReader::new(&Clock::Tsc);
         let start = Instant::now();
-        let ticks = timer.ticks();
+        let ticks = clock_reader.ticks();
         while start.elapsed() < Duration::from_millis(20) {
             std::hint::spin_loop();
         }
-        let moment = timer.moment();
+        let moment = clock_reader.moment();
         let real = u64::try_from(start.elapsed().as_nanos()).unwrap();
         let age = moment.age_nanos(ticks);
         assert!(age > real / 2 && age < real * 2, "{age} against {real}");

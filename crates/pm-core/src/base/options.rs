@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::limits;
 use super::limits::{Limits, nanos};
-use super::redact::Also;
+use super::redact::names::SecretWords;
 
 /// How a list is to behave; fixed when the list is made.
 ///
@@ -23,7 +23,7 @@ use super::redact::Also;
 pub struct Options {
     pub(crate) cancellable: bool,
     pub(crate) limits: Limits,
-    pub(crate) also: Also,
+    pub(crate) secrets: SecretWords,
     pub(crate) max_bytes: usize,
     pub(crate) clock: Clock,
 }
@@ -107,7 +107,7 @@ impl Options {
                 statuses: 32,
                 redact: true,
             },
-            also: Also::default(),
+            secrets: SecretWords::default(),
             max_bytes: 256 << 20,
             clock: Clock::default(),
         }
@@ -229,7 +229,7 @@ impl Options {
     /// assert!(attrs.contains("***") && attrs.contains("true") && !attrs.contains("1234"));
     /// ```
     pub fn redact_also(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        names.into_iter().for_each(|name| self.also.add(name.as_ref()));
+        names.into_iter().for_each(|name| self.secrets.add(name.as_ref()));
         self
     }
 

@@ -16,6 +16,9 @@ pub(crate) enum Count {
     Discarded,
 }
 
+/// How many counts there are.
+pub(crate) const COUNTS: usize = 7;
+
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

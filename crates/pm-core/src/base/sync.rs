@@ -2,6 +2,9 @@
 
 #[cfg(loom)]
 use loom::sync as imp;
+use std::sync::{LockResult, PoisonError};
+use std::time::Duration;
+
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
@@ -24,7 +27,7 @@ impl<T> Mutex<T> {
     }
 
     pub(crate) fn lock(&self) -> imp::MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        recover(self.0.lock())
     }
 }
 
@@ -39,8 +42,23 @@ impl<T> PlainMutex<T> {
     }
 
     pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        recover(self.0.lock())
     }
+}
+
+/// Waits until the condition changes, or for so long. Returns the lock, and whether the time is up.
+pub(crate) fn wait_timeout<'m, T>(
+    changed: &std::sync::Condvar,
+    locked: std::sync::MutexGuard<'m, T>,
+    at_most: Duration,
+) -> (std::sync::MutexGuard<'m, T>, bool) {
+    let (locked, waited) = recover(changed.wait_timeout(locked, at_most));
+    (locked, waited.timed_out())
+}
+
+/// Takes a lock although another thread panicked while it held it: what is locked here is valid at every step.
+fn recover<G>(locked: LockResult<G>) -> G {
+    locked.unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Loads a word that nobody else writes meanwhile.

@@ -2,46 +2,35 @@
 
 use std::sync::Arc;
 
-use super::timer::Event;
-use crate::shared::hooks::{Hooks, Stuck, Within};
-use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::Slot;
+use super::timer::{ListEvent, schedule};
+use crate::shared::hooks::{InHook, StuckHook};
+use crate::shared::state::TaskRef;
+use crate::slot::copy::Detail;
 use crate::view::row::Row;
-use crate::view::task_view::TaskView;
 
-impl Hooks {
-    /// Tells of a cancel, and plans to tell later if the task does not stop.
-    pub(crate) fn cancelled(&self, slot: Slot, serial: u64) {
-        if !self.any() {
-            return;
-        }
-        let hooks = self.cancels.lock().clone();
-        let stuck = self.stuck.lock().clone();
-        for hook in &stuck {
-            slot.inner.timer.schedule(hook.after, Event::Stuck(slot, serial, Arc::downgrade(hook)));
-        }
-        if !hooks.is_empty() {
-            look(slot, serial, |task| {
-                if let Some(_within) = Within::enter() {
-                    hooks.iter().for_each(|hook| hook.call(slot.inner, task));
-                }
-            });
-        }
+/// Calls the hooks for tasks that are asked to stop, and plans the calls for those that do not.
+pub(super) fn cancelled(task: TaskRef) {
+    let hooks = &task.shared.hooks;
+    if !hooks.any() {
+        return;
     }
-
-    pub(crate) fn stuck(&self, slot: Slot, serial: u64, stuck: &Stuck) {
-        look(slot, serial, |task| {
-            if let Some(_within) = Within::enter() {
-                stuck.hook.call(slot.inner, task);
-            }
-        });
+    let (cancels, stuck) = (hooks.cancels.lock().clone(), hooks.stuck.lock().clone());
+    for hook in &stuck {
+        schedule(&task.store().clock, hook.after, ListEvent::Stuck(task, Arc::downgrade(hook)));
+    }
+    if !cancels.is_empty()
+        && let Some(row) = Row::live(task.slot(), task.serial, Detail::History)
+        && let Some(_in_hook) = InHook::enter()
+    {
+        cancels.iter().for_each(|hook| hook.call(&task.store().counters, &row.view()));
     }
 }
 
-fn look(slot: Slot, serial: u64, f: impl FnOnce(&TaskView<'_>)) {
-    if let Some(row) = Row::copy(slot, Wanted::Live, Detail::History)
-        && row.view().serial().get() == serial
+/// Calls the hook for a task that does not stop.
+pub(super) fn stuck(task: TaskRef, stuck: &StuckHook) {
+    if let Some(row) = Row::live(task.slot(), task.serial, Detail::History)
+        && let Some(_in_hook) = InHook::enter()
     {
-        f(&row.view());
+        stuck.hook.call(&task.store().counters, &row.view());
     }
 }

@@ -8,19 +8,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::serial::Serial;
 use crate::layout::words::cancel;
-use crate::slot::gate::Slot;
+use crate::shared::state::TaskRef;
+use crate::view::request::RequestView;
 
 /// Waits until a task is asked to stop; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).
 #[must_use = "it waits when it is polled"]
 pub struct CancelledFuture {
-    slot: Option<Slot>,
-    serial: u64,
+    task: Option<TaskRef>,
     key: Option<u64>,
 }
 
 impl CancelledFuture {
-    pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
-        Self { slot, serial, key: None }
+    pub(crate) fn new(task: Option<TaskRef>) -> Self {
+        Self { task, key: None }
     }
 }
 
@@ -29,22 +29,22 @@ impl Future for CancelledFuture {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Cancelled> {
         // A task that is not shown, or has ended, is never asked.
-        let Some(slot) = self.slot else { return Poll::Pending };
+        let Some(task) = self.task else { return Poll::Pending };
         let new = context.waker().clone();
-        let Some(writer) = slot.lock(self.serial) else { return Poll::Pending };
-        if let Some(cancelled) = writer.hear_cancel(cancel::HEARD) {
+        let Some(writer) = task.lock() else { return Poll::Pending };
+        if let Some(cancelled) = writer.observe_cancel(cancel::OBSERVED) {
             drop(writer);
             return Poll::Ready(cancelled);
         }
         let key = self.key;
         let (key, old) = writer.with_cell(|cell| {
             let rest = cell.rest.get_or_insert_default();
-            if let Some(mine) = rest.hearers.iter_mut().find(|(other, _)| Some(*other) == key) {
+            if let Some(mine) = rest.cancel_wakers.iter_mut().find(|(other, _)| Some(*other) == key) {
                 return (mine.0, Some(std::mem::replace(&mut mine.1, new)));
             }
-            rest.next_hearer += 1;
-            rest.hearers.push((rest.next_hearer, new));
-            (rest.next_hearer, None)
+            rest.next_key += 1;
+            rest.cancel_wakers.push((rest.next_key, new));
+            (rest.next_key, None)
         });
         drop(writer);
         drop(old);
@@ -55,12 +55,12 @@ impl Future for CancelledFuture {
 
 impl Drop for CancelledFuture {
     fn drop(&mut self) {
-        let (Some(slot), Some(key)) = (self.slot, self.key) else { return };
-        let Some(writer) = slot.lock(self.serial) else { return };
+        let (Some(task), Some(key)) = (self.task, self.key) else { return };
+        let Some(writer) = task.lock() else { return };
         let mine = writer.with_cell(|cell| {
             let rest = cell.rest.as_mut()?;
-            let place = rest.hearers.iter().position(|(other, _)| *other == key)?;
-            Some(rest.hearers.swap_remove(place))
+            let place = rest.cancel_wakers.iter().position(|(other, _)| *other == key)?;
+            Some(rest.cancel_wakers.swap_remove(place))
         });
         drop(writer);
         drop(mine);
@@ -69,7 +69,9 @@ impl Drop for CancelledFuture {
 
 impl std::fmt::Debug for CancelledFuture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CancelledFuture").field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("CancelledFuture")
+            .field("serial", &self.task.map_or(0, |task| task.serial))
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,6 +88,17 @@ pub struct Cancelled {
 }
 
 impl Cancelled {
+    /// The request of this task.
+    pub(crate) fn of(request: &RequestView<'_>, serial: Serial) -> Self {
+        Self {
+            serial,
+            reason: request.reason().as_str().to_owned(),
+            by: request.by().as_str().to_owned(),
+            unix_nanos: request.unix_nanos(),
+            origin: request.origin(),
+        }
+    }
+
     /// For a request whose words found no memory.
     pub(crate) fn unknown(serial: Serial) -> Self {
         Self { serial, reason: String::new(), by: String::new(), unix_nanos: 0, origin: serial }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::timer::Event;
+use super::timer::{ListEvent, schedule};
 use super::verdict::Verdict;
 use crate::base::block_on::block_on;
 use crate::base::serial::Serial;
 use crate::slot::gate::{Slot, Writer};
-use crate::store::cell::{Ended, Wait};
+use crate::store::cell::{EndWait, Ended};
 
 /// A cancel request that was recorded, and whose outcome one can wait for; made by
 /// [`ProcessList::cancel`](crate::ProcessList::cancel). Dropping it does not take the request back.
@@ -34,14 +34,14 @@ pub struct CancelHandle {
     at: u64,
     first: bool,
     below: u64,
-    wait: Arc<Wait>,
+    wait: Arc<EndWait>,
 }
 
 impl CancelHandle {
     pub(crate) fn new(writer: &Writer, first: bool) -> Self {
         let at = writer.asked_ticks().unwrap_or_default();
-        let wait = Arc::new(Wait::default());
-        writer.with_cell(|cell| cell.rest.get_or_insert_default().waiters.push(Arc::clone(&wait)));
+        let wait = Arc::new(EndWait::default());
+        writer.with_cell(|cell| cell.rest.get_or_insert_default().end_waits.push(Arc::clone(&wait)));
         Self { slot: writer.slot(), serial: writer.serial(), at, first, below: 0, wait }
     }
 
@@ -72,7 +72,7 @@ impl CancelHandle {
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let ended = self.wait.0.lock().ended;
-        let moment = self.slot.inner.timer.moment();
+        let moment = self.slot.store.clock.moment();
         match ended {
             Some(Ended { forced: true, ticks, .. }) => Verdict::Dropped { took: moment.between(self.at, ticks) },
             Some(Ended { outcome, ticks, .. }) => Verdict::Finished { took: moment.between(self.at, ticks), outcome },
@@ -83,10 +83,10 @@ impl CancelHandle {
     /// Waits for the end of the task, for at most `timeout`: a future for any runtime, and
     /// [`VerdictFuture::blocking`] for a thread.
     pub fn wait(self, timeout: Duration) -> VerdictFuture {
-        let inner = self.slot.inner;
-        if !inner.timer.schedule(timeout, Event::Wait(inner, Arc::downgrade(&self.wait))) {
+        let store = self.slot.store;
+        if !schedule(&store.clock, timeout, ListEvent::Timeout(store, Arc::downgrade(&self.wait))) {
             // No thread will report the timeout.
-            self.wait.time_is_up(inner);
+            self.wait.time_is_up(&store.counters);
         }
         VerdictFuture { cancel: self }
     }
@@ -101,7 +101,7 @@ impl CancelHandle {
 
 impl Drop for CancelHandle {
     fn drop(&mut self) {
-        self.slot.remove_waiter(self.serial, &self.wait);
+        self.slot.remove_end_wait(self.serial, &self.wait);
     }
 }
 

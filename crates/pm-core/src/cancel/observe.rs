@@ -10,32 +10,32 @@ use crate::view::request::RequestView;
 impl Writer {
     /// What was asked of the task, if anything.
     pub(crate) fn request(&self) -> Option<Cancelled> {
-        let word = acquire(self.slot.cancel());
+        let word = acquire(self.slot().cancel());
         if !cancel::is_asked(word) {
             return None;
         }
-        let moment = self.slot.inner.timer.moment();
+        let moment = self.slot().store.clock.moment();
         Some(match RequestView::parse(&self.request_bytes(word), moment) {
-            Some(request) => request.to_cancelled(Serial::new(self.serial)),
-            None => Cancelled::unknown(Serial::new(self.serial)),
+            Some(request) => Cancelled::of(&request, Serial::new(self.serial())),
+            None => Cancelled::unknown(Serial::new(self.serial())),
         })
     }
 
     /// When the task was asked to stop, if it was.
     pub(crate) fn asked_ticks(&self) -> Option<u64> {
-        let word = acquire(self.slot.cancel());
+        let word = acquire(self.slot().cancel());
         if !cancel::is_asked(word) {
             return None;
         }
-        let moment = self.slot.inner.timer.moment();
+        let moment = self.slot().store.clock.moment();
         let ticks = RequestView::parse(&self.request_bytes(word), moment).map(|request| request.ticks());
-        Some(ticks.unwrap_or_else(|| self.slot.chunk.get(NEWEST)))
+        Some(ticks.unwrap_or_else(|| self.slot().chunk.get(NEWEST)))
     }
 
     /// The cancel request, if there is one; marks it as heard.
-    pub(crate) fn hear_cancel(&self, mark: u64) -> Option<Cancelled> {
+    pub(crate) fn observe_cancel(&self, mark: u64) -> Option<Cancelled> {
         let asked = self.request()?;
-        self.slot.cancel().fetch_or(mark, Ordering::Relaxed);
+        self.slot().cancel().fetch_or(mark, Ordering::Relaxed);
         Some(asked)
     }
 }

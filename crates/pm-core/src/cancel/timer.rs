@@ -1,109 +1,125 @@
-//! What happens later: deadlines, graces, time-outs, warnings of tasks that do not stop.
+//! Events at given times: deadlines, the end of graces, timeouts, calls for tasks that do not stop.
 //!
-//! One heap for all lists and one thread behind it, which is started by the first thing to come and leaves when nothing
-//! has come for a while. Things that no longer matter (their task has ended) are cleared away whenever the heap has
-//! doubled. Lists with a manual clock have a heap of their own, and their things happen in the call that moves the clock.
+//! One agenda for all lists and one thread behind it, which is started by the first event and leaves when there has been
+//! none for a while. Lists with a manual clock leave their events with that clock: they happen in the call that moves it.
 
-use std::sync::{Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Weak};
 use std::time::Duration;
 
+use super::announce;
+use super::ask;
 use super::request::CancelRequest;
-use crate::base::agenda::Agenda;
-use crate::shared::hooks::Stuck;
-use crate::shared::state::Inner;
-use crate::slot::gate::Slot;
-use crate::store::cell::WeakWait;
+pub(crate) use crate::base::agenda::{Agenda, Event};
+use crate::base::clock::{ClockReader, system_nanos};
+use crate::base::sync::{PlainMutex, wait_timeout};
+use crate::shared::hooks::StuckHook;
+use crate::shared::state::TaskRef;
+use crate::store::Store;
+use crate::store::cell::EndWait;
 
-/// What is to happen.
-#[derive(Clone)]
-pub(crate) enum Event {
+/// An event of a list.
+pub(crate) enum ListEvent {
     /// The deadline of a task.
-    Deadline(Slot, u64),
+    Deadline(TaskRef),
     /// The grace of a task that runs as a future is over.
-    Grace(Slot, u64),
-    /// Somebody waits no longer.
-    Wait(&'static Inner, WeakWait),
-    /// A task was asked to stop so long ago that somebody wants to know.
-    Stuck(Slot, u64, Weak<Stuck>),
+    Grace(TaskRef),
+    /// A timed wait has expired.
+    Timeout(&'static Store, Weak<EndWait>),
+    /// A task still runs so long after it was asked to stop that a hook is called.
+    Stuck(TaskRef, Weak<StuckHook>),
 }
 
-impl Event {
-    pub(crate) fn matters(&self) -> bool {
+impl Event for ListEvent {
+    fn matters(&self) -> bool {
         match self {
-            Self::Deadline(slot, serial) | Self::Grace(slot, serial) => slot.is_live(*serial),
-            Self::Wait(_, wait) => wait.strong_count() > 0,
-            Self::Stuck(slot, serial, hook) => hook.strong_count() > 0 && slot.is_live(*serial),
+            Self::Deadline(task) | Self::Grace(task) => task.is_live(),
+            Self::Timeout(_, wait) => wait.strong_count() > 0,
+            Self::Stuck(task, hook) => hook.strong_count() > 0 && task.is_live(),
         }
     }
 
-    pub(crate) fn happen(self) {
+    fn happen(&self) {
         match self {
-            Self::Deadline(slot, serial) => {
-                let _ = slot.cancel_task(serial, &CancelRequest::new("deadline").by("deadline"));
+            Self::Deadline(task) => {
+                let _ = ask::cancel_task(*task, &CancelRequest::new("deadline").by("deadline"));
             }
-            Self::Grace(slot, serial) => slot.wake_future(serial),
-            Self::Wait(inner, wait) => {
+            Self::Grace(task) => task.slot().wake_future(task.serial),
+            Self::Timeout(store, wait) => {
                 if let Some(wait) = wait.upgrade() {
-                    wait.time_is_up(inner);
+                    wait.time_is_up(&store.counters);
                 }
             }
-            Self::Stuck(slot, serial, hook) => {
+            Self::Stuck(task, hook) => {
                 if let Some(hook) = hook.upgrade() {
-                    slot.inner.hooks.stuck(slot, serial, &hook);
+                    announce::stuck(*task, &hook);
                 }
             }
         }
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-pub(crate) struct Shared {
-    agenda: Agenda,
+struct Schedule {
+    agenda: Agenda<ListEvent>,
     /// The thread is there.
     running: bool,
 }
 
-static SHARED: Mutex<Option<Shared>> = Mutex::new(None);
+static SCHEDULE: PlainMutex<Schedule> = PlainMutex::new(Schedule { agenda: Agenda::new(), running: false });
 static CHANGED: Condvar = Condvar::new();
 
 /// How long the thread stays when there is nothing to come.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Lets `event` happen at a time of the system's monotonic clock. False when there is no thread for it.
-pub(crate) fn add(at: u64, event: Event) -> bool {
-    let mut shared = lock(&SHARED);
-    let Shared { agenda, running } = shared.get_or_insert_with(|| Shared { agenda: Agenda::default(), running: false });
-    let next = agenda.next_at();
-    agenda.add(at, event);
-    if !*running {
-        *running = std::thread::Builder::new().name("pm-timer".to_owned()).spawn(run).is_ok();
+/// Lets an event happen after a while. Returns `false` when it never will, as the system gives no thread.
+pub(crate) fn schedule(clock: &ClockReader, after: Duration, event: ListEvent) -> bool {
+    let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
+    match clock.manual() {
+        Some(clock) => {
+            clock.schedule(after, Box::new(event));
+            true
+        }
+        None => add(system_nanos().saturating_add(after), event),
+    }
+}
+
+/// Lets the wait expire after this; at once if it is zero or no thread is there to do it, and then returns `false`.
+pub(crate) fn set_timeout(store: &'static Store, wait: &Arc<EndWait>, after: Duration) -> bool {
+    let event = ListEvent::Timeout(store, Arc::downgrade(wait));
+    let set = !after.is_zero() && schedule(&store.clock, after, event);
+    if !set {
+        wait.time_is_up(&store.counters);
+    }
+    set
+}
+
+fn add(at: u64, event: ListEvent) -> bool {
+    let mut schedule = SCHEDULE.lock();
+    let next = schedule.agenda.next_at();
+    schedule.agenda.add(at, event);
+    if !schedule.running {
+        schedule.running = std::thread::Builder::new().name("pm-timer".to_owned()).spawn(run).is_ok();
     } else if next.is_none_or(|next| at < next) {
         CHANGED.notify_one();
     }
-    *running
+    schedule.running
 }
 
 fn run() {
-    let mut shared = lock(&SHARED);
+    let mut schedule = SCHEDULE.lock();
     loop {
-        let Some(state) = shared.as_mut() else { return };
-        let now = crate::base::clock::system_nanos();
-        if let Some(event) = state.agenda.due(now) {
-            drop(shared);
+        let now = system_nanos();
+        if let Some(event) = schedule.agenda.due(now) {
+            drop(schedule);
             event.happen();
-            shared = lock(&SHARED);
+            schedule = SCHEDULE.lock();
             continue;
         }
-        let next = state.agenda.next_at();
+        let next = schedule.agenda.next_at();
         let wait = next.map_or(IDLE, |at| Duration::from_nanos(at - now));
-        let (after, timed_out) = CHANGED.wait_timeout(shared, wait).unwrap_or_else(PoisonError::into_inner);
-        shared = after;
-        let Some(state) = shared.as_mut() else { return };
-        if timed_out.timed_out() && next.is_none() && state.agenda.next_at().is_none() {
-            state.running = false;
+        let (locked, timed_out) = wait_timeout(&CHANGED, schedule, wait);
+        schedule = locked;
+        if timed_out && next.is_none() && schedule.agenda.next_at().is_none() {
+            schedule.running = false;
             return;
         }
     }

@@ -10,12 +10,12 @@
 //! that was cancelled and has ended may be another task's by then, so such parents are remembered for a while.
 
 use std::collections::HashSet;
-use std::sync::atomic::Ordering as StdOrdering;
 
 use super::cancelled::Cancelled;
+use super::mark::{Marked, mark};
 use crate::base::sync::{Ordering, fence};
 use crate::layout::words::{PARENT, acquire, cancel};
-use crate::shared::state::Inner;
+use crate::shared::state::TaskRef;
 use crate::slot::copy::{Detail, Wanted};
 use crate::slot::gate::Slot;
 use crate::slot::request::Request;
@@ -31,9 +31,8 @@ enum Inherited {
 
 /// Ends the start of a child: it is asked to stop if its parent was.
 #[inline(never)]
-pub(crate) fn born(child: Slot, serial: u64) {
-    let inner = child.inner;
-    let (parent, Some(at)) = child.parent() else { return };
+pub(crate) fn born(child: TaskRef) {
+    let (parent, Some(at)) = child.slot().parent() else { return };
     let word = at.cancel();
     if acquire(word) & cancel::PARENT == 0 {
         // AcqRel: pairs with the canceller's, which either sees this bit or is seen below.
@@ -47,7 +46,7 @@ pub(crate) fn born(child: Slot, serial: u64) {
     let inherited = match (at.is_of(parent), asked) {
         (true, false) => Inherited::Nothing,
         (true, true) => Inherited::From(at),
-        (false, _) if inner.banned.lock().contains(parent) => Inherited::Unknown,
+        (false, _) if child.shared.banned.lock().contains(parent) => Inherited::Unknown,
         (false, _) => Inherited::Nothing,
     };
     let cancelled = match inherited {
@@ -60,7 +59,7 @@ pub(crate) fn born(child: Slot, serial: u64) {
         None => ("its parent was cancelled", "", parent),
     };
     let request = Request { reason, by, origin: Some(origin) };
-    let _ = ask(child, serial, &request);
+    let _ = ask(child, &request);
 }
 
 /// What a task was asked that is live, or has ended and is kept.
@@ -73,40 +72,35 @@ fn request_of(slot: Slot, serial: u64) -> Option<Cancelled> {
     (task.serial().get() == serial)
         .then(|| task.cancel_request())
         .flatten()
-        .map(|asked| asked.to_cancelled(task.serial()))
+        .map(|asked| Cancelled::of(&asked, task.serial()))
 }
 
-/// Asks one task, unless it can't be or was asked before. Returns who is to know, and whether it has children.
-fn ask(slot: Slot, serial: u64, request: &Request<'_>) -> Option<(Wakers, bool)> {
-    let writer = slot.lock(serial)?;
-    if !writer.is_cancellable() {
-        return None;
-    }
-    let word = writer.request_cancel(request)?;
-    slot.inner.lost.cancels.fetch_add(1, StdOrdering::Relaxed);
-    Some((writer.take_hearers(), word & cancel::PARENT != 0))
+/// Asks one task, unless it can't be cancelled or was asked before.
+fn ask(task: TaskRef, request: &Request<'_>) -> Option<Marked> {
+    let writer = task.lock()?;
+    if writer.is_cancellable() { mark(&writer, request) } else { None }
 }
 
-/// Asks all that are below a task that was just asked and has children. Returns who they are; nobody is woken yet.
-pub(crate) fn cancel_below(inner: &'static Inner, root: u64, request: &Request<'_>) -> Vec<(Slot, u64, Wakers)> {
-    let mut asked = Vec::new();
-    let mut parents = HashSet::from([root]);
+/// Asks all that are below a task that was just asked and has children. Returns them; none is woken yet.
+pub(super) fn cancel_below(root: TaskRef, request: &Request<'_>) -> Vec<(TaskRef, Wakers)> {
+    let (store, mut asked) = (root.store(), Vec::new());
+    let mut parents = HashSet::from([root.serial]);
     while !parents.is_empty() {
         // Pairs with the fence in `born`.
         fence(Ordering::SeqCst);
         let mut next = HashSet::new();
-        inner.slab.each_live(|index| {
-            let slot = Slot::at(inner, index);
+        store.slab.chunks.each_live(|index| {
+            let slot = Slot::at(store, index);
             if !parents.contains(&acquire(slot.chunk.word(PARENT))) {
                 return;
             }
-            let serial = slot.serial();
-            // The word may have been another task's: what counts is who is its parent when it is locked.
-            let is_child = slot.lock(serial).is_some_and(|writer| parents.contains(&writer.parent()));
-            if is_child && let Some((wakers, has_children)) = ask(slot, serial, request) {
-                asked.push((slot, serial, wakers));
-                if has_children {
-                    next.insert(serial);
+            let task = TaskRef::new(root.shared, slot, slot.serial());
+            // The word may have been another task's: what counts is the parent of the task that is locked.
+            let is_child = task.lock().is_some_and(|writer| parents.contains(&writer.parent()));
+            if is_child && let Some(marked) = ask(task, request) {
+                asked.push((task, marked.wakers));
+                if marked.has_children {
+                    next.insert(task.serial);
                 }
             }
         });

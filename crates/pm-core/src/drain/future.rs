@@ -15,14 +15,16 @@ use super::report::{DrainProgress, DrainReport, DrainedTask};
 use super::target::{Asking, Found};
 use crate::base::block_on::block_on;
 use crate::base::clock::Moment;
+use crate::cancel::ask;
 use crate::cancel::request::{CancelError, CancelRequest};
+use crate::cancel::timer::set_timeout;
 use crate::cancel::verdict::Verdict;
 use crate::layout::chunk::mark;
 use crate::layout::words::{STARTED, acquire};
 use crate::list::process_list::ProcessList;
+use crate::shared::state::TaskRef;
 use crate::slot::gate::Slot;
-use crate::store::cell::Wait;
-use crate::store::counters::guard;
+use crate::store::cell::EndWait;
 use crate::task::current::current;
 
 /// Tasks that progress names.
@@ -133,13 +135,13 @@ struct Going {
     /// When tasks were asked to stop.
     asked_at: Option<Moment>,
     /// Woken by the end of the task that is waited for, and when another drain begins.
-    nudge: Arc<Wait>,
+    nudge: Arc<EndWait>,
     /// When patience is over, or the grace.
-    limit: Arc<Wait>,
+    limit: Arc<EndWait>,
     /// When there is something to tell; none when nobody listens.
-    tick: Option<Arc<Wait>>,
+    tick: Option<Arc<EndWait>>,
     /// When there may be another look.
-    rest: Option<Arc<Wait>>,
+    rest: Option<Arc<EndWait>>,
     quick_looks: u32,
     looked_at: u64,
     watched: Option<Found>,
@@ -160,7 +162,7 @@ impl DrainFuture {
     }
 
     fn begin(&mut self, waker: &Waker) -> Box<Going> {
-        let inner = self.list.inner();
+        let shared = self.list.shared();
         let going = Going {
             began: self.list.now(),
             begun: false,
@@ -177,28 +179,28 @@ impl DrainFuture {
             over: 0,
             report: DrainReport { reason: self.drain.reason.clone(), ..DrainReport::default() },
         };
-        inner.drains.add(inner, own_tasks(&self.list), &going.nudge);
+        shared.drains.add(&shared.store.counters, own_tasks(&self.list), &going.nudge);
         going.nudge.listen(waker);
-        going.limit.set_time(inner, self.drain.wait);
+        set_timeout(&shared.store, &going.limit, self.drain.wait);
         Box::new(going)
     }
 
     /// All tasks that matter, the oldest last.
     fn look(&self, going: &Going) -> Vec<Found> {
-        let inner = self.list.inner();
-        let exempt = inner.drains.exempt();
-        let known: HashSet<u64> = going.asking.iter().map(|asking| asking.found.serial).collect();
+        let shared = self.list.shared();
+        let exempt = shared.drains.exempt();
+        let known: HashSet<u64> = going.asking.iter().map(|asking| asking.found.task.serial).collect();
         let mut found = Vec::new();
-        inner.slab.each_live(|index| {
-            let slot = Slot::at(inner, index);
+        shared.store.slab.chunks.each_live(|index| {
+            let slot = Slot::at(&shared.store, index);
             let gate = acquire(slot.chunk.gate());
             let (serial, started) = (mark::serial(gate), acquire(slot.chunk.word(STARTED)));
             let is_new = self.drain.ignore_new && started > going.began.ticks();
             if mark::is_live(gate) && !is_new && !exempt.contains(&serial) && !known.contains(&serial) {
-                found.push(Found { started, slot, serial });
+                found.push(Found { started, task: TaskRef::new(shared, slot, serial) });
             }
         });
-        found.sort_unstable_by_key(|found| std::cmp::Reverse((found.started, found.serial)));
+        found.sort_unstable_by_key(|found| std::cmp::Reverse((found.started, found.task.serial)));
         found
     }
 
@@ -216,9 +218,9 @@ impl DrainFuture {
             going.quick_looks = 0;
         }
         if going.quick_looks == QUICK_LOOKS {
-            let rest: Arc<Wait> = Arc::default();
+            let rest: Arc<EndWait> = Arc::default();
             rest.listen(waker);
-            rest.set_time(self.list.inner(), REST);
+            set_timeout(&self.list.shared().store, &rest, REST);
             going.rest = Some(rest);
             return false;
         }
@@ -229,11 +231,11 @@ impl DrainFuture {
 
     /// Waits for the end of one task. False if it has ended.
     fn watch(going: &mut Going, found: Found) -> bool {
-        if going.watched.is_some_and(|watched| watched.serial == found.serial) {
+        if going.watched.is_some_and(|watched| watched.task.serial == found.task.serial) {
             return found.is_live();
         }
         Self::unwatch(going);
-        if !found.slot.add_waiter(found.serial, &going.nudge) {
+        if !found.task.slot().add_end_wait(found.task.serial, &going.nudge) {
             return false;
         }
         going.watched = Some(found);
@@ -242,7 +244,7 @@ impl DrainFuture {
 
     fn unwatch(going: &mut Going) {
         if let Some(watched) = going.watched.take() {
-            watched.slot.remove_waiter(watched.serial, &going.nudge);
+            watched.task.slot().remove_end_wait(watched.task.serial, &going.nudge);
         }
     }
 
@@ -250,8 +252,8 @@ impl DrainFuture {
     fn all_ended(&self, going: &mut Going) -> bool {
         let mut exempt = None;
         while let Some(&found) = going.pending.last() {
-            let exempt = exempt.get_or_insert_with(|| self.list.inner().drains.exempt());
-            if exempt.contains(&found.serial) {
+            let exempt = exempt.get_or_insert_with(|| self.list.shared().drains.exempt());
+            if exempt.contains(&found.task.serial) {
                 going.pending.pop();
             } else if Self::watch(going, found) {
                 return false;
@@ -266,10 +268,10 @@ impl DrainFuture {
 
     /// Whether all that were asked have ended; if not, there will be a wake.
     fn all_over(&self, going: &mut Going, waker: &Waker) -> bool {
-        let exempt = self.list.inner().drains.exempt();
+        let exempt = self.list.shared().drains.exempt();
         while let Some(asking) = going.asking.get(going.over) {
             let found = asking.found;
-            if !exempt.contains(&found.serial)
+            if !exempt.contains(&found.task.serial)
                 && !asking.is_over(waker)
                 && (asking.asked.is_ok() || Self::watch(going, found))
             {
@@ -286,7 +288,7 @@ impl DrainFuture {
         let request = CancelRequest::new(&self.drain.reason).by("drain");
         for found in found.into_iter().rev() {
             let brief = if going.asking.len() < TOLD { found.brief() } else { None };
-            match found.slot.cancel_task(found.serial, &request) {
+            match ask::cancel_task(found.task, &request) {
                 Err(CancelError::NotFound) => going.report.finished += 1,
                 asked => going.asking.push(Asking { found, brief, asked }),
             }
@@ -304,13 +306,13 @@ impl DrainFuture {
             going.report.waited = Some(now.between(going.began.ticks(), now.ticks()));
             going.limit = Arc::default();
             self.ask(going, found);
-            going.limit.set_time(self.list.inner(), self.drain.grace);
+            set_timeout(&self.list.shared().store, &going.limit, self.drain.grace);
         }
     }
 
     fn tell(&mut self, going: &Going) {
         let Some(progress) = &mut self.drain.progress else { return };
-        let (inner, now) = (self.list.inner(), self.list.now());
+        let (shared, now) = (self.list.shared(), self.list.now());
         let since = |moment: Moment| now.between(moment.ticks(), now.ticks());
         let (mut remaining, mut oldest) = (0, Vec::new());
         let asked = going.asking[going.over..].iter().map(|asking| asking.found);
@@ -327,13 +329,13 @@ impl DrainFuture {
         };
         let cancelling = going.asked_at.is_some();
         let told = DrainProgress { remaining, oldest, cancelling, elapsed: since(going.began), left };
-        guard(inner, || progress(&told));
+        shared.store.counters.catch_panic(|| progress(&told));
     }
 
     fn finish(&self, mut going: Box<Going>) -> DrainReport {
         let now = self.list.now();
         let mut report = std::mem::take(&mut going.report);
-        let exempt = self.list.inner().drains.exempt();
+        let exempt = self.list.shared().drains.exempt();
         let mut ended = Vec::new();
         for asking in going.asking.drain(..) {
             let verdict = asking.verdict(&self.list);
@@ -351,7 +353,7 @@ impl DrainFuture {
                     continue;
                 }
                 // It drains itself by now.
-                _ if exempt.contains(&asking.found.serial) => continue,
+                _ if exempt.contains(&asking.found.task.serial) => continue,
                 Verdict::Cancelling { .. } | Verdict::Refused(_) => {
                     report.running += 1;
                     true
@@ -370,7 +372,7 @@ impl DrainFuture {
 
     fn leave(&self, going: &mut Going) {
         Self::unwatch(going);
-        self.list.inner().drains.remove(&going.nudge);
+        self.list.shared().drains.remove(&going.nudge);
     }
 
     /// Whether all is done; if not, there will be a wake.
@@ -416,10 +418,10 @@ impl DrainFuture {
         if let Some(tick) = &going.tick {
             let due = tick.listen(waker).1;
             if due || is_first {
-                let next: Arc<Wait> = Arc::default();
+                let next: Arc<EndWait> = Arc::default();
                 next.listen(waker);
                 // With nobody to tell the time there are fewer reports.
-                going.tick = next.set_time(self.list.inner(), self.drain.every).then_some(next);
+                going.tick = set_timeout(&self.list.shared().store, &next, self.drain.every).then_some(next);
             }
             if due || must_tell {
                 self.tell(going);

@@ -9,27 +9,22 @@ use crate::cancel::handle::CancelHandle;
 use crate::cancel::request::CancelError;
 use crate::cancel::verdict::Verdict;
 use crate::list::process_list::ProcessList;
-use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::Slot;
-use crate::view::row::Row;
+use crate::shared::state::TaskRef;
 
 /// A task that was found.
 #[derive(Clone, Copy)]
 pub(super) struct Found {
     pub(super) started: u64,
-    pub(super) slot: Slot,
-    pub(super) serial: u64,
+    pub(super) task: TaskRef,
 }
 
 impl Found {
     pub(super) fn is_live(&self) -> bool {
-        self.slot.is_live(self.serial)
+        self.task.is_live()
     }
 
     pub(super) fn brief(&self) -> Option<TaskBrief> {
-        let row = Row::copy(self.slot, Wanted::Live, Detail::Newest)?;
-        let task = row.view();
-        (task.serial().get() == self.serial).then(|| TaskBrief::of(&task))
+        TaskBrief::of_live(self.task.slot(), self.task.serial)
     }
 }
 
@@ -63,7 +58,7 @@ impl Asking {
                     (true, _) => Verdict::Dropped { took },
                     (false, outcome) => Verdict::Finished { took, outcome: outcome.unwrap_or(Outcome::Cancelled) },
                 };
-                list.view(Serial::new(self.found.serial), |task| look(task.was_forced(), task.outcome()))
+                list.view(Serial::new(self.found.task.serial), |task| look(task.was_forced(), task.outcome()))
                     .unwrap_or_else(|| look(false, None))
             }
             other => other,

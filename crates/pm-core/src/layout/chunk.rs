@@ -23,9 +23,6 @@ pub(crate) const SEGMENT: usize = if cfg!(loom) {
     8192
 };
 
-/// Bytes of one segment with its tags and, at most, what waits for its tasks.
-pub(crate) const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + crate::store::cell::CELL_BYTES);
-
 /// Marks of word 0, in its three lowest bits; the serial of the owner lies above them.
 pub(crate) mod mark {
     /// Nobody's.

@@ -3,5 +3,6 @@
 pub(crate) mod chunk;
 pub(crate) mod record;
 pub(crate) mod row;
+pub(crate) mod table;
 pub(crate) mod walk;
 pub(crate) mod words;

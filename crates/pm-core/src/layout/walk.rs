@@ -2,18 +2,30 @@
 //!
 //! For memory that does not change in the meantime: under the lock of the task's writers, or after its end.
 
-use super::chunk::WORDS;
-use super::record;
-use super::record::Head;
-use super::words::{CURSOR, Cursor, KEPT, LOG, PAYLOAD, RING, Tail, next_of};
-use crate::slot::gate::{Slot, Writer};
-use crate::slot::log::Position;
+use super::chunk::{Chunk, WORDS};
+use super::record::{self, Head};
+use super::table::ChunkTable;
+use super::words::*;
 
-/// An entry of a task that ended.
-pub(crate) struct EntryAt<'w> {
-    pub(crate) writer: &'w Writer,
-    pub(crate) position: Position,
-    pub(crate) head: Head,
+/// The position of a word, in the slot or in a chain.
+#[derive(Clone, Copy)]
+pub(crate) struct Position {
+    pub(crate) chunk: &'static Chunk,
+    pub(crate) at: usize,
+}
+
+/// The records of one task.
+#[derive(Clone, Copy)]
+pub(crate) struct TaskRecords<'c> {
+    pub(crate) chunks: &'c ChunkTable,
+    pub(crate) slot: &'static Chunk,
+}
+
+/// A history entry among the records of a task.
+pub(crate) struct EntryAt<'c> {
+    records: TaskRecords<'c>,
+    position: Position,
+    head: Head,
 }
 
 impl EntryAt<'_> {
@@ -22,7 +34,7 @@ impl EntryAt<'_> {
     pub(crate) fn delta(&self) -> u64 {
         match self.head.kind() {
             record::STATUS => self.head.delta(),
-            _ => self.writer.word(self.position, 1),
+            _ => self.records.word(self.position, 1),
         }
     }
 
@@ -40,56 +52,75 @@ impl EntryAt<'_> {
     /// A word of its text.
     #[inline]
     pub(crate) fn word(&self, at: usize) -> u64 {
-        self.writer.word(self.position, self.head.text_at() / 8 + at)
+        self.records.word(self.position, self.head.text_at() / 8 + at)
     }
 }
 
-impl Slot {
+impl<'c> TaskRecords<'c> {
+    #[inline]
+    fn cursor(self) -> Cursor {
+        Cursor(self.slot.get(CURSOR))
+    }
+
     /// Where the entries of a task that ended may begin in its slot: what it was born with stands before.
     #[inline]
     pub(crate) fn entries_from(self) -> usize {
-        LOG + Tail(self.chunk.get(RING)).born_with()
+        LOG + Tail(self.slot.get(RING)).born_with()
     }
 
     /// Where the log in the slot ends.
     #[inline]
     pub(crate) fn log_end(self) -> usize {
-        LOG + Cursor(self.chunk.get(CURSOR)).used()
+        LOG + self.cursor().used()
     }
 
-    /// Calls `visit` with each entry of a task that ended whose record begins at the word `at` or later, oldest first but
-    /// for the start; with `None` where entries were dropped.
+    /// The first chunk of `kept`.
+    #[inline(always)]
+    pub(crate) fn kept_first(self) -> Option<u32> {
+        (self.slot.get(BOOK) as u32).checked_sub(1)
+    }
+
+    /// The oldest chunk of `ring`.
     #[inline]
-    pub(crate) fn each_entry(self, mut at: usize, mut visit: impl FnMut(Option<EntryAt<'_>>)) {
-        let writer = self.unpublished();
-        let end = self.log_end();
-        while at < end {
-            let head = Head(self.chunk.peek(at));
-            if head.is_entry() {
-                visit(Some(EntryAt { writer: &writer, position: Position { chunk: self.chunk, at }, head }));
-            }
-            at += head.words();
-        }
-        if writer.cursor().has(Cursor::SPILLED) || Tail(self.chunk.get(RING)).index().is_some() {
-            writer.each_chained_entry(&mut visit);
-        }
+    pub(crate) fn ring_first(self) -> Option<u32> {
+        (self.slot.get(RING_OLD) as u32).checked_sub(1)
     }
-}
 
-impl Writer {
-    /// Calls `visit` with each record of the log: first those in the slot, then those in `kept`.
-    pub(crate) fn each_record(&self, mut visit: impl FnMut(Position, Head, bool)) {
-        let slot = self.slot.chunk;
-        let (mut at, end) = (LOG, LOG + self.cursor().used());
+    /// The first chunk of each chain of the task.
+    pub(crate) fn chains(self) -> [Option<u32>; 3] {
+        [self.kept_first(), self.ring_first(), cancel_chain(self.slot.get(CANCEL))]
+    }
+
+    /// How many chunks the task takes beside its slot.
+    pub(crate) fn chained(self) -> u32 {
+        let ordinal = |index: u32| Place(self.chunks.get(index).get(PLACE)).ordinal();
+        let kept = Tail(self.slot.get(KEPT)).index().map_or(0, |last| ordinal(last) + 1);
+        let ring = Tail(self.slot.get(RING)).index().map_or(0, |last| {
+            let first = self.ring_first().unwrap_or(last);
+            ordinal(last).saturating_sub(ordinal(first)) + 1
+        });
+        let mut request = 0;
+        let mut next = cancel_chain(self.slot.get(CANCEL));
+        while let Some(index) = next {
+            request += 1;
+            next = next_of(self.chunks.get(index));
+        }
+        (kept + ring) as u32 + request
+    }
+
+    /// Calls `visit` with each record of the log, and whether it stands in `kept`: first those in the slot, then those in
+    /// `kept`.
+    pub(crate) fn each_record(self, mut visit: impl FnMut(Position, Head, bool)) {
+        let (mut at, end) = (LOG, self.log_end());
         while at < end {
-            let head = Head(slot.peek(at));
-            visit(Position { chunk: slot, at }, head, false);
+            let head = Head(self.slot.peek(at));
+            visit(Position { chunk: self.slot, at }, head, false);
             at += head.words();
         }
-        let tail = Tail(slot.get(KEPT));
+        let tail = Tail(self.slot.get(KEPT));
         let (Some(first), Some(last)) = (self.kept_first(), tail.index()) else { return };
-        let last = self.slot.inner.slab.chunk(last);
-        let mut position = Position { chunk: self.slot.inner.slab.chunk(first), at: PAYLOAD };
+        let last = self.chunks.get(last);
+        let mut position = Position { chunk: self.chunks.get(first), at: PAYLOAD };
         while !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
             let head = Head(position.chunk.peek(position.at));
             visit(position, head, true);
@@ -100,27 +131,73 @@ impl Writer {
         }
     }
 
-    pub(crate) fn step(&self, position: Position, mut words: usize) -> Position {
+    /// Calls `visit` with each history entry of a task that ended whose record begins at the word `at` or later, oldest
+    /// first but for the start; with `None` where entries were dropped.
+    #[inline]
+    pub(crate) fn each_entry(self, mut at: usize, mut visit: impl FnMut(Option<EntryAt<'c>>)) {
+        let end = self.log_end();
+        while at < end {
+            let head = Head(self.slot.peek(at));
+            if head.is_entry() {
+                visit(Some(EntryAt { records: self, position: Position { chunk: self.slot, at }, head }));
+            }
+            at += head.words();
+        }
+        if self.cursor().has(Cursor::SPILLED) || Tail(self.slot.get(RING)).index().is_some() {
+            self.each_chained_entry(&mut visit);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn each_chained_entry(self, visit: &mut dyn FnMut(Option<EntryAt<'c>>)) {
+        self.each_record(|position, head, kept| {
+            if kept && head.is_entry() {
+                visit(Some(EntryAt { records: self, position, head }));
+            }
+        });
+        let tail = Tail(self.slot.get(RING));
+        let (Some(last), Some(first)) = (tail.index(), self.ring_first()) else { return };
+        let mut chunk = self.chunks.get(first);
+        if Place(chunk.get(PLACE)).ordinal() > 0 {
+            visit(None);
+        }
+        let last = self.chunks.get(last);
+        // In the oldest chunk there may be nothing but the end of an entry whose beginning is gone.
+        while Place(chunk.get(PLACE)).first() == WORDS {
+            let Some(next) = next_of(chunk) else { return };
+            chunk = self.chunks.get(next);
+        }
+        let mut position = Position { chunk, at: Place(chunk.get(PLACE)).first() };
+        while position.at < WORDS && !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
+            let head = Head(position.chunk.peek(position.at));
+            visit(Some(EntryAt { records: self, position, head }));
+            position = self.step(position, head.words());
+        }
+    }
+
+    /// The position so many words later, in the next chunk if need be.
+    pub(crate) fn step(self, position: Position, mut words: usize) -> Position {
         let Position { mut chunk, mut at } = position;
         while at + words >= WORDS {
-            let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot.chunk)) else {
+            let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot)) else {
                 return Position { chunk, at: at + words };
             };
             words -= WORDS - at;
-            chunk = self.slot.inner.slab.chunk(next);
+            chunk = self.chunks.get(next);
             at = PAYLOAD;
         }
         Position { chunk, at: at + words }
     }
 
     #[inline]
-    pub(crate) fn word(&self, position: Position, offset: usize) -> u64 {
+    pub(crate) fn word(self, position: Position, offset: usize) -> u64 {
         let position = self.step(position, offset);
         position.chunk.peek(position.at)
     }
 
     /// Whether the text that begins `from` bytes into the record is `text`.
-    pub(crate) fn text_is(&self, position: Position, from: usize, text: &[u8]) -> bool {
+    pub(crate) fn text_is(self, position: Position, from: usize, text: &[u8]) -> bool {
         let mut word = (usize::MAX, 0);
         text.iter().enumerate().all(|(index, &byte)| {
             let at = (from + index) / 8;

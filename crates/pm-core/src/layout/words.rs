@@ -43,7 +43,7 @@ pub(crate) mod cancel {
     /// Its future was dropped for the request.
     pub(crate) const FORCED: u64 = 1 << 61;
     /// The task heard the request.
-    pub(crate) const HEARD: u64 = 1 << 62;
+    pub(crate) const OBSERVED: u64 = 1 << 62;
     /// The task is being unwound for the request.
     pub(crate) const UNWOUND: u64 = 1 << 63;
 

@@ -2,9 +2,10 @@
 
 use super::process_list::ProcessList;
 use crate::base::serial::Serial;
+use crate::cancel::ask;
 use crate::cancel::handle::CancelHandle;
 use crate::cancel::request::{CancelError, CancelRequest, Target, TargetKind};
-use crate::slot::gate::Slot;
+use crate::shared::state::TaskRef;
 
 impl ProcessList {
     /// Cancels a task and all below it: asks them to stop, and returns once the request is recorded.
@@ -41,22 +42,21 @@ impl ProcessList {
         target: impl Into<Target<'t>>,
         request: impl Into<CancelRequest<'r>>,
     ) -> Result<CancelHandle, CancelError> {
-        let (slot, serial) = self.find_target(target.into())?;
-        slot.cancel_task(serial.get(), &request.into())
+        ask::cancel_task(self.find_target(target.into())?, &request.into())
     }
 
-    fn find_target(&self, target: Target<'_>) -> Result<(Slot, Serial), CancelError> {
+    fn find_target(&self, target: Target<'_>) -> Result<TaskRef, CancelError> {
         match target.0 {
             TargetKind::Serial(serial) => {
                 let serial = serial.ok_or(CancelError::NotFound)?;
-                Ok((self.find_serial(serial).ok_or(CancelError::NotFound)?, serial))
+                self.find_serial(serial).ok_or(CancelError::NotFound)
             }
-            TargetKind::Id(id) => match self.find_slots(id)[..] {
+            TargetKind::Id(id) => match self.find_tasks(id)[..] {
                 [] => Err(CancelError::NotFound),
-                [(index, serial)] => Ok((Slot::at(self.inner(), index), serial)),
-                ref several => {
-                    Err(CancelError::Ambiguous { serials: several.iter().map(|&(_, serial)| serial).collect() })
-                }
+                [task] => Ok(task),
+                ref several => Err(CancelError::Ambiguous {
+                    serials: several.iter().map(|task| Serial::new(task.serial)).collect(),
+                }),
             },
         }
     }

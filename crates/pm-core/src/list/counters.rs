@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 use super::process_list::ProcessList;
 use crate::base::options::ListLimits;
 use crate::base::outcome::Count;
-use crate::shared::state::Inner;
 use crate::slot::gate::Slot;
+use crate::store::Store;
 use crate::store::kind_stats::KindStats;
 
 /// What a list has counted since it was made.
@@ -64,31 +64,35 @@ impl ProcessList {
     /// most tasks first.
     #[must_use]
     pub fn kinds(&self) -> Vec<KindStats> {
-        let inner = self.inner();
+        let shared = self.shared();
         let mut running: HashMap<u32, u64> = HashMap::new();
-        inner.slab.each_live(|index| *running.entry(Slot::at(inner, index).kind_number()).or_default() += 1);
-        inner.slab.kinds().collect(&running, &inner.timer.moment())
+        shared
+            .store
+            .slab
+            .chunks
+            .each_live(|index| *running.entry(Slot::at(&shared.store, index).kind_number()).or_default() += 1);
+        shared.store.slab.kinds().collect(&running, &shared.store.clock.moment())
     }
 
     /// What the list keeps at most.
     #[must_use]
     pub fn limits(&self) -> ListLimits {
-        let inner = self.inner();
-        ListLimits::of(&inner.limits, inner.slab.max_bytes())
+        let shared = self.shared();
+        ListLimits::of(&shared.store.limits, shared.store.slab.max_bytes())
     }
 
     /// [`Counters::not_shown`] alone, which costs less to ask for.
     #[must_use]
     pub fn not_shown(&self) -> u64 {
-        self.inner().lost.tasks.load(StdOrdering::Relaxed)
+        self.shared().store.counters.not_shown.load(StdOrdering::Relaxed)
     }
 
     /// What the list has counted since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let Inner { slab, lost, .. } = self.inner();
+        let Store { slab, counters, .. } = &self.shared().store;
         let get = |counter: &StdAtomicU64| counter.load(StdOrdering::Relaxed);
-        let counted = slab.tally().since(*self.inner().before.lock());
+        let counted = slab.tally().since(*self.shared().before.lock());
         let of = |count: Count| counted.0[count as usize];
         let (finished, failed) = (of(Count::Finished), of(Count::Failed));
         let (cancelled, aborted) = (of(Count::Cancelled), of(Count::Aborted));
@@ -104,20 +108,20 @@ impl ProcessList {
             dropped: of(Count::Dropped),
             // Ends before requests, as a task that ends meanwhile must not make more ends than requests.
             cancelling: {
-                let ends = get(&lost.cancelled_ends);
-                get(&lost.cancels).saturating_sub(ends)
+                let ends = get(&counters.cancelled_ends);
+                get(&counters.cancel_requests).saturating_sub(ends)
             },
-            forced: get(&lost.forced),
-            ended_evicted: slab.let_go.load(StdOrdering::Relaxed),
+            forced: get(&counters.forced),
+            ended_evicted: slab.evicted.load(StdOrdering::Relaxed),
             kinds_dropped: slab.kinds().ended_as_other(),
-            panics_caught: get(&lost.panics),
-            not_shown: get(&lost.tasks),
-            statuses_dropped: get(&lost.statuses),
-            attrs_dropped: get(&lost.attrs),
-            texts_cut: get(&lost.texts),
-            redacted: get(&lost.redacted),
-            late_calls: get(&lost.late),
-            cancel_requests: get(&lost.cancels),
+            panics_caught: get(&counters.panics_caught),
+            not_shown: get(&counters.not_shown),
+            statuses_dropped: get(&counters.statuses_dropped),
+            attrs_dropped: get(&counters.attrs_dropped),
+            texts_cut: get(&counters.texts_cut),
+            redacted: get(&counters.redacted),
+            late_calls: get(&counters.late_calls),
+            cancel_requests: get(&counters.cancel_requests),
             bytes_held: slab.bytes(),
         }
     }

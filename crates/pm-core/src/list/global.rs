@@ -10,12 +10,12 @@ use crate::task::live::Task;
 
 /// Begins to describe a task of the [`global`] list; [`TaskBuilder::start`] starts it.
 pub fn task(id: &str) -> TaskBuilder<'static> {
-    TaskBuilder::new(global().inner(), Some(id))
+    TaskBuilder::new(global().shared(), Some(id))
 }
 
 /// Begins to describe a task of the [`global`] list whose id is made from its serial.
 pub fn unnamed() -> TaskBuilder<'static> {
-    TaskBuilder::new(global().inner(), None)
+    TaskBuilder::new(global().shared(), None)
 }
 
 /// Starts a task of the [`global`] list that is no more than its id.

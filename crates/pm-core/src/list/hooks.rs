@@ -28,18 +28,18 @@ impl ProcessList {
     /// assert_eq!(slow.load(Ordering::Relaxed), 0);
     /// ```
     pub fn on_end(&self, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
-        Subscription::on_end(self.inner(), hook)
+        Subscription::on_end(&self.shared().hooks, hook)
     }
 
     /// Calls `hook` with each task that is asked to stop, for the first time, on the thread that asks. See
     /// [`on_end`](Self::on_end).
     pub fn on_cancel(&self, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
-        Subscription::on_cancel(self.inner(), hook)
+        Subscription::on_cancel(&self.shared().hooks, hook)
     }
 
     /// Calls `hook` with each task that still runs so long after it was asked to stop, once, on a thread of its own, which
     /// also meets deadlines: be quick. See [`on_end`](Self::on_end).
     pub fn on_stuck(&self, after: Duration, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
-        Subscription::on_stuck(self.inner(), after, hook)
+        Subscription::on_stuck(&self.shared().hooks, after, hook)
     }
 }

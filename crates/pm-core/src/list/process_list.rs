@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 use crate::base::clock::Moment;
 use crate::base::options::Options;
 use crate::cancel::cancelled::Cancelled;
-use crate::shared::state::Inner;
+use crate::shared::state::Shared;
 use crate::store::recorded;
 use crate::task::builder::TaskBuilder;
 use crate::task::future::TaskFuture;
@@ -37,7 +37,7 @@ pub struct ProcessList {
     owner: Arc<Owner>,
 }
 
-struct Owner(&'static Inner);
+struct Owner(&'static Shared);
 
 impl Drop for Owner {
     fn drop(&mut self) {
@@ -67,21 +67,21 @@ impl ProcessList {
     /// A list with options of its own.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Self { owner: Arc::new(Owner(Inner::obtain(&options))) }
+        Self { owner: Arc::new(Owner(Shared::obtain(&options))) }
     }
 
-    pub(crate) fn inner(&self) -> &'static Inner {
+    pub(crate) fn shared(&self) -> &'static Shared {
         self.owner.0
     }
 
     /// Begins to describe a task; [`TaskBuilder::start`] starts it. Any text is a valid id; live tasks may share one.
     pub fn task(&self, id: &str) -> TaskBuilder<'_> {
-        TaskBuilder::new(self.inner(), Some(id))
+        TaskBuilder::new(self.shared(), Some(id))
     }
 
     /// Begins to describe a task whose id is made from its serial.
     pub fn unnamed(&self) -> TaskBuilder<'_> {
-        TaskBuilder::new(self.inner(), None)
+        TaskBuilder::new(self.shared(), None)
     }
 
     /// Starts a task that is no more than its id.
@@ -111,7 +111,7 @@ impl ProcessList {
     /// Now, by this list's clock.
     #[must_use]
     pub fn now(&self) -> Moment {
-        self.inner().timer.moment()
+        self.shared().store.clock.moment()
     }
 
     /// A text as this list would record it, but for its length: without what [looks like a secret](Options::redact). For
@@ -123,23 +123,23 @@ impl ProcessList {
     /// ```
     #[must_use]
     pub fn redacted<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        recorded::recorded(self.inner(), text, usize::MAX).text
+        recorded::recorded(&self.shared().store, text, usize::MAX).text
     }
 
     /// Whether tasks started from now on can be cancelled unless they say otherwise.
     pub fn set_cancellable(&self, yes: bool) {
-        self.inner().cancellable.store(yes, StdOrdering::Relaxed);
+        self.shared().cancellable.store(yes, StdOrdering::Relaxed);
     }
 
     /// Switches the list off or on. Tasks started while it is off run as ever, but are not shown or counted, can't be
     /// cancelled, and cost next to nothing.
     pub fn set_enabled(&self, yes: bool) {
-        self.inner().enabled.store(yes, StdOrdering::Relaxed);
+        self.shared().enabled.store(yes, StdOrdering::Relaxed);
     }
 
     /// Whether the list is switched on, as it is at first.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
-        self.inner().enabled.load(StdOrdering::Relaxed)
+        self.shared().enabled.load(StdOrdering::Relaxed)
     }
 }

@@ -43,7 +43,7 @@ impl Scan {
     pub(crate) fn new(list: ProcessList) -> Self {
         let moment = list.now();
         Self {
-            kinds: list.inner().slab.kinds(),
+            kinds: list.shared().store.slab.kinds(),
             list,
             moment,
             window: Vec::new(),
@@ -63,12 +63,17 @@ impl Scan {
     /// The next task; `None` at the end.
     #[allow(clippy::should_implement_trait, reason = "the row is lent, which `Iterator` can't say")]
     pub fn next(&mut self) -> Option<TaskView<'_>> {
-        let inner = self.list.inner();
+        let shared = self.list.shared();
         loop {
             while let Some(index) = self.window.pop() {
                 self.row.clear();
-                if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut self.scratch, &mut self.row)
-                    && started_ticks(&self.row) <= self.moment.ticks()
+                if copy_row(
+                    Slot::at(&shared.store, index),
+                    Wanted::Live,
+                    Detail::Newest,
+                    &mut self.scratch,
+                    &mut self.row,
+                ) && started_ticks(&self.row) <= self.moment.ticks()
                 {
                     return Some(TaskView::new(&self.row, self.moment, &self.kinds));
                 }
@@ -82,12 +87,12 @@ impl Scan {
 
     /// Finds the next tasks in order of their start.
     fn look_ahead(&mut self) {
-        let slab = self.list.inner().slab;
+        let chunks = &self.list.shared().store.slab.chunks;
         let limit = self.moment.ticks();
         let mut keys: Vec<(u64, u32)> = Vec::new();
         self.complete = true;
-        slab.each_live(|index| {
-            let key = (acquire(slab.chunk(index).word(STARTED)), index);
+        chunks.each_live(|index| {
+            let key = (acquire(chunks.get(index).word(STARTED)), index);
             if key.0 <= limit && self.seen.is_none_or(|seen| key > seen) {
                 keys.push(key);
                 if keys.len() == 2 * WINDOW {

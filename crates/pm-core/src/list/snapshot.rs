@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::process_list::ProcessList;
 use crate::base::clock::Moment;
-use crate::shared::state::Inner;
+use crate::shared::state::Shared;
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
 use crate::slot::gate::Slot;
 use crate::store::ended::NOTABLE_STAYS;
@@ -19,7 +19,7 @@ impl ProcessList {
     /// No task waits for it.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::take(self.inner())
+        Snapshot::take(self.shared())
     }
 
     /// Looks at each live task, in no given order, in one pass and in memory that does not grow with their number: for
@@ -33,12 +33,12 @@ impl ProcessList {
     /// assert!(oldest.is_some());
     /// ```
     pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Moment {
-        let inner = self.inner();
-        let (moment, kinds) = (inner.timer.moment(), inner.slab.kinds());
+        let shared = self.shared();
+        let (moment, kinds) = (shared.store.clock.moment(), shared.store.slab.kinds());
         let (mut scratch, mut row) = (Scratch::default(), Vec::new());
-        inner.slab.each_live(|index| {
+        shared.store.slab.chunks.each_live(|index| {
             row.clear();
-            if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+            if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
                 look(&TaskView::new(&row, moment, &kinds));
             }
         });
@@ -66,7 +66,7 @@ impl ProcessList {
     /// Those of the tasks that ended and are kept which are wanted, in order of their end. See [`ended`](Self::ended).
     #[must_use]
     pub fn ended_where(&self, wanted: impl FnMut(&TaskView<'_>) -> bool) -> Snapshot {
-        Snapshot::take_ended(self.inner(), wanted)
+        Snapshot::take_ended(self.shared(), wanted)
     }
 }
 
@@ -82,34 +82,34 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn take(inner: &'static Inner) -> Self {
+    pub(crate) fn take(shared: &'static Shared) -> Self {
         let mut live = 0;
-        inner.slab.each_live(|_| live += 1);
+        shared.store.slab.chunks.each_live(|_| live += 1);
         let mut rows = Vec::with_capacity(live * 256);
         let mut order = Vec::with_capacity(live);
         let mut scratch = Scratch::default();
-        inner.slab.each_live(|index| {
+        shared.store.slab.chunks.each_live(|index| {
             let start = rows.len();
-            if copy_row(Slot::at(inner, index), Wanted::Live, Detail::Newest, &mut scratch, &mut rows) {
+            if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut rows) {
                 order.push((started_ticks(&rows[start..]), start));
             }
         });
         order.sort_unstable();
-        Self { rows, order, moment: inner.timer.moment(), kinds: inner.slab.kinds() }
+        Self { rows, order, moment: shared.store.clock.moment(), kinds: shared.store.slab.kinds() }
     }
 
     /// The tasks that ended and are kept, in order of their end.
-    pub(crate) fn take_ended(inner: &'static Inner, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
-        let kinds = inner.slab.kinds();
+    pub(crate) fn take_ended(shared: &'static Shared, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
+        let kinds = shared.store.slab.kinds();
         let (mut rows, mut order, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
         let mut found: Vec<u32> = Vec::new();
-        inner.slab.each_ended(|index| found.push(index));
-        let moment = inner.timer.moment();
-        let (max_age, since) = (inner.limits.ended_for, inner.first_serial());
+        shared.store.slab.chunks.each_ended(|index| found.push(index));
+        let moment = shared.store.clock.moment();
+        let (max_age, since) = (shared.store.limits.ended_for, shared.first_serial());
         let mut notable = 0;
         for index in found {
             let start = rows.len();
-            if !copy_row(Slot::at(inner, index), Wanted::Ended, Detail::History, &mut scratch, &mut rows) {
+            if !copy_row(Slot::at(&shared.store, index), Wanted::Ended, Detail::History, &mut scratch, &mut rows) {
                 continue;
             }
             let task = TaskView::new(&rows[start..], moment, &kinds);
@@ -126,7 +126,7 @@ impl Snapshot {
         order.sort_unstable();
         // A thread holds on to a few more than the limit; they are not shown. The oldest go first, the ordinary before
         // the notable.
-        let limit = inner.limits.ended as usize;
+        let limit = shared.store.limits.ended as usize;
         let mut surplus = order.len().saturating_sub(limit);
         let mut surplus_notable = notable.saturating_sub(limit);
         order.retain(|&(.., is_notable)| {

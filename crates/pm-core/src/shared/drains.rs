@@ -2,36 +2,36 @@
 
 use std::sync::{Arc, Weak};
 
-use super::state::Inner;
 use crate::base::sync::PlainMutex;
-use crate::store::cell::{Wait, WeakWait};
+use crate::store::cell::EndWait;
+use crate::store::counters::AtomicCounters;
 
 /// The drains of a list.
 #[derive(Default)]
-pub(crate) struct Drains(PlainMutex<Vec<One>>);
+pub(crate) struct Drains(PlainMutex<Vec<ActiveDrain>>);
 
-struct One {
+struct ActiveDrain {
     exempt: Vec<u64>,
-    nudge: WeakWait,
+    nudge: Weak<EndWait>,
 }
 
 impl Drains {
-    /// Adds a drain, and tells the others whom they wait for no more.
-    pub(crate) fn add(&self, inner: &Inner, exempt: Vec<u64>, nudge: &Arc<Wait>) {
-        let others: Vec<WeakWait> = {
+    /// Adds a drain, and wakes the others: they no longer wait for the tasks that it exempts.
+    pub(crate) fn add(&self, counters: &AtomicCounters, exempt: Vec<u64>, nudge: &Arc<EndWait>) {
+        let others: Vec<Weak<EndWait>> = {
             let mut drains = self.0.lock();
-            let others = drains.iter().map(|one| one.nudge.clone()).collect();
-            drains.push(One { exempt, nudge: Arc::downgrade(nudge) });
+            let others = drains.iter().map(|drain| drain.nudge.clone()).collect();
+            drains.push(ActiveDrain { exempt, nudge: Arc::downgrade(nudge) });
             others
         };
-        others.iter().filter_map(Weak::upgrade).for_each(|other| other.time_is_up(inner));
+        others.iter().filter_map(Weak::upgrade).for_each(|other| other.time_is_up(counters));
     }
 
-    pub(crate) fn remove(&self, nudge: &Arc<Wait>) {
-        self.0.lock().retain(|one| !std::ptr::eq(one.nudge.as_ptr(), Arc::as_ptr(nudge)));
+    pub(crate) fn remove(&self, nudge: &Arc<EndWait>) {
+        self.0.lock().retain(|drain| !std::ptr::eq(drain.nudge.as_ptr(), Arc::as_ptr(nudge)));
     }
 
     pub(crate) fn exempt(&self) -> Vec<u64> {
-        self.0.lock().iter().flat_map(|one| one.exempt.iter().copied()).collect()
+        self.0.lock().iter().flat_map(|drain| drain.exempt.iter().copied()).collect()
     }
 }

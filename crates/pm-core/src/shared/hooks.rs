@@ -9,15 +9,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering as StdOrdering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use super::state::Inner;
 use crate::base::sync::Mutex;
-use crate::store::counters::guard;
+use crate::store::counters::AtomicCounters;
 use crate::view::task_view::TaskView;
 
 type Call = dyn Fn(&TaskView<'_>) + Send + Sync;
 
 /// A hook for tasks that do not stop.
-pub(crate) struct Stuck {
+pub(crate) struct StuckHook {
     pub(crate) after: Duration,
     pub(crate) hook: Hook,
 }
@@ -32,9 +31,9 @@ impl Hook {
         Self { open: AtomicBool::new(true), call: Box::new(call) }
     }
 
-    pub(crate) fn call(&self, inner: &Inner, task: &TaskView<'_>) {
+    pub(crate) fn call(&self, counters: &AtomicCounters, task: &TaskView<'_>) {
         if self.open.load(StdOrdering::Acquire) {
-            guard(inner, || (self.call)(task));
+            counters.catch_panic(|| (self.call)(task));
         }
     }
 }
@@ -45,25 +44,25 @@ pub(crate) struct Hooks {
     count: AtomicUsize,
     ends: Mutex<Vec<Arc<Hook>>>,
     pub(crate) cancels: Mutex<Vec<Arc<Hook>>>,
-    pub(crate) stuck: Mutex<Vec<Arc<Stuck>>>,
+    pub(crate) stuck: Mutex<Vec<Arc<StuckHook>>>,
 }
 
 std::thread_local! {
-    static WITHIN: Cell<bool> = const { Cell::new(false) };
+    static IN_HOOK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks that this thread is within a hook; `None` when it was already.
-pub(crate) struct Within;
+/// Marks that this thread is in a hook; `None` when it was already.
+pub(crate) struct InHook;
 
-impl Within {
+impl InHook {
     pub(crate) fn enter() -> Option<Self> {
-        (!WITHIN.try_with(|within| within.replace(true)).unwrap_or(true)).then_some(Self)
+        (!IN_HOOK.try_with(|in_hook| in_hook.replace(true)).unwrap_or(true)).then_some(Self)
     }
 }
 
-impl Drop for Within {
+impl Drop for InHook {
     fn drop(&mut self) {
-        let _ = WITHIN.try_with(|within| within.set(false));
+        let _ = IN_HOOK.try_with(|in_hook| in_hook.set(false));
     }
 }
 
@@ -88,7 +87,7 @@ impl Hooks {
     }
 
     /// For a list that takes over what another left: its hooks are gone.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn clear(&self) {
         self.count.store(0, StdOrdering::Relaxed);
         let gone = (
             std::mem::take(&mut *self.ends.lock()),
@@ -98,10 +97,10 @@ impl Hooks {
         drop(gone);
     }
 
-    pub(crate) fn ended(&self, inner: &Inner, task: &TaskView<'_>) {
+    pub(crate) fn ended(&self, counters: &AtomicCounters, task: &TaskView<'_>) {
         let hooks = self.ends.lock().clone();
-        if let Some(_within) = Within::enter() {
-            hooks.iter().for_each(|hook| hook.call(inner, task));
+        if let Some(_in_hook) = InHook::enter() {
+            hooks.iter().for_each(|hook| hook.call(counters, task));
         }
     }
 }
@@ -112,45 +111,45 @@ impl Hooks {
 #[must_use = "the hook is called as long as this lives; `keep` keeps it for ever"]
 pub struct Subscription {
     which: Which,
-    inner: &'static Inner,
+    hooks: &'static Hooks,
 }
 
 enum Which {
     End(Weak<Hook>),
     Cancel(Weak<Hook>),
-    Stuck(Weak<Stuck>),
+    Stuck(Weak<StuckHook>),
     Kept,
 }
 
 impl Subscription {
-    pub(crate) fn on_end(inner: &'static Inner, call: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Self {
+    pub(crate) fn on_end(hooks: &'static Hooks, call: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Self {
         let hook = Arc::new(Hook::new(call));
         let which = Which::End(Arc::downgrade(&hook));
-        inner.hooks.ends.lock().push(hook);
-        Self::counted(inner, which)
+        hooks.ends.lock().push(hook);
+        Self::counted(hooks, which)
     }
 
-    pub(crate) fn on_cancel(inner: &'static Inner, call: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Self {
+    pub(crate) fn on_cancel(hooks: &'static Hooks, call: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Self {
         let hook = Arc::new(Hook::new(call));
         let which = Which::Cancel(Arc::downgrade(&hook));
-        inner.hooks.cancels.lock().push(hook);
-        Self::counted(inner, which)
+        hooks.cancels.lock().push(hook);
+        Self::counted(hooks, which)
     }
 
     pub(crate) fn on_stuck(
-        inner: &'static Inner,
+        hooks: &'static Hooks,
         after: Duration,
         call: impl Fn(&TaskView<'_>) + Send + Sync + 'static,
     ) -> Self {
-        let hook = Arc::new(Stuck { after, hook: Hook::new(call) });
+        let hook = Arc::new(StuckHook { after, hook: Hook::new(call) });
         let which = Which::Stuck(Arc::downgrade(&hook));
-        inner.hooks.stuck.lock().push(hook);
-        Self::counted(inner, which)
+        hooks.stuck.lock().push(hook);
+        Self::counted(hooks, which)
     }
 
-    fn counted(inner: &'static Inner, which: Which) -> Self {
-        inner.hooks.count.fetch_add(1, StdOrdering::Relaxed);
-        Self { which, inner }
+    fn counted(hooks: &'static Hooks, which: Which) -> Self {
+        hooks.count.fetch_add(1, StdOrdering::Relaxed);
+        Self { which, hooks }
     }
 
     /// Keeps the hook as long as the list lives.
@@ -167,7 +166,7 @@ impl Drop for Subscription {
             let place = list.iter().position(|other| Arc::ptr_eq(other, hook))?;
             Some(list.swap_remove(place))
         }
-        let hooks = &self.inner.hooks;
+        let hooks = self.hooks;
         let close = |hook: &Hook| hook.open.store(false, StdOrdering::Release);
         let taken = match &self.which {
             Which::End(hook) => hook.upgrade().map(|hook| (close(&hook), take(&hooks.ends, &hook).is_some()).1),

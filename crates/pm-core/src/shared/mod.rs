@@ -1,8 +1,9 @@
 //! What a list and its tasks share.
 
 pub(crate) mod banned;
-pub(crate) mod blocked;
 pub(crate) mod drains;
 pub(crate) mod hooks;
+pub(crate) mod recycle;
 pub(crate) mod resource;
 pub(crate) mod state;
+pub(crate) mod waiters;

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::state::TaskRef;
 use crate::base::sync::PlainMutex;
 use crate::base::text;
-use crate::task::handle::TaskHandle;
 
 /// Bytes of a resource's name.
 pub(crate) const MAX_NAME: usize = 128;
@@ -16,7 +16,7 @@ pub(crate) const MAX_NAME: usize = 128;
 pub(crate) const MAX_HOLDS: usize = 4_096;
 
 /// The token of what was not recorded.
-pub(crate) const NONE: u64 = 0;
+pub(crate) const NOT_RECORDED: u64 = 0;
 
 /// What sort of thing a [`Resource`] is: for who reads, it changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -75,22 +75,22 @@ impl fmt::Display for ResourceKind {
 /// Two resources of one name are two resources. The locks and channels of `pm::sync` bring their own.
 #[derive(Clone)]
 pub struct Resource {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<ResourceState>,
 }
 
-pub(crate) struct Shared {
+pub(crate) struct ResourceState {
     name: Box<str>,
     kind: ResourceKind,
     pub(crate) fair: bool,
-    pub(crate) state: PlainMutex<State>,
+    pub(crate) holds: PlainMutex<Holds>,
 }
 
 #[derive(Clone, Default)]
-pub(crate) struct State {
+pub(crate) struct Holds {
     /// Units there are in all, if that is known.
     pub(crate) capacity: Option<u64>,
     pub(crate) last_token: u64,
-    pub(crate) holds: Vec<Hold>,
+    pub(crate) list: Vec<Hold>,
     /// Holds that are not among them.
     pub(crate) unlisted: usize,
     /// Grows whenever a hold begins or ends, or the capacity changes.
@@ -100,8 +100,8 @@ pub(crate) struct State {
 #[derive(Clone, Copy)]
 pub(crate) struct Hold {
     pub(crate) token: u64,
-    /// None if whoever holds it is no task.
-    pub(crate) task: TaskHandle,
+    /// `None` if the holder is not a task.
+    pub(crate) task: Option<TaskRef>,
     pub(crate) since: u64,
     pub(crate) units: u64,
 }
@@ -127,20 +127,20 @@ impl Resource {
     }
 
     fn build(name: &str, kind: ResourceKind, capacity: Option<u64>, fair: bool) -> Self {
-        let state = PlainMutex::new(State { capacity, ..State::default() });
-        Self { shared: Arc::new(Shared { name: text::cut(name, MAX_NAME).into(), kind, fair, state }) }
+        let holds = PlainMutex::new(Holds { capacity, ..Holds::default() });
+        Self { state: Arc::new(ResourceState { name: text::cut(name, MAX_NAME).into(), kind, fair, holds }) }
     }
 
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.shared.name
+        &self.state.name
     }
 
     /// What sort of thing it is.
     #[must_use]
     pub fn kind(&self) -> ResourceKind {
-        self.shared.kind
+        self.state.kind
     }
 
     /// Says that there are so many units more of it. Say so before they can be had.
@@ -154,9 +154,9 @@ impl Resource {
     }
 
     fn change(&self, change: impl FnOnce(u64) -> u64) {
-        let mut state = self.shared.state.lock();
-        state.capacity = state.capacity.map(change);
-        state.version += 1;
+        let mut holds = self.state.holds.lock();
+        holds.capacity = holds.capacity.map(change);
+        holds.version += 1;
     }
 }
 
@@ -175,7 +175,7 @@ impl From<&str> for Resource {
 
 impl PartialEq for Resource {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(&self.state, &other.state)
     }
 }
 

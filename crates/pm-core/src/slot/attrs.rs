@@ -1,9 +1,9 @@
 //! Attributes and progress: the newest value of each counts.
 
 use super::gate::{NoRoom, Writer};
-use super::log::Position;
 use crate::layout::record;
 use crate::layout::record::{Head, Record};
+use crate::layout::walk::Position;
 use crate::layout::words::*;
 
 /// The bits of the book that tell which names there may be: without them each new attribute would be looked for.
@@ -38,7 +38,7 @@ impl Writer {
             && head.number_type() == number_type
         {
             // One word: a reader sees the old number or the new one.
-            let value_at = self.step(position, head.words() - 1);
+            let value_at = self.records().step(position, head.words() - 1);
             value_at.chunk.put(value_at.at, value);
             return Ok(());
         }
@@ -61,17 +61,17 @@ impl Writer {
 
     pub(crate) fn progress(&self, done: u64, total: u64, unit: &str) -> Result<(), NoRoom> {
         let mut old = None;
-        self.each_record(|position, head, kept| {
+        self.records().each_record(|position, head, kept| {
             if head.kind() == record::PROGRESS {
                 old = Some((position, head, kept));
             }
         });
         if let Some((position, head, _)) = old
-            && self.word(position, head.words() - 1) == total
+            && self.records().word(position, head.words() - 1) == total
             && head.text_len() == unit.len()
-            && self.text_is(position, head.text_at(), unit.as_bytes())
+            && self.records().text_is(position, head.text_at(), unit.as_bytes())
         {
-            let done_at = self.step(position, head.words() - 2);
+            let done_at = self.records().step(position, head.words() - 2);
             done_at.chunk.put(done_at.at, done);
             return Ok(());
         }
@@ -96,10 +96,10 @@ impl Writer {
     #[inline(never)]
     pub(super) fn look_for_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
         let mut found = None;
-        self.each_record(|position, head, kept| {
+        self.records().each_record(|position, head, kept| {
             if head.is_attr()
                 && head.name_len() == name.len()
-                && self.text_is(position, head.text_at(), name.as_bytes())
+                && self.records().text_is(position, head.text_at(), name.as_bytes())
             {
                 found = Some((position, head, kept));
             }
@@ -110,7 +110,7 @@ impl Writer {
     /// Whether there may be one attribute more, if `old` is none of the same name.
     #[inline(always)]
     pub(super) fn check_room(&self, old: Option<(Position, Head, bool)>) -> Result<(), NoRoom> {
-        if old.is_none() && self.attrs() >= self.slot.inner.limits.attrs { Err(NoRoom) } else { Ok(()) }
+        if old.is_none() && self.attrs() >= self.slot.store.limits.attrs { Err(NoRoom) } else { Ok(()) }
     }
 
     /// Keeps the book about a value that was logged.

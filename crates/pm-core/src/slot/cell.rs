@@ -7,55 +7,55 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::gate::{Slot, Writer};
-use crate::layout::chunk::mark;
 use crate::layout::words::*;
-use crate::store::cell::{Cell, UNKEYED, Wait, Wakers};
+use crate::store::cell::{Cell, EndWait, UNKEYED, Wakers};
 
 impl Writer {
     /// Opens the cell of the task, and marks that there may be something in it.
     pub(crate) fn with_cell<R>(&self, f: impl FnOnce(&mut Cell) -> R) -> R {
         self.set_watched();
-        f(&mut self.slot().inner.slab.cell(self.slot().index()).lock())
+        f(&mut self.slot().store.slab.cell(self.slot().index()).lock())
     }
 
     /// All who are to know that the task was cancelled.
-    pub(crate) fn take_hearers(&self) -> Wakers {
+    pub(crate) fn take_cancel_wakers(&self) -> Wakers {
         if !self.is_watched() {
             return Wakers(Vec::new());
         }
         self.with_cell(|cell| {
-            let hearers = cell.rest.iter_mut().flat_map(|rest| rest.hearers.drain(..)).map(|(_, waker)| waker);
-            Wakers(cell.future.take().into_iter().chain(hearers).collect())
+            let cancel_wakers =
+                cell.rest.iter_mut().flat_map(|rest| rest.cancel_wakers.drain(..)).map(|(_, waker)| waker);
+            Wakers(cell.future.take().into_iter().chain(cancel_wakers).collect())
         })
     }
 }
 
 impl Slot {
     /// Lets a cancel of the task wake this. False if the task was asked already; one that has ended is never asked.
-    pub(crate) fn add_hearer(self, serial: u64, waker: Waker) -> bool {
+    pub(crate) fn add_cancel_waker(self, serial: u64, waker: Waker) -> bool {
         let Some(writer) = self.lock(serial) else { return true };
         if cancel::is_asked(acquire(self.cancel())) {
             // After the lock: a waker is code of somebody else.
             drop(writer);
             return false;
         }
-        writer.with_cell(|cell| cell.rest.get_or_insert_default().hearers.push((UNKEYED, waker)));
+        writer.with_cell(|cell| cell.rest.get_or_insert_default().cancel_wakers.push((UNKEYED, waker)));
         true
     }
 
     /// Lets the end of the task be told to this. False if it has ended.
-    pub(crate) fn add_waiter(self, serial: u64, wait: &Arc<Wait>) -> bool {
+    pub(crate) fn add_end_wait(self, serial: u64, wait: &Arc<EndWait>) -> bool {
         let Some(writer) = self.lock(serial) else { return false };
-        writer.with_cell(|cell| cell.rest.get_or_insert_default().waiters.push(Arc::clone(wait)));
+        writer.with_cell(|cell| cell.rest.get_or_insert_default().end_waits.push(Arc::clone(wait)));
         true
     }
 
     /// Tells the end of the task no more to this.
-    pub(crate) fn remove_waiter(self, serial: u64, wait: &Arc<Wait>) {
+    pub(crate) fn remove_end_wait(self, serial: u64, wait: &Arc<EndWait>) {
         if let Some(writer) = self.lock(serial) {
             writer.with_cell(|cell| {
                 if let Some(rest) = &mut cell.rest {
-                    rest.waiters.retain(|waiter| !Arc::ptr_eq(waiter, wait));
+                    rest.end_waits.retain(|waiter| !Arc::ptr_eq(waiter, wait));
                 }
             });
         }
@@ -66,12 +66,6 @@ impl Slot {
         let Some(writer) = self.lock(serial) else { return };
         let waker = if writer.is_watched() { writer.with_cell(|cell| cell.future.take()) } else { None };
         drop(writer);
-        Wakers(waker.into_iter().collect()).wake(self.inner);
-    }
-
-    /// Whether the slot still holds this task, live or ended.
-    pub(crate) fn is_of(self, serial: u64) -> bool {
-        let gate = acquire(self.chunk.gate());
-        mark::serial(gate) == serial && (mark::is_live(gate) || gate & 0b111 == mark::ENDED)
+        Wakers(waker.into_iter().collect()).wake(&self.store.counters);
     }
 }

@@ -39,13 +39,13 @@ impl Writer {
         mut missing: usize,
         mut reuse: impl FnMut(Option<u32>) -> Option<u32>,
     ) -> Result<Grown, NoRoom> {
-        let inner = self.slot.inner;
+        let store = self.slot.store;
         let words = record.words();
         let room = tail.index().map_or(0, |_| WORDS - tail.used());
         let mut fresh = [0_u32; MOST];
         let count = missing;
         while missing > 0 {
-            let Some(index) = reuse(tail.index()).or_else(|| magazine::take_chunk(inner)) else {
+            let Some(index) = reuse(tail.index()).or_else(|| magazine::take_chunk(store)) else {
                 for &index in &fresh[..count - missing] {
                     self.free(index);
                 }
@@ -57,10 +57,10 @@ impl Writer {
         let fresh = &fresh[..count];
 
         let mut before = tail.index();
-        let next_ordinal = before.map_or(0, |index| Place(inner.slab.chunk(index).get(PLACE)).ordinal() + 1);
+        let next_ordinal = before.map_or(0, |index| Place(store.slab.chunks.get(index).get(PLACE)).ordinal() + 1);
         let mut left = words.saturating_sub(room);
         for (&index, ordinal) in fresh.iter().zip(next_ordinal..) {
-            let chunk = inner.slab.chunk(index);
+            let chunk = store.slab.chunks.get(index);
             let begins_here = room == 0 && ordinal == next_ordinal;
             let first = if begins_here { PAYLOAD } else { (PAYLOAD + left).min(WORDS) };
             chunk.put(PLACE, NO_PLACE);
@@ -72,7 +72,7 @@ impl Writer {
             // Published with the tail, or, for a reader that follows older links, by itself.
             chunk.word(PLACE).store(Place::new(ordinal, first).0, Ordering::Release);
             if let Some(before) = before {
-                let before = inner.slab.chunk(before);
+                let before = store.slab.chunks.get(before);
                 before.put(LINKS, links(prev_of(before), Some(index)));
             }
             left = left.saturating_sub(PAYLOAD_WORDS);
@@ -82,7 +82,7 @@ impl Writer {
         let mut used = tail.used();
         let mut chunk = match tail.index() {
             Some(index) if room > 0 => {
-                let chunk = inner.slab.chunk(index);
+                let chunk = store.slab.chunks.get(index);
                 chunk.put(STARTS, chunk.get(STARTS) + 1);
                 chunk
             }
@@ -95,7 +95,7 @@ impl Writer {
         record.write(|word| {
             if used == WORDS {
                 if let Some(&index) = coming.next() {
-                    chunk = inner.slab.chunk(index);
+                    chunk = store.slab.chunks.get(index);
                 }
                 used = PAYLOAD;
             }
@@ -107,41 +107,16 @@ impl Writer {
     }
 
     pub(super) fn free(&self, index: u32) {
-        let chunk = self.slot.inner.slab.chunk(index);
+        let chunk = self.slot.store.slab.chunks.get(index);
         chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
-        magazine::give_chunk(self.slot.inner, index);
+        magazine::give_chunk(self.slot.store, index);
     }
 
     pub(super) fn free_chain(&self, first: Option<u32>) {
         let mut next = first;
         while let Some(index) = next {
-            next = next_of(self.slot.inner.slab.chunk(index));
+            next = next_of(self.slot.store.slab.chunks.get(index));
             self.free(index);
         }
-    }
-
-    /// The first chunk of each chain of the task.
-    pub(super) fn chains(&self) -> [Option<u32>; 3] {
-        let ring = (self.slot.chunk.get(RING_OLD) as u32).checked_sub(1);
-        [self.kept_first(), ring, cancel_chain(self.slot.chunk.get(CANCEL))]
-    }
-
-    /// How many chunks the task takes beside its slot.
-    pub(super) fn chained(&self) -> u32 {
-        let chunk = self.slot.chunk;
-        let slab = self.slot.inner.slab;
-        let ordinal = |index: u32| Place(slab.chunk(index).get(PLACE)).ordinal();
-        let kept = Tail(chunk.get(KEPT)).index().map_or(0, |last| ordinal(last) + 1);
-        let ring = Tail(chunk.get(RING)).index().map_or(0, |last| {
-            let first = (chunk.get(RING_OLD) as u32).checked_sub(1).unwrap_or(last);
-            ordinal(last).saturating_sub(ordinal(first)) + 1
-        });
-        let mut request = 0;
-        let mut next = cancel_chain(chunk.get(CANCEL));
-        while let Some(index) = next {
-            request += 1;
-            next = next_of(slab.chunk(index));
-        }
-        (kept + ring) as u32 + request
     }
 }

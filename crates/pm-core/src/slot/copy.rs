@@ -6,8 +6,8 @@ use super::gate::Slot;
 use crate::base::sync::{Ordering, fence, relax};
 use crate::layout::chunk::{WORDS, mark};
 use crate::layout::row::{FACTS, PARENT_ENDED};
+use crate::layout::table::ChunkTable;
 use crate::layout::words::*;
-use crate::store::slab::Slab;
 
 /// Copies tried before a part that keeps changing is left out.
 const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
@@ -82,8 +82,7 @@ fn try_copy(
     out: &mut Vec<u8>,
     last: bool,
 ) -> Copied {
-    let Slot { inner, chunk } = slot;
-    let slab = inner.slab;
+    let (chunk, chunks) = (slot.chunk, &slot.store.slab.chunks);
     let gate = acquire(chunk.gate());
     let (gate, lock) = match wanted {
         Wanted::Live | Wanted::Ending if mark::is_live(gate) => (gate | 1, 1),
@@ -106,7 +105,7 @@ fn try_copy(
     }
     if kept.index().is_some() {
         scratch.blocks.clear();
-        let complete = copy_chain(slab, serial, kept, &mut scratch.blocks, |_| false);
+        let complete = copy_chain(chunks, serial, kept, &mut scratch.blocks, |_| false);
         if complete {
             for block in scratch.blocks.iter().rev() {
                 push(out, &block.words[..block.used]);
@@ -118,7 +117,7 @@ fn try_copy(
     let log_words = (out.len() - start) / 8 - FACTS;
     if ring.index().is_some() {
         scratch.blocks.clear();
-        copy_chain(slab, serial, ring, &mut scratch.blocks, |block| {
+        copy_chain(chunks, serial, ring, &mut scratch.blocks, |block| {
             detail == Detail::Newest && block.first < block.used
         });
         let mut begun = false;
@@ -137,7 +136,7 @@ fn try_copy(
     if let Some(first) = cancel_chain(cancel) {
         let mut next = Some(first);
         while let Some(index) = next {
-            let Some(part) = slab.try_chunk(index) else { return Copied::Torn };
+            let Some(part) = chunks.try_get(index) else { return Copied::Torn };
             if part.gate().load(Ordering::Relaxed) != mark::of(serial, mark::CHAIN) {
                 return Copied::Torn;
             }
@@ -155,8 +154,8 @@ fn try_copy(
     if parent != 0
         && let Some(at) = (chunk.peek(SELF) >> 32).checked_sub(1)
     {
-        let is_live = slab
-            .try_chunk(at as u32)
+        let is_live = chunks
+            .try_get(at as u32)
             .is_some_and(|parent_chunk| acquire(parent_chunk.gate()) | 1 == mark::of(parent, mark::LOCKED));
         kind |= if is_live { 0 } else { PARENT_ENDED };
     }
@@ -192,7 +191,7 @@ fn try_copy(
 /// Copies a chain from its newest chunk backwards until `enough`, or until it ends. False when the chain did not reach
 /// its first chunk because older ones were used again.
 fn copy_chain(
-    slab: &Slab,
+    chunks: &ChunkTable,
     serial: u64,
     tail: Tail,
     out: &mut Vec<Block>,
@@ -203,7 +202,7 @@ fn copy_chain(
     let mut used = tail.used();
     let mut expected = None;
     while let Some(index) = next {
-        let Some(chunk) = slab.try_chunk(index) else { return false };
+        let Some(chunk) = chunks.try_get(index) else { return false };
         if acquire(chunk.gate()) != owner {
             return false;
         }

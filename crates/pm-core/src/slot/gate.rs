@@ -8,8 +8,9 @@ use crate::base::text;
 use crate::layout::chunk::{Chunk, mark, tag};
 use crate::layout::record;
 use crate::layout::record::Head;
+use crate::layout::walk::TaskRecords;
 use crate::layout::words::*;
-use crate::shared::state::Inner;
+use crate::store::Store;
 use crate::store::magazine;
 
 /// The parent of a task that is being built and for which none was named.
@@ -18,7 +19,7 @@ const NOT_NAMED: u64 = u64::MAX;
 /// A slot and the task in it.
 #[derive(Clone, Copy)]
 pub(crate) struct Slot {
-    pub(crate) inner: &'static Inner,
+    pub(crate) store: &'static Store,
     pub(crate) chunk: &'static Chunk,
 }
 
@@ -36,8 +37,8 @@ impl Slot {
 
     /// Makes a free chunk ready for a task; nobody reads it until `publish`.
     #[inline]
-    pub(crate) fn prepare(inner: &'static Inner, index: u32, serial: u64, cancellable: bool) -> Self {
-        let chunk = inner.slab.chunk(index);
+    pub(crate) fn prepare(store: &'static Store, index: u32, serial: u64, cancellable: bool) -> Self {
+        let chunk = store.slab.chunks.get(index);
         // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
         fence(Ordering::Release);
         chunk.put(0, mark::of(serial, mark::FREE));
@@ -51,7 +52,7 @@ impl Slot {
         chunk.put(RING_OLD, 0);
         chunk.put(BOOK, 0);
         chunk.put(SELF, u64::from(index));
-        Self { inner, chunk }
+        Self { store, chunk }
     }
 
     /// Notes the id and its hash, before `publish`.
@@ -93,20 +94,20 @@ impl Slot {
         if std::thread::panicking() {
             self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
         }
-        let now = self.inner.timer.ticks();
+        let now = self.store.clock.ticks();
         self.chunk.put(STARTED, now);
         self.chunk.put(NEWEST, now);
         if !status.is_empty() && self.unpublished().first_status(status).is_err() {
-            self.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
+            self.store.counters.statuses_dropped.fetch_add(1, StdOrdering::Relaxed);
         }
         // Release: pairs with the Acquire of readers and of handles that lock.
         self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
-        self.inner.slab.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
+        self.store.slab.chunks.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
         (serial, parent_slot != 0)
     }
 
-    pub(crate) fn at(inner: &'static Inner, index: u32) -> Self {
-        Self { inner, chunk: inner.slab.chunk(index) }
+    pub(crate) fn at(store: &'static Store, index: u32) -> Self {
+        Self { store, chunk: store.slab.chunks.get(index) }
     }
 
     /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
@@ -140,10 +141,22 @@ impl Slot {
         self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
     }
 
+    /// Whether the slot still holds this task, live or ended.
+    pub(crate) fn is_of(self, serial: u64) -> bool {
+        let gate = acquire(self.chunk.gate());
+        mark::serial(gate) == serial && (mark::is_live(gate) || gate & 0b111 == mark::ENDED)
+    }
+
     /// The parent, and its slot if it is of the same list.
     pub(crate) fn parent(self) -> (u64, Option<Self>) {
         let at = (self.chunk.get(SELF) >> 32).checked_sub(1);
-        (self.chunk.get(PARENT), at.map(|at| Self::at(self.inner, at as u32)))
+        (self.chunk.get(PARENT), at.map(|at| Self::at(self.store, at as u32)))
+    }
+
+    /// The records of the task, for memory that does not change in the meantime.
+    #[inline]
+    pub(crate) fn records(self) -> TaskRecords<'static> {
+        TaskRecords { chunks: &self.store.slab.chunks, slot: self.chunk }
     }
 
     /// The number of the task's kind.
@@ -197,7 +210,7 @@ impl Writer {
     /// Now, never earlier than the newest entry, as ticks since the start.
     #[inline]
     pub(super) fn stamp(&self) -> u64 {
-        let now = self.slot.inner.timer.ticks().max(self.slot.chunk.get(NEWEST));
+        let now = self.slot.store.clock.ticks().max(self.slot.chunk.get(NEWEST));
         self.slot.chunk.put(NEWEST, now);
         now.wrapping_sub(self.slot.chunk.get(STARTED))
     }
@@ -214,8 +227,14 @@ impl Writer {
         self.cursor().has(Cursor::WATCHED)
     }
 
+    #[inline]
     pub(crate) fn slot(&self) -> Slot {
         self.slot
+    }
+
+    #[inline]
+    pub(super) fn records(&self) -> TaskRecords<'static> {
+        self.slot.records()
     }
 
     pub(crate) fn serial(&self) -> u64 {
@@ -228,8 +247,8 @@ impl Writer {
 
     /// Frees the slot of a task that never started.
     pub(crate) fn discard(&self) {
-        self.free_chain(self.kept_first());
-        magazine::give_unused(self.slot.inner, self.slot.index());
+        self.free_chain(self.records().kept_first());
+        magazine::give_unused(self.slot.store, self.slot.index());
     }
 
     pub(crate) fn set_cancellable(&self, yes: bool) {

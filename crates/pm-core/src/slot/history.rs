@@ -1,12 +1,10 @@
 //! The history of a task: its entries, the newest of which push out older ones, but for the first.
 
 use super::gate::{NoRoom, Writer};
-use super::log::Position;
 use crate::base::sync::Ordering;
 use crate::layout::chunk::{Chunk, WORDS};
 use crate::layout::record;
-use crate::layout::record::{Head, Record};
-use crate::layout::walk::EntryAt;
+use crate::layout::record::Record;
 use crate::layout::words::*;
 
 /// In the word about the ring's oldest chunk: one entry more in the ring.
@@ -41,7 +39,7 @@ impl Writer {
         }
         // What `entry` would do, in few steps: nearly every status ends in one of these two ways.
         let chunk = self.slot.chunk;
-        if cursor.entries() < self.slot.inner.limits.first_entries {
+        if cursor.entries() < self.slot.store.limits.first_entries {
             if !cursor.has(Cursor::SPILLED) && at + words <= WORDS {
                 write_status(chunk, at, text, delta);
                 self.set_cursor(cursor.add_words(words).add_entry());
@@ -52,7 +50,7 @@ impl Writer {
             if let Some(index) = tail.index()
                 && tail.used() + words <= WORDS
             {
-                let newest = self.slot.inner.slab.chunk(index);
+                let newest = self.slot.store.slab.chunks.get(index);
                 write_status(newest, tail.used(), text, delta);
                 newest.put(STARTS, newest.get(STARTS) + 1);
                 chunk.put(RING_OLD, chunk.get(RING_OLD) + ONE_ENTRY);
@@ -68,7 +66,7 @@ impl Writer {
     /// Adds a history entry: the newest ones push out older ones, but for the first.
     #[cold]
     pub(super) fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
-        let limits = &self.slot.inner.limits;
+        let limits = &self.slot.store.limits;
         if self.cursor().entries() < limits.first_entries {
             self.log(record)?;
         } else {
@@ -80,8 +78,8 @@ impl Writer {
 
     pub(super) fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
         let chunk = self.slot.chunk;
-        let slab = self.slot.inner.slab;
-        let newest = self.slot.inner.limits.newest_entries;
+        let chunks = &self.slot.store.slab.chunks;
+        let newest = self.slot.store.limits.newest_entries;
         let tail = Tail(chunk.get(RING));
         let old = chunk.get(RING_OLD);
         let mut oldest = (old as u32).checked_sub(1);
@@ -90,12 +88,12 @@ impl Writer {
         let grown = self.append(tail, record, |tail_index| {
             // The oldest chunk is used again when all that begins in it is beyond the limit.
             let index = oldest.filter(|&index| Some(index) != tail_index)?;
-            let starts = slab.chunk(index).get(STARTS);
+            let starts = chunks.get(index).get(STARTS);
             if entries - starts < newest {
                 return None;
             }
             entries -= starts;
-            oldest = next_of(slab.chunk(index));
+            oldest = next_of(chunks.get(index));
             Some(index)
         });
         let (result, grown) = match grown {
@@ -110,36 +108,5 @@ impl Writer {
             chunk.put(RING_OLD, oldest | (entries - 1) << 32 | garbage);
         }
         result
-    }
-
-    /// The rest of [`Slot::each_entry`].
-    #[cold]
-    #[inline(never)]
-    pub(crate) fn each_chained_entry(&self, visit: &mut dyn FnMut(Option<EntryAt<'_>>)) {
-        self.each_record(|position, head, kept| {
-            if kept && head.is_entry() {
-                visit(Some(EntryAt { writer: self, position, head }));
-            }
-        });
-        let (slot, slab) = (self.slot.chunk, self.slot.inner.slab);
-        let tail = Tail(slot.get(RING));
-        let (Some(last), Some(first)) = (tail.index(), (slot.get(RING_OLD) as u32).checked_sub(1)) else { return };
-        let place = Place(slab.chunk(first).get(PLACE));
-        if place.ordinal() > 0 {
-            visit(None);
-        }
-        let last = slab.chunk(last);
-        // In the oldest chunk there may be nothing but the end of an entry whose beginning is gone.
-        let mut chunk = slab.chunk(first);
-        while Place(chunk.get(PLACE)).first() == WORDS {
-            let Some(next) = next_of(chunk) else { return };
-            chunk = slab.chunk(next);
-        }
-        let mut position = Position { chunk, at: Place(chunk.get(PLACE)).first() };
-        while position.at < WORDS && !(std::ptr::eq(position.chunk, last) && position.at >= tail.used()) {
-            let head = Head(position.chunk.peek(position.at));
-            visit(Some(EntryAt { writer: self, position, head }));
-            position = self.step(position, head.words());
-        }
     }
 }

@@ -3,20 +3,13 @@
 use super::chain::Grown;
 use super::gate::{NoRoom, Writer};
 use crate::base::sync::Ordering;
-use crate::layout::chunk::{Chunk, WORDS};
+use crate::layout::chunk::WORDS;
 use crate::layout::record;
 use crate::layout::record::{Head, Record};
 use crate::layout::words::*;
 
 /// Words of old values that are left alone.
 const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
-
-/// The position of a word, in the slot or in a chain.
-#[derive(Clone, Copy)]
-pub(crate) struct Position {
-    pub(crate) chunk: &'static Chunk,
-    pub(crate) at: usize,
-}
 
 impl Writer {
     /// Adds a record to the log, in the slot or behind it.
@@ -83,14 +76,14 @@ impl Writer {
     pub(super) fn compact(&self) {
         let slot = self.slot.chunk;
         let old_tail = Tail(slot.get(KEPT));
-        let old_first = self.kept_first();
+        let old_first = self.records().kept_first();
         // Which records stay: of each name and of the progress only the newest; tombstones only where they hide
         // something in the slot. This is rare, and costs what the task's old values cost to write.
         let mut records: Vec<(Vec<u64>, bool)> = Vec::new();
         let mut in_slot: Vec<Vec<u8>> = Vec::new();
         let mut newest: std::collections::HashMap<Option<Vec<u8>>, usize> = std::collections::HashMap::new();
-        self.each_record(|position, head, kept| {
-            let words: Vec<u64> = (0..head.words()).map(|offset| self.word(position, offset)).collect();
+        self.records().each_record(|position, head, kept| {
+            let words: Vec<u64> = (0..head.words()).map(|offset| self.records().word(position, offset)).collect();
             let name = head.is_attr().then(|| {
                 let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
                 bytes[head.text_at()..head.text_at() + head.name_len()].to_vec()
@@ -131,11 +124,6 @@ impl Writer {
         self.append(tail, &Record::raw(words), |_| None)
     }
 
-    #[inline(always)]
-    pub(crate) fn kept_first(&self) -> Option<u32> {
-        (self.slot.chunk.get(BOOK) as u32).checked_sub(1)
-    }
-
     pub(super) fn set_kept_first(&self, first: Option<u32>) {
         let book = self.slot.chunk.get(BOOK) & !0xffff_ffff;
         self.slot.chunk.put(BOOK, book | first.map_or(0, |first| u64::from(first) + 1));
@@ -144,7 +132,7 @@ impl Writer {
     pub(super) fn kept_words(&self) -> usize {
         let tail = Tail(self.slot.chunk.get(KEPT));
         tail.index().map_or(0, |index| {
-            Place(self.slot.inner.slab.chunk(index).get(PLACE)).ordinal() as usize * PAYLOAD_WORDS + tail.used()
+            Place(self.slot.store.slab.chunks.get(index).get(PLACE)).ordinal() as usize * PAYLOAD_WORDS + tail.used()
                 - PAYLOAD
         })
     }

@@ -27,7 +27,7 @@ impl Writer {
         // The texts first: from the first word of the chain on, all is there.
         let chain = self.append_request(request, at).map_or(cancel::NO_CHAIN, |first| u64::from(first) + 1);
         if self.entry(&mark).is_err() {
-            self.slot.inner.lost.statuses.fetch_add(1, Ordering::Relaxed);
+            self.slot.store.counters.statuses_dropped.fetch_add(1, Ordering::Relaxed);
         }
         // AcqRel: pairs with the task's checkpoint, so that who sees the request sees its reason; and with a child that
         // marks its parent, so that it is seen here or sees the request (see `tree.rs`).
@@ -57,7 +57,7 @@ impl Writer {
         let mut bytes = Vec::new();
         let mut next = cancel_chain(word);
         while let Some(index) = next {
-            let chunk = self.slot.inner.slab.chunk(index);
+            let chunk = self.slot.store.slab.chunks.get(index);
             (PAYLOAD..WORDS).for_each(|at| bytes.extend_from_slice(&chunk.peek(at).to_le_bytes()));
             next = next_of(chunk);
         }

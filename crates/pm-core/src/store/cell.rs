@@ -2,16 +2,13 @@
 //!
 //! Wakers are taken out under a lock and woken after it, as they are code of others.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
 
-use super::counters::guard;
+use super::counters::AtomicCounters;
 use super::scopes::Scopes;
 use crate::base::outcome::Outcome;
 use crate::base::sync::Mutex;
-use crate::cancel::timer::Event;
-use crate::shared::state::Inner;
 
 /// Bytes of a cell with its lock.
 pub(crate) const CELL_BYTES: usize = size_of::<Mutex<Cell>>();
@@ -29,9 +26,9 @@ pub(crate) const UNKEYED: u64 = 0;
 
 #[derive(Default)]
 pub(crate) struct Rest {
-    pub(crate) hearers: Vec<(u64, Waker)>,
-    pub(crate) next_hearer: u64,
-    pub(crate) waiters: Vec<Arc<Wait>>,
+    pub(crate) cancel_wakers: Vec<(u64, Waker)>,
+    pub(crate) next_key: u64,
+    pub(crate) end_waits: Vec<Arc<EndWait>>,
     scopes: Scopes,
 }
 
@@ -45,9 +42,9 @@ impl Cell {
 pub(crate) struct Wakers(pub(crate) Vec<Waker>);
 
 impl Wakers {
-    pub(crate) fn wake(self, inner: &Inner) {
+    pub(crate) fn wake(self, counters: &AtomicCounters) {
         for waker in self.0 {
-            guard(inner, || waker.wake());
+            counters.catch_panic(|| waker.wake());
         }
     }
 }
@@ -62,41 +59,32 @@ pub(crate) struct Ended {
 
 /// Somebody who waits for the end of a task.
 #[derive(Default)]
-pub(crate) struct Wait(pub(crate) Mutex<WaitState>);
+pub(crate) struct EndWait(pub(crate) Mutex<EndWaitState>);
 
 #[derive(Default)]
-pub(crate) struct WaitState {
+pub(crate) struct EndWaitState {
     pub(crate) ended: Option<Ended>,
     /// The time is up.
     pub(crate) due: bool,
     pub(crate) waker: Option<Waker>,
 }
 
-impl Wait {
-    fn change(&self, inner: &Inner, change: impl FnOnce(&mut WaitState)) {
+impl EndWait {
+    fn change(&self, counters: &AtomicCounters, change: impl FnOnce(&mut EndWaitState)) {
         let waker = {
             let mut state = self.0.lock();
             change(&mut state);
             state.waker.take()
         };
-        Wakers(waker.into_iter().collect()).wake(inner);
+        Wakers(waker.into_iter().collect()).wake(counters);
     }
 
-    pub(crate) fn end(&self, inner: &Inner, ended: Ended) {
-        self.change(inner, |state| state.ended = Some(ended));
+    pub(crate) fn end(&self, counters: &AtomicCounters, ended: Ended) {
+        self.change(counters, |state| state.ended = Some(ended));
     }
 
-    pub(crate) fn time_is_up(&self, inner: &Inner) {
-        self.change(inner, |state| state.due = true);
-    }
-
-    /// Lets the time be up after this; at once if there is nobody to tell it, then false.
-    pub(crate) fn set_time(self: &Arc<Self>, inner: &'static Inner, after: Duration) -> bool {
-        let set = !after.is_zero() && inner.timer.schedule(after, Event::Wait(inner, Arc::downgrade(self)));
-        if !set {
-            self.time_is_up(inner);
-        }
-        set
+    pub(crate) fn time_is_up(&self, counters: &AtomicCounters) {
+        self.change(counters, |state| state.due = true);
     }
 
     /// Lets whatever happens next wake this. Says what happened already: whether the task has ended, and whether the time
@@ -112,6 +100,3 @@ impl Wait {
         happened
     }
 }
-
-/// A waiter that may be gone.
-pub(crate) type WeakWait = Weak<Wait>;

@@ -3,40 +3,39 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
-use crate::shared::state::Inner;
-
-/// What was cut, dropped or came too late.
+/// The counters of a list that are not those of its slab; see [`Counters`](crate::Counters).
 #[derive(Default)]
-pub(crate) struct Lost {
-    pub(crate) tasks: StdAtomicU64,
-    pub(crate) statuses: StdAtomicU64,
-    pub(crate) attrs: StdAtomicU64,
-    pub(crate) texts: StdAtomicU64,
-    /// Not lost, but changed: values and texts in which something was masked.
+pub(crate) struct AtomicCounters {
+    pub(crate) not_shown: StdAtomicU64,
+    pub(crate) statuses_dropped: StdAtomicU64,
+    pub(crate) attrs_dropped: StdAtomicU64,
+    pub(crate) texts_cut: StdAtomicU64,
     pub(crate) redacted: StdAtomicU64,
-    pub(crate) late: StdAtomicU64,
-    pub(crate) cancels: StdAtomicU64,
+    pub(crate) late_calls: StdAtomicU64,
+    pub(crate) cancel_requests: StdAtomicU64,
     /// Tasks that were asked to stop and have ended, and those of them whose future was dropped.
     pub(crate) cancelled_ends: StdAtomicU64,
     pub(crate) forced: StdAtomicU64,
-    /// Panics of hooks and wakers.
-    pub(crate) panics: StdAtomicU64,
+    pub(crate) panics_caught: StdAtomicU64,
 }
 
-impl Lost {
-    pub(crate) fn forget(&self) {
-        let Self { tasks, statuses, attrs, texts, redacted, late, cancels, cancelled_ends, forced, panics } = self;
-        for counter in [tasks, statuses, attrs, texts, redacted, late, cancels, cancelled_ends, forced, panics] {
+impl AtomicCounters {
+    pub(crate) fn reset(&self) {
+        let Self { not_shown, statuses_dropped, attrs_dropped, texts_cut, redacted, late_calls, .. } = self;
+        let Self { cancel_requests, cancelled_ends, forced, panics_caught, .. } = self;
+        let records = [statuses_dropped, attrs_dropped, texts_cut, redacted];
+        let tasks = [not_shown, late_calls, cancel_requests, cancelled_ends, forced, panics_caught];
+        for counter in records.into_iter().chain(tasks) {
             counter.store(0, StdOrdering::Relaxed);
         }
     }
-}
 
-/// Runs code that is not ours: a panic of it is counted, and goes no further.
-pub(crate) fn guard(inner: &Inner, f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        inner.lost.panics.fetch_add(1, StdOrdering::Relaxed);
-        // What a panic carries may itself panic when it is dropped.
-        std::mem::forget(payload);
+    /// Runs code of the program, as a hook or a waker: a panic of it is counted, and goes no further.
+    pub(crate) fn catch_panic(&self, f: impl FnOnce()) {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+            self.panics_caught.fetch_add(1, StdOrdering::Relaxed);
+            // What a panic carries may itself panic when it is dropped.
+            std::mem::forget(payload);
+        }
     }
 }

@@ -8,7 +8,11 @@ use std::collections::VecDeque;
 
 use crate::base::limits::Limits;
 use crate::base::outcome::Count;
-use crate::layout::chunk::WORDS;
+use crate::base::sync::Ordering;
+use crate::layout::chunk::{WORDS, mark};
+use crate::layout::table::ChunkTable;
+use crate::layout::walk::TaskRecords;
+use crate::layout::words::next_of;
 
 /// Ended tasks of one thread, oldest first.
 #[derive(Default)]
@@ -111,4 +115,23 @@ pub(crate) struct End {
     pub(crate) ended: u64,
     /// Chunks beside the slot.
     pub(crate) chained: u32,
+}
+
+/// Evicts an ended task: its slot and all chunks behind it can be used again, and are handed to `free`.
+pub(super) fn evict(chunks: &ChunkTable, index: u32, mut free: impl FnMut(u32)) {
+    let records = TaskRecords { chunks, slot: chunks.get(index) };
+    chunks.tag(index).store(0, Ordering::Relaxed);
+    let first = records.chains();
+    let serial = mark::serial(records.slot.get(0));
+    // Release: the next task in this slot is ordered behind all that was written here.
+    records.slot.gate().store(mark::of(serial, mark::FREE), Ordering::Release);
+    for mut next in first {
+        while let Some(index) = next {
+            let chunk = chunks.get(index);
+            next = next_of(chunk);
+            chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
+            free(index);
+        }
+    }
+    free(index);
 }

@@ -1,11 +1,11 @@
 //! The statistics of a kind, summed over all threads.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::kinds::Counts;
+use super::kinds::{Counts, Kinds, OTHER};
 use crate::base::clock::Moment;
 use crate::base::histogram::{Latency, Sums};
 use crate::base::outcome::Count;
@@ -51,6 +51,27 @@ pub struct StatusTime {
     pub entered: u64,
     /// The time from entering it until the next status or the end.
     pub time: Duration,
+}
+
+impl Kinds {
+    /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
+    pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
+        let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
+        let mut all: Vec<KindStats> = (0..self.counted())
+            .filter_map(|number| {
+                let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
+                let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
+                let running = running.get(&number).copied().unwrap_or(0);
+                if counts.is_empty() && running == 0 {
+                    return None;
+                }
+                let kind = self.name(number).map(str::to_owned);
+                Some(KindStats::merge(kind, number == OTHER, running, &counts, moment))
+            })
+            .collect();
+        all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.kind.cmp(&b.kind)));
+        all
+    }
 }
 
 impl KindStats {

@@ -8,16 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::ended::End;
-use super::kind_stats::KindStats;
-use crate::base::clock::Moment;
 use crate::base::histogram::Histogram;
 use crate::base::limits::Limits;
 use crate::base::sync::PlainMutex;
 use crate::base::text;
 use crate::layout::record;
 use crate::layout::record::Head;
-use crate::layout::walk::EntryAt;
-use crate::slot::gate::Slot;
+use crate::layout::walk::{EntryAt, TaskRecords};
 
 /// The number of tasks without a kind.
 pub(crate) const NONE: u32 = 0;
@@ -36,17 +33,17 @@ const STATUS_WORDS: usize = STATUS_BYTES / 8;
 pub(crate) struct Kinds {
     names: Box<[OnceLock<Box<str>>]>,
     numbers: PlainMutex<HashMap<Box<str>, u32>>,
-    shards: PlainMutex<Shards>,
+    pub(super) shards: PlainMutex<KindShards>,
     max_statuses: usize,
     /// Bytes that the shards hold.
     bytes: AtomicU64,
 }
 
 #[derive(Default)]
-struct Shards {
-    all: Vec<Arc<Shard>>,
+pub(super) struct KindShards {
+    pub(super) all: Vec<Arc<KindShard>>,
     /// Those of threads that exited, for the next threads.
-    idle: Vec<Arc<Shard>>,
+    idle: Vec<Arc<KindShard>>,
 }
 
 impl Kinds {
@@ -61,7 +58,7 @@ impl Kinds {
     }
 
     /// Numbers below this are counted.
-    fn counted(&self) -> u32 {
+    pub(super) fn counted(&self) -> u32 {
         if self.names.is_empty() { 0 } else { self.names.len() as u32 + FIRST }
     }
 
@@ -86,10 +83,10 @@ impl Kinds {
         number
     }
 
-    fn take_shard(&self) -> Arc<Shard> {
+    fn take_shard(&self) -> Arc<KindShard> {
         let mut shards = self.shards.lock();
         shards.idle.pop().unwrap_or_else(|| {
-            let shard = Arc::new(Shard::new(self.counted() as usize));
+            let shard = Arc::new(KindShard::new(self.counted() as usize));
             self.bytes.fetch_add(shard.kinds.len() as u64 * 16, Ordering::Relaxed);
             shards.all.push(Arc::clone(&shard));
             shard
@@ -102,31 +99,12 @@ impl Kinds {
         let others = shards.all.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
         others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum()
     }
-
-    /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
-    pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
-        let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
-        let mut all: Vec<KindStats> = (0..self.counted())
-            .filter_map(|number| {
-                let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
-                let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
-                let running = running.get(&number).copied().unwrap_or(0);
-                if counts.is_empty() && running == 0 {
-                    return None;
-                }
-                let kind = self.name(number).map(str::to_owned);
-                Some(KindStats::merge(kind, number == OTHER, running, &counts, moment))
-            })
-            .collect();
-        all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.kind.cmp(&b.kind)));
-        all
-    }
 }
 
 /// What one thread needs to count.
 pub(crate) struct Counter {
     kinds: Arc<Kinds>,
-    shard: Arc<Shard>,
+    shard: Arc<KindShard>,
     /// Numbers of kinds that this thread met, by a hash of their name.
     cache: [u32; 32],
 }
@@ -150,7 +128,7 @@ impl Counter {
 
     /// Counts a task that ended and is still in its slot.
     #[inline]
-    pub(crate) fn count(&self, slot: Slot, end: &End) {
+    pub(crate) fn count(&self, records: TaskRecords<'_>, end: &End) {
         if cfg!(loom) {
             // Looks at words that others race for, but only to count: nothing for the model checker.
             return;
@@ -161,7 +139,7 @@ impl Counter {
             self.kinds.bytes.fetch_add(counts.bytes(), Ordering::Relaxed);
             counts
         });
-        let taken = counts.count(slot, end);
+        let taken = counts.count(records, end);
         if taken > 0 {
             self.kinds.bytes.fetch_add(taken as u64, Ordering::Relaxed);
         }
@@ -188,11 +166,11 @@ impl Drop for Counter {
     }
 }
 
-struct Shard {
-    kinds: Box<[OnceLock<Box<Counts>>]>,
+pub(super) struct KindShard {
+    pub(super) kinds: Box<[OnceLock<Box<Counts>>]>,
 }
 
-impl Shard {
+impl KindShard {
     fn new(kinds: usize) -> Self {
         Self { kinds: (0..kinds).map(|_| OnceLock::new()).collect() }
     }
@@ -288,7 +266,7 @@ impl Counts {
 
     /// Returns the bytes that were newly taken.
     #[inline]
-    fn count(&self, slot: Slot, end: &End) -> usize {
+    fn count(&self, records: TaskRecords<'_>, end: &End) -> usize {
         add(&self.outcomes[end.outcome as usize], 1);
         add(&self.ticks, end.ticks);
         if end.ticks > self.max.load(Ordering::Relaxed) {
@@ -300,12 +278,12 @@ impl Counts {
         // slot tells where to read next, so that none of these reads waits for another.
         let path = self.path.load(Ordering::Relaxed);
         let mut walk = Walk { time: &self.init, since: 0, path, step: 0, walked: 0, taken };
-        let (mut at, log_end) = (slot.entries_from(), slot.log_end());
+        let (mut at, log_end) = (records.entries_from(), records.log_end());
         while at < log_end {
-            let head = slot.chunk.peek(at);
+            let head = records.slot.peek(at);
             if let Some(status) = self.statuses.get(walk.guess()).and_then(OnceLock::get)
                 && head & record::STATUS_HEAD == status.head
-                && status.words().iter().enumerate().all(|(word, &text)| slot.chunk.peek(at + 1 + word) == text)
+                && status.words().iter().enumerate().all(|(word, &text)| records.slot.peek(at + 1 + word) == text)
             {
                 walk.enter(walk.guess(), &status.time, Head(head).delta());
                 at += 1 + status.words().len();
@@ -317,7 +295,7 @@ impl Counts {
             }
         }
         if at < log_end || end.chained > 0 {
-            self.walk_on(&mut walk, slot, at);
+            self.walk_on(&mut walk, records, at);
         }
         walk.time.add(end.ticks.saturating_sub(walk.since));
         if walk.walked != path {
@@ -328,8 +306,8 @@ impl Counts {
 
     #[cold]
     #[inline(never)]
-    fn walk_on<'c>(&'c self, walk: &mut Walk<'c>, slot: Slot, from: usize) {
-        slot.each_entry(from, |entry| {
+    fn walk_on<'c>(&'c self, walk: &mut Walk<'c>, records: TaskRecords<'_>, from: usize) {
+        records.each_entry(from, |entry| {
             if let Some(entry) = entry {
                 let place = self.find(&entry, walk);
                 let status = self.statuses.get(place).and_then(OnceLock::get);

@@ -5,15 +5,15 @@
 //! thread's magazine.
 
 use std::cell::RefCell;
-use std::sync::atomic::AtomicU64 as StdAtomicU64;
 
-use super::ended::{Batch, End};
+use super::Store;
+use super::ended::{Batch, End, evict};
 use super::kinds::Counter;
-use super::slab::{BATCH, Shard, Slab};
+use super::slab::{BATCH, NEXT_SERIAL, Shard, Slab};
 use crate::base::outcome::Count;
 use crate::base::sync::Ordering;
-use crate::shared::state::Inner;
-use crate::slot::gate::Slot;
+use crate::layout::walk::TaskRecords;
+use crate::layout::words::{CURSOR, Cursor};
 
 /// Free chunks that a magazine holds at most.
 const MAGAZINE: usize = 2 * BATCH;
@@ -21,12 +21,9 @@ const MAGAZINE: usize = 2 * BATCH;
 /// Serials that a thread takes at a time.
 const SERIALS: u64 = 64;
 
-/// The next serial that no thread has taken: one for the process, so that a serial names one task in all lists.
-pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
-
 /// What one thread keeps for one list.
 pub(crate) struct Magazine {
-    inner: &'static Inner,
+    store: &'static Store,
     epoch: u64,
     shard: &'static Shard,
     counter: Counter,
@@ -41,8 +38,8 @@ pub(crate) struct Magazine {
 }
 
 impl Magazine {
-    fn new(inner: &'static Inner) -> Self {
-        let slab = inner.slab;
+    fn new(store: &'static Store) -> Self {
+        let slab = store.slab;
         let mut central = slab.central.lock();
         let shard = central.idle.pop().unwrap_or_else(|| {
             let shard = &*Box::leak(Box::new(Shard::new()));
@@ -51,14 +48,14 @@ impl Magazine {
         });
         drop(central);
         Self {
-            inner,
+            store,
             epoch: slab.epoch.load(Ordering::Acquire),
             shard,
             counter: Counter::new(slab.kinds()),
             free: Vec::with_capacity(MAGAZINE + 1),
             ordinary: Batch::default(),
             notable: Batch::default(),
-            keep_for: inner.timer.ticks_in(inner.limits.ended_for),
+            keep_for: store.clock.ticks_in(store.limits.ended_for),
             serial: 0,
             serial_end: 0,
         }
@@ -66,15 +63,15 @@ impl Magazine {
 
     /// Another list has taken the memory over.
     #[cold]
-    fn renew(&mut self, inner: &'static Inner) {
-        self.epoch = inner.slab.epoch.load(Ordering::Acquire);
+    fn renew(&mut self, store: &'static Store) {
+        self.epoch = store.slab.epoch.load(Ordering::Acquire);
         for batch in [&mut self.ordinary, &mut self.notable] {
             let old = std::mem::take(batch);
-            old.slots.into_iter().for_each(|index| Slot::at(inner, index).let_go(|index| self.free.push(index)));
+            old.slots.into_iter().for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
         }
-        self.inner = inner;
-        self.counter = Counter::new(inner.slab.kinds());
-        self.keep_for = inner.timer.ticks_in(inner.limits.ended_for);
+        self.store = store;
+        self.counter = Counter::new(store.slab.kinds());
+        self.keep_for = store.clock.ticks_in(store.limits.ended_for);
         self.serial = self.serial_end;
         self.spill();
     }
@@ -89,23 +86,23 @@ impl Magazine {
 
     #[cold]
     fn refill(&mut self) {
-        let inner = self.inner;
-        inner.slab.refill(&mut self.free, BATCH);
+        let store = self.store;
+        store.slab.refill(&mut self.free, BATCH);
         if self.free.is_empty() {
             // The list is full: tasks that run are worth more than those that ended.
-            let kept = inner.slab.central.lock().retained.pop(&inner.limits);
+            let kept = store.slab.central.lock().retained.pop(&store.limits);
             let own = [&mut self.ordinary, &mut self.notable].into_iter().find(|batch| !batch.slots.is_empty());
             if let Some(batch) = kept.or_else(|| own.map(std::mem::take)) {
-                self.let_go(batch);
+                self.evict(batch);
             }
         }
     }
 
     /// Returns the memory for the slots of the next batch.
-    fn let_go(&mut self, mut batch: Batch) -> Vec<u32> {
-        let inner = self.inner;
-        inner.slab.let_go.fetch_add(batch.slots.len() as u64, Ordering::Relaxed);
-        batch.slots.drain(..).for_each(|index| Slot::at(inner, index).let_go(|index| self.free.push(index)));
+    fn evict(&mut self, mut batch: Batch) -> Vec<u32> {
+        let store = self.store;
+        store.slab.evicted.fetch_add(batch.slots.len() as u64, Ordering::Relaxed);
+        batch.slots.drain(..).for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
         self.spill();
         batch.slots
     }
@@ -121,7 +118,7 @@ impl Magazine {
         if self.free.len() > MAGAZINE {
             // The coldest chunks go, the newest stay in the cache.
             let surplus = (self.free.len() - MAGAZINE).next_multiple_of(BATCH);
-            self.inner.slab.give_back(self.free.drain(..surplus.min(self.free.len())));
+            self.store.slab.give_back(self.free.drain(..surplus.min(self.free.len())));
         }
     }
 
@@ -132,15 +129,16 @@ impl Magazine {
 
     /// Keeps the slot of a task that ended.
     #[inline]
-    fn keep(&mut self, slot: Slot, end: &End) {
-        self.counter.count(slot, end);
+    fn keep(&mut self, index: u32, records: TaskRecords<'_>, end: &End) {
+        self.counter.count(records, end);
         self.shard.bump(end.outcome);
         let notable = !matches!(end.outcome, Count::Finished) || self.counter.is_slowest(end, self.keep_for);
         if notable {
-            slot.set_notable();
+            // No other thread writes to an ended task.
+            records.slot.put(CURSOR, records.slot.get(CURSOR) | Cursor::NOTABLE);
         }
         let batch = self.batch(notable);
-        batch.push(slot.index(), end.chained, end.ended);
+        batch.push(index, end.chained, end.ended);
         if batch.slots.len() >= BATCH {
             self.hand_on(notable, end.ended);
         }
@@ -149,16 +147,16 @@ impl Magazine {
     /// Hands a batch on, and takes over what is beyond the limits by now.
     #[cold]
     fn hand_on(&mut self, notable: bool, now: u64) {
-        let inner = self.inner;
+        let store = self.store;
         let batch = std::mem::take(self.batch(notable));
-        let mut central = inner.slab.central.lock();
+        let mut central = store.slab.central.lock();
         central.retained.push(batch, notable);
         // One for the one that came, and one more as long as there are too many.
         let surplus: [Option<Batch>; 2] =
-            std::array::from_fn(|_| central.retained.surplus(&inner.limits, self.keep_for, now));
+            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.keep_for, now));
         drop(central);
         for old in surplus.into_iter().flatten() {
-            self.batch(notable).slots = self.let_go(old);
+            self.batch(notable).slots = self.evict(old);
         }
     }
 
@@ -175,9 +173,9 @@ impl Magazine {
 
 impl Drop for Magazine {
     fn drop(&mut self) {
-        let slab = self.inner.slab;
+        let slab = self.store.slab;
         if self.epoch != slab.epoch.load(Ordering::Acquire) {
-            self.renew(self.inner);
+            self.renew(self.store);
         }
         let mut central = slab.central.lock();
         for (batch, notable) in [(&mut self.ordinary, false), (&mut self.notable, true)] {
@@ -202,17 +200,17 @@ loom::thread_local! {
 
 /// Runs `f` with this thread's magazine for the list; `None` when the thread is about to exit.
 #[inline]
-fn with_magazine<R>(inner: &'static Inner, f: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
+fn with_magazine<R>(store: &'static Store, f: impl FnOnce(&mut Magazine) -> R) -> Option<R> {
     MAGAZINES
         .try_with(|magazines| {
             let mut magazines = magazines.try_borrow_mut().ok()?;
-            if magazines.first().is_none_or(|magazine| !std::ptr::eq(magazine.inner.slab, inner.slab)) {
-                bring_to_front(&mut magazines, inner);
+            if magazines.first().is_none_or(|magazine| !std::ptr::eq(magazine.store.slab, store.slab)) {
+                bring_to_front(&mut magazines, store);
             }
             let magazine = &mut magazines[0];
             // Acquire: pairs with the Release of `renew`.
-            if magazine.epoch != inner.slab.epoch.load(Ordering::Acquire) {
-                magazine.renew(inner);
+            if magazine.epoch != store.slab.epoch.load(Ordering::Acquire) {
+                magazine.renew(store);
             }
             Some(f(magazine))
         })
@@ -221,10 +219,10 @@ fn with_magazine<R>(inner: &'static Inner, f: impl FnOnce(&mut Magazine) -> R) -
 }
 
 #[cold]
-fn bring_to_front(magazines: &mut Vec<Magazine>, inner: &'static Inner) {
-    let found = magazines.iter().position(|magazine| std::ptr::eq(magazine.inner.slab, inner.slab));
+fn bring_to_front(magazines: &mut Vec<Magazine>, store: &'static Store) {
+    let found = magazines.iter().position(|magazine| std::ptr::eq(magazine.store.slab, store.slab));
     let at = found.unwrap_or_else(|| {
-        magazines.push(Magazine::new(inner));
+        magazines.push(Magazine::new(store));
         magazines.len() - 1
     });
     magazines.swap(0, at);
@@ -232,29 +230,29 @@ fn bring_to_front(magazines: &mut Vec<Magazine>, inner: &'static Inner) {
 
 /// Takes a chunk and a serial for a new task, and counts its start; `None` when the list is full.
 #[inline]
-pub(crate) fn take_slot(inner: &'static Inner) -> Option<(u32, u64)> {
-    with_magazine(inner, |magazine| {
+pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
+    with_magazine(store, |magazine| {
         let index = magazine.take()?;
         magazine.shard.bump(Count::Started);
         Some((index, magazine.serial()))
     })
     .unwrap_or_else(|| {
-        let index = take_homeless(inner.slab)?;
-        inner.slab.homeless.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
+        let index = take_homeless(store.slab)?;
+        store.slab.homeless.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
         Some((index, NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)))
     })
 }
 
 /// The number of a kind.
 #[inline]
-pub(crate) fn kind_number(inner: &'static Inner, kind: &str) -> u32 {
-    with_magazine(inner, |magazine| magazine.counter.number(kind))
-        .unwrap_or_else(|| Counter::new(inner.slab.kinds()).number(kind))
+pub(crate) fn kind_number(store: &'static Store, kind: &str) -> u32 {
+    with_magazine(store, |magazine| magazine.counter.number(kind))
+        .unwrap_or_else(|| Counter::new(store.slab.kinds()).number(kind))
 }
 
 /// Takes a chunk for a chain; `None` when the list is full.
-pub(crate) fn take_chunk(inner: &'static Inner) -> Option<u32> {
-    with_magazine(inner, Magazine::take).unwrap_or_else(|| take_homeless(inner.slab))
+pub(crate) fn take_chunk(store: &'static Store) -> Option<u32> {
+    with_magazine(store, Magazine::take).unwrap_or_else(|| take_homeless(store.slab))
 }
 
 fn take_homeless(slab: &'static Slab) -> Option<u32> {
@@ -265,57 +263,57 @@ fn take_homeless(slab: &'static Slab) -> Option<u32> {
 
 /// Gives a chunk back.
 #[inline]
-pub(crate) fn give_chunk(inner: &'static Inner, index: u32) {
-    if with_magazine(inner, |magazine| magazine.put(index)).is_none() {
-        inner.slab.give_back([index]);
+pub(crate) fn give_chunk(store: &'static Store, index: u32) {
+    if with_magazine(store, |magazine| magazine.put(index)).is_none() {
+        store.slab.give_back([index]);
     }
 }
 
 /// Gives back the slot of a task that never started.
-pub(crate) fn give_unused(inner: &'static Inner, index: u32) {
-    let done = with_magazine(inner, |magazine| {
+pub(crate) fn give_unused(store: &'static Store, index: u32) {
+    let done = with_magazine(store, |magazine| {
         magazine.put(index);
         magazine.shard.bump(Count::Discarded);
     });
     if done.is_none() {
-        inner.slab.give_back([index]);
-        inner.slab.homeless.counts[Count::Discarded as usize].fetch_add(1, Ordering::Release);
+        store.slab.give_back([index]);
+        store.slab.homeless.counts[Count::Discarded as usize].fetch_add(1, Ordering::Release);
     }
 }
 
 /// Counts the end of a task for its kind, while all of it is still in its slot.
-pub(crate) fn count_end(slot: Slot, end: &End) {
-    if with_magazine(slot.inner, |magazine| magazine.counter.count(slot, end)).is_none() {
-        Counter::new(slot.inner.slab.kinds()).count(slot, end);
+pub(crate) fn count_end(store: &'static Store, records: TaskRecords<'_>, end: &End) {
+    if with_magazine(store, |magazine| magazine.counter.count(records, end)).is_none() {
+        Counter::new(store.slab.kinds()).count(records, end);
     }
 }
 
 /// Gives the slot of a task back that is not kept, and counts its end.
 #[inline]
-pub(crate) fn give_slot(slot: Slot, index: u32, end: &End) {
-    let done = with_magazine(slot.inner, |magazine| {
+pub(crate) fn give_slot(store: &'static Store, index: u32, end: &End) {
+    let done = with_magazine(store, |magazine| {
         magazine.put(index);
         magazine.shard.bump(end.outcome);
     });
     if done.is_none() {
-        slot.inner.slab.give_back([index]);
-        slot.inner.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
+        store.slab.give_back([index]);
+        store.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
     }
 }
 
 /// Keeps the slot of a task that ended for those who ask what just happened, and counts its end.
 #[inline]
-pub(crate) fn keep_slot(slot: Slot, end: &End) {
-    if with_magazine(slot.inner, |magazine| magazine.keep(slot, end)).is_none() {
-        keep_homeless(slot, end);
+pub(crate) fn keep_slot(store: &'static Store, index: u32, records: TaskRecords<'_>, end: &End) {
+    if with_magazine(store, |magazine| magazine.keep(index, records, end)).is_none() {
+        keep_homeless(store, index, records, end);
     }
 }
 
 #[cold]
-fn keep_homeless(slot: Slot, end: &End) {
-    Counter::new(slot.inner.slab.kinds()).count(slot, end);
+fn keep_homeless(store: &'static Store, index: u32, records: TaskRecords<'_>, end: &End) {
+    Counter::new(store.slab.kinds()).count(records, end);
     let mut batch = Batch::default();
-    batch.push(slot.index(), end.chained, end.ended);
-    slot.inner.slab.central.lock().retained.push(batch, !matches!(end.outcome, Count::Finished));
-    slot.inner.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
+    batch.push(index, end.chained, end.ended);
+    store.slab.central.lock().retained.push(batch, !matches!(end.outcome, Count::Finished));
+    store.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
 }

@@ -4,20 +4,21 @@ use crate::base::redact;
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
+use super::Store;
+use super::counters::AtomicCounters;
 use crate::base::text::cut_off;
-use crate::shared::state::Inner;
 
 /// Hands `text` to `use_text`, cut to its limit; what is cut is counted.
 #[inline(always)]
-pub(crate) fn with_cut<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
-    if text.len() <= limit { use_text(text) } else { with_cut_off(inner, text, limit, use_text) }
+pub(crate) fn with_cut<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if text.len() <= limit { use_text(text) } else { with_cut_off(store, text, limit, use_text) }
 }
 
 /// By itself, so that the common way stays short.
 #[cold]
 #[inline(never)]
-fn with_cut_off<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
-    inner.lost.texts.fetch_add(1, Ordering::Relaxed);
+fn with_cut_off<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    store.counters.texts_cut.fetch_add(1, Ordering::Relaxed);
     use_text(&cut_off(text, limit))
 }
 
@@ -29,15 +30,15 @@ pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
 
 /// Hands `text` to `use_text` as it is to be recorded: without secrets, and cut to its limit. Both are counted.
 #[inline(always)]
-pub(crate) fn with_recorded<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
-    if is_plain(text, limit) { use_text(text) } else { with_changed(inner, text, limit, use_text) }
+pub(crate) fn with_recorded<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    if is_plain(text, limit) { use_text(text) } else { with_changed(store, text, limit, use_text) }
 }
 
 #[cold]
 #[inline(never)]
-pub(crate) fn with_changed<R>(inner: &Inner, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
-    let recorded = recorded(inner, text, limit);
-    recorded.count(inner);
+pub(crate) fn with_changed<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
+    let recorded = recorded(store, text, limit);
+    recorded.count(&store.counters);
     use_text(&recorded.text)
 }
 
@@ -49,15 +50,15 @@ pub(crate) struct Recorded<'t> {
 }
 
 impl Recorded<'_> {
-    pub(crate) fn count(&self, inner: &Inner) {
-        inner.lost.redacted.fetch_add(u64::from(self.masked), Ordering::Relaxed);
-        inner.lost.texts.fetch_add(u64::from(self.cut), Ordering::Relaxed);
+    pub(crate) fn count(&self, counters: &AtomicCounters) {
+        counters.redacted.fetch_add(u64::from(self.masked), Ordering::Relaxed);
+        counters.texts_cut.fetch_add(u64::from(self.cut), Ordering::Relaxed);
     }
 }
 
 /// `text` as it is to be recorded. First masked, then cut: a cut might take away what tells a secret.
-pub(crate) fn recorded<'t>(inner: &Inner, text: &'t str, limit: usize) -> Recorded<'t> {
-    let shown = if redact::is_suspect(text) && inner.limits.redact { inner.also.mask(text) } else { text.into() };
+pub(crate) fn recorded<'t>(store: &Store, text: &'t str, limit: usize) -> Recorded<'t> {
+    let shown = if redact::is_suspect(text) && store.limits.redact { store.secrets.mask(text) } else { text.into() };
     let masked = matches!(shown, Cow::Owned(_));
     if shown.len() <= limit {
         return Recorded { text: shown, masked, cut: false };

@@ -4,7 +4,7 @@
 const MAX_OPEN: usize = 64;
 
 /// The key of a scope that takes nothing back.
-pub(crate) const NONE: u64 = 0;
+pub(crate) const NO_SCOPE: u64 = 0;
 
 /// A scope that is open.
 pub(crate) struct Open {
@@ -22,7 +22,7 @@ pub(crate) struct Scopes {
 impl Scopes {
     pub(crate) fn push(&mut self, before: String) -> u64 {
         if self.open.len() == MAX_OPEN {
-            return NONE;
+            return NO_SCOPE;
         }
         self.last_key += 1;
         self.open.push(Open { key: self.last_key, before });

@@ -4,20 +4,22 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use super::cell::{CELL_BYTES, Cell};
-use super::ended::Retained;
+use super::ended::{Retained, evict};
 use super::kinds::Kinds;
-use super::magazine::NEXT_SERIAL;
 use crate::base::limits::Limits;
-use crate::base::outcome::Count;
-use crate::base::sync::{AtomicU64, Mutex, Ordering, PlainMutex, own};
-use crate::layout::chunk::{Chunk, SEGMENT, SEGMENT_BYTES, Segment, WORDS, tag};
-use crate::shared::state::Inner;
-use crate::slot::gate::Slot;
+use crate::base::outcome::{COUNTS, Count};
+use crate::base::sync::{Mutex, Ordering, PlainMutex};
+use crate::layout::chunk::{SEGMENT, WORDS};
+use crate::layout::table::ChunkTable;
+
+/// Bytes of one segment with its tags and, at most, the cells of its tasks.
+const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + CELL_BYTES);
+
+/// The next serial that no thread has taken: one for the process, so that a serial names one task in all lists.
+pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// Chunks that move between a magazine and the central store at a time.
 pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
-
-const COUNTS: usize = 7;
 
 // By itself in its cache lines, or threads would slow each other down.
 #[repr(align(128))]
@@ -41,14 +43,11 @@ impl Shard {
 }
 
 pub(crate) struct Slab {
-    segments: Box<[OnceLock<Segment>]>,
-    /// Chunks that were ever handed out: those below lie in segments that exist.
-    /// Release on growth pairs with the Acquire of readers.
-    high: AtomicU64,
+    pub(crate) chunks: ChunkTable,
     pub(super) central: Mutex<Central>,
     /// Counts of threads that have no magazine (they are about to exit): added to by several threads.
     pub(super) homeless: Shard,
-    /// What waits for tasks, 64 slots at a time: see `watch.rs`.
+    /// What waits for tasks, 64 slots at a time: see `cell.rs`.
     cells: Box<[OnceLock<Pages>]>,
     pages: StdAtomicU64,
     /// What the list that has this slab counts of its kinds.
@@ -56,7 +55,7 @@ pub(crate) struct Slab {
     /// Grows whenever another list takes the slab over.
     pub(super) epoch: StdAtomicU64,
     /// Ended tasks that were let go.
-    pub(crate) let_go: StdAtomicU64,
+    pub(crate) evicted: StdAtomicU64,
     /// The most live tasks that were seen.
     peak: StdAtomicU64,
 }
@@ -115,11 +114,11 @@ impl Slab {
     }
 
     pub(crate) fn max_segments(&self) -> usize {
-        self.segments.len()
+        self.chunks.max_segments()
     }
 
     pub(crate) fn max_bytes(&self) -> u64 {
-        (self.segments.len() * SEGMENT_BYTES) as u64
+        (self.max_segments() * SEGMENT_BYTES) as u64
     }
 
     /// A slab that grows to so many segments. It lives as long as the process.
@@ -129,8 +128,7 @@ impl Slab {
 
     fn new(segments: usize, limits: &Limits) -> Self {
         Self {
-            segments: (0..segments).map(|_| OnceLock::new()).collect(),
-            high: AtomicU64::new(0),
+            chunks: ChunkTable::new(segments),
             central: Mutex::new(Central {
                 free: Free::default(),
                 retained: Retained::default(),
@@ -142,20 +140,20 @@ impl Slab {
             pages: StdAtomicU64::new(0),
             kinds: PlainMutex::new(Kinds::new(limits)),
             epoch: StdAtomicU64::new(0),
-            let_go: StdAtomicU64::new(0),
+            evicted: StdAtomicU64::new(0),
             peak: StdAtomicU64::new(0),
         }
     }
 
     /// Forgets what the list before counted and kept; none of its tasks is live. Returns the first serial that is the
     /// new list's.
-    pub(crate) fn renew(&'static self, inner: &'static Inner) -> u64 {
-        *self.kinds.lock() = Kinds::new(&inner.limits);
+    pub(crate) fn renew(&self, limits: &Limits) -> u64 {
+        *self.kinds.lock() = Kinds::new(limits);
         let mut chunks = Vec::new();
         let retained = std::mem::take(&mut self.central.lock().retained);
-        retained.into_slots().for_each(|index| Slot::at(inner, index).let_go(|index| chunks.push(index)));
+        retained.into_slots().for_each(|index| evict(&self.chunks, index, |index| chunks.push(index)));
         self.give_back(chunks);
-        self.let_go.store(0, Ordering::Relaxed);
+        self.evicted.store(0, Ordering::Relaxed);
         self.peak.store(0, Ordering::Relaxed);
         // Release: pairs with the Acquire of `with_magazine`. A thread that kept ended tasks of the list before lets go
         // of them then, and takes new serials; until then its old ones tell that they are not this list's.
@@ -179,69 +177,9 @@ impl Slab {
         &page[offset % PAGE]
     }
 
-    #[inline]
-    fn segment(&self, index: u32) -> Segment {
-        *self.segments[index as usize / SEGMENT]
-            .get()
-            .expect("an index that was handed out lies in a segment that exists")
-    }
-
-    #[inline]
-    pub(crate) fn chunk(&self, index: u32) -> &'static Chunk {
-        &self.segment(index).chunks[index as usize % SEGMENT]
-    }
-
-    /// The chunk of an index that may be rubbish, read from memory that changed meanwhile.
-    pub(crate) fn try_chunk(&self, index: u32) -> Option<&'static Chunk> {
-        let segment = self.segments.get(index as usize / SEGMENT)?.get()?;
-        Some(&segment.chunks[index as usize % SEGMENT])
-    }
-
-    #[inline]
-    pub(crate) fn tag(&self, index: u32) -> &'static AtomicU64 {
-        &self.segment(index).tags[index as usize % SEGMENT]
-    }
-
-    /// Calls `visit` with the index of each slot that holds a live task.
-    pub(crate) fn each_live(&self, mut visit: impl FnMut(u32)) {
-        self.each_tag(|index, tag| {
-            if tag & tag::LIVE != 0 {
-                visit(index);
-            }
-            true
-        });
-    }
-
-    /// Calls `visit` with the index of each slot that holds a task that ended and is kept.
-    pub(crate) fn each_ended(&self, mut visit: impl FnMut(u32)) {
-        self.each_tag(|index, tag| {
-            if tag & tag::LIVE == 0 {
-                visit(index);
-            }
-            true
-        });
-    }
-
-    /// Calls `visit` with the index and tag of each slot that holds a task, live or ended, until it says no.
-    pub(crate) fn each_tag(&self, mut visit: impl FnMut(u32, u64) -> bool) {
-        let high = self.high.load(Ordering::Acquire) as usize;
-        for (number, segment) in self.segments.iter().enumerate().take(high.div_ceil(SEGMENT)) {
-            let Some(segment) = segment.get() else { return };
-            let first = number * SEGMENT;
-            for (offset, tag) in segment.tags[..SEGMENT.min(high - first)].iter().enumerate() {
-                // Acquire: pairs with the Release of `publish`, so that the gate behind it is that task's or later.
-                let tag = tag.load(Ordering::Acquire);
-                if tag != 0 && !visit((first + offset) as u32, tag) {
-                    return;
-                }
-            }
-        }
-    }
-
     /// Bytes of all that is in use.
     pub(crate) fn bytes(&self) -> u64 {
-        let high = self.high.load(Ordering::Acquire) as usize;
-        let segments = high.div_ceil(SEGMENT) * SEGMENT * (WORDS + 1) * 8;
+        let segments = self.chunks.used_segments() * SEGMENT * (WORDS + 1) * 8;
         let cells = self.pages.load(Ordering::Relaxed) as usize * PAGE * CELL_BYTES;
         (segments + cells) as u64 + self.kinds.lock().bytes()
     }
@@ -260,19 +198,7 @@ impl Slab {
         if !into.is_empty() {
             return;
         }
-        let high = own(&self.high) as usize;
-        let segment = high / SEGMENT;
-        if segment >= self.segments.len() {
-            return;
-        }
-        if high.is_multiple_of(SEGMENT) && self.segments[segment].get().is_none() {
-            let Some(new) = Segment::allocate() else { return };
-            let _ = self.segments[segment].set(new);
-        }
-        let end = (high + wanted).min((segment + 1) * SEGMENT);
-        // The lowest index is taken first.
-        into.extend((high..end).rev().map(|index| index as u32));
-        self.high.store(end as u64, Ordering::Release);
+        self.chunks.grow(into, wanted);
     }
 
     pub(super) fn give_back(&self, chunks: impl IntoIterator<Item = u32>) {

@@ -13,31 +13,33 @@ use super::live::Task;
 use super::supervisor::{NEVER, Supervisor};
 use super::value::{Value, is_plain, set, with_changed};
 use crate::base::limits::nanos;
-use crate::base::{redact, text};
+use crate::base::redact::names;
+use crate::base::text;
 use crate::cancel::cancelled::Cancelled;
-use crate::cancel::timer::Event;
+use crate::cancel::timer::{ListEvent, schedule};
 use crate::cancel::tree;
 use crate::layout::chunk::Chunk;
 use crate::layout::record;
 use crate::layout::record::Head;
-use crate::shared::state::Inner;
+use crate::shared::state::{Shared, TaskRef};
 use crate::slot::gate::{Slot, Writer};
-use crate::store::{kinds, magazine, recorded};
+use crate::store::{Store, kinds, magazine, recorded};
 
 /// Stands for the grace of the list.
 const OF_LIST: u64 = NEVER - 1;
 
 // Not inlined: a list that is off would pay for its prologue.
 #[inline(never)]
-fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
-    let Some((index, serial)) = magazine::take_slot(inner) else {
-        inner.lost.tasks.fetch_add(1, StdOrdering::Relaxed);
+fn prepare(shared: &'static Shared, id: Option<&str>) -> Option<&'static Chunk> {
+    let store = &shared.store;
+    let Some((index, serial)) = magazine::take_slot(store) else {
+        store.counters.not_shown.fetch_add(1, StdOrdering::Relaxed);
         return None;
     };
-    let slot = Slot::prepare(inner, index, serial, inner.cancellable.load(StdOrdering::Relaxed));
+    let slot = Slot::prepare(store, index, serial, shared.cancellable.load(StdOrdering::Relaxed));
     match id {
-        Some(id) if recorded::is_plain(id, inner.limits.id) => slot.set_id(id),
-        Some(id) => recorded::with_changed(inner, id, inner.limits.id, |id| slot.set_id(id)),
+        Some(id) if recorded::is_plain(id, store.limits.id) => slot.set_id(id),
+        Some(id) => recorded::with_changed(store, id, store.limits.id, |id| slot.set_id(id)),
         None => text::numbered(serial, |id| slot.set_id(id)),
     }
     Some(slot.chunk)
@@ -47,7 +49,7 @@ fn prepare(inner: &'static Inner, id: Option<&str>) -> Option<&'static Chunk> {
 #[must_use = "the task starts with `start` or `run`"]
 pub struct TaskBuilder<'l> {
     // Little: all else is in the slot already, and a builder is moved with every call.
-    inner: &'static Inner,
+    shared: &'static Shared,
     chunk: Option<&'static Chunk>,
     /// Nanoseconds, or [`OF_LIST`].
     grace: u64,
@@ -58,22 +60,27 @@ pub struct TaskBuilder<'l> {
 
 impl TaskBuilder<'_> {
     #[inline]
-    pub(crate) fn new(inner: &'static Inner, id: Option<&str>) -> Self {
-        let chunk = if inner.enabled.load(StdOrdering::Relaxed) { prepare(inner, id) } else { None };
-        Self { inner, chunk, grace: OF_LIST, drop_on_cancel: true, deadline: None, list: PhantomData }
+    pub(crate) fn new(shared: &'static Shared, id: Option<&str>) -> Self {
+        let chunk = if shared.enabled.load(StdOrdering::Relaxed) { prepare(shared, id) } else { None };
+        Self { shared, chunk, grace: OF_LIST, drop_on_cancel: true, deadline: None, list: PhantomData }
+    }
+
+    #[inline]
+    fn store(&self) -> &'static Store {
+        &self.shared.store
     }
 
     #[inline]
     fn slot(&self) -> Option<Slot> {
-        let inner = self.inner;
-        self.chunk.map(|chunk| Slot { inner, chunk })
+        let store = self.store();
+        self.chunk.map(|chunk| Slot { store, chunk })
     }
 
     #[inline]
     fn grace_nanos(&self) -> u64 {
         match (self.drop_on_cancel, self.grace) {
             (false, _) => NEVER,
-            (true, OF_LIST) => self.inner.limits.grace,
+            (true, OF_LIST) => self.store().limits.grace,
             (true, grace) => grace,
         }
     }
@@ -88,9 +95,9 @@ impl TaskBuilder<'_> {
     /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
     #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
-        recorded::with_recorded(self.inner, kind, self.inner.limits.name, |kind| {
+        recorded::with_recorded(self.store(), kind, self.store().limits.name, |kind| {
             if let Some(slot) = self.slot() {
-                let number = magazine::kind_number(self.inner, kind);
+                let number = magazine::kind_number(self.store(), kind);
                 slot.set_kind(number);
                 if number == kinds::OTHER {
                     let _ = slot.unpublished().log_texts(Head::text(record::KIND, kind.len()), kind, "");
@@ -104,11 +111,11 @@ impl TaskBuilder<'_> {
     #[inline(always)]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         if let Some(slot) = self.slot() {
-            let (inner, value) = (self.inner, value.into());
-            if is_plain(inner, name, redact::letters(name), value) {
-                set(&slot.unpublished(), inner, name, value);
+            let (store, value) = (self.store(), value.into());
+            if is_plain(store, name, names::letters(name), value) {
+                set(&slot.unpublished(), store, name, value);
             } else {
-                with_changed(inner, name, value, &mut |name, value| set(&slot.unpublished(), inner, name, value));
+                with_changed(store, name, value, &mut |name, value| set(&slot.unpublished(), store, name, value));
             }
         }
         self
@@ -120,7 +127,7 @@ impl TaskBuilder<'_> {
     /// already, so is the child from its start. Takes a `&Task`, or a handle.
     pub fn parent(self, parent: impl Into<TaskHandle>) -> Self {
         if let Some(slot) = self.slot() {
-            let (serial, at) = parent.into().as_parent(self.inner);
+            let (serial, at) = parent.into().as_parent(self.shared);
             slot.set_parent(serial, at);
         }
         self
@@ -190,14 +197,15 @@ impl TaskBuilder<'_> {
     fn start_in(self, status: &str) -> Task {
         let builder = ManuallyDrop::new(self);
         let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
-        let (serial, has_parent) = slot.publish(|| current().as_parent(builder.inner), status);
+        let (serial, has_parent) = slot.publish(|| current().as_parent(builder.shared), status);
+        let task = TaskRef { shared: builder.shared, chunk: slot.chunk, serial };
         if has_parent {
-            tree::born(slot, serial);
+            tree::born(task);
         }
         if let Some(after) = builder.deadline {
-            builder.inner.timer.schedule(after, Event::Deadline(slot, serial));
+            schedule(&slot.store.clock, after, ListEvent::Deadline(task));
         }
-        Task { handle: TaskHandle { slot: Some(slot), serial } }
+        Task { handle: TaskHandle { task: Some(task) } }
     }
 
     /// Starts the task, and gives a future that runs `future` as it. Needs no runtime of its own.
@@ -267,8 +275,8 @@ impl TaskBuilder<'_> {
     #[must_use = "the task ends when this is dropped"]
     #[inline(always)]
     pub fn supervise_with_status(self, status: &str) -> Supervisor {
-        let (inner, grace) = (self.inner, self.grace_nanos());
-        let task = recorded::with_recorded(inner, status, inner.limits.status, |status| self.start_in(status));
+        let (store, grace) = (self.store(), self.grace_nanos());
+        let task = recorded::with_recorded(store, status, store.limits.status, |status| self.start_in(status));
         Supervisor::new(task, grace)
     }
 

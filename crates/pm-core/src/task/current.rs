@@ -6,8 +6,7 @@ use std::marker::PhantomData;
 
 use super::handle::TaskHandle;
 use crate::layout::chunk::Chunk;
-use crate::shared::state::Inner;
-use crate::slot::gate::Slot;
+use crate::shared::state::{Shared, TaskRef};
 
 impl TaskHandle {
     /// Makes the task the current one of this thread until the guard is dropped: tasks started meanwhile are its
@@ -15,7 +14,7 @@ impl TaskHandle {
     #[inline]
     #[must_use = "the task is current as long as this lives"]
     pub fn enter(&self) -> Entered {
-        enter(self.slot, self.serial)
+        enter(self.task)
     }
 }
 
@@ -25,22 +24,22 @@ struct Current {
     chunk: Cell<Option<&'static Chunk>>,
     serial: Cell<u64>,
     /// The list of the task, or of the last one: nearly always the same, so that it is seldom written.
-    inner: Cell<Option<&'static Inner>>,
+    shared: Cell<Option<&'static Shared>>,
 }
 
 impl Current {
     #[inline(always)]
-    fn set_inner(&self, inner: Option<&'static Inner>) {
-        let at = |inner: Option<&'static Inner>| inner.map(std::ptr::from_ref);
-        if at(self.inner.get()) != at(inner) {
-            self.inner.set(inner);
+    fn set_shared(&self, shared: Option<&'static Shared>) {
+        let at = |shared: Option<&'static Shared>| shared.map(std::ptr::from_ref);
+        if at(self.shared.get()) != at(shared) {
+            self.shared.set(shared);
         }
     }
 }
 
 std::thread_local! {
     static CURRENT: Current =
-        const { Current { chunk: Cell::new(None), serial: Cell::new(0), inner: Cell::new(None) } };
+        const { Current { chunk: Cell::new(None), serial: Cell::new(0), shared: Cell::new(None) } };
 }
 
 /// Keeps a task current on this thread; made by [`TaskHandle::enter`](crate::TaskHandle::enter). Dropped, it makes the one before
@@ -49,21 +48,22 @@ std::thread_local! {
 pub struct Entered {
     chunk: Option<&'static Chunk>,
     serial: u64,
-    inner: Option<&'static Inner>,
+    shared: Option<&'static Shared>,
     thread_bound: PhantomData<*const ()>,
 }
 
 #[inline]
-pub(crate) fn enter(slot: Option<Slot>, serial: u64) -> Entered {
+fn enter(task: Option<TaskRef>) -> Entered {
     let enter = |current: &Current| {
-        let inner = current.inner.get();
-        if let Some(slot) = slot {
-            current.set_inner(Some(slot.inner));
+        let shared = current.shared.get();
+        if let Some(task) = task {
+            current.set_shared(Some(task.shared));
         }
-        let chunk = current.chunk.replace(slot.map(|slot| slot.chunk));
-        Entered { chunk, serial: current.serial.replace(serial), inner, thread_bound: PhantomData }
+        let chunk = current.chunk.replace(task.map(|task| task.chunk));
+        let serial = current.serial.replace(task.map_or(0, |task| task.serial));
+        Entered { chunk, serial, shared, thread_bound: PhantomData }
     };
-    let of_none = || Entered { chunk: None, serial: 0, inner: None, thread_bound: PhantomData };
+    let of_none = || Entered { chunk: None, serial: 0, shared: None, thread_bound: PhantomData };
     CURRENT.try_with(enter).unwrap_or_else(|_| of_none())
 }
 
@@ -74,7 +74,7 @@ impl Drop for Entered {
             current.chunk.set(self.chunk);
             current.serial.set(self.serial);
             if self.chunk.is_some() {
-                current.set_inner(self.inner);
+                current.set_shared(self.shared);
             }
         });
     }
@@ -98,8 +98,8 @@ impl fmt::Debug for Entered {
 #[must_use]
 pub fn current() -> TaskHandle {
     let current = |current: &Current| {
-        let (Some(chunk), Some(inner)) = (current.chunk.get(), current.inner.get()) else { return TaskHandle::INERT };
-        TaskHandle::new(Some(Slot { inner, chunk }), current.serial.get())
+        let (Some(chunk), Some(shared)) = (current.chunk.get(), current.shared.get()) else { return TaskHandle::INERT };
+        TaskHandle { task: Some(TaskRef { shared, chunk, serial: current.serial.get() }) }
     };
     CURRENT.try_with(current).unwrap_or(TaskHandle::INERT)
 }

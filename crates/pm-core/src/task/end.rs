@@ -5,62 +5,70 @@ use std::sync::atomic::Ordering as StdOrdering;
 use super::handle::TaskHandle;
 use crate::base::outcome::{Count, Outcome};
 use crate::layout::words::cancel;
+use crate::shared::state::TaskRef;
 use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::{Slot, Writer};
+use crate::slot::gate::Writer;
 use crate::store::cell::{Cell, Ended};
-use crate::store::counters::guard;
 use crate::store::ended::End;
 use crate::view::row::Row;
 
+/// Ends a task, unless it has ended.
 #[inline]
 pub(super) fn end(handle: TaskHandle, outcome: impl FnOnce(u64, bool) -> Count) {
-    if let Some(slot) = handle.slot
-        && let Some(writer) = slot.lock(handle.serial)
+    if let Some(task) = handle.task
+        && let Some(writer) = task.lock()
     {
-        writer.end(outcome);
+        let ending = writer.end(outcome, |writer, word, end| {
+            let is_awaited = cancel::is_asked(word) || writer.is_watched() || task.shared.hooks.any();
+            is_awaited.then(|| Ending::of(task, writer, word, end))
+        });
+        if let Some(ending) = ending {
+            ending.announce();
+        }
     }
 }
 
-/// What is to be told when a task has ended and no lock is held any more.
-pub(crate) struct Aside {
-    slot: Slot,
+/// What is announced when a task has ended and no lock is held any more.
+struct Ending {
+    task: TaskRef,
     cell: Cell,
     ended: Ended,
     row: Option<Row>,
 }
 
-impl Aside {
+impl Ending {
     #[cold]
     #[inline(never)]
-    pub(crate) fn of(writer: &Writer, word: u64, end: &End) -> Self {
-        let slot = writer.slot();
-        let inner = slot.inner;
+    fn of(task: TaskRef, writer: &Writer, word: u64, end: &End) -> Self {
+        let (shared, counters) = (task.shared, &task.store().counters);
         if cancel::is_asked(word) {
-            inner.lost.cancelled_ends.fetch_add(1, StdOrdering::Relaxed);
-            inner.banned.lock().add(writer.serial());
+            counters.cancelled_ends.fetch_add(1, StdOrdering::Relaxed);
+            shared.banned.lock().add(task.serial);
         }
-        if word & cancel::FORCED != 0 {
-            inner.lost.forced.fetch_add(1, StdOrdering::Relaxed);
+        let forced = word & cancel::FORCED != 0;
+        if forced {
+            counters.forced.fetch_add(1, StdOrdering::Relaxed);
         }
         let cell = if writer.is_watched() { writer.with_cell(std::mem::take) } else { Cell::default() };
-        let row = if inner.hooks.wants_ends() { Row::copy(slot, Wanted::Ending, Detail::History) } else { None };
+        let wants_row = shared.hooks.wants_ends();
+        let row = if wants_row { Row::copy(task.slot(), Wanted::Ending, Detail::History) } else { None };
         let outcome = Outcome::from_count(end.outcome as u64).unwrap_or(Outcome::Finished);
-        let ended = Ended { outcome, forced: word & cancel::FORCED != 0, ticks: end.ended };
-        Self { slot, cell, ended, row }
+        Self { task, cell, ended: Ended { outcome, forced, ticks: end.ended }, row }
     }
 
     #[cold]
     #[inline(never)]
-    pub(crate) fn tell(self) {
-        let Self { slot, cell, ended, row } = self;
+    fn announce(self) {
+        let Self { task, cell, ended, row } = self;
+        let counters = &task.store().counters;
         if let Some(rest) = cell.rest {
-            rest.waiters.iter().for_each(|waiter| waiter.end(slot.inner, ended));
-            // Dropping a waker may run code of somebody else.
-            guard(slot.inner, || drop(rest));
+            rest.end_waits.iter().for_each(|waiter| waiter.end(counters, ended));
+            // Dropping a waker may run code of the program.
+            counters.catch_panic(|| drop(rest));
         }
-        guard(slot.inner, || drop(cell.future));
+        counters.catch_panic(|| drop(cell.future));
         if let Some(row) = row {
-            slot.inner.hooks.ended(slot.inner, &row.view());
+            task.shared.hooks.ended(counters, &row.view());
         }
     }
 }

@@ -167,8 +167,8 @@ struct Section(TaskHandle);
 impl Section {
     fn begin() -> Self {
         let task = current();
-        let marked = task.slot().is_some_and(|slot| {
-            let Some(writer) = slot.lock(task.raw_serial()) else { return false };
+        let marked = task.task().is_some_and(|task| {
+            let Some(writer) = task.lock() else { return false };
             writer.add_protected(true)
         });
         Self(if marked { task } else { TaskHandle::INERT })
@@ -177,13 +177,12 @@ impl Section {
 
 impl Drop for Section {
     fn drop(&mut self) {
-        let Some(slot) = self.0.slot() else { return };
-        let serial = self.0.raw_serial();
-        let Some(writer) = slot.lock(serial) else { return };
+        let Some(task) = self.0.task() else { return };
+        let Some(writer) = task.lock() else { return };
         writer.add_protected(false);
         drop(writer);
-        if cancel::is_asked(acquire(slot.cancel())) {
-            slot.wake_future(serial);
+        if cancel::is_asked(acquire(task.slot().cancel())) {
+            task.slot().wake_future(task.serial);
         }
     }
 }

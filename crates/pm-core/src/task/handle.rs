@@ -6,16 +6,18 @@ use std::sync::atomic::Ordering as StdOrdering;
 use std::task::Waker;
 
 use super::value::{Value, is_plain, set, with_changed};
+use crate::base::redact::names;
 use crate::base::serial::Serial;
-use crate::base::{redact, text};
+use crate::base::text;
+use crate::cancel::ask;
 use crate::cancel::cancelled::{Cancelled, CancelledFuture, Unwind};
 use crate::cancel::handle::CancelHandle;
 use crate::cancel::request::{CancelError, CancelRequest};
 use crate::layout::words::{acquire, cancel};
-use crate::shared::state::Inner;
-use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::{NoRoom, Slot, Writer};
-use crate::store::recorded;
+use crate::shared::state::{Shared, TaskRef};
+use crate::slot::copy::Detail;
+use crate::slot::gate::{NoRoom, Writer};
+use crate::store::{Store, recorded};
 use crate::view::row::Row;
 use crate::view::task_view::TaskView;
 
@@ -24,18 +26,11 @@ use crate::view::task_view::TaskView;
 /// What is said through it after the task ended goes nowhere, and is counted; it never touches another task.
 #[derive(Clone, Copy)]
 pub struct TaskHandle {
-    pub(super) slot: Option<Slot>,
-    /// 0 when there is no task.
-    pub(super) serial: u64,
+    pub(super) task: Option<TaskRef>,
 }
 
 impl TaskHandle {
-    pub(crate) const INERT: Self = Self { slot: None, serial: 0 };
-
-    #[inline(always)]
-    pub(crate) fn new(slot: Option<Slot>, serial: u64) -> Self {
-        Self { slot, serial }
-    }
+    pub(crate) const INERT: Self = Self { task: None };
 
     /// Returns a handle of no task: its methods do nothing, and as a parent it makes a task without one.
     #[must_use]
@@ -47,24 +42,27 @@ impl TaskHandle {
     #[inline]
     #[must_use]
     pub fn serial(&self) -> Option<Serial> {
-        Serial::from_u64(self.serial)
+        Serial::from_u64(self.raw_serial())
     }
 
+    /// The task, unless there is none.
     #[inline(always)]
-    pub(crate) fn slot(&self) -> Option<Slot> {
-        self.slot
+    pub(crate) fn task(&self) -> Option<TaskRef> {
+        self.task
     }
 
+    /// The serial; 0 when there is no task.
     #[inline(always)]
     pub(crate) fn raw_serial(&self) -> u64 {
-        self.serial
+        self.task.map_or(0, |task| task.serial)
     }
 
     /// The serial, and where a child finds it: its slot and 1, or 0 if the child is in another list.
     #[inline]
-    pub(super) fn as_parent(&self, list_of_child: &'static Inner) -> (u64, u32) {
-        let slot = self.slot.filter(|slot| std::ptr::eq(slot.inner, list_of_child));
-        (self.serial, slot.map_or(0, |slot| slot.index() + 1))
+    pub(super) fn as_parent(&self, list_of_child: &'static Shared) -> (u64, u32) {
+        let Some(task) = self.task else { return (0, 0) };
+        let same_list = std::ptr::eq(task.shared, list_of_child);
+        (task.serial, if same_list { task.slot().index() + 1 } else { 0 })
     }
 
     /// Cancels the task and all below it. See [`ProcessList::cancel`](crate::ProcessList::cancel).
@@ -75,14 +73,14 @@ impl TaskHandle {
     /// - [`CancelError::NotCancellable`]: the task was started so.
     /// - [`CancelError::TooYoung`], [`CancelError::OtherStatus`]: the task is not as the request expects.
     pub fn cancel<'r>(&self, request: impl Into<CancelRequest<'r>>) -> Result<CancelHandle, CancelError> {
-        self.slot.ok_or(CancelError::NotFound)?.cancel_task(self.serial, &request.into())
+        ask::cancel_task(self.task.ok_or(CancelError::NotFound)?, &request.into())
     }
 
     /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
     ///
     /// Of a task that ends without having been asked, or that is not shown, it never tells.
     pub fn cancelled(&self) -> CancelledFuture {
-        CancelledFuture::new(self.slot, self.serial)
+        CancelledFuture::new(self.task)
     }
 
     /// Wakes `waker` once when the task is asked to stop; at once if it was already. For those who pass a cancel on to
@@ -91,8 +89,8 @@ impl TaskHandle {
     /// It is woken when no lock is held, and dropped unused when the task ends without having been asked. Waking it does
     /// not count as hearing the request.
     pub fn wake_on_cancel(&self, waker: &Waker) {
-        let Some(slot) = self.slot else { return };
-        if !slot.add_hearer(self.serial, waker.clone()) {
+        let Some(task) = self.task else { return };
+        if !task.slot().add_cancel_waker(task.serial, waker.clone()) {
             waker.wake_by_ref();
         }
     }
@@ -100,15 +98,15 @@ impl TaskHandle {
     /// Whether the task is still running.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.slot.is_some_and(|slot| slot.is_live(self.serial))
+        self.task.is_some_and(TaskRef::is_live)
     }
 
     #[inline]
-    fn write(&self, f: impl FnOnce(&Writer, &'static Inner)) {
-        let Some(slot) = self.slot else { return };
-        match slot.lock(self.serial) {
-            Some(writer) => f(&writer, slot.inner),
-            None => late(slot.inner),
+    fn write(&self, f: impl FnOnce(&Writer, &'static Store)) {
+        let Some(task) = self.task else { return };
+        match task.lock() {
+            Some(writer) => f(&writer, task.store()),
+            None => late(task.store()),
         }
     }
 
@@ -123,11 +121,11 @@ impl TaskHandle {
     /// [`Cancelled`], after the status was recorded.
     #[inline]
     pub fn status(&self, status: &str) -> Result<(), Cancelled> {
-        if let Some(slot) = self.slot {
-            if !recorded::is_plain(status, slot.inner.limits.status) {
+        if let Some(task) = self.task {
+            if !recorded::is_plain(status, task.store().limits.status) {
                 return self.changed_status(status);
             }
-            self.record_status(slot, status);
+            record_status(task, status);
         }
         self.checkpoint()
     }
@@ -151,10 +149,9 @@ impl TaskHandle {
     /// assert_eq!(list.counters().finished, 1); // and not cancelled: it never heard of that
     /// ```
     pub fn note(&self, status: &str) {
-        let Some(slot) = self.slot else { return };
-        recorded::with_recorded(slot.inner, status, slot.inner.limits.status, |status| {
-            self.record_status(slot, status)
-        });
+        let Some(task) = self.task else { return };
+        let store = task.store();
+        recorded::with_recorded(store, status, store.limits.status, |status| record_status(task, status));
     }
 
     /// Looks at the task as others see it; `None` when it has ended or is not shown.
@@ -169,21 +166,8 @@ impl TaskHandle {
     /// # Ok::<(), pm_core::Cancelled>(())
     /// ```
     pub fn view<R>(&self, look: impl FnOnce(&TaskView<'_>) -> R) -> Option<R> {
-        let row = Row::copy(self.slot?, Wanted::Live, Detail::Newest)?;
-        let task = row.view();
-        (task.serial().get() == self.serial).then(|| look(&task))
-    }
-
-    #[inline(always)]
-    fn record_status(&self, slot: Slot, status: &str) {
-        match slot.lock(self.serial) {
-            Some(writer) => {
-                if let Err(NoRoom) = writer.status(status) {
-                    slot.inner.lost.statuses.fetch_add(1, StdOrdering::Relaxed);
-                }
-            }
-            None => late(slot.inner),
-        }
+        let task = self.task?;
+        Row::live(task.slot(), task.serial, Detail::Newest).map(|row| look(&row.view()))
     }
 
     /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
@@ -196,7 +180,7 @@ impl TaskHandle {
     ///
     /// If a value's `Display` does; the task stays as it was.
     pub fn status_fmt(&self, status: fmt::Arguments<'_>) -> Result<(), Cancelled> {
-        if self.slot.is_none() {
+        if self.task.is_none() {
             return Ok(());
         }
         text::format(status, |status| self.status(status))
@@ -209,18 +193,9 @@ impl TaskHandle {
     /// [`Cancelled`], if so. A task that has ended, or is not shown, was not.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
-        match self.slot {
-            Some(slot) if cancel::is_asked(acquire(slot.cancel())) => self.hear(cancel::HEARD),
+        match self.task {
+            Some(task) if is_asked(task) => observe(task, cancel::OBSERVED),
             _ => Ok(()),
-        }
-    }
-
-    #[cold]
-    fn hear(&self, mark: u64) -> Result<(), Cancelled> {
-        let Some(writer) = self.slot.and_then(|slot| slot.lock(self.serial)) else { return Ok(()) };
-        match writer.hear_cancel(mark) {
-            Some(cancelled) => Err(cancelled),
-            None => Ok(()),
         }
     }
 
@@ -229,9 +204,9 @@ impl TaskHandle {
     /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
     #[inline]
     pub fn checkpoint_or_unwind(&self) {
-        if let Some(slot) = self.slot
-            && cancel::is_asked(acquire(slot.cancel()))
-            && let Err(cancelled) = self.hear(cancel::HEARD | cancel::UNWOUND)
+        if let Some(task) = self.task
+            && is_asked(task)
+            && let Err(cancelled) = observe(task, cancel::OBSERVED | cancel::UNWOUND)
         {
             resume_unwind(Box::new(Unwind(cancelled)));
         }
@@ -241,17 +216,17 @@ impl TaskHandle {
     #[inline]
     pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
         // Here, as the name is a constant nearly always: then so is this.
-        self.set_value(name, redact::letters(name), value.into());
+        self.set_value(name, names::letters(name), value.into());
     }
 
     /// Once for all types of values, and not at each place where one is set.
     fn set_value(&self, name: &str, letters: u32, value: Value<'_>) {
-        let Some(slot) = self.slot else { return };
-        if is_plain(slot.inner, name, letters, value) {
-            self.write(|writer, inner| set(writer, inner, name, value));
+        let Some(task) = self.task else { return };
+        if is_plain(task.store(), name, letters, value) {
+            self.write(|writer, store| set(writer, store, name, value));
         } else {
-            with_changed(slot.inner, name, value, &mut |name, value| {
-                self.write(|writer, inner| set(writer, inner, name, value));
+            with_changed(task.store(), name, value, &mut |name, value| {
+                self.write(|writer, store| set(writer, store, name, value));
             });
         }
     }
@@ -262,18 +237,18 @@ impl TaskHandle {
     ///
     /// If a value's `Display` does; the task stays as it was.
     pub fn set_fmt(&self, name: &str, value: fmt::Arguments<'_>) {
-        if self.slot.is_some() {
+        if self.task.is_some() {
             text::format(value, |value| self.set(name, value));
         }
     }
 
     /// Removes an attribute.
     pub fn unset(&self, name: &str) {
-        self.write(|writer, inner| {
+        self.write(|writer, store| {
             // Not counted as cut: it was when the attribute was set.
-            let name = text::cut(name, inner.limits.name);
+            let name = text::cut(name, store.limits.name);
             if let Err(NoRoom) = writer.unset(&name) {
-                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+                store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
             }
         });
     }
@@ -282,10 +257,10 @@ impl TaskHandle {
     ///
     /// Only the newest counts. Rate and time left are worked out by who looks.
     pub fn progress(&self, done: u64, total: u64, unit: &str) {
-        self.write(|writer, inner| {
-            let result = recorded::with_cut(inner, unit, inner.limits.name, |unit| writer.progress(done, total, unit));
+        self.write(|writer, store| {
+            let result = recorded::with_cut(store, unit, store.limits.name, |unit| writer.progress(done, total, unit));
             if let Err(NoRoom) = result {
-                inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+                store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
             }
         });
     }
@@ -293,18 +268,45 @@ impl TaskHandle {
     /// Whether the task was asked to stop. Asking so does not count as hearing it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.slot.is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && slot.is_live(self.serial))
+        self.task.is_some_and(|task| is_asked(task) && task.is_live())
     }
 }
 
+#[inline(always)]
+fn is_asked(task: TaskRef) -> bool {
+    cancel::is_asked(acquire(task.slot().cancel()))
+}
+
 #[cold]
-pub(crate) fn late(inner: &Inner) {
-    inner.lost.late.fetch_add(1, StdOrdering::Relaxed);
+fn observe(task: TaskRef, mark: u64) -> Result<(), Cancelled> {
+    let Some(writer) = task.lock() else { return Ok(()) };
+    match writer.observe_cancel(mark) {
+        Some(cancelled) => Err(cancelled),
+        None => Ok(()),
+    }
+}
+
+#[inline(always)]
+fn record_status(task: TaskRef, status: &str) {
+    match task.lock() {
+        Some(writer) => {
+            if let Err(NoRoom) = writer.status(status) {
+                task.store().counters.statuses_dropped.fetch_add(1, StdOrdering::Relaxed);
+            }
+        }
+        None => late(task.store()),
+    }
+}
+
+/// Counts a call on a handle whose task has ended.
+#[cold]
+pub(super) fn late(store: &Store) {
+    store.counters.late_calls.fetch_add(1, StdOrdering::Relaxed);
 }
 
 impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TaskHandle").field("serial", &self.serial).finish_non_exhaustive()
+        f.debug_struct("TaskHandle").field("serial", &self.raw_serial()).finish_non_exhaustive()
     }
 }
 

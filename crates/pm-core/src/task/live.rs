@@ -143,8 +143,8 @@ impl Task {
         end(handle, |word, _| if cancel::is_asked(word) { Count::Cancelled } else { Count::Dropped });
     }
 
-    pub(crate) fn has_heard(&self) -> bool {
-        self.handle.slot.is_some_and(|slot| acquire(slot.cancel()) & cancel::HEARD != 0)
+    pub(crate) fn has_observed(&self) -> bool {
+        self.handle.task.is_some_and(|task| acquire(task.slot().cancel()) & cancel::OBSERVED != 0)
     }
 
     /// Takes the task out; what is left is nobody's.
@@ -190,7 +190,7 @@ impl Drop for Task {
     fn drop(&mut self) {
         end(self.handle, |word, born_in_panic| {
             let panicked = std::thread::panicking() && !born_in_panic;
-            match (panicked, word & cancel::UNWOUND != 0, word & cancel::HEARD != 0) {
+            match (panicked, word & cancel::UNWOUND != 0, word & cancel::OBSERVED != 0) {
                 (true, false, _) => Count::Aborted,
                 (true, true, _) | (false, _, true) => Count::Cancelled,
                 (false, _, false) => Count::Finished,
@@ -201,6 +201,6 @@ impl Drop for Task {
 
 impl fmt::Debug for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Task").field("serial", &self.handle.serial).finish_non_exhaustive()
+        f.debug_struct("Task").field("serial", &self.handle.raw_serial()).finish_non_exhaustive()
     }
 }

@@ -100,9 +100,9 @@ impl Meter {
         self.task.progress(self.done, total, &self.unit);
         self.told = (self.done, self.total);
         let step = self.pace.min(self.done / PART).max(1);
-        if let Some(slot) = self.task.slot() {
-            let timer = &slot.inner.timer;
-            let (now, slow) = (timer.ticks(), timer.ticks_in(SLOW.as_nanos() as u64).max(1));
+        if let Some(task) = self.task.task() {
+            let clock = &task.store().clock;
+            let (now, slow) = (clock.ticks(), clock.ticks_in(SLOW.as_nanos() as u64).max(1));
             let elapsed = now.saturating_sub(self.told_at);
             self.told_at = now;
             self.pace = match elapsed {

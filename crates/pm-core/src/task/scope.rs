@@ -11,7 +11,7 @@ use crate::base::text;
 use crate::slot::copy::{Detail, Wanted};
 use crate::slot::gate::{NoRoom, Slot, Writer};
 use crate::store::recorded;
-use crate::store::scopes::NONE;
+use crate::store::scopes::NO_SCOPE;
 use crate::view::row::Row;
 use crate::view::values::StatusText;
 
@@ -51,17 +51,16 @@ impl TaskHandle {
     /// - It does not hear a cancel; `status` and [`checkpoint`](Self::checkpoint) do.
     /// - At most 64 scopes of a task are open; further ones say their status, and set nothing back.
     pub fn scope(&self, status: &str) -> StatusScope {
-        let mut key = NONE;
-        if let Some(slot) = self.slot() {
-            recorded::with_recorded(slot.inner, status, slot.inner.limits.status, |status| {
-                match slot.lock(self.raw_serial()) {
-                    Some(writer) => {
-                        let before = status_before(slot);
-                        key = writer.with_cell(|cell| cell.scopes().push(before));
-                        say(&writer, status);
-                    }
-                    None => late(slot.inner),
+        let mut key = NO_SCOPE;
+        if let Some(task) = self.task {
+            let store = task.store();
+            recorded::with_recorded(store, status, store.limits.status, |status| match task.lock() {
+                Some(writer) => {
+                    let before = status_before(task.slot());
+                    key = writer.with_cell(|cell| cell.scopes().push(before));
+                    say(&writer, status);
                 }
+                None => late(store),
             });
         }
         StatusScope { task: *self, key, opened_in_panic: std::thread::panicking() }
@@ -73,8 +72,8 @@ impl TaskHandle {
     ///
     /// If a value's `Display` does; the task stays as it was.
     pub fn scope_fmt(&self, status: fmt::Arguments<'_>) -> StatusScope {
-        let mut scope = StatusScope { task: *self, key: NONE, opened_in_panic: false };
-        if self.slot().is_some() {
+        let mut scope = StatusScope { task: *self, key: NO_SCOPE, opened_in_panic: false };
+        if self.task.is_some() {
             text::format(status, |status| scope = self.scope(status));
         }
         scope
@@ -83,7 +82,7 @@ impl TaskHandle {
 
 fn say(writer: &Writer, status: &str) {
     if let Err(NoRoom) = writer.status(status) {
-        writer.slot().inner.lost.statuses.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        writer.slot().store.counters.statuses_dropped.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }
 
@@ -102,8 +101,8 @@ fn status_before(slot: Slot) -> String {
 
 impl Drop for StatusScope {
     fn drop(&mut self) {
-        let Some(slot) = self.task.slot().filter(|_| self.key != NONE) else { return };
-        let Some(writer) = slot.lock(self.task.raw_serial()) else { return };
+        let Some(task) = self.task.task().filter(|_| self.key != NO_SCOPE) else { return };
+        let Some(writer) = task.lock() else { return };
         let before = writer.with_cell(|cell| cell.scopes().remove(self.key));
         if let Some(before) = before
             && (self.opened_in_panic || !std::thread::panicking())

@@ -10,9 +10,9 @@ use super::live::Task;
 use crate::base::outcome::Count;
 use crate::base::serial::Serial;
 use crate::cancel::cancelled::Cancelled;
-use crate::cancel::timer::Event;
+use crate::cancel::timer::{ListEvent, schedule};
 use crate::layout::words::{acquire, cancel};
-use crate::slot::gate::Slot;
+use crate::shared::state::TaskRef;
 
 /// What a poll under a [`Supervisor`] came to.
 #[derive(Debug, PartialEq, Eq)]
@@ -77,14 +77,14 @@ impl Supervisor {
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> SupervisedPoll<T> {
         let handle = self.handle();
-        let Some(slot) = handle.slot() else {
+        let Some(running) = handle.task() else {
             return match poll(context) {
                 Poll::Ready(value) => SupervisedPoll::Ready(value),
                 Poll::Pending => SupervisedPoll::Pending,
             };
         };
         // Acquire: pairs with the request's.
-        if cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()) {
+        if cancel::is_asked(acquire(running.slot().cancel())) && self.is_due(running) {
             return SupervisedPoll::Kill;
         }
         let polled = {
@@ -102,11 +102,7 @@ impl Supervisor {
         if self.waker == identity(context.waker()) {
             return SupervisedPoll::Pending;
         }
-        if self.register(slot, handle.raw_serial(), context.waker()) {
-            SupervisedPoll::Kill
-        } else {
-            SupervisedPoll::Pending
-        }
+        if self.register(running, context.waker()) { SupervisedPoll::Kill } else { SupervisedPoll::Pending }
     }
 
     /// Whether the task is to be killed: then call [`kill`](Self::kill).
@@ -114,9 +110,7 @@ impl Supervisor {
     pub fn should_kill(&mut self) -> bool {
         let handle = self.handle();
         // Acquire: pairs with the request's.
-        handle
-            .slot()
-            .is_some_and(|slot| cancel::is_asked(acquire(slot.cancel())) && self.is_due(slot, handle.raw_serial()))
+        handle.task().is_some_and(|task| cancel::is_asked(acquire(task.slot().cancel())) && self.is_due(task))
     }
 
     /// Makes the task current until the guard is told to [`leave`](SupervisorGuard::leave): for what runs as the task and is no
@@ -139,16 +133,16 @@ impl Supervisor {
 
     /// Lets a request wake the future. True if it is to be killed already.
     #[inline(never)]
-    fn register(&mut self, slot: Slot, serial: u64, waker: &Waker) -> bool {
+    fn register(&mut self, task: TaskRef, waker: &Waker) -> bool {
         let new = waker.clone();
-        let Some(writer) = slot.lock(serial) else { return false };
+        let Some(writer) = task.lock() else { return false };
         let old = writer.with_cell(|cell| cell.future.replace(new));
         // Under the lock, which a request takes, too: it finds the waker, or is found here.
-        let asked = cancel::is_asked(acquire(slot.cancel()));
+        let asked = cancel::is_asked(acquire(task.slot().cancel()));
         drop(writer);
         drop(old);
         if asked {
-            return self.is_due(slot, serial);
+            return self.is_due(task);
         }
         self.waker = identity(waker);
         false
@@ -157,20 +151,20 @@ impl Supervisor {
     /// Whether a task that was asked to stop is to be killed now. If not yet, it is woken when its grace is over.
     #[cold]
     #[inline(never)]
-    fn is_due(&mut self, slot: Slot, serial: u64) -> bool {
+    fn is_due(&mut self, task: TaskRef) -> bool {
         // A request takes the waker out that it finds.
         self.waker = (0, 0);
-        if self.grace == NEVER || acquire(slot.cancel()) & cancel::PROTECTED != 0 {
+        if self.grace == NEVER || acquire(task.slot().cancel()) & cancel::PROTECTED != 0 {
             return false;
         }
         if self.grace == 0 {
             return true;
         }
-        let Some(asked) = slot.lock(serial).and_then(|writer| writer.asked_ticks()) else { return false };
-        let left = self.grace.saturating_sub(slot.inner.timer.moment().age_nanos(asked));
+        let Some(asked) = task.lock().and_then(|writer| writer.asked_ticks()) else { return false };
+        let left = self.grace.saturating_sub(task.store().clock.moment().age_nanos(asked));
         if left > 0 && !self.grace_planned {
             self.grace_planned = true;
-            slot.inner.timer.schedule(Duration::from_nanos(left), Event::Grace(slot, serial));
+            schedule(&task.store().clock, Duration::from_nanos(left), ListEvent::Grace(task));
         }
         left == 0
     }
@@ -182,7 +176,7 @@ impl Supervisor {
         self.drop_within(drop_it);
         let task = self.task.take();
         match failed {
-            Some(reason) if !task.has_heard() => task.fail(reason),
+            Some(reason) if !task.has_observed() => task.fail(reason),
             _ => drop(task),
         }
     }
@@ -192,7 +186,7 @@ impl Supervisor {
     pub fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
         self.drop_within(drop_it);
         let handle = self.handle();
-        let cancelled = handle.slot().and_then(|slot| slot.lock(handle.raw_serial())?.hear_cancel(cancel::FORCED));
+        let cancelled = handle.task().and_then(|task| task.lock()?.observe_cancel(cancel::FORCED));
         self.task.take().end(Count::Cancelled);
         // It was asked, or it would not be killed.
         cancelled.unwrap_or_else(|| Cancelled::unknown(Serial::new(handle.raw_serial())))

@@ -2,11 +2,10 @@
 
 use std::sync::atomic::Ordering as StdOrdering;
 
-use crate::base::redact;
+use crate::base::redact::{self, names};
 use crate::layout::record;
-use crate::shared::state::Inner;
 use crate::slot::gate::{NoRoom, Writer};
-use crate::store::recorded;
+use crate::store::{Store, recorded};
 
 /// The value of an attribute. Made from texts, numbers and `bool` by `into`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,7 +63,7 @@ impl<'a> From<&'a String> for Value<'a> {
 }
 
 #[inline(always)]
-pub(super) fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) {
+pub(super) fn set(writer: &Writer, store: &Store, name: &str, value: Value<'_>) {
     let result = match value {
         Value::Text(value) => writer.set_text(name, value),
         Value::I64(value) => writer.set_number(name, record::I64, value.cast_unsigned()),
@@ -73,33 +72,33 @@ pub(super) fn set(writer: &Writer, inner: &Inner, name: &str, value: Value<'_>) 
         Value::Bool(value) => writer.set_number(name, record::BOOL, u64::from(value)),
     };
     if let Err(NoRoom) = result {
-        inner.lost.attrs.fetch_add(1, StdOrdering::Relaxed);
+        store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
     }
 }
 
 /// Whether an attribute is to be recorded as it is; `letters` are those of its name.
 #[inline(always)]
-pub(super) fn is_plain(inner: &Inner, name: &str, letters: u32, value: Value<'_>) -> bool {
-    let limits = &inner.limits;
+pub(super) fn is_plain(store: &Store, name: &str, letters: u32, value: Value<'_>) -> bool {
+    let limits = &store.limits;
     name.len() <= limits.name
-        && !redact::may_be_secret(letters)
-        && !inner.also.may_have(letters)
+        && !names::may_be_secret(letters)
+        && !store.secrets.may_have(letters)
         && if let Value::Text(value) = value { recorded::is_plain(value, limits.value) } else { true }
 }
 
 /// Hands over an attribute as it is to be recorded.
 #[cold]
 #[inline(never)]
-pub(super) fn with_changed(inner: &Inner, name: &str, value: Value<'_>, set: &mut dyn FnMut(&str, Value<'_>)) {
+pub(super) fn with_changed(store: &Store, name: &str, value: Value<'_>, set: &mut dyn FnMut(&str, Value<'_>)) {
     let number = !matches!(value, Value::Text(_));
-    let is_secret = inner.limits.redact && inner.also.is_secret(name, number);
-    recorded::with_cut(inner, name, inner.limits.name, |name| match value {
+    let is_secret = store.limits.redact && store.secrets.is_secret(name, number);
+    recorded::with_cut(store, name, store.limits.name, |name| match value {
         _ if is_secret => {
-            inner.lost.redacted.fetch_add(1, StdOrdering::Relaxed);
+            store.counters.redacted.fetch_add(1, StdOrdering::Relaxed);
             set(name, Value::Text(redact::MASK));
         }
         Value::Text(value) => {
-            recorded::with_recorded(inner, value, inner.limits.value, |value| set(name, Value::Text(value)));
+            recorded::with_recorded(store, value, store.limits.value, |value| set(name, Value::Text(value)));
         }
         number => set(name, number),
     });

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::row::Row;
 use super::task_view::TaskView;
 use crate::base::serial::Serial;
+use crate::slot::copy::Detail;
+use crate::slot::gate::Slot;
 use crate::terminal::escaped;
 
 /// A task in a line of text: what it is, and what it was doing when it was looked at.
@@ -29,6 +32,11 @@ pub struct TaskBrief {
 }
 
 impl TaskBrief {
+    /// Reads exactly this task; `None` when it is no longer live.
+    pub(crate) fn of_live(slot: Slot, serial: u64) -> Option<Self> {
+        Row::live(slot, serial, Detail::Newest).map(|row| Self::of(&row.view()))
+    }
+
     pub(crate) fn of(task: &TaskView<'_>) -> Self {
         Self {
             serial: task.serial(),

@@ -6,7 +6,6 @@ use super::records::{RecordView, Records};
 use super::values::Text;
 use crate::base::clock::Moment;
 use crate::base::serial::Serial;
-use crate::cancel::cancelled::Cancelled;
 
 /// What was asked of a task that is to stop.
 #[derive(Clone, Copy, Debug)]
@@ -25,16 +24,6 @@ impl<'a> RequestView<'a> {
         let number = |record: RecordView<'a>| record.word(record.head.words() - 1);
         let (by, reason) = (asked.name(), reason.text());
         Some(Self { reason, by, ticks: number(asked), origin: number(origin), moment })
-    }
-
-    pub(crate) fn to_cancelled(self, serial: Serial) -> Cancelled {
-        Cancelled {
-            serial,
-            reason: self.reason.as_str().to_owned(),
-            by: self.by.as_str().to_owned(),
-            unix_nanos: self.unix_nanos(),
-            origin: self.origin(),
-        }
     }
 
     pub(crate) fn ticks(&self) -> u64 {

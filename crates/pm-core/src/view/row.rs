@@ -1,5 +1,7 @@
 //! A row that owns its memory.
 
+use std::sync::Arc;
+
 use super::task_view::TaskView;
 use crate::base::clock::Moment;
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
@@ -10,22 +12,27 @@ use crate::store::kinds::Kinds;
 pub(crate) struct Row {
     bytes: Vec<u8>,
     moment: Moment,
-    kinds: std::sync::Arc<Kinds>,
+    kinds: Arc<Kinds>,
 }
 
 impl Row {
     /// Copies the task in a slot; `None` when there is no such task in it.
     pub(crate) fn copy(slot: Slot, wanted: Wanted, detail: Detail) -> Option<Self> {
-        Self::timeless(slot, wanted, detail).map(|row| Self { moment: slot.inner.timer.moment(), ..row })
+        Self::timeless(slot, wanted, detail).map(|row| Self { moment: slot.store.clock.moment(), ..row })
     }
 
-    /// The same for who looks at no times.
+    /// Copies exactly this task; `None` when it is no longer live.
+    pub(crate) fn live(slot: Slot, serial: u64, detail: Detail) -> Option<Self> {
+        Self::copy(slot, Wanted::Live, detail).filter(|row| row.view().serial().get() == serial)
+    }
+
+    /// Copies the task in a slot for a reader of no times, which saves reading the clocks.
     pub(crate) fn timeless(slot: Slot, wanted: Wanted, detail: Detail) -> Option<Self> {
         let mut bytes = Vec::new();
         copy_row(slot, wanted, detail, &mut Scratch::default(), &mut bytes).then(|| Self {
             bytes,
             moment: Moment::NONE,
-            kinds: slot.inner.slab.kinds(),
+            kinds: slot.store.slab.kinds(),
         })
     }
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::shared::resource::{Hold, MAX_HOLDS, NONE, Resource};
+use crate::shared::resource::{Hold, MAX_HOLDS, NOT_RECORDED, Resource};
+use crate::shared::waiters::Waiter;
 use crate::task::current::current;
 use crate::task::handle::TaskHandle;
 use crate::task::scope::StatusScope;
@@ -26,7 +27,7 @@ impl Resource {
 }
 
 fn ticks_of(task: TaskHandle) -> u64 {
-    task.slot().map_or(0, |slot| slot.inner.timer.ticks())
+    task.task().map_or(0, |task| task.store().clock.ticks())
 }
 
 /// Says that a task holds something; made by [`Resource::hold`], [`TaskHandle::holding`] and [`WaitGuard::acquired`]. Dropped, it
@@ -44,16 +45,16 @@ impl HoldGuard {
     fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
         let since = ticks_of(task);
         let token = {
-            let mut state = resource.shared.state.lock();
-            state.version += 1;
-            if state.holds.len() < MAX_HOLDS {
-                state.last_token += 1;
-                let token = state.last_token;
-                state.holds.push(Hold { token, task, since, units });
+            let mut holds = resource.state.holds.lock();
+            holds.version += 1;
+            if holds.list.len() < MAX_HOLDS {
+                holds.last_token += 1;
+                let token = holds.last_token;
+                holds.list.push(Hold { token, task: task.task(), since, units });
                 token
             } else {
-                state.unlisted += 1;
-                NONE
+                holds.unlisted += 1;
+                NOT_RECORDED
             }
         };
         Self { resource, token, serial: AtomicU64::new(task.raw_serial()) }
@@ -69,26 +70,26 @@ impl HoldGuard {
     pub fn claim(&self) {
         let task = current();
         // Relaxed: a hint, so that the lock is taken only when the task is another.
-        if self.token == NONE || self.serial.swap(task.raw_serial(), Ordering::Relaxed) == task.raw_serial() {
+        if self.token == NOT_RECORDED || self.serial.swap(task.raw_serial(), Ordering::Relaxed) == task.raw_serial() {
             return;
         }
         let since = ticks_of(task);
-        let mut state = self.resource.shared.state.lock();
-        state.version += 1;
-        if let Some(hold) = state.holds.iter_mut().find(|hold| hold.token == self.token) {
-            (hold.task, hold.since) = (task, since);
+        let mut holds = self.resource.state.holds.lock();
+        holds.version += 1;
+        if let Some(hold) = holds.list.iter_mut().find(|hold| hold.token == self.token) {
+            (hold.task, hold.since) = (task.task(), since);
         }
     }
 }
 
 impl Drop for HoldGuard {
     fn drop(&mut self) {
-        let mut state = self.resource.shared.state.lock();
-        state.version += 1;
-        if self.token == NONE {
-            state.unlisted -= 1;
-        } else if let Some(at) = state.holds.iter().position(|hold| hold.token == self.token) {
-            state.holds.swap_remove(at);
+        let mut holds = self.resource.state.holds.lock();
+        holds.version += 1;
+        if self.token == NOT_RECORDED {
+            holds.unlisted -= 1;
+        } else if let Some(at) = holds.list.iter().position(|hold| hold.token == self.token) {
+            holds.list.swap_remove(at);
         }
     }
 }
@@ -105,11 +106,11 @@ pub struct WaitGuard {
     task: TaskHandle,
     units: u64,
     // In this order: first nobody waits, then the status goes back.
-    entry: Entry,
+    entry: WaitEntry,
     _status: StatusScope,
 }
 
-struct Entry {
+struct WaitEntry {
     task: TaskHandle,
     token: u64,
     resource: Resource,
@@ -118,16 +119,16 @@ struct Entry {
 impl WaitGuard {
     fn new(resource: Resource, task: TaskHandle, units: u64) -> Self {
         let status = task.scope_fmt(format_args!("waiting on {}", resource.name()));
-        let token = match task.slot() {
-            Some(slot) => slot.inner.waits.add(crate::shared::blocked::Waiter {
+        let token = match task.task() {
+            Some(task) => task.shared.waits.add(Waiter {
                 task,
                 resource: resource.clone(),
-                since: slot.inner.timer.ticks(),
+                since: task.store().clock.ticks(),
                 units,
             }),
-            None => NONE,
+            None => NOT_RECORDED,
         };
-        Self { task, units, entry: Entry { task, token, resource }, _status: status }
+        Self { task, units, entry: WaitEntry { task, token, resource }, _status: status }
     }
 
     /// Ends the wait, as the task now holds what it waited for.
@@ -140,10 +141,10 @@ impl WaitGuard {
     }
 }
 
-impl Drop for Entry {
+impl Drop for WaitEntry {
     fn drop(&mut self) {
-        if let Some(slot) = self.task.slot().filter(|_| self.token != NONE) {
-            slot.inner.waits.remove(self.token);
+        if let Some(task) = self.task.task().filter(|_| self.token != NOT_RECORDED) {
+            task.shared.waits.remove(self.token);
         }
     }
 }

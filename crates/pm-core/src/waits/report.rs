@@ -8,10 +8,9 @@ use std::time::Duration;
 use super::graph;
 use crate::base::serial::Serial;
 use crate::list::process_list::ProcessList;
-use crate::shared::blocked::Waiter;
-use crate::shared::resource::{ResourceKind, State};
-use crate::shared::state::Inner;
-use crate::task::handle::TaskHandle;
+use crate::shared::resource::{Holds, ResourceKind};
+use crate::shared::state::{Shared, TaskRef};
+use crate::shared::waiters::Waiter;
 use crate::terminal::escaped;
 use crate::view::brief::{For, TaskBrief};
 
@@ -117,24 +116,24 @@ pub struct WaitTreeRow<'w> {
 struct Look {
     waits: Vec<(u64, Waiter)>,
     /// Each resource once, as it was, and by its address.
-    states: Vec<State>,
+    states: Vec<Holds>,
     by_address: HashMap<usize, usize>,
     not_shown: u64,
 }
 
 fn address(waiter: &Waiter) -> usize {
-    Arc::as_ptr(&waiter.resource.shared).addr()
+    Arc::as_ptr(&waiter.resource.state).addr()
 }
 
 impl Look {
-    fn take(inner: &Inner) -> Self {
-        let (mut waits, not_shown) = inner.waits.copy();
+    fn take(shared: &Shared) -> Self {
+        let (mut waits, not_shown) = shared.waits.copy();
         // Whoever has ended waits no more, if something still says so.
         waits.retain(|(_, waiter)| waiter.task.is_live());
         let (mut states, mut by_address) = (Vec::new(), HashMap::new());
         for (_, waiter) in &waits {
             by_address.entry(address(waiter)).or_insert_with(|| {
-                states.push(waiter.resource.shared.state.lock().clone());
+                states.push(waiter.resource.state.holds.lock().clone());
                 states.len() - 1
             });
         }
@@ -143,7 +142,7 @@ impl Look {
 
     /// What the graph is made of. What is not as it was in a later look may have been something else in between, and is taken
     /// for what can be had; all else was so at the moment between the two, at once.
-    fn graph(&self, inner: &'static Inner, later: Option<&Self>) -> (Vec<graph::Resource>, Vec<graph::Wait>) {
+    fn graph(&self, shared: &'static Shared, later: Option<&Self>) -> (Vec<graph::Resource>, Vec<graph::Wait>) {
         let still_waits: Option<HashSet<u64>> =
             later.map(|later| later.waits.iter().map(|&(token, _)| token).collect());
         let mut resources: Vec<graph::Resource> = self
@@ -153,8 +152,8 @@ impl Look {
                 capacity: state.capacity,
                 fair: false,
                 changed: false,
-                holds: (state.holds.iter())
-                    .map(|hold| (is_here(hold.task, inner).then(|| hold.task.raw_serial()), hold.units))
+                holds: (state.list.iter())
+                    .map(|hold| (hold.task.filter(|&task| is_here(task, shared)).map(|task| task.serial), hold.units))
                     .chain((0..state.unlisted).map(|_| (None, 0)))
                     .collect(),
             })
@@ -163,41 +162,41 @@ impl Look {
         for (token, waiter) in &self.waits {
             let resource = self.by_address[&address(waiter)];
             let state = &mut resources[resource];
-            state.fair = waiter.resource.shared.fair;
+            state.fair = waiter.resource.state.fair;
             if let (Some(later), Some(still_waits)) = (later, &still_waits) {
                 let version_later = later.by_address.get(&address(waiter)).map(|&at| later.states[at].version);
                 state.changed |= version_later != Some(self.states[resource].version) || !still_waits.contains(token);
             }
-            waits.push(graph::Wait { task: waiter.task.raw_serial(), resource, units: waiter.units });
+            waits.push(graph::Wait { task: waiter.task.serial, resource, units: waiter.units });
         }
         (resources, waits)
     }
 }
 
 /// Whether it is a live task of the list.
-fn is_here(task: TaskHandle, inner: &'static Inner) -> bool {
-    task.slot().is_some_and(|slot| std::ptr::eq(slot.inner, inner)) && task.is_live()
+fn is_here(task: TaskRef, shared: &'static Shared) -> bool {
+    std::ptr::eq(task.shared, shared) && task.is_live()
 }
 
 /// What is stuck. Where a first look finds somebody, a second one tells whether all of it was so at once.
-fn look(inner: &'static Inner) -> (Look, graph::Found) {
-    let mut before = Look::take(inner);
+fn look(shared: &'static Shared) -> (Look, graph::Found) {
+    let mut before = Look::take(shared);
     for _ in 0..LOOKS {
-        let (resources, waits) = before.graph(inner, None);
+        let (resources, waits) = before.graph(shared, None);
         let found = graph::find(&resources, &waits);
         if found.cycles.is_empty() {
             return (before, found);
         }
-        let after = Look::take(inner);
-        let (resources, waits) = before.graph(inner, Some(&after));
+        let after = Look::take(shared);
+        let (resources, waits) = before.graph(shared, Some(&after));
         let confirmed = graph::find(&resources, &waits);
         if confirmed == found {
             return (before, found);
         }
         before = after;
     }
-    let after = Look::take(inner);
-    let (resources, waits) = before.graph(inner, Some(&after));
+    let after = Look::take(shared);
+    let (resources, waits) = before.graph(shared, Some(&after));
     let found = graph::find(&resources, &waits);
     (before, found)
 }
@@ -224,14 +223,14 @@ impl ProcessList {
     /// ```
     #[must_use]
     pub fn waits(&self) -> WaitReport {
-        let inner = self.inner();
-        let (look, found) = look(inner);
-        let moment = inner.timer.moment();
+        let shared = self.shared();
+        let (look, found) = look(shared);
+        let moment = shared.store.clock.moment();
         let mut briefs: HashMap<u64, Option<TaskBrief>> = HashMap::new();
-        let mut brief = |task: TaskHandle| {
-            let known = briefs
-                .entry(task.raw_serial())
-                .or_insert_with(|| if is_here(task, inner) { task.view(TaskBrief::of) } else { None });
+        let mut brief = |task: TaskRef| {
+            let known = briefs.entry(task.serial).or_insert_with(|| {
+                if is_here(task, shared) { TaskBrief::of_live(task.slot(), task.serial) } else { None }
+            });
             known.clone()
         };
         let mut held: Vec<Option<Arc<WaitedResource>>> = vec![None; look.states.len()];
@@ -240,10 +239,10 @@ impl ProcessList {
             let resource = look.by_address[&address(waiter)];
             let shown = held[resource].get_or_insert_with(|| {
                 let state = &look.states[resource];
-                let mut holders: Vec<ResourceHolder> = (state.holds.iter())
+                let mut holders: Vec<ResourceHolder> = (state.list.iter())
                     .filter_map(|hold| {
                         let held_for = moment.between(hold.since, moment.ticks());
-                        brief(hold.task).map(|task| ResourceHolder { task, units: hold.units, held_for })
+                        hold.task.and_then(&mut brief).map(|task| ResourceHolder { task, units: hold.units, held_for })
                     })
                     .collect();
                 holders.sort_by_key(|holder| std::cmp::Reverse(holder.held_for));
@@ -251,7 +250,7 @@ impl ProcessList {
                     name: self.redacted(waiter.resource.name()).into_owned(),
                     kind: waiter.resource.kind(),
                     capacity: state.capacity,
-                    unknown_holders: state.holds.len() + state.unlisted - holders.len(),
+                    unknown_holders: state.list.len() + state.unlisted - holders.len(),
                     holders,
                 })
             });

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::resource::{NONE, Resource};
+use super::resource::{NOT_RECORDED, Resource};
+use super::state::TaskRef;
 use crate::base::sync::PlainMutex;
-use crate::task::handle::TaskHandle;
 
-/// Waits of a list that are told.
+/// Waits that are recorded in a list; further ones are counted.
 const MAX_WAITS: usize = 10_000;
 
 /// A task that waits.
 #[derive(Clone)]
 pub(crate) struct Waiter {
-    pub(crate) task: TaskHandle,
+    pub(crate) task: TaskRef,
     pub(crate) resource: Resource,
     /// Ticks of the list's clock.
     pub(crate) since: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Waiter {
 
 /// The waits of a list. Tokens grow and are never used again, so that their order is that in which tasks came.
 #[derive(Default)]
-pub(crate) struct Registry(PlainMutex<Entries>);
+pub(crate) struct Waiters(PlainMutex<Entries>);
 
 #[derive(Default)]
 struct Entries {
@@ -30,13 +30,13 @@ struct Entries {
     not_shown: u64,
 }
 
-impl Registry {
-    /// Gives a token by which the wait is taken back.
+impl Waiters {
+    /// Returns a token by which the wait is taken back.
     pub(crate) fn add(&self, waiter: Waiter) -> u64 {
         let mut entries = self.0.lock();
         if entries.waits.len() >= MAX_WAITS {
             entries.not_shown += 1;
-            return NONE;
+            return NOT_RECORDED;
         }
         entries.last_token += 1;
         let token = entries.last_token;
@@ -50,14 +50,14 @@ impl Registry {
         drop(waiter);
     }
 
-    /// All who wait, those who came first first; and how many were never noted.
+    /// Returns all waits, the first ones first, and how many were never recorded.
     pub(crate) fn copy(&self) -> (Vec<(u64, Waiter)>, u64) {
         let entries = self.0.lock();
         (entries.waits.iter().map(|(&token, waiter)| (token, waiter.clone())).collect(), entries.not_shown)
     }
 
     /// For a list that takes over the memory of another.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn clear(&self) {
         let mut entries = self.0.lock();
         let waits = std::mem::take(&mut entries.waits);
         entries.not_shown = 0;

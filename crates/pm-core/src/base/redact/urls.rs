@@ -1,0 +1,212 @@
+//! Secrets in text: user information of URLs, and values of parameters with a secret name.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::names::{SecretWords, letters, may_be_secret};
+use super::{LOOKED_AT, MASK};
+
+/// How often a value may be encoded over and over, and still be seen through.
+const DEPTH: usize = 3;
+
+/// How often a text is looked through, at most.
+const ROUNDS: usize = 8;
+
+impl SecretWords {
+    /// `text` without its secrets; borrowed if it has none.
+    #[cold]
+    pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut masked = Cow::Borrowed(text);
+        // What is masked may have hidden what is around it, as a `/` in a value does: then there is more in the next round.
+        for _ in 0..ROUNDS {
+            let Some(more) = self.mask_once(&masked) else { break };
+            masked = Cow::Owned(more);
+        }
+        masked
+    }
+
+    fn mask_once(&self, text: &str) -> Option<String> {
+        let mut end = text.len().min(LOOKED_AT);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let secrets = Search::new(self, &text.as_bytes()[..end], DEPTH).run();
+        if secrets.iter().all(|secret| &text[secret.clone()] == MASK) {
+            return None;
+        }
+        let (mut masked, mut from) = (String::with_capacity(end), 0);
+        for Range { start, end } in secrets {
+            // What is found ends at ASCII characters.
+            masked.push_str(&text[from..start]);
+            masked.push_str(MASK);
+            from = end;
+        }
+        masked.push_str(&text[from..end]);
+        if end < text.len() {
+            masked.push('…');
+        }
+        Some(masked)
+    }
+}
+
+/// A way through a text, from its start to its end.
+struct Search<'s> {
+    also: &'s SecretWords,
+    text: &'s [u8],
+    /// How often a value is decoded.
+    depth: usize,
+    found: Vec<Range<usize>>,
+    /// The last `@` before a blank, as far as it was looked for, and that blank.
+    last_at: (Option<usize>, usize),
+}
+
+impl<'s> Search<'s> {
+    fn new(also: &'s SecretWords, text: &'s [u8], depth: usize) -> Self {
+        Self { also, text, depth, found: Vec::new(), last_at: (None, 0) }
+    }
+
+    /// Where the secrets are: in order, none within another.
+    fn run(mut self) -> Vec<Range<usize>> {
+        let mut at = 0;
+        while at < self.text.len() {
+            let secret = match self.text[at] {
+                b'/' if self.text.get(at + 1) == Some(&b'/') => self.userinfo(at),
+                b'?' | b'&' | b';' | b'#' => self.value(at + 1),
+                _ => None,
+            };
+            at = secret.as_ref().map_or(at + 1, |secret| secret.end);
+            self.found.extend(secret);
+        }
+        self.found
+    }
+
+    /// The first place from `from` on where there is such a byte, or the end.
+    fn find(&self, from: usize, is_it: impl Fn(u8) -> bool) -> usize {
+        self.text[from..].iter().position(|&byte| is_it(byte)).map_or(self.text.len(), |offset| from + offset)
+    }
+
+    /// What stands before the `@` of a URL whose `//` is at `at`.
+    fn userinfo(&mut self, at: usize) -> Option<Range<usize>> {
+        let start = at + 2;
+        let end =
+            self.find(start, |byte| matches!(byte, b'/' | b'?' | b'#' | b'\\' | b'"' | b'<' | b'>') || is_blank(byte));
+        let authority = &self.text[start..end];
+        let has_scheme = at > 0 && self.text[at - 1] == b':';
+        let user_end = match authority.iter().rposition(|&byte| byte == b'@') {
+            // Without a scheme it is a URL only if it looks much like one.
+            Some(user_end) if has_scheme || authority[..user_end].contains(&b':') => start + user_end,
+            Some(_) => return None,
+            None => {
+                // A password with a `/`, `?` or `#` that should have been encoded, unless what follows `:` is a port.
+                let port = authority.iter().position(|&byte| byte == b':').map(|colon| &authority[colon + 1..])?;
+                if !has_scheme || authority[0] == b'[' || port.iter().all(u8::is_ascii_digit) {
+                    return None;
+                }
+                self.last_at_in_word(start).filter(|&last| last > end)?
+            }
+        };
+        (user_end > start).then_some(start..user_end)
+    }
+
+    fn last_at_in_word(&mut self, from: usize) -> Option<usize> {
+        if from >= self.last_at.1 {
+            let end = self.find(from, is_blank);
+            self.last_at = (self.text[from..end].iter().rposition(|&byte| byte == b'@').map(|at| from + at), end);
+        }
+        self.last_at.0
+    }
+
+    /// The value of the parameter whose name begins at `start`, if it is secret.
+    fn value(&self, start: usize) -> Option<Range<usize>> {
+        // As in `Server=db1; Password=x`.
+        let start = if self.text[start - 1] == b';' { self.find(start, |byte| byte != b' ') } else { start };
+        let name_end = self.find(start, |byte| byte == b'=' || ends_name(byte));
+        if self.text.get(name_end) != Some(&b'=') {
+            return None;
+        }
+        let value = name_end + 1;
+        if self.is_secret(&self.text[start..name_end]) {
+            let quote = self.text.get(value).filter(|byte| matches!(byte, b'"' | b'\''));
+            let value_end = self.value_end(quote.map_or(value, |&quote| {
+                let unquoted = self.find(value + 1, |byte| byte == quote) + 1;
+                unquoted.min(self.text.len())
+            }));
+            return (value_end > value).then_some(value..value_end);
+        }
+        // Up to where another name may begin, which is looked at by itself.
+        let value_end = self.find(value, ends_name);
+        self.hides(&self.text[value..value_end]).then_some(value..value_end)
+    }
+
+    /// Where a value ends. A `;` ends it only if another parameter follows.
+    fn value_end(&self, from: usize) -> usize {
+        let ends = |byte| matches!(byte, b'&' | b'#' | b'"' | b'<' | b'>') || is_blank(byte);
+        let mut end = self.find(from, |byte| byte == b';' || ends(byte));
+        while self.text.get(end) == Some(&b';') {
+            let name = self.find(end + 1, |byte| byte != b' ');
+            let name_end = self.find(name, |byte| matches!(byte, b';' | b'=') || ends(byte));
+            if end + 1 == self.text.len() || self.text.get(name_end) == Some(&b'=') {
+                break;
+            }
+            end = self.find(end + 1, |byte| byte == b';' || ends(byte));
+        }
+        end
+    }
+
+    fn is_secret(&self, name: &[u8]) -> bool {
+        let mut name = Cow::Borrowed(name);
+        for _ in 0..=DEPTH {
+            let text = String::from_utf8_lossy(&name);
+            let letters = letters(&text);
+            if (may_be_secret(letters) || self.also.may_have(letters)) && self.also.is_secret(&text, false) {
+                return true;
+            }
+            let Some(decoded) = decode(&name) else { return false };
+            name = Cow::Owned(decoded);
+        }
+        false
+    }
+
+    /// Whether a value, decoded, has secrets in it.
+    fn hides(&self, value: &[u8]) -> bool {
+        let mut value = Cow::Borrowed(value);
+        for _ in 0..self.depth {
+            let Some(decoded) = decode(&value) else { return false };
+            // It may be a query without its `?`. What is still encoded in it is looked at in the next round.
+            let query = [b"?", &*decoded].concat();
+            if !Search::new(self.also, &query, 0).run().is_empty() {
+                return true;
+            }
+            value = Cow::Owned(decoded);
+        }
+        false
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    byte.is_ascii_whitespace() || byte.is_ascii_control()
+}
+
+fn ends_name(byte: u8) -> bool {
+    matches!(byte, b'?' | b'&' | b';' | b'#' | b'"' | b'<' | b'>') || is_blank(byte)
+}
+
+/// Takes percent-encoding away; `None` if there is none.
+fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let digit = |at: usize| text.get(at).and_then(|&byte| char::from(byte).to_digit(16));
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        match (byte, digit(at + 1), digit(at + 2)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high << 4 | low) as u8);
+                at += 3;
+            }
+            _ => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    (decoded.len() < text.len()).then_some(decoded)
+}
