@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Runs a future on this thread, which sleeps whenever there is nothing to do.
+/// Runs a future on this thread, which sleeps while the future is pending.
 pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {

@@ -1,10 +1,10 @@
-//! Where time comes from.
+//! Clocks: how a list reads the time, and how ticks become ages and dates.
 //!
-//! A list reads one clock, in *ticks*, once per entry; ticks become nanoseconds and dates only when somebody looks, in
-//! a [`Moment`]. The default clock is the processor's time stamp counter where it is invariant, and the system's
+//! A list reads one clock, in *ticks*, once per entry; ticks become nanoseconds and dates only for a reader, in a
+//! [`Moment`]. The default clock is the processor's time stamp counter where it is invariant, and the system's
 //! monotonic clock elsewhere.
 //!
-//! Contains `unsafe`: reading the time stamp counter is an intrinsic that the language marks so.
+//! Contains `unsafe`: reading the time stamp counter is an unsafe intrinsic.
 #![allow(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::agenda::{Agenda, Event};
 use super::sync::{Mutex, PlainMutex};
 
-/// Which clock a list reads.
+/// A clock for a list to read.
 ///
 /// ```
 /// use pm_core::{Clock, Options, ProcessList};
@@ -39,7 +39,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// A clock for tests, and the hand that moves it.
+    /// Makes a clock for tests, and the handle that moves it.
     #[must_use]
     pub fn manual() -> (Self, ManualClock) {
         let hand = ManualClock::default();
@@ -47,7 +47,7 @@ impl Clock {
     }
 }
 
-/// The hand of a [`Clock::manual`]. Clones move the same clock.
+/// The handle that moves a [`Clock::manual`]. Clones move the same clock.
 #[derive(Clone, Default)]
 pub struct ManualClock {
     hand: Arc<Hand>,
@@ -60,8 +60,8 @@ struct Hand {
 }
 
 impl ManualClock {
-    /// Moves the clock forward; whoever looks next sees the new time. Deadlines that are over by then are met, and graces
-    /// end, before this returns.
+    /// Moves the clock forward. Events that are due by then, such as deadlines and the end of graces, happen before
+    /// this returns.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX / 2);
         let now = self.hand.nanos.fetch_add(nanos, Ordering::Relaxed).saturating_add(nanos);
@@ -72,7 +72,7 @@ impl ManualClock {
         }
     }
 
-    /// Lets an event happen when the clock has been moved by so many nanoseconds.
+    /// Lets an event happen once the clock has been moved by so many nanoseconds.
     pub(crate) fn schedule(&self, after: u64, event: Box<dyn Event>) {
         self.hand.agenda.lock().add(self.now().saturating_add(after), event);
     }
@@ -88,10 +88,10 @@ impl std::fmt::Debug for ManualClock {
     }
 }
 
-/// What a manual clock shows before it is first moved: 2026-01-01T00:00:00Z.
+/// The time of a manual clock before it is first moved: 2026-01-01T00:00:00Z.
 const MANUAL_EPOCH: u64 = 1_767_225_600_000_000_000;
 
-/// How far the anchor may be from the system's wall clock before it is set anew.
+/// How far the anchor may be from the system's wall clock before it is set again.
 const MAX_DRIFT: u64 = 100_000_000;
 
 enum Source {
@@ -115,7 +115,7 @@ impl Source {
 /// Reads the clock of one list, and anchors it to dates.
 pub(crate) struct ClockReader {
     source: Source,
-    /// Wall-clock nanoseconds at monotonic zero. Held for a copy only.
+    /// Wall-clock nanoseconds at monotonic zero. Locked for a copy only.
     wall_at_zero: Mutex<u64>,
 }
 
@@ -137,14 +137,14 @@ impl ClockReader {
         }
     }
 
-    /// How many ticks this many nanoseconds are.
+    /// Converts nanoseconds to ticks.
     pub(crate) fn ticks_in(&self, nanos: u64) -> u64 {
         let (_, rate) = self.rate();
         let ticks = (u128::from(nanos) << SCALE_BITS) / u128::from(rate.scale.max(1));
         u64::try_from(ticks).unwrap_or(u64::MAX)
     }
 
-    /// The clock, if it is one that is moved by hand.
+    /// Returns the clock if it is a manual one.
     pub(crate) fn manual(&self) -> Option<&ManualClock> {
         match &self.source {
             Source::Manual(clock) => Some(clock),
@@ -152,7 +152,8 @@ impl ClockReader {
         }
     }
 
-    /// Whether this reads the same as another reader of that clock would; a manual clock never does, as each is its own.
+    /// Returns `true` if another reader of that clock would read the same; never for a manual clock, each of which is
+    /// separate.
     pub(crate) fn reads_as(&self, clock: &Clock) -> bool {
         match (&self.source, Source::of(clock)) {
             #[cfg(target_arch = "x86_64")]
@@ -162,7 +163,7 @@ impl ClockReader {
         }
     }
 
-    /// The clock, and how its ticks become nanoseconds.
+    /// Reads the clock, and the rate of its ticks.
     fn rate(&self) -> (u64, Rate) {
         match &self.source {
             #[cfg(target_arch = "x86_64")]
@@ -171,7 +172,7 @@ impl ClockReader {
         }
     }
 
-    /// Now, with all that is needed to turn earlier ticks into ages and dates.
+    /// Returns the current moment, with all that is needed to convert earlier ticks to ages and dates.
     pub(crate) fn moment(&self) -> Moment {
         let (ticks, rate) = self.rate();
         let mut wall_at_zero = self.wall_at_zero.lock();
@@ -185,7 +186,7 @@ impl ClockReader {
     }
 }
 
-/// How ticks become nanoseconds since the process first had a list.
+/// The rate that converts ticks to nanoseconds since the process first had a list.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
     zero: u64,
@@ -195,8 +196,8 @@ struct Rate {
 
 const SCALE_BITS: u32 = 48;
 
-/// How far ticks may lead away from the system's monotonic clock before their rate is worked out anew. Until then the
-/// same ticks are the same date whenever one looks.
+/// How far ticks may drift from the system's monotonic clock before their rate is computed again. Until then the same
+/// ticks give the same date to every reader.
 #[cfg(target_arch = "x86_64")]
 const MAX_ERROR: u64 = 2_000;
 
@@ -209,7 +210,7 @@ impl Rate {
         u64::try_from((since * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
     }
 
-    /// The counter, and its rate over all the time since the process first had a list: ages lie within that span, so
+    /// Reads the counter, and its rate over the time since the process first had a list: ages lie within that span, so
     /// even right after the start they are off by no more than the two reads were.
     #[cfg(target_arch = "x86_64")]
     fn of_the_counter() -> (u64, Self) {
@@ -234,7 +235,7 @@ impl Rate {
     }
 }
 
-/// One moment of a list's clock: what ages and dates of a snapshot are relative to.
+/// A point in time of a list's clock, which the ages and dates of a snapshot are relative to.
 ///
 /// All times of one snapshot or history go through one moment, so a step of the system's clock can't make an age
 /// negative or put entries out of order.
@@ -246,16 +247,16 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// For who looks at no times: reading the clocks costs more than all else.
+    /// For readers that look at no times: reading the clocks costs more than the rest of a read.
     pub(crate) const NONE: Self = Self { ticks: 0, rate: Rate::NANOSECONDS, wall_at_zero: 0 };
 
-    /// Nanoseconds since 1970-01-01T00:00:00Z.
+    /// Returns this moment in nanoseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn unix_nanos(&self) -> u64 {
         self.unix_nanos_of(self.ticks)
     }
 
-    /// The date and time of this moment.
+    /// Returns the date and time of this moment.
     #[must_use]
     pub fn system_time(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.unix_nanos())
@@ -265,23 +266,23 @@ impl Moment {
         self.ticks
     }
 
-    /// Nanoseconds in so many ticks.
+    /// Converts a number of ticks to nanoseconds.
     pub(crate) fn nanos_in(&self, ticks: u64) -> u64 {
         Rate { zero: 0, ..self.rate }.nanos(ticks)
     }
 
-    /// The time from one tick to a later one.
+    /// Returns the time from one tick to a later one.
     pub(crate) fn between(&self, from: u64, to: u64) -> Duration {
         Duration::from_nanos(self.nanos_in(to.saturating_sub(from)))
     }
 
-    /// Nanoseconds from `ticks` to this moment; 0 for ticks that lie behind it.
+    /// Returns the nanoseconds from `ticks` to this moment; 0 for later ticks.
     #[inline]
     pub(crate) fn age_nanos(&self, ticks: u64) -> u64 {
         self.rate.nanos(self.ticks).saturating_sub(self.rate.nanos(ticks))
     }
 
-    /// The date of `ticks` in nanoseconds since 1970; no later than this moment.
+    /// Returns the date of `ticks` in nanoseconds since 1970; no later than this moment.
     #[inline]
     pub(crate) fn unix_nanos_of(&self, ticks: u64) -> u64 {
         self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks)))
@@ -318,11 +319,11 @@ fn counter() -> u64 {
     if cfg!(miri) {
         return 0;
     }
-    // SAFETY: every x86-64 processor has this instruction, and Linux, macOS and Windows let programs use it.
+    // SAFETY: every x86-64 processor has this instruction, and Linux, macOS and Windows allow programs to use it.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Whether the counter runs at one rate in all states and on all cores, as far as the system can tell.
+/// Returns `true` if the counter runs at one rate in all states and on all cores, as far as the system knows.
 #[cfg(target_arch = "x86_64")]
 fn counter_is_invariant() -> bool {
     static INVARIANT: OnceLock<bool> = OnceLock::new();
@@ -331,7 +332,7 @@ fn counter_is_invariant() -> bool {
             return false;
         }
         #[allow(unused_unsafe, reason = "safe in newer compilers")]
-        // SAFETY: every x86-64 processor has `cpuid`; leaf 0x8000_0000 tells which leaves exist.
+        // SAFETY: every x86-64 processor has `cpuid`; leaf 0x8000_0000 returns the highest leaf that exists.
         let invariant = unsafe {
             use core::arch::x86_64::__cpuid;
             __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
@@ -340,7 +341,7 @@ fn counter_is_invariant() -> bool {
     })
 }
 
-/// Linux marks a counter that it found unstable by taking another clock source.
+/// Returns `false` if Linux found the counter unstable, and so uses another clock source.
 #[cfg(target_arch = "x86_64")]
 fn kernel_trusts_the_counter() -> bool {
     if !cfg!(target_os = "linux") {

@@ -1,4 +1,4 @@
-//! How long things took: counts in buckets of a fixed relative width.
+//! Histograms of durations: counts in buckets of a fixed relative width.
 //!
 //! A bucket is a sixteenth of a power of two, so that the middle of a bucket is at most 1/32 (3.1 %) away from what was
 //! counted in it, from nanoseconds to centuries. One thread counts; readers add up what several threads counted.
@@ -15,7 +15,7 @@ const SUBS: usize = 1 << SUB_BITS;
 /// The first octave holds the values below 16 one by one.
 const OCTAVES: usize = 64 - SUB_BITS as usize + 1;
 
-/// Octave and place in it.
+/// Returns the octave of a value, and its place in it.
 #[inline]
 fn bucket(value: u64) -> (usize, usize) {
     if value < SUBS as u64 {
@@ -26,7 +26,7 @@ fn bucket(value: u64) -> (usize, usize) {
     ((exponent - SUB_BITS) as usize + 1, sub)
 }
 
-/// The least value of a bucket; that of the next one ends it.
+/// Returns the lowest value of a bucket; that of the next one ends it.
 fn lower(index: usize) -> u64 {
     let (octave, sub) = (index / SUBS, index % SUBS);
     if octave == 0 {
@@ -46,7 +46,7 @@ impl Histogram {
         Self { octaves: [const { OnceLock::new() }; OCTAVES] }
     }
 
-    /// Counts a value; for the thread that owns this. Returns the bytes that were newly taken.
+    /// Counts a value; for the thread that owns this. Returns the bytes that were newly allocated.
     #[inline]
     pub(crate) fn count(&self, value: u64) -> usize {
         let (octave, sub) = bucket(value);
@@ -97,10 +97,10 @@ impl Sums {
     }
 }
 
-/// How long tasks of a kind took.
+/// The distribution of the durations of a kind's tasks.
 ///
-/// Quantiles are off by at most 3.2 % of their value: durations are counted in buckets, 16 to each power of two, and the
-/// middle of a bucket stands for all in it.
+/// Quantiles are off by at most 3.2 % of their value: durations are counted in buckets, 16 to each power of two, and
+/// the middle of a bucket stands for all in it.
 ///
 /// ```
 /// let list = pm_core::ProcessList::new();
@@ -124,41 +124,42 @@ pub struct Latency {
 pub struct Bucket {
     /// The shortest duration that is counted here.
     pub lower: Duration,
-    /// All that are counted here are shorter than this.
+    /// The upper bound: all that are counted here are shorter.
     pub upper: Duration,
-    /// How many there are.
+    /// The number of tasks.
     pub count: u64,
 }
 
 impl Latency {
-    /// How many tasks ended.
+    /// Returns how many tasks ended.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// How long they took together.
+    /// Returns the sum of their durations.
     #[must_use]
     pub fn sum(&self) -> Duration {
         self.sum
     }
 
-    /// How long the longest took, exactly; zero when none ended.
+    /// Returns the longest duration, exactly; zero when no task ended.
     #[must_use]
     pub fn max(&self) -> Duration {
         self.max
     }
 
-    /// How long a task took on average; zero when none ended.
+    /// Returns the average duration; zero when no task ended.
     #[must_use]
     pub fn mean(&self) -> Duration {
         let nanos = self.sum.as_nanos() / u128::from(self.count.max(1));
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
-    /// The time that this part of the tasks (0.5: half of them) did not exceed; zero when none ended.
+    /// Returns the duration that this fraction of the tasks (0.5: half of them) did not exceed; zero when no task
+    /// ended.
     ///
-    /// What lies outside of 0 to 1 is taken for the nearer of them.
+    /// A fraction outside 0 to 1 is clamped.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Duration {
         let rank = ((part.clamp(0.0, 1.0) * self.count as f64).ceil() as u64).max(1);
@@ -172,7 +173,7 @@ impl Latency {
         self.max
     }
 
-    /// The buckets that are not empty, shortest durations first: for a plot.
+    /// Returns the buckets that are not empty, shortest durations first: for a plot.
     #[must_use]
     pub fn buckets(&self) -> &[Bucket] {
         &self.buckets

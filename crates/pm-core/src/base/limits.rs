@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The longest of each text that a header can tell.
+/// The longest strings whose length fits into the header of a record.
 pub(crate) const MAX_NAME: usize = 255;
 
 pub(crate) const MAX_VALUE: usize = 8191;
@@ -20,7 +20,7 @@ pub(crate) struct Limits {
     pub(crate) newest_entries: u64,
     /// Nanoseconds from a cancel request to the drop of a future.
     pub(crate) grace: u64,
-    /// Ended tasks that are kept, their bytes, and for how many nanoseconds.
+    /// Ended tasks that are retained, their bytes, and for how many nanoseconds.
     pub(crate) ended: u64,
     pub(crate) ended_bytes: u64,
     pub(crate) ended_for: u64,

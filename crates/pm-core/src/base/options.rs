@@ -1,4 +1,4 @@
-//! What a list keeps of each task, and how much in all.
+//! The options of a list: what it records of each task, and how much in total.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use super::limits;
 use super::limits::{Limits, nanos};
 use super::redact::names::SecretWords;
 
-/// How a list is to behave; fixed when the list is made.
+/// The options of a list, fixed when the list is made.
 ///
-/// What exceeds a limit is cut (texts, which then end in `…`) or dropped (attributes, entries, tasks in the list), and
-/// counted in [`Counters`](crate::Counters). The program's work goes on.
+/// Anything beyond a limit is cut (strings, which then end in `…`) or dropped (attributes, entries, tasks in the list),
+/// and counted in [`Counters`](crate::Counters). The program's work continues.
 ///
 /// ```
 /// use pm_core::{Options, ProcessList};
@@ -28,7 +28,7 @@ pub struct Options {
     pub(crate) clock: Clock,
 }
 
-/// What a list keeps at most, as its [`Options`] said; lengths in bytes.
+/// The limits of a list, as set by its [`Options`]; lengths in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ListLimits {
@@ -38,25 +38,25 @@ pub struct ListLimits {
     pub max_id: usize,
     /// The longest attribute name, kind or unit.
     pub max_attr_name: usize,
-    /// The longest text of an attribute.
+    /// The longest string value of an attribute.
     pub max_attr_value: usize,
     /// The longest status or reason.
     pub max_status: usize,
     /// Attributes of a task.
     pub max_attrs: u64,
-    /// History entries that are kept of a task: the first ones.
+    /// History entries that are kept of a task: the oldest ones.
     pub first_entries: u64,
     /// And the newest ones.
     pub newest_entries: u64,
-    /// Ended tasks that are kept.
+    /// Ended tasks that are retained.
     pub keep_ended: u64,
-    /// Bytes of them.
+    /// The bytes that they may take.
     pub keep_ended_bytes: u64,
-    /// How long they are kept.
+    /// How long they are retained.
     pub keep_ended_for: Duration,
-    /// Kinds that are counted each by itself.
+    /// Kinds that have their own statistics.
     pub max_kinds: usize,
-    /// Statuses of a kind whose time is added up each by itself.
+    /// Statuses of a kind that have their own time.
     pub max_statuses: usize,
 }
 
@@ -87,7 +87,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The defaults that each method names.
+    /// Makes options with the defaults that each method names.
     pub fn new() -> Self {
         Self {
             cancellable: true,
@@ -113,112 +113,111 @@ impl Options {
         }
     }
 
-    /// Whether tasks can be cancelled unless they say otherwise. Default: yes.
+    /// Sets whether tasks can be cancelled unless they say otherwise. Default: `true`.
     pub fn cancellable(mut self, yes: bool) -> Self {
         self.cancellable = yes;
         self
     }
 
-    /// The longest id, in bytes. Default 1,024; 4 to 4,095.
+    /// Sets the longest id, in bytes. Default 1,024; 4 to 4,095.
     pub fn max_id(mut self, bytes: usize) -> Self {
         self.limits.id = bytes.clamp(4, limits::MAX_TEXT);
         self
     }
 
-    /// The longest attribute name, kind or progress unit, in bytes. Default 128; 4 to 255.
+    /// Sets the longest attribute name, kind or progress unit, in bytes. Default 128; 4 to 255.
     pub fn max_attr_name(mut self, bytes: usize) -> Self {
         self.limits.name = bytes.clamp(4, limits::MAX_NAME);
         self
     }
 
-    /// The longest text of an attribute, in bytes. Default 4,096; 4 to 8,191.
+    /// Sets the longest string value of an attribute, in bytes. Default 4,096; 4 to 8,191.
     pub fn max_attr_value(mut self, bytes: usize) -> Self {
         self.limits.value = bytes.clamp(4, limits::MAX_VALUE);
         self
     }
 
-    /// The longest status or cancel reason, in bytes. Default 1,024; 4 to 4,095.
+    /// Sets the longest status or cancel reason, in bytes. Default 1,024; 4 to 4,095.
     pub fn max_status(mut self, bytes: usize) -> Self {
         self.limits.status = bytes.clamp(4, limits::MAX_TEXT);
         self
     }
 
-    /// The most attributes of a task. Default 128; at most 10,000.
+    /// Sets the most attributes of a task. Default 128; at most 10,000.
     pub fn max_attrs(mut self, count: usize) -> Self {
         self.limits.attrs = count.min(10_000) as u64;
         self
     }
 
-    /// How many of a task's oldest and newest history entries are kept. Default 16 and 112; at least one of each, the
-    /// start counting among the first, and at most 60,000.
+    /// Sets how many of a task's oldest and newest history entries are kept. Default 16 and 112; at least one of each,
+    /// the start being one of the oldest, and at most 60,000.
     pub fn history(mut self, first: usize, newest: usize) -> Self {
         self.limits.first_entries = first.clamp(1, 60_000) as u64;
         self.limits.newest_entries = newest.clamp(1, 60_000) as u64;
         self
     }
 
-    /// How long a task that runs as a future may go on after it was asked to stop, before it is dropped at its next
-    /// await. Default 0: it is dropped at once. A task may have [a grace of its own](crate::TaskBuilder::grace).
+    /// Sets how long a task that runs as a future may continue after a cancel request before it is dropped at its next
+    /// await. Default 0: it is dropped at once. A task may have [its own grace](crate::TaskBuilder::grace).
     pub fn grace(mut self, grace: Duration) -> Self {
         self.limits.grace = nanos(grace);
         self
     }
 
-    /// How many ended tasks are kept. Default 1,000; 0 keeps none. The newest stay; failures, kills and the slowest of
-    /// their kind stay longer than others, as long as they are no more than half.
+    /// Sets how many ended tasks are retained. Default 1,000; 0 retains none. The newest stay; failed and cancelled
+    /// tasks and the slowest of their kind stay longer than others, as long as they are at most half.
     pub fn keep_ended(mut self, count: usize) -> Self {
         self.limits.ended = count as u64;
         self
     }
 
-    /// How many bytes ended tasks may take. Default 16 MiB.
+    /// Sets how many bytes ended tasks may take. Default 16 MiB.
     pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
         self.limits.ended_bytes = bytes as u64;
         self
     }
 
-    /// How long ended tasks are kept. Default 15 minutes; failures, kills and the slowest of their kind four times as
-    /// long.
+    /// Sets how long ended tasks are retained. Default 15 minutes; failed and cancelled tasks and the slowest of their
+    /// kind four times as long.
     pub fn keep_ended_for(mut self, time: Duration) -> Self {
         self.limits.ended_for = nanos(time);
         self
     }
 
-    /// How many kinds are counted each by itself. Default 256; at most 4,096. Tasks of later ones are counted together;
-    /// with 0, none are, and [`ProcessList::kinds`](crate::ProcessList::kinds) has nothing to tell.
+    /// Sets how many kinds have their own statistics. Default 256; at most 4,096. Tasks of later kinds are counted
+    /// together; with 0, none are, and [`ProcessList::kinds`](crate::ProcessList::kinds) returns nothing.
     pub fn max_kinds(mut self, count: usize) -> Self {
         self.limits.kinds = count.min(4096);
         self
     }
 
-    /// How many statuses of each kind have their time added up each by itself. Default 32; at most 200. Later ones are
-    /// counted together.
+    /// Sets how many statuses of each kind have their own time. Default 32; at most 200. The time of later ones is
+    /// added up together.
     pub fn max_statuses(mut self, count: usize) -> Self {
         self.limits.statuses = count.min(200);
         self
     }
 
-    /// Whether what looks like a secret is masked (`***`) before it is recorded, and so seen by nobody. Default: yes.
+    /// Sets whether anything that looks like a secret is masked (`***`) before it is recorded. Default: `true`.
     ///
-    /// - Values of attributes, of whatever type, whose name has one of these words in it, in any case, with `-`, `_` or
-    ///   nothing between their parts: `authorization`, `cookie`, `password`, `passwd`, `pwd`, `secret`, `token`, `api_key`,
-    ///   `credential`, `private_key`, `session`, `bearer`, `signature`; or one of these as a word of its own: `auth`,
-    ///   `oauth`, `dsn` (so `x-auth` and `userAuth`, but not `author`). Left alone are names that end in `count`, `total`,
-    ///   `limit`, `length`, `len`, `size`, `bytes`, `age`, `ttl`, `ms`, `secs` or `seconds`, as `session_count`, and numbers
-    ///   with a plural for a name, as `max_tokens`.
-    /// - In ids, kinds, statuses, texts of attributes, reasons and names of who cancels: what stands before the `@` of a URL,
-    ///   and values of parameters with such a name, after `?`, `&`, `;` or `#`.
+    /// - Values of attributes, of any type, whose name contains one of these words, in any case, with `-`, `_` or
+    ///   nothing between their parts: `authorization`, `cookie`, `password`, `passwd`, `pwd`, `secret`, `token`,
+    ///   `api_key`, `credential`, `private_key`, `session`, `bearer`, `signature`; or one of these as a separate word:
+    ///   `auth`, `oauth`, `dsn` (so `x-auth` and `userAuth`, but not `author`). Names that end in `count`, `total`,
+    ///   `limit`, `length`, `len`, `size`, `bytes`, `age`, `ttl`, `ms`, `secs` or `seconds`, such as `session_count`,
+    ///   are left alone, and so are numbers with a plural name, such as `max_tokens`.
+    /// - In ids, kinds, statuses, string attributes, reasons and names of callers: the user information of a URL,
+    ///   before its `@`, and values of parameters with such a name, after `?`, `&`, `;` or `#`.
     ///
-    /// Tasks are still found by the id that the program gave them. How often something was masked is told by
-    /// [`Counters::redacted`](crate::Counters::redacted). Secrets that don't look like one are not found: don't record
-    /// them.
+    /// Tasks are still found by the id that the program gave them. [`Counters::redacted`](crate::Counters::redacted)
+    /// counts what was masked. Secrets that do not look like one are not found: do not record them.
     pub fn redact(mut self, yes: bool) -> Self {
         self.limits.redact = yes;
         self
     }
 
-    /// Takes these words for secret, too: as part of a name if they have five letters or more, shorter ones as a word of
-    /// its own.
+    /// Adds words that mark a name as secret: as part of a name if they have five letters or more, shorter ones as a
+    /// separate word.
     ///
     /// ```
     /// use pm_core::{Options, ProcessList};
@@ -233,14 +232,14 @@ impl Options {
         self
     }
 
-    /// The most memory the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: 800,000 tasks and more. Ended tasks
-    /// make room first; a task that finds none runs as ever, but is not shown.
+    /// Sets the most memory that the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: 800,000 tasks and more.
+    /// Ended tasks are evicted first; a task for which there is no memory runs as usual, but is not shown.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// The clock of the list. Default: [`Clock::Tsc`].
+    /// Sets the clock of the list. Default: [`Clock::Tsc`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a thread counts for itself: written by one thread, summed by readers.
+/// The counters of a thread: written by that thread alone, summed by readers.
 #[derive(Clone, Copy)]
 pub(crate) enum Count {
     Started,
@@ -12,31 +12,31 @@ pub(crate) enum Count {
     Aborted,
     /// Its future was dropped by its owner.
     Dropped,
-    /// Described, but never started.
+    /// Described but never started.
     Discarded,
 }
 
-/// How many counts there are.
+/// The number of counters.
 pub(crate) const COUNTS: usize = 7;
 
 /// How a task ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It did what it was for. The last entry of its history is `ended`.
+    /// It completed. The last entry of its history is `ended`.
     Finished,
-    /// It said that it failed: `failed` or `failed: why`.
+    /// It reported a failure: `failed` or `failed: why`.
     Failed,
-    /// It was asked to stop, and did or was stopped: `killed` or `killed: why`.
+    /// It was cancelled, and stopped or was stopped: `killed` or `killed: why`.
     Cancelled,
     /// A panic ended it: `aborted`.
     Aborted,
-    /// Its future was dropped by its owner before it was done: `dropped`.
+    /// Its owner dropped its future before it was ready: `dropped`.
     Dropped,
 }
 
 impl Outcome {
-    /// The outcome in one word: `finished`, `failed`, `cancelled`, `aborted` or `dropped`.
+    /// Returns the outcome in one word: `finished`, `failed`, `cancelled`, `aborted` or `dropped`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,23 +1,24 @@
-//! The number of a task.
+//! The serial number of a task.
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-/// The number of a task: unique in the process over all lists, and never used again.
+/// The serial number of a task: unique in the process across all lists, and never reused.
 ///
-/// Serials grow with time on each thread, but two threads may start tasks in another order than their serials tell.
+/// Serials grow with time on each thread, but not across threads: of two tasks that two threads start, the later one
+/// may have the smaller serial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Serial(NonZeroU64);
 
 impl Serial {
-    /// The serial with this number; `None` for 0, which no task has.
+    /// Makes a serial from its number; `None` for 0, which no task has.
     #[must_use]
     pub fn from_u64(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// The number.
+    /// Returns the number.
     #[inline]
     #[must_use]
     pub fn get(self) -> u64 {

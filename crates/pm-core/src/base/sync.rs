@@ -12,7 +12,7 @@ use std::sync as imp;
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// A mutex that goes on after a panic: what it guards here is valid at every step.
+/// A mutex that continues after a panic: what it guards here is valid at every step.
 pub(crate) struct Mutex<T>(imp::Mutex<T>);
 
 impl<T: Default> Default for Mutex<T> {
@@ -31,8 +31,8 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A mutex that the model checker does not see, for what races with nothing that it is to try: nothing of this module
-/// may be used while it is held.
+/// A mutex that the model checker does not see, for state that takes no part in the races it explores. Nothing of this
+/// module may be used while it is held.
 #[derive(Default)]
 pub(crate) struct PlainMutex<T>(std::sync::Mutex<T>);
 
@@ -46,7 +46,7 @@ impl<T> PlainMutex<T> {
     }
 }
 
-/// Waits until the condition changes, or for so long. Returns the lock, and whether the time is up.
+/// Waits for a change, for at most `at_most`. Returns the lock, and whether the wait timed out.
 pub(crate) fn wait_timeout<'m, T>(
     changed: &std::sync::Condvar,
     locked: std::sync::MutexGuard<'m, T>,
@@ -56,24 +56,24 @@ pub(crate) fn wait_timeout<'m, T>(
     (locked, waited.timed_out())
 }
 
-/// Takes a lock although another thread panicked while it held it: what is locked here is valid at every step.
+/// Takes a lock even if another thread panicked while it held it: what is locked here is valid at every step.
 fn recover<G>(locked: LockResult<G>) -> G {
     locked.unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Loads a word that nobody else writes meanwhile.
+/// Loads a word that no other thread writes concurrently.
 ///
-/// The model checker takes only the last access of a word for a rival of a store: a writer's own load right before its
-/// store would hide a reader's load from it. A read-modify-write does not.
+/// The model checker considers only the last access to a word as a rival of a store: a writer's own load right before
+/// its store would hide a reader's load from it. A read-modify-write does not.
 #[inline(always)]
 pub(crate) fn own(word: &AtomicU64) -> u64 {
     if cfg!(loom) { word.fetch_add(0, Ordering::Relaxed) } else { word.load(Ordering::Relaxed) }
 }
 
-/// Stores 0 in a word that others may change by a read-modify-write meanwhile.
+/// Stores 0 in a word that other threads may change by a read-modify-write concurrently.
 ///
-/// What such a change made of the value before lies before the 0 for ever: nothing comes between what it read and what it
-/// wrote. The model checker does not know that, unless this is a read-modify-write, too.
+/// Such a change of the earlier value stays ordered before the 0, as nothing comes between its read and its write. The
+/// model checker does not know that unless this is a read-modify-write as well.
 #[inline(always)]
 pub(crate) fn reset(word: &AtomicU64) {
     if cfg!(loom) {
@@ -83,7 +83,7 @@ pub(crate) fn reset(word: &AtomicU64) {
     }
 }
 
-/// Waits a moment for another thread: first on the processor, later by giving the processor away.
+/// Waits briefly for another thread: spins at first, yields the processor later.
 pub(crate) fn relax(round: u32) {
     #[cfg(loom)]
     {

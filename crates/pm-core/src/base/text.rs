@@ -1,4 +1,4 @@
-//! Text without an allocation: cut to a limit, hashed, formatted.
+//! Strings without an allocation: cut to a limit, hashed, formatted.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 const ELLIPSIS: &str = "…";
 
-/// `text`, or as much of it as fits into `limit` bytes with an ellipsis.
+/// Returns `text`, or as much of it as fits into `limit` bytes with an ellipsis.
 #[inline]
 pub(crate) fn cut(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit { Cow::Borrowed(text) } else { Cow::Owned(cut_off(text, limit)) }
@@ -19,12 +19,13 @@ pub(crate) fn cut_off(text: &str, limit: usize) -> String {
     [&text[..end], ELLIPSIS].concat()
 }
 
-/// The last boundary of characters at or before `at`.
+/// Returns the last character boundary at or before `at`.
 fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
 }
 
-/// The id of a task that was given none. By hand: many tasks have no other, and formatting takes as long as starting one.
+/// Passes the id of a task that was given none to `use_text`. Formatted by hand: many tasks have no other id, and
+/// `format!` takes as long as starting a task.
 #[inline]
 pub(crate) fn numbered<R>(serial: u64, use_text: impl FnOnce(&str) -> R) -> R {
     const NAME: &[u8] = b"task-";
@@ -43,7 +44,7 @@ pub(crate) fn numbered<R>(serial: u64, use_text: impl FnOnce(&str) -> R) -> R {
     use_text(std::str::from_utf8(&bytes[from..]).unwrap_or_default())
 }
 
-/// A hash of an id, for its tag.
+/// Returns the hash of an id, for its tag.
 #[inline]
 pub(crate) fn hash(text: &str) -> u32 {
     let mut hash = text.len() as u64;
@@ -61,8 +62,8 @@ pub(crate) fn hash(text: &str) -> u32 {
     (hash >> 32) as u32
 }
 
-/// As much of a formatted text as anything here keeps, and more, so that a cut is seen to be one, and a secret at the limit
-/// is seen whole.
+/// The longest formatted string that is looked at: more than any limit, so that a cut is recognised as one, and a
+/// secret at the limit is seen in full.
 const MAX_FORMATTED: usize = super::limits::MAX_VALUE + 1024;
 
 struct Limited<'b>(&'b mut String);
@@ -75,7 +76,7 @@ impl Write for Limited<'_> {
             self.0.push_str(text);
             return Ok(());
         }
-        // Longer than any limit: what fits is cut once more, and shows that it was.
+        // Longer than any limit: what fits is cut once more, which adds the ellipsis.
         self.0.push_str(&text[..floor(text, room)]);
         Err(fmt::Error)
     }
@@ -85,17 +86,17 @@ std::thread_local! {
     static BUFFER: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// Formats into this thread's buffer, and hands the text to `use_text`. No lock is held while user code formats, and a
-/// panic of it goes to its caller.
+/// Formats into this thread's buffer, and passes the string to `use_text`. No lock is held while the program's code
+/// formats, and a panic of it reaches the caller.
 #[inline]
 pub(crate) fn format<R>(args: fmt::Arguments<'_>, use_text: impl FnOnce(&str) -> R) -> R {
     if let Some(text) = args.as_str() {
         return use_text(text);
     }
-    // Taken out meanwhile: the code that formats may itself set a status, and then gets a buffer of its own.
+    // Taken out for the duration: the code that formats may itself set a status, and then gets another buffer.
     let mut buffer = BUFFER.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
-    // An error comes from a full buffer or from the value itself: what there is so far is shown.
+    // An error comes from a full buffer or from the value itself: the string so far is shown.
     let _ = Limited(&mut buffer).write_fmt(args);
     let result = use_text(&buffer);
     let _ = BUFFER.try_with(|kept| kept.set(buffer));

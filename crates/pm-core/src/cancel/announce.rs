@@ -1,4 +1,4 @@
-//! Calls the hooks for a task that was asked to stop, and plans the call for one that does not.
+//! Calls the hooks for a task that was cancelled, and plans the calls for one that does not stop.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::shared::state::TaskRef;
 use crate::slot::copy::Detail;
 use crate::view::row::Row;
 
-/// Calls the hooks for tasks that are asked to stop, and plans the calls for those that do not.
+/// Calls the hooks for a cancelled task, and plans the calls in case it does not stop.
 pub(super) fn cancelled(task: TaskRef) {
     let hooks = &task.shared.hooks;
     if !hooks.any() {

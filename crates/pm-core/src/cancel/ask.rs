@@ -44,7 +44,7 @@ pub(crate) fn cancel_task(task: TaskRef, request: &CancelRequest<'_>) -> Result<
     Ok(handle.with_below(count))
 }
 
-/// Whether the task, whose lock is held, is as the request expects.
+/// Checks that the task, whose lock is held, is as the request expects.
 fn expect(task: TaskRef, request: &CancelRequest<'_>) -> Result<(), CancelError> {
     if request.min_age.is_none() && request.status.is_none() {
         return Ok(());
@@ -52,7 +52,7 @@ fn expect(task: TaskRef, request: &CancelRequest<'_>) -> Result<(), CancelError>
     let serial = Serial::new(task.serial);
     let row = Row::copy(task.slot(), Wanted::Live, Detail::Newest).ok_or(CancelError::NotFound)?;
     let view = row.view();
-    // As it would have been recorded, but whole: what the list shows is expected.
+    // As it would have been recorded, but in full: the request expects the status that the list shows.
     let expected = request.status.map(|status| recorded::recorded(task.store(), status, usize::MAX).text);
     match (request.min_age, expected) {
         (Some(min_age), _) if view.age() < min_age => Err(CancelError::TooYoung { serial, age: view.age(), min_age }),

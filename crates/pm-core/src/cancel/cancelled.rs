@@ -11,7 +11,7 @@ use crate::layout::words::cancel;
 use crate::shared::state::TaskRef;
 use crate::view::request::RequestView;
 
-/// Waits until a task is asked to stop; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).
+/// A future that resolves when a task is cancelled; made by [`TaskHandle::cancelled`](crate::TaskHandle::cancelled).
 #[must_use = "it waits when it is polled"]
 pub struct CancelledFuture {
     task: Option<TaskRef>,
@@ -28,7 +28,7 @@ impl Future for CancelledFuture {
     type Output = Cancelled;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Cancelled> {
-        // A task that is not shown, or has ended, is never asked.
+        // A task that is not shown, or has ended, is never cancelled.
         let Some(task) = self.task else { return Poll::Pending };
         let new = context.waker().clone();
         let Some(writer) = task.lock() else { return Poll::Pending };
@@ -75,9 +75,9 @@ impl std::fmt::Debug for CancelledFuture {
     }
 }
 
-/// The task was asked to stop; its cancel points return this.
+/// The error of a task that was asked to stop, returned by its checkpoints.
 ///
-/// Return it up with `?`, as far as the work must be given up.
+/// Return it with `?` as far up as the work is to be abandoned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cancelled {
     pub(crate) serial: Serial,
@@ -88,7 +88,7 @@ pub struct Cancelled {
 }
 
 impl Cancelled {
-    /// The request of this task.
+    /// Makes the error from the request of a task.
     pub(crate) fn of(request: &RequestView<'_>, serial: Serial) -> Self {
         Self {
             serial,
@@ -99,36 +99,37 @@ impl Cancelled {
         }
     }
 
-    /// For a request whose words found no memory.
+    /// Makes the error for a request for whose strings there was no memory.
     pub(crate) fn unknown(serial: Serial) -> Self {
         Self { serial, reason: String::new(), by: String::new(), unix_nanos: 0, origin: serial }
     }
 
-    /// Why, in the words of who asked; empty when none were given.
+    /// Returns the reason; empty when none was given.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 
-    /// Who asked, as [`CancelRequest::by`] told; empty when it did not.
+    /// Returns the caller that cancelled the task, as given by [`CancelRequest::by`](crate::CancelRequest::by); may be
+    /// empty.
     #[must_use]
     pub fn by(&self) -> &str {
         &self.by
     }
 
-    /// When it was asked; 1970 when the list had no memory to note it.
+    /// Returns the time of the request; 1970 when the list had no memory to record it.
     #[must_use]
     pub fn at(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_nanos(self.unix_nanos)
     }
 
-    /// The task that was asked.
+    /// Returns the serial of the cancelled task.
     #[must_use]
     pub fn serial(&self) -> Serial {
         self.serial
     }
 
-    /// The task that the request was meant for: this one, or an ancestor whose cancel came down to it.
+    /// Returns the task that the request was made for: this one, or an ancestor that was cancelled with all below it.
     #[must_use]
     pub fn origin(&self) -> Serial {
         self.origin
@@ -143,5 +144,5 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
-/// What `checkpoint_or_unwind` unwinds with; `run_sync` recognises it.
+/// The payload with which `checkpoint_or_unwind` unwinds; `run_sync` recognises it.
 pub(crate) struct Unwind(pub(crate) Cancelled);

@@ -93,7 +93,7 @@ impl CancelHandle {
 }
 
 impl CancelHandle {
-    /// Whether the task has ended; if not, its end wakes this.
+    /// Returns `true` if the task has ended; if not, its end wakes this.
     pub(crate) fn is_over(&self, waker: &Waker) -> bool {
         self.wait.listen(waker).0
     }
@@ -138,7 +138,7 @@ impl Future for VerdictFuture {
         let ready = state.ended.is_some() || state.due;
         let unused = if ready { (state.waker.take(), Some(new)) } else { (state.waker.replace(new), None) };
         drop(state);
-        // After the lock: a waker is code of somebody else.
+        // After the lock: dropping a waker may run code of the program.
         drop(unused);
         if ready { Poll::Ready(self.cancel.verdict()) } else { Poll::Pending }
     }

@@ -1,4 +1,9 @@
-//! Everything that a cancellation does.
+//! Cancellation: how a task is asked to stop, how it observes that, and what comes of it.
+//!
+//! A request is stored in the slot of the task (`mark.rs`), then all tasks below it are marked (`tree.rs`), then all
+//! that are idle are woken (`ask.rs`) and the hooks are called (`announce.rs`). Deadlines and graces are events
+//! (`timer.rs`). `ask`, `announce`, `handle` and `timer` use each other: a deadline cancels a task, and a cancellation
+//! plans events.
 
 pub(crate) mod announce;
 pub(crate) mod ask;

@@ -1,4 +1,4 @@
-//! How a task sees its cancel request.
+//! How a task observes its cancel request.
 
 use super::cancelled::Cancelled;
 use crate::base::serial::Serial;
@@ -8,7 +8,7 @@ use crate::slot::gate::Writer;
 use crate::view::request::RequestView;
 
 impl Writer {
-    /// What was asked of the task, if anything.
+    /// Returns the cancel request, if there is one.
     pub(crate) fn request(&self) -> Option<Cancelled> {
         let word = acquire(self.slot().cancel());
         if !cancel::is_asked(word) {
@@ -21,7 +21,7 @@ impl Writer {
         })
     }
 
-    /// When the task was asked to stop, if it was.
+    /// Returns the time of the cancel request, in ticks, if there is one.
     pub(crate) fn asked_ticks(&self) -> Option<u64> {
         let word = acquire(self.slot().cancel());
         if !cancel::is_asked(word) {
@@ -32,7 +32,7 @@ impl Writer {
         Some(ticks.unwrap_or_else(|| self.slot().chunk.get(NEWEST)))
     }
 
-    /// The cancel request, if there is one; marks it as heard.
+    /// Returns the cancel request, if there is one, and marks it as observed.
     pub(crate) fn observe_cancel(&self, mark: u64) -> Option<Cancelled> {
         let asked = self.request()?;
         self.slot().cancel().fetch_or(mark, Ordering::Relaxed);

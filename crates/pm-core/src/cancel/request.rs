@@ -42,9 +42,9 @@ impl From<Option<Serial>> for Target<'_> {
     }
 }
 
-/// Why a task is to stop, who says so, and what is expected of it.
+/// The reason of a cancellation, its caller, and what is expected of the task.
 ///
-/// If the task is not as expected, the request is refused with what was found instead.
+/// If the task is not as expected, the request is refused, and the error says what was found instead.
 ///
 /// ```
 /// use pm_core::{CancelError, CancelRequest, ProcessList};
@@ -67,18 +67,18 @@ pub struct CancelRequest<'a> {
 }
 
 impl<'a> CancelRequest<'a> {
-    /// A request for this reason, which may be empty. Cut like a status (1,024 bytes).
+    /// Makes a request with this reason, which may be empty. Cut like a status (1,024 bytes).
     pub fn new(reason: &'a str) -> Self {
         Self { reason, ..Self::default() }
     }
 
-    /// Who asks, as an address or a name. Cut like the name of an attribute (128 bytes).
+    /// Sets the caller, an address or a name. Cut like the name of an attribute (128 bytes).
     pub fn by(mut self, who: &'a str) -> Self {
         self.by = who;
         self
     }
 
-    /// Expects that the task has been running at least so long.
+    /// Expects that the task has been running for at least so long.
     pub fn min_age(mut self, age: Duration) -> Self {
         self.min_age = Some(age);
         self
@@ -113,7 +113,7 @@ impl<'a> From<&Self> for CancelRequest<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CancelError {
-    /// No live task bears the id or serial.
+    /// No live task has the id or serial.
     NotFound,
     /// The task was started as not cancellable.
     #[non_exhaustive]
@@ -121,30 +121,30 @@ pub enum CancelError {
         /// The task.
         serial: Serial,
     },
-    /// Several live tasks bear the id: say which one by its serial.
+    /// Several live tasks have the id: use a serial.
     #[non_exhaustive]
     Ambiguous {
         /// The tasks, oldest first.
         serials: Vec<Serial>,
     },
-    /// The task is younger than was expected.
+    /// The task is younger than expected.
     #[non_exhaustive]
     TooYoung {
         /// The task.
         serial: Serial,
         /// How long it has been running.
         age: Duration,
-        /// How long it was expected to have been running.
+        /// The expected minimum.
         min_age: Duration,
     },
-    /// The task is in another status than was expected.
+    /// The task is in another status than expected.
     #[non_exhaustive]
     OtherStatus {
         /// The task.
         serial: Serial,
         /// Its status.
         status: String,
-        /// What was expected.
+        /// The expected status.
         expected: String,
     },
 }
@@ -155,7 +155,7 @@ impl fmt::Display for CancelError {
             Self::NotFound => f.write_str("no such task"),
             Self::NotCancellable { serial } => write!(f, "task {serial} is not cancellable"),
             Self::Ambiguous { serials } => {
-                write!(f, "{} live tasks bear this id, with the serials ", serials.len())?;
+                write!(f, "{} live tasks have this id, with the serials ", serials.len())?;
                 for (index, serial) in serials.iter().enumerate() {
                     let separator = if index == 0 { "" } else { ", " };
                     write!(f, "{separator}{serial}")?;

@@ -1,7 +1,8 @@
 //! Events at given times: deadlines, the end of graces, timeouts, calls for tasks that do not stop.
 //!
-//! One agenda for all lists and one thread behind it, which is started by the first event and leaves when there has been
-//! none for a while. Lists with a manual clock leave their events with that clock: they happen in the call that moves it.
+//! One agenda for all lists and one thread behind it, which the first event starts and which ends when there has been
+//! none for a while. The events of lists with a manual clock are kept by that clock: they happen in the call that moves
+//! it.
 
 use std::sync::{Arc, Condvar, Weak};
 use std::time::Duration;
@@ -25,7 +26,7 @@ pub(crate) enum ListEvent {
     Grace(TaskRef),
     /// A timed wait has expired.
     Timeout(&'static Store, Weak<EndWait>),
-    /// A task still runs so long after it was asked to stop that a hook is called.
+    /// A cancelled task still runs when its hook is due.
     Stuck(TaskRef, Weak<StuckHook>),
 }
 
@@ -60,17 +61,17 @@ impl Event for ListEvent {
 
 struct Schedule {
     agenda: Agenda<ListEvent>,
-    /// The thread is there.
+    /// Whether the thread is running.
     running: bool,
 }
 
 static SCHEDULE: PlainMutex<Schedule> = PlainMutex::new(Schedule { agenda: Agenda::new(), running: false });
 static CHANGED: Condvar = Condvar::new();
 
-/// How long the thread stays when there is nothing to come.
+/// How long the thread stays without events.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// Lets an event happen after a while. Returns `false` when it never will, as the system gives no thread.
+/// Lets an event happen after a while. Returns `false` when it never will, as the system could not start a thread.
 pub(crate) fn schedule(clock: &ClockReader, after: Duration, event: ListEvent) -> bool {
     let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
     match clock.manual() {
@@ -82,7 +83,8 @@ pub(crate) fn schedule(clock: &ClockReader, after: Duration, event: ListEvent) -
     }
 }
 
-/// Lets the wait expire after this; at once if it is zero or no thread is there to do it, and then returns `false`.
+/// Lets the wait expire after this. If that is zero, or there is no thread for it, the wait expires at once; then
+/// returns `false`.
 pub(crate) fn set_timeout(store: &'static Store, wait: &Arc<EndWait>, after: Duration) -> bool {
     let event = ListEvent::Timeout(store, Arc::downgrade(wait));
     let set = !after.is_zero() && schedule(&store.clock, after, event);

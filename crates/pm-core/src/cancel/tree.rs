@@ -1,13 +1,14 @@
-//! A cancel goes down the tree, and no child escapes it.
+//! Cancels the tasks below a cancelled task; no child escapes.
 //!
-//! A child tells its parent that it is there, and looks whether the parent was asked to stop; a cancel marks the parent,
-//! and looks for its children. Each writes before it looks, with a fence in between, so that one of them sees the other:
+//! A child marks its parent as having children, and checks whether the parent was cancelled; a canceller marks the
+//! parent as cancelled, and looks for children. Each writes before it reads, with a fence in between, so that one of
+//! them sees the other:
 //!
 //! - the child publishes itself and sets the bit `cancel::PARENT` in the parent's cancel word; fence; reads that word;
 //! - the canceller stores the request in the parent's cancel word; fence; looks for children, if the bit was set.
 //!
-//! A child that finds its parent cancelled asks itself to stop before anybody can have a child of it. The slot of a parent
-//! that was cancelled and has ended may be another task's by then, so such parents are remembered for a while.
+//! A child that finds its parent cancelled cancels itself before it can have children. The slot of a parent that was
+//! cancelled and has ended may be another task's by then, so the serials of such parents are remembered for a while.
 
 use std::collections::HashSet;
 
@@ -22,14 +23,14 @@ use crate::slot::request::Request;
 use crate::store::cell::Wakers;
 use crate::view::row::Row;
 
-/// What the parent of a new task was asked, if it was.
+/// The cancel request of a new task's parent, if there is one.
 enum Inherited {
     Nothing,
     From(Slot),
     Unknown,
 }
 
-/// Ends the start of a child: it is asked to stop if its parent was.
+/// Completes the start of a child: it is cancelled if its parent was.
 #[inline(never)]
 pub(crate) fn born(child: TaskRef) {
     let (parent, Some(at)) = child.slot().parent() else { return };
@@ -41,7 +42,8 @@ pub(crate) fn born(child: TaskRef) {
     // Pairs with the fence in `cancel_below`.
     fence(Ordering::SeqCst);
     let asked = cancel::is_asked(acquire(word));
-    // Pairs with the Release fence of whoever takes the slot next: if the word was that task's, the gate is seen to be.
+    // Pairs with the Release fence of the next task in the slot: if the word was that task's, the gate is seen to be,
+    // too.
     fence(Ordering::Acquire);
     let inherited = match (at.is_of(parent), asked) {
         (true, false) => Inherited::Nothing,
@@ -62,7 +64,7 @@ pub(crate) fn born(child: TaskRef) {
     let _ = ask(child, &request);
 }
 
-/// What a task was asked that is live, or has ended and is kept.
+/// Returns the cancel request of a task that is live, or has ended and is retained.
 fn request_of(slot: Slot, serial: u64) -> Option<Cancelled> {
     if let Some(writer) = slot.lock(serial) {
         return writer.request();

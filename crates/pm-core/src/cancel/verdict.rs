@@ -5,40 +5,40 @@ use std::time::Duration;
 use super::request::CancelError;
 use crate::base::outcome::Outcome;
 
-/// What came of a cancel.
+/// The outcome of a cancel request.
 ///
 /// Times are from the request on, by the list's clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
-    /// The task ended by itself: it heard the request, or was done anyway.
+    /// The task ended by itself: it observed the request, or was done anyway.
     #[non_exhaustive]
     Finished {
-        /// How long that took.
+        /// The time from the request to the end.
         took: Duration,
-        /// How it ended.
+        /// How the task ended.
         outcome: Outcome,
     },
     /// The future was dropped where it awaited, and its destructors have run.
     #[non_exhaustive]
     Dropped {
-        /// How long that took.
+        /// The time from the request to the end.
         took: Duration,
     },
     /// The task is still running.
     #[non_exhaustive]
     Cancelling {
-        /// How long it has been asked for.
+        /// The time since the request.
         took: Duration,
     },
-    /// It was not asked.
+    /// The request was refused.
     Refused(CancelError),
     /// There is no such task.
     NotFound,
 }
 
 impl Verdict {
-    /// One word: `finished`, `dropped`, `cancelling`, `refused` or `notFound`.
+    /// Returns the verdict in one word: `finished`, `dropped`, `cancelling`, `refused` or `notFound`.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Verdict {
         }
     }
 
-    /// How long after the request it was so; `None` when there was none.
+    /// Returns the time from the request to this verdict; `None` when no request was recorded.
     #[must_use]
     pub fn took(&self) -> Option<Duration> {
         match self {

@@ -1,12 +1,12 @@
-//! Chunks: the one shape of memory that a list is made of.
+//! Chunks: the only kind of memory block that a list consists of.
 //!
 //! A chunk is 32 atomic words and never becomes anything else. A *slot* is a chunk that holds a task; a chunk of a
-//! *chain* holds what does not fit a slot. Chunks live in segments that are never given back while the process runs
-//! (a list that is dropped hands its segments to the next list), so a reader may always look at one: whether what it
-//! read belongs together is told by word 0.
+//! *chain* holds what does not fit into a slot. Chunks live in segments that are never freed while the process runs (a
+//! list that is dropped leaves its segments to the next list), so a reader may always read one: word 0 shows whether
+//! the words it read belong together.
 //!
-//! Contains `unsafe`: segments come from the allocator zeroed, so that only pages in use cost memory, and no start of
-//! a task waits for two megabytes to be written.
+//! Contains `unsafe`: segments come zeroed from the allocator, so that only pages in use cost memory, and no start of a
+//! task waits for two megabytes to be written.
 #![allow(unsafe_code)]
 
 use crate::base::sync::{AtomicU64, Ordering, own};
@@ -25,15 +25,15 @@ pub(crate) const SEGMENT: usize = if cfg!(loom) {
 
 /// Marks of word 0, in its three lowest bits; the serial of the owner lies above them.
 pub(crate) mod mark {
-    /// Nobody's.
+    /// Owned by no task.
     pub(crate) const FREE: u64 = 0b000;
     /// Part of a task's chain.
     pub(crate) const CHAIN: u64 = 0b001;
     /// The slot of a live task.
     pub(crate) const LIVE: u64 = 0b010;
-    /// The slot of a live task that somebody writes to.
+    /// The slot of a live task that a writer has locked.
     pub(crate) const LOCKED: u64 = 0b011;
-    /// The slot of a task that ended and is kept for a while. Nobody writes to it.
+    /// The slot of a task that ended and is retained for a while. No thread writes to it.
     pub(crate) const ENDED: u64 = 0b100;
 
     #[inline(always)]
@@ -46,18 +46,18 @@ pub(crate) mod mark {
         gate >> 3
     }
 
-    /// Whether a gate says that its slot holds a live task.
+    /// Returns `true` if the gate is that of a live task.
     #[inline(always)]
     pub(crate) const fn is_live(gate: u64) -> bool {
         gate & 0b110 == LIVE
     }
 }
 
-/// What a tag tells.
+/// The bits of a tag.
 pub(crate) mod tag {
-    /// The task is live; without it, it ended and is kept for a while.
+    /// The task is live; without this bit, it ended and is retained for a while.
     pub(crate) const LIVE: u64 = 1 << 32;
-    /// Set in all, so that none is 0.
+    /// Set in all tags, so that none is 0.
     const TASK: u64 = 1 << 33;
 
     #[inline(always)]
@@ -65,7 +65,7 @@ pub(crate) mod tag {
         (hash as u64) << 32 | LIVE | TASK | (serial & 0xffff_ffff)
     }
 
-    /// Whether the id of the task may have this hash.
+    /// Returns `true` if the id of the task may have this hash.
     #[inline(always)]
     pub(crate) const fn has_hash(tag: u64, hash: u32) -> bool {
         (tag >> 32) as u32 | 3 == hash | 3
@@ -83,19 +83,19 @@ pub(crate) struct Chunk {
 }
 
 impl Chunk {
-    /// A plain load: whether the word belongs to what else was read is for the caller to check.
+    /// Loads a word with relaxed ordering: the caller checks whether it belongs to the other words it read.
     #[inline]
     pub(crate) fn peek(&self, at: usize) -> u64 {
         self.words[at].load(Ordering::Relaxed)
     }
 
-    /// A writer's plain load of a word that it may store next: nobody else writes it meanwhile.
+    /// Loads a word that no other thread writes concurrently, as the caller may store it next.
     #[inline(always)]
     pub(crate) fn get(&self, at: usize) -> u64 {
         own(&self.words[at])
     }
 
-    /// A plain store: the caller publishes it later with a release store elsewhere.
+    /// Stores a word with relaxed ordering: the caller publishes it later with a release store elsewhere.
     #[inline]
     pub(crate) fn put(&self, at: usize, word: u64) {
         self.words[at].store(word, Ordering::Relaxed);
@@ -106,13 +106,13 @@ impl Chunk {
         &self.words[at]
     }
 
-    /// Word 0: who owns the chunk, and as what.
+    /// Word 0: the owner of the chunk, and its use.
     #[inline]
     pub(crate) fn gate(&self) -> &AtomicU64 {
         &self.words[0]
     }
 
-    /// The words from `from` to the end of `to`, for bulk copies.
+    /// Returns the words from `from` up to `to`, for bulk copies.
     #[inline]
     pub(crate) fn range(&self, from: usize, to: usize) -> &[AtomicU64] {
         &self.words[from..to]
@@ -120,7 +120,7 @@ impl Chunk {
 }
 
 /// Chunks and, for each, a tag: 0, or for the slot of a task the hash of its id (upper half) and the low half of its
-/// serial. Finding a task and skipping free chunks read only tags. See [`tag`].
+/// serial. Finding a task and skipping free chunks read tags only. See [`tag`].
 #[derive(Clone, Copy)]
 pub(crate) struct Segment {
     pub(crate) tags: &'static [AtomicU64],
@@ -128,7 +128,7 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    /// A new segment, all words zero; `None` when the allocator has no memory.
+    /// Allocates a segment, all words zero; `None` when the allocator has no memory.
     pub(crate) fn allocate() -> Option<Self> {
         Some(Self { tags: zeroed(SEGMENT, || AtomicU64::new(0))?, chunks: zeroed(SEGMENT, new_chunk)? })
     }
@@ -138,7 +138,7 @@ fn new_chunk() -> Chunk {
     Chunk { words: std::array::from_fn(|_| AtomicU64::new(0)) }
 }
 
-/// `count` values, each as `make` makes it, which must be the value whose bytes are all zero.
+/// Allocates `count` values as `make` makes them, which must be the value whose bytes are all zero.
 #[cfg(loom)]
 fn zeroed<T>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
     Some(Vec::leak((0..count).map(|_| make()).collect()))
@@ -148,13 +148,14 @@ fn zeroed<T>(count: usize, make: impl Fn() -> T) -> Option<&'static [T]> {
 fn zeroed<T: Zeroable>(count: usize, _make: impl Fn() -> T) -> Option<&'static [T]> {
     use std::alloc::{Layout, alloc_zeroed};
 
-    // Asked for with a small alignment, memory comes from the system zeroed as it is; asked for with a large one, it
-    // would be zeroed by hand, all of it at once. So the alignment is made here, within a larger block.
+    // Memory that is requested with a small alignment comes from the system, which has zeroed it; with a large one, the
+    // allocator would write all the zeroes at once. So the alignment is made here, within a larger block.
     let wanted = Layout::array::<T>(count).ok()?;
     let block = Layout::from_size_align(wanted.size() + wanted.align(), 8).ok()?;
     assert!(count > 0 && wanted.align().is_multiple_of(8));
-    // SAFETY: the size of the block is not zero. What is handed out begins at most one alignment behind its start, so
-    // that it lies within it; it is aligned for `T`, never freed, and `T: Zeroable` says that zero bytes are a valid `T`.
+    // SAFETY: the size of the block is not zero. The slice begins at most one alignment after the start of the block,
+    // so that it lies within it; it is aligned for `T`, never freed, and `T: Zeroable` says that zero bytes are a valid
+    // `T`.
     unsafe {
         let start = alloc_zeroed(block);
         if start.is_null() {

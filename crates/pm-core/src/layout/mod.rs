@@ -1,4 +1,6 @@
-//! What the bits of a list's memory mean, and how to walk through them.
+//! The layout of a list's memory: chunks, words, records, and how to walk through them.
+//!
+//! Plain bits, without any protocol between threads; that is in `slot`.
 
 pub(crate) mod chunk;
 pub(crate) mod record;

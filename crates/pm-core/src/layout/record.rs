@@ -1,7 +1,7 @@
-//! What stands in a slot's log: records of whole words.
+//! The records of a slot's log, in whole words.
 //!
-//! A record begins with a header in the low bits of its first word: 4 bits of type, then lengths. Texts follow as packed
-//! bytes, least significant first; numbers stand in words of their own, so that they can be changed in place.
+//! A record begins with a header in the low bits of its first word: 4 bits of type, then lengths. Strings follow as
+//! packed bytes, least significant first; numbers have their own words, so that they can be changed in place.
 //!
 //! | record | header bits | then |
 //! |---|---|---|
@@ -31,7 +31,7 @@ pub(crate) const U64: u64 = 1;
 pub(crate) const F64: u64 = 2;
 pub(crate) const BOOL: u64 = 3;
 
-/// The head of a record, taken apart.
+/// The header of a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Head(pub(crate) u64);
 
@@ -50,7 +50,7 @@ impl Head {
     pub(crate) fn kind(self) -> u64 {
         self.0 & 0xf
     }
-    /// Length of the only text of an id, kind, status or progress record.
+    /// The length of the only string of an id, kind, status or progress record.
     #[inline(always)]
     pub(crate) fn text_len(self) -> usize {
         (self.0 >> 4 & 0xfff) as usize
@@ -67,13 +67,13 @@ impl Head {
     pub(crate) fn number_type(self) -> u64 {
         self.0 >> 12 & 0xf
     }
-    /// Ticks between the start of the task and a status.
+    /// The ticks between the start of the task and a status.
     #[inline(always)]
     pub(crate) fn delta(self) -> u64 {
         self.0 >> 16
     }
 
-    /// Bytes from the start of the record to its first text.
+    /// The bytes from the start of the record to its first string.
     #[inline(always)]
     pub(crate) fn text_at(self) -> usize {
         match self.kind() {
@@ -84,7 +84,7 @@ impl Head {
         }
     }
 
-    /// Words of the whole record, at least one.
+    /// The words of the whole record, at least one.
     #[inline(always)]
     pub(crate) fn words(self) -> usize {
         match self.kind() {
@@ -100,13 +100,13 @@ impl Head {
         }
     }
 
-    /// Whether the record is an entry of the history.
+    /// Returns `true` if the record is a history entry.
     #[inline(always)]
     pub(crate) fn is_entry(self) -> bool {
         matches!(self.kind(), STATUS | FAR_STATUS | CANCEL_MARK)
     }
 
-    /// Whether the record says something of the attribute whose name follows.
+    /// Returns `true` if the record sets or removes the attribute whose name follows.
     #[inline(always)]
     pub(crate) fn is_attr(self) -> bool {
         matches!(self.kind(), TEXT | NUMBER | UNSET)
@@ -118,7 +118,7 @@ pub(crate) const fn words_for(bytes: usize) -> usize {
     bytes.div_ceil(8)
 }
 
-/// A record to be written: header, texts, then words.
+/// A record to be written: header, strings, then words.
 pub(crate) struct Record<'a> {
     head: u64,
     head_bits: u32,
@@ -139,7 +139,7 @@ impl<'a> Record<'a> {
         Self::texts(Head::text(kind, text.len()), text, "")
     }
 
-    /// A record of nothing but a head and texts.
+    /// A record of nothing but a header and strings.
     pub(crate) fn texts(head: Head, first: &'a str, second: &'a str) -> Self {
         Self::new(head.0, 8 * head.text_at() as u32, first.as_bytes(), second.as_bytes())
     }
@@ -180,7 +180,7 @@ impl<'a> Record<'a> {
         record
     }
 
-    /// A record that was read, to be written elsewhere.
+    /// A record that was read, to be written in another place.
     pub(crate) fn raw(words: &'a [u64]) -> Self {
         Self { raw: Some(words), ..Self::new(0, 0, &[], &[]) }
     }
@@ -190,7 +190,7 @@ impl<'a> Record<'a> {
         self.raw.map_or_else(|| Head(self.head).words(), <[u64]>::len)
     }
 
-    /// Hands the words of the record to `put`, in order.
+    /// Passes the words of the record to `put`, in order.
     #[inline(always)]
     pub(crate) fn write(&self, mut put: impl FnMut(u64)) {
         if let Some(words) = self.raw {
@@ -217,7 +217,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Hands a head and the texts behind it to `put`, in whole words.
+/// Passes a header and the strings after it to `put`, in whole words.
 #[inline(always)]
 pub(crate) fn pack(head: Head, first: &[u8], second: &[u8], mut put: impl FnMut(u64)) {
     let mut packer = Packer { word: head.0, bits: 8 * head.text_at() as u32 };
@@ -228,7 +228,7 @@ pub(crate) fn pack(head: Head, first: &[u8], second: &[u8], mut put: impl FnMut(
     }
 }
 
-/// Bytes on their way into words: fewer than 64 bits wait for more.
+/// Packs bytes into words: fewer than 64 bits wait for more.
 struct Packer {
     word: u64,
     bits: u32,
@@ -257,16 +257,16 @@ impl Packer {
     }
 }
 
-/// The bits of a status record's head that tell that it is one, and how long its text is.
+/// The bits of a status record's header with its type and the length of its string.
 pub(crate) const STATUS_HEAD: u64 = 0xffff;
 
-/// The head of a status record.
+/// Returns the header of a status record.
 #[inline]
 pub(crate) fn status_head(len: usize, delta: u64) -> u64 {
     STATUS | (len as u64) << 4 | delta << 16
 }
 
-/// Hands a text to `put` in whole words, with the place of each.
+/// Passes a string to `put` in whole words, with the index of each.
 #[inline(always)]
 pub(crate) fn put_text(text: &[u8], mut put: impl FnMut(usize, u64)) {
     let (words, rest) = text.as_chunks::<8>();
@@ -278,13 +278,13 @@ pub(crate) fn put_text(text: &[u8], mut put: impl FnMut(usize, u64)) {
     }
 }
 
-/// The last `count` (1 to 7) bytes of `text` as a number, least significant first.
+/// Returns the last `count` (1 to 7) bytes of `text` as a number, least significant first.
 #[inline]
 fn partial(text: &[u8], count: usize) -> u64 {
     if let Some(last) = text.last_chunk::<8>() {
         return u64::from_le_bytes(*last) >> (64 - 8 * count);
     }
-    // The text is shorter than a word, so `count` is its length: read it in two overlapping halves.
+    // The string is shorter than a word, so `count` is its length: read it in two overlapping halves.
     if let (Some(low), Some(high)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         return u64::from(u32::from_le_bytes(*low)) | u64::from(u32::from_le_bytes(*high)) << (8 * (count - 4));
     }

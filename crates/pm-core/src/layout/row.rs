@@ -1,5 +1,5 @@
-//! The layout of a row, the copy of a task: eight words of facts, then the log, then the newest entries of the ring, then
-//! the cancel request.
+//! The layout of a row, the copy of a task: eight words of facts, then the log, then the newest entries of the ring,
+//! then the cancel request.
 
 pub(crate) const FACTS: usize = 8;
 

@@ -62,13 +62,13 @@ impl<'c> TaskRecords<'c> {
         Cursor(self.slot.get(CURSOR))
     }
 
-    /// Where the entries of a task that ended may begin in its slot: what it was born with stands before.
+    /// Returns where the entries of a task may begin in its slot: after the records that it started with.
     #[inline]
     pub(crate) fn entries_from(self) -> usize {
         LOG + Tail(self.slot.get(RING)).born_with()
     }
 
-    /// Where the log in the slot ends.
+    /// Returns the end of the log in the slot.
     #[inline]
     pub(crate) fn log_end(self) -> usize {
         LOG + self.cursor().used()
@@ -86,12 +86,12 @@ impl<'c> TaskRecords<'c> {
         (self.slot.get(RING_OLD) as u32).checked_sub(1)
     }
 
-    /// The first chunk of each chain of the task.
+    /// Returns the first chunk of each chain of the task.
     pub(crate) fn chains(self) -> [Option<u32>; 3] {
         [self.kept_first(), self.ring_first(), cancel_chain(self.slot.get(CANCEL))]
     }
 
-    /// How many chunks the task takes beside its slot.
+    /// Counts the chunks that the task takes in addition to its slot.
     pub(crate) fn chained(self) -> u32 {
         let ordinal = |index: u32| Place(self.chunks.get(index).get(PLACE)).ordinal();
         let kept = Tail(self.slot.get(KEPT)).index().map_or(0, |last| ordinal(last) + 1);
@@ -108,7 +108,7 @@ impl<'c> TaskRecords<'c> {
         (kept + ring) as u32 + request
     }
 
-    /// Calls `visit` with each record of the log, and whether it stands in `kept`: first those in the slot, then those in
+    /// Calls `visit` with each record of the log and whether it is in `kept`: first those in the slot, then those in
     /// `kept`.
     pub(crate) fn each_record(self, mut visit: impl FnMut(Position, Head, bool)) {
         let (mut at, end) = (LOG, self.log_end());
@@ -163,7 +163,7 @@ impl<'c> TaskRecords<'c> {
             visit(None);
         }
         let last = self.chunks.get(last);
-        // In the oldest chunk there may be nothing but the end of an entry whose beginning is gone.
+        // The oldest chunk may contain nothing but the end of an entry whose beginning was dropped.
         while Place(chunk.get(PLACE)).first() == WORDS {
             let Some(next) = next_of(chunk) else { return };
             chunk = self.chunks.get(next);
@@ -176,7 +176,7 @@ impl<'c> TaskRecords<'c> {
         }
     }
 
-    /// The position so many words later, in the next chunk if need be.
+    /// Returns the position so many words later, in a later chunk if need be.
     pub(crate) fn step(self, position: Position, mut words: usize) -> Position {
         let Position { mut chunk, mut at } = position;
         while at + words >= WORDS {
@@ -196,7 +196,7 @@ impl<'c> TaskRecords<'c> {
         position.chunk.peek(position.at)
     }
 
-    /// Whether the text that begins `from` bytes into the record is `text`.
+    /// Returns `true` if the string that begins `from` bytes into the record is `text`.
     pub(crate) fn text_is(self, position: Position, from: usize, text: &[u8]) -> bool {
         let mut word = (usize::MAX, 0);
         text.iter().enumerate().all(|(index, &byte)| {

@@ -1,4 +1,4 @@
-//! What the words of a slot and of a chunk mean.
+//! The words of a slot and of a chunk in a chain.
 
 use super::chunk::{Chunk, WORDS};
 use crate::base::sync::{AtomicU64, Ordering};
@@ -26,35 +26,35 @@ pub(crate) const STARTS: usize = 3;
 pub(crate) const PAYLOAD: usize = 4;
 pub(crate) const PAYLOAD_WORDS: usize = WORDS - PAYLOAD;
 
-/// A place no chunk of a chain ever has: it is being used again.
+/// The place of a chunk that is being reused, which no chunk of a chain ever has.
 pub(crate) const NO_PLACE: u64 = u64::MAX;
 
 /// The bits of the cancel word.
 pub(crate) mod cancel {
     /// The chain of the request: its first chunk and 1; 0 when there is no request.
     pub(crate) const REQUEST: u64 = 0xffff_ffff;
-    /// A request whose text found no memory.
+    /// A request for whose strings there was no memory.
     pub(crate) const NO_CHAIN: u64 = 0xffff_ffff;
-    /// One section more that must not be cut.
+    /// One protected section more.
     pub(crate) const ONE_PROTECTED: u64 = 1 << 32;
     pub(crate) const PROTECTED: u64 = 0xffff << 32;
-    /// A task was born whose parent this one is.
+    /// The task has, or had, a child.
     pub(crate) const PARENT: u64 = 1 << 60;
-    /// Its future was dropped for the request.
+    /// The future was dropped because of the request.
     pub(crate) const FORCED: u64 = 1 << 61;
-    /// The task heard the request.
+    /// The task observed the request.
     pub(crate) const OBSERVED: u64 = 1 << 62;
-    /// The task is being unwound for the request.
+    /// The task is being unwound because of the request.
     pub(crate) const UNWOUND: u64 = 1 << 63;
 
-    /// Whether there is a request.
+    /// Returns `true` if there is a request.
     #[inline(always)]
     pub(crate) const fn is_asked(word: u64) -> bool {
         word & REQUEST != 0
     }
 }
 
-/// The first chunk of a cancel request's text.
+/// Returns the first chunk of the strings of a cancel request.
 #[inline(always)]
 pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
     match word & 0xffff_ffff {
@@ -63,21 +63,21 @@ pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
     }
 }
 
-/// What is in the cursor.
+/// The cursor: how far the log is valid, flags, and the number of history entries.
 #[derive(Clone, Copy)]
 pub(crate) struct Cursor(pub(crate) u64);
 
 impl Cursor {
     pub(crate) const NOT_CANCELLABLE: u64 = 1 << 8;
-    /// The log in the slot is closed: it goes on in `kept`.
+    /// The log in the slot is closed: it continues in `kept`.
     pub(crate) const SPILLED: u64 = 1 << 9;
     /// The thread was panicking when the task started.
     pub(crate) const BORN_IN_PANIC: u64 = 1 << 10;
     /// The outcome, once the task ended.
     pub(crate) const OUTCOME: u32 = 11;
-    /// Somebody waits for the task to be cancelled or to end: see `watch.rs`.
+    /// The task has a cell with waiters: see `store/cell.rs`.
     pub(crate) const WATCHED: u64 = 1 << 14;
-    /// The task ended in a way for which it is kept longer.
+    /// The task ended in a way for which it is retained longer.
     pub(crate) const NOTABLE: u64 = 1 << 15;
 
     #[inline(always)]
@@ -92,12 +92,12 @@ impl Cursor {
     pub(crate) fn has(self, flag: u64) -> bool {
         self.0 & flag != 0
     }
-    /// Without an outcome, which a task has a moment before it has ended.
+    /// Removes the outcome, which a task has briefly before it has ended.
     #[inline(always)]
     pub(crate) fn live(self) -> Self {
         Self(self.0 & !(0b111 << Self::OUTCOME))
     }
-    /// The outcome as a number: see [`Count`].
+    /// Returns the outcome as a number: see `Count`.
     #[inline(always)]
     pub(crate) fn outcome(self) -> u64 {
         self.0 >> Self::OUTCOME & 0b111
@@ -190,7 +190,7 @@ pub(crate) fn next_of(chunk: &Chunk) -> Option<u32> {
     next_in(chunk.get(LINKS))
 }
 
-/// Reads a word that a writer published, and all that was written before it.
+/// Loads a word that a writer published: all that was written before it is visible then.
 #[inline]
 pub(crate) fn acquire(word: &AtomicU64) -> u64 {
     word.load(Ordering::Acquire)

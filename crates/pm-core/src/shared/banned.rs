@@ -1,15 +1,15 @@
-//! Tasks that were cancelled and have ended: a child that starts late is cancelled as well.
+//! Tasks that were cancelled and have ended, whose late children are cancelled as well.
 
 use std::collections::{HashSet, VecDeque};
 
-/// Tasks that were cancelled and have ended: their late children are cancelled, too.
+/// The serials of cancelled tasks that have ended.
 #[derive(Default)]
 pub(crate) struct Banned {
     serials: HashSet<u64>,
     order: VecDeque<u64>,
 }
 
-/// How many of them are remembered.
+/// The most serials that are remembered.
 const MAX_BANNED: usize = 65_536;
 
 impl Banned {

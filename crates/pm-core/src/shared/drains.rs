@@ -1,4 +1,4 @@
-//! The drains of a list: which tasks each of them leaves out.
+//! The drains of a list, and the tasks that each of them exempts.
 
 use std::sync::{Arc, Weak};
 

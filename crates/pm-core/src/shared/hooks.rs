@@ -1,7 +1,7 @@
-//! What a program wants to be told: that a task ended, was cancelled, or does not stop.
+//! Hooks: callbacks for tasks that end, are cancelled, or do not stop.
 //!
-//! Called on the thread where it happens, when no lock of ours is held. A panic of a hook is counted and goes no further.
-//! What happens to other tasks within a hook is told to no hook, so that hooks can't call each other for ever.
+//! Called on the thread where it happens, when no lock of the list is held. A panic of a hook is counted and caught.
+//! What a hook does to other tasks calls no hooks, so that hooks cannot call each other indefinitely.
 
 use std::cell::Cell;
 use std::fmt;
@@ -40,7 +40,7 @@ impl Hook {
 
 /// The hooks of a list.
 pub(crate) struct Hooks {
-    /// How many hooks there are: none, nearly always.
+    /// The number of hooks: nearly always 0.
     count: AtomicUsize,
     ends: Mutex<Vec<Arc<Hook>>>,
     pub(crate) cancels: Mutex<Vec<Arc<Hook>>>,
@@ -51,7 +51,7 @@ std::thread_local! {
     static IN_HOOK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Marks that this thread is in a hook; `None` when it was already.
+/// Marks that this thread is in a hook.
 pub(crate) struct InHook;
 
 impl InHook {
@@ -76,7 +76,7 @@ impl Hooks {
         }
     }
 
-    /// Whether there are hooks at all.
+    /// Returns `true` if there are any hooks.
     #[inline(always)]
     pub(crate) fn any(&self) -> bool {
         self.count.load(StdOrdering::Relaxed) > 0
@@ -86,7 +86,7 @@ impl Hooks {
         self.any() && !self.ends.lock().is_empty()
     }
 
-    /// For a list that takes over what another left: its hooks are gone.
+    /// Removes the hooks of the previous list, for a list that takes over its memory.
     pub(crate) fn clear(&self) {
         self.count.store(0, StdOrdering::Relaxed);
         let gone = (
@@ -107,8 +107,8 @@ impl Hooks {
 
 /// A hook that is called as long as this lives.
 ///
-/// When this is dropped the hook is called no more; a call that has begun on another thread may still be running then.
-#[must_use = "the hook is called as long as this lives; `keep` keeps it for ever"]
+/// Once this is dropped the hook is no longer called; a call that began on another thread may still be running.
+#[must_use = "the hook is called as long as this lives; `keep` keeps it for the life of the list"]
 pub struct Subscription {
     which: Which,
     hooks: &'static Hooks,
@@ -160,7 +160,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        // Taken out under the lock, dropped after it: a hook is code of somebody else.
+        // Taken out under the lock, dropped after it: that may run code of the program.
         fn take<T>(list: &Mutex<Vec<Arc<T>>>, hook: &Arc<T>) -> Option<Arc<T>> {
             let mut list = list.lock();
             let place = list.iter().position(|other| Arc::ptr_eq(other, hook))?;

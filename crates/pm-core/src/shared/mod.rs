@@ -1,4 +1,4 @@
-//! What a list and its tasks share.
+//! The state that a list and its tasks share: what the modules above keep for each list.
 
 pub(crate) mod banned;
 pub(crate) mod drains;

@@ -1,4 +1,4 @@
-//! Takes over what dropped lists left, so that lists that come and go need no more memory than those that are there.
+//! Reuses the memory of dropped lists, so that lists that come and go take no more memory than those that exist.
 
 use std::sync::atomic::Ordering as StdOrdering;
 
@@ -8,18 +8,19 @@ use crate::base::options::Options;
 use crate::base::sync::PlainMutex;
 use crate::store::slab::Slab;
 
-/// What dropped lists leave behind.
+/// The memory of dropped lists.
 struct Dropped {
-    /// To be taken over once their last tasks have ended.
+    /// Free for the next list once their last tasks have ended.
     free: Vec<&'static Shared>,
-    /// Those whose memory went to a list of other options. A late handle may still come, so they stay.
+    /// Those whose slab went to a list with other options. A late handle may still refer to them, so they stay.
     retired: Vec<&'static Shared>,
 }
 
 static DROPPED: PlainMutex<Dropped> = PlainMutex::new(Dropped { free: Vec::new(), retired: Vec::new() });
 
 impl Shared {
-    /// One for a new list: taken over if there is one that fits, in its memory if there is one as large, else new.
+    /// Returns the state for a new list: that of a dropped list with the same options, else a new one, in the slab of a
+    /// dropped list if one is as large.
     pub(crate) fn obtain(options: &Options) -> &'static Self {
         let segments = Slab::segments_for(options.max_bytes);
         let mut dropped = DROPPED.lock();
@@ -28,7 +29,7 @@ impl Shared {
                 let slab = dropped.free[at].store.slab;
                 slab.max_segments() == segments && slab.tally().live() == 0
             })
-            // Of two that fit alike the smaller one: all that it ever held is looked through for tasks.
+            // Of two that fit equally the smaller one: readers look through all chunks that were ever used.
             .min_by_key(|&at| (!dropped.free[at].fits(options), dropped.free[at].store.slab.bytes()));
         let Some(at) = free else { return Self::allocate(Slab::allocate(segments, &options.limits), options) };
         let found = dropped.free.swap_remove(at);
@@ -47,7 +48,7 @@ impl Shared {
         found
     }
 
-    /// Begins a list in memory that another one left.
+    /// Begins a list in the memory of another one.
     fn renewed(&'static self) -> &'static Self {
         self.first_serial.store(self.store.slab.renew(&self.store.limits), StdOrdering::Relaxed);
         self
@@ -58,7 +59,7 @@ impl Shared {
         store.clock.reads_as(&options.clock) && store.limits == options.limits && store.secrets == options.secrets
     }
 
-    /// Leaves the memory of a list that was dropped to the next one.
+    /// Leaves the memory of a dropped list to the next one.
     pub(crate) fn retire(&'static self) {
         self.enabled.store(false, StdOrdering::Relaxed);
         // Nothing outlives a model.

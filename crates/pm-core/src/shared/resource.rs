@@ -1,4 +1,4 @@
-//! A resource that tasks hold and wait for, and the book of its holders.
+//! A resource that tasks hold and wait for, and its holders.
 //!
 //! Its lock is held for a copy or one change, never together with that of the list's waits nor while other code runs.
 
@@ -9,26 +9,26 @@ use super::state::TaskRef;
 use crate::base::sync::PlainMutex;
 use crate::base::text;
 
-/// Bytes of a resource's name.
+/// The bytes of a resource's name.
 pub(crate) const MAX_NAME: usize = 128;
 
-/// Holds of a resource that are told one by one.
+/// The holds of a resource that are recorded one by one.
 pub(crate) const MAX_HOLDS: usize = 4_096;
 
-/// The token of what was not recorded.
+/// The token of a hold or wait that was not recorded.
 pub(crate) const NOT_RECORDED: u64 = 0;
 
-/// What sort of thing a [`Resource`] is: for who reads, it changes nothing.
+/// The kind of a [`Resource`], for readers only: it changes nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ResourceKind {
-    /// Held by one at a time.
+    /// Held by one task at a time.
     Mutex,
-    /// Held by many who read, or one who writes.
+    /// Held by many readers, or one writer.
     RwLock,
     /// Held in parts.
     Semaphore,
-    /// The messages in a channel, or the room in it.
+    /// The messages in a channel, or its capacity.
     Channel,
     /// Anything else: a pool, a machine, a person.
     #[default]
@@ -36,7 +36,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// `mutex`, `rwLock`, `semaphore`, `channel` or `other`.
+    /// Returns `mutex`, `rwLock`, `semaphore`, `channel` or `other`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -55,7 +55,7 @@ impl fmt::Display for ResourceKind {
     }
 }
 
-/// Something that tasks hold and wait for. Clones are the same one.
+/// Something that tasks hold and wait for. Clones are the same resource.
 ///
 /// ```
 /// use pm_core::{ProcessList, Resource};
@@ -72,7 +72,7 @@ impl fmt::Display for ResourceKind {
 /// assert_eq!(waits.waits[0].resource.holders[0].task.id, "import");
 /// ```
 ///
-/// Two resources of one name are two resources. The locks and channels of `pm::sync` bring their own.
+/// Two resources with the same name are two resources. The locks and channels of `pm::sync` have their own.
 #[derive(Clone)]
 pub struct Resource {
     pub(crate) state: Arc<ResourceState>,
@@ -87,11 +87,11 @@ pub(crate) struct ResourceState {
 
 #[derive(Clone, Default)]
 pub(crate) struct Holds {
-    /// Units there are in all, if that is known.
+    /// The units in total, if known.
     pub(crate) capacity: Option<u64>,
     pub(crate) last_token: u64,
     pub(crate) list: Vec<Hold>,
-    /// Holds that are not among them.
+    /// The number of holds beyond those in the list.
     pub(crate) unlisted: usize,
     /// Grows whenever a hold begins or ends, or the capacity changes.
     pub(crate) version: u64,
@@ -107,20 +107,20 @@ pub(crate) struct Hold {
 }
 
 impl Resource {
-    /// A resource of this name, of which at most 128 bytes are kept.
+    /// Makes a resource with this name, of which at most 128 bytes are kept.
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self::build(name, ResourceKind::Other, None, false)
     }
 
-    /// One that is held in parts, of which there are so many: as a mutex with one, or a pool of eight connections. With this
-    /// a circle of tasks is found even where many hold the same.
+    /// Makes a resource with a number of units: one for a mutex, eight for a pool of eight connections. With a
+    /// capacity, a cycle of tasks is found even where several tasks hold the resource.
     #[must_use]
     pub fn with_capacity(name: &str, units: u64) -> Self {
         Self::build(name, ResourceKind::Other, Some(units), false)
     }
 
-    /// One of a kind, which serves those who wait in the order in which they came: for wrappers of locks that do.
+    /// Makes a resource that serves waiting tasks in the order of their arrival: for wrappers of locks that do.
     #[must_use]
     pub fn fair(name: &str, kind: ResourceKind, units: Option<u64>) -> Self {
         Self::build(name, kind, units, true)
@@ -131,24 +131,24 @@ impl Resource {
         Self { state: Arc::new(ResourceState { name: text::cut(name, MAX_NAME).into(), kind, fair, holds }) }
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.state.name
     }
 
-    /// What sort of thing it is.
+    /// Returns its kind.
     #[must_use]
     pub fn kind(&self) -> ResourceKind {
         self.state.kind
     }
 
-    /// Says that there are so many units more of it. Say so before they can be had.
+    /// Adds units to its capacity. Call this before they are available.
     pub fn grow(&self, units: u64) {
         self.change(|capacity| capacity.saturating_add(units));
     }
 
-    /// Says that there are so many units fewer of it. Say so after they are gone.
+    /// Removes units from its capacity. Call this after they are gone.
     pub fn shrink(&self, units: u64) {
         self.change(|capacity| capacity.saturating_sub(units));
     }
@@ -167,7 +167,7 @@ impl From<&Resource> for Resource {
 }
 
 impl From<&str> for Resource {
-    /// A resource by itself, of which only the name is known.
+    /// Makes a new resource of which only the name is known.
     fn from(name: &str) -> Self {
         Self::new(name)
     }

@@ -1,4 +1,4 @@
-//! What a list and its tasks share, and a reference to one of its tasks.
+//! The state that a list and its tasks share, and a reference to one of the tasks.
 
 use std::sync::atomic::{AtomicBool, AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 
@@ -15,13 +15,13 @@ use crate::store::Store;
 use crate::store::counters::AtomicCounters;
 use crate::store::slab::{Slab, Tally};
 
-/// What a list and its tasks share: the store, and what the modules above keep for each list.
+/// The state that a list and its tasks share: the store, and what the modules above keep for each list.
 ///
 /// It lives as long as the process, so that handles need no reference count; when a list is dropped and its tasks have
 /// ended, the next list of the same options takes it over.
 pub(crate) struct Shared {
     pub(crate) store: Store,
-    /// What the slab had counted when this list took it over.
+    /// The counts of the slab when this list took it over.
     pub(crate) before: Mutex<Tally>,
     pub(crate) cancellable: AtomicBool,
     pub(crate) enabled: AtomicBool,
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     pub(crate) banned: Mutex<Banned>,
     pub(crate) drains: Drains,
     pub(crate) waits: Waiters,
-    /// Tasks with smaller serials are those of a list that had the memory before.
+    /// Tasks with smaller serials are those of a list that had the memory earlier.
     pub(super) first_serial: StdAtomicU64,
 }
 

@@ -6,7 +6,7 @@ use crate::layout::record::{Head, Record};
 use crate::layout::walk::Position;
 use crate::layout::words::*;
 
-/// The bits of the book that tell which names there may be: without them each new attribute would be looked for.
+/// The bits of the book that show which names there may be; without them each new attribute would be searched for.
 const NAMES: u64 = 0xffff << 48;
 
 const ONE_ATTR: u64 = 1 << 32;
@@ -20,7 +20,7 @@ fn name_bit(name: &str) -> u64 {
 }
 
 impl Writer {
-    /// Sets an attribute to a text.
+    /// Sets an attribute to a string.
     #[inline(always)]
     pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoRoom> {
         let old = self.find_attr(name);
@@ -53,7 +53,7 @@ impl Writer {
         let record = Record::unset(name);
         self.log(&record)?;
         self.count_garbage(head, kept);
-        // The tombstone counts no more when the log is next compacted.
+        // The tombstone itself is obsolete when the log is next compacted.
         self.count_garbage(Head(record::UNSET | (name.len() as u64) << 4), true);
         self.slot.chunk.put(BOOK, self.slot.chunk.get(BOOK) - ONE_ATTR);
         Ok(())
@@ -87,7 +87,7 @@ impl Writer {
         self.slot.chunk.get(BOOK) >> 32 & 0xffff
     }
 
-    /// The newest record about an attribute, if it has a value.
+    /// Returns the newest record of an attribute, if it has a value.
     #[inline(always)]
     pub(super) fn find_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
         if self.slot.chunk.get(BOOK) & NAMES & name_bit(name) == 0 { None } else { self.look_for_attr(name) }
@@ -107,13 +107,13 @@ impl Writer {
         found.filter(|(_, head, _)| head.kind() != record::UNSET)
     }
 
-    /// Whether there may be one attribute more, if `old` is none of the same name.
+    /// Checks that there may be one attribute more, unless `old` is one of the same name.
     #[inline(always)]
     pub(super) fn check_room(&self, old: Option<(Position, Head, bool)>) -> Result<(), NoRoom> {
         if old.is_none() && self.attrs() >= self.slot.store.limits.attrs { Err(NoRoom) } else { Ok(()) }
     }
 
-    /// Keeps the book about a value that was logged.
+    /// Updates the book after a value was logged.
     #[inline(always)]
     pub(super) fn replaced(&self, name: &str, old: Option<(Position, Head, bool)>) {
         match old {

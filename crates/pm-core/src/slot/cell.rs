@@ -11,13 +11,13 @@ use crate::layout::words::*;
 use crate::store::cell::{Cell, EndWait, UNKEYED, Wakers};
 
 impl Writer {
-    /// Opens the cell of the task, and marks that there may be something in it.
+    /// Opens the cell of the task, and marks that there may be waiters in it.
     pub(crate) fn with_cell<R>(&self, f: impl FnOnce(&mut Cell) -> R) -> R {
         self.set_watched();
         f(&mut self.slot().store.slab.cell(self.slot().index()).lock())
     }
 
-    /// All who are to know that the task was cancelled.
+    /// Takes all wakers that a cancel request wakes.
     pub(crate) fn take_cancel_wakers(&self) -> Wakers {
         if !self.is_watched() {
             return Wakers(Vec::new());
@@ -31,11 +31,12 @@ impl Writer {
 }
 
 impl Slot {
-    /// Lets a cancel of the task wake this. False if the task was asked already; one that has ended is never asked.
+    /// Registers a waker for a cancel request. Returns `false` if there is one already; a task that has ended never
+    /// gets one.
     pub(crate) fn add_cancel_waker(self, serial: u64, waker: Waker) -> bool {
         let Some(writer) = self.lock(serial) else { return true };
         if cancel::is_asked(acquire(self.cancel())) {
-            // After the lock: a waker is code of somebody else.
+            // The waker is dropped after the lock: that may run code of the program.
             drop(writer);
             return false;
         }
@@ -43,14 +44,14 @@ impl Slot {
         true
     }
 
-    /// Lets the end of the task be told to this. False if it has ended.
+    /// Registers a wait for the end of the task. Returns `false` if it has ended.
     pub(crate) fn add_end_wait(self, serial: u64, wait: &Arc<EndWait>) -> bool {
         let Some(writer) = self.lock(serial) else { return false };
         writer.with_cell(|cell| cell.rest.get_or_insert_default().end_waits.push(Arc::clone(wait)));
         true
     }
 
-    /// Tells the end of the task no more to this.
+    /// Removes a wait for the end of the task.
     pub(crate) fn remove_end_wait(self, serial: u64, wait: &Arc<EndWait>) {
         if let Some(writer) = self.lock(serial) {
             writer.with_cell(|cell| {

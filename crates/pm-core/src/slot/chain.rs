@@ -1,4 +1,4 @@
-//! Chains of chunks behind a slot: how they grow, and how they are given back.
+//! Chains of chunks behind a slot: how they grow, and how they are freed.
 
 use super::gate::{NoRoom, Writer};
 use crate::base::sync::{Ordering, fence};
@@ -13,8 +13,8 @@ pub(super) struct Grown {
 }
 
 impl Writer {
-    /// Writes a record behind the tail of a chain, with chunks that `reuse` gives (it is told the tail that must stay)
-    /// or new ones; what the chain was stays whole until the caller publishes the new tail.
+    /// Writes a record after the tail of a chain, into chunks that `reuse` returns (given the tail, which must stay) or
+    /// new ones; the chain stays as it was until the caller publishes the new tail.
     pub(super) fn append(
         &self,
         tail: Tail,
@@ -23,7 +23,8 @@ impl Writer {
     ) -> Result<Grown, NoRoom> {
         let room = tail.index().map_or(0, |_| WORDS - tail.used());
         let missing = record.words().saturating_sub(room).div_ceil(PAYLOAD_WORDS);
-        // At most 4 + 255 + 8191 bytes of record, so 38 chunks; but nearly always one, which needs no room for more.
+        // At most 4 + 255 + 8191 bytes of record, so 38 chunks; but nearly always one, for which a small array is
+        // enough.
         if missing <= 1 {
             self.append_chunks::<1>(tail, record, missing, reuse)
         } else {
@@ -69,7 +70,7 @@ impl Writer {
             chunk.gate().store(mark::of(self.serial, mark::CHAIN), Ordering::Relaxed);
             chunk.put(LINKS, links(before, None));
             chunk.put(STARTS, u64::from(begins_here));
-            // Published with the tail, or, for a reader that follows older links, by itself.
+            // Published with the tail, or, for a reader that follows older links, separately.
             chunk.word(PLACE).store(Place::new(ordinal, first).0, Ordering::Release);
             if let Some(before) = before {
                 let before = store.slab.chunks.get(before);

@@ -1,6 +1,6 @@
 //! Reads a task without locking: copies its words into a row, then validates the copy against the gate.
 //!
-//! Readers write nothing and never wait; a copy that a writer spoilt is made again.
+//! Readers write nothing and never wait; a copy during which the task was changed is made again.
 
 use super::gate::Slot;
 use crate::base::sync::{Ordering, fence, relax};
@@ -9,24 +9,24 @@ use crate::layout::row::{FACTS, PARENT_ENDED};
 use crate::layout::table::ChunkTable;
 use crate::layout::words::*;
 
-/// Copies tried before a part that keeps changing is left out.
+/// The attempts before a part that keeps changing is left out.
 const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
 
-/// How much of the history a row takes along.
+/// How much of the history a row includes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Detail {
     Newest,
     History,
 }
 
-/// Which tasks are copied.
+/// The state of the task to copy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// Those that are live.
+    /// Live.
     Live,
-    /// Those that ended and are kept.
+    /// Ended and retained.
     Ended,
-    /// One that ends now, by who holds its lock.
+    /// Ending now, for the thread that holds its lock.
     Ending,
 }
 
@@ -37,7 +37,7 @@ struct Block {
     used: usize,
 }
 
-/// Memory for copies, kept from row to row.
+/// Memory for copies, reused from row to row.
 #[derive(Default)]
 pub(crate) struct Scratch {
     blocks: Vec<Block>,
@@ -49,7 +49,7 @@ fn push(out: &mut Vec<u8>, words: &[u64]) {
     }
 }
 
-/// Appends a row of the slot to `out`. False, and `out` as before, when there is no such task in it.
+/// Appends a row of the slot to `out`. Returns `false`, with `out` as before, when there is no such task in it.
 pub(crate) fn copy_row(slot: Slot, wanted: Wanted, detail: Detail, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     for round in 0..TRIES {
@@ -172,11 +172,11 @@ fn try_copy(
     for (to, word) in out[start..].chunks_exact_mut(8).zip(facts) {
         to.copy_from_slice(&word.to_le_bytes());
     }
-    // Acquire: pairs with the Release fence of whoever takes this slot or these chunks next. If a word above came from
-    // there, the loads below see that the slot changed hands.
+    // Acquire: pairs with the Release fence of the next owner of this slot or of these chunks. If a word above is from
+    // that owner, the loads below see that the slot has changed hands.
     fence(Ordering::Acquire);
     if chunk.gate().load(Ordering::Relaxed) | lock != gate {
-        // Another task may be here by now: the next try takes it.
+        // Another task may be here by now: the next attempt copies that.
         return Copied::Torn;
     }
     if kept.index().is_some() && Tail(chunk.peek(KEPT)).version() != kept.version() && !last {
@@ -188,8 +188,8 @@ fn try_copy(
     Copied::Row
 }
 
-/// Copies a chain from its newest chunk backwards until `enough`, or until it ends. False when the chain did not reach
-/// its first chunk because older ones were used again.
+/// Copies a chain from its newest chunk backwards until `enough`, or until it ends. Returns `false` when the first
+/// chunk was not reached because older ones were reused.
 fn copy_chain(
     chunks: &ChunkTable,
     serial: u64,
@@ -215,7 +215,7 @@ fn copy_chain(
             *to = word.load(Ordering::Relaxed);
         }
         let prev = prev_in(chunk.peek(LINKS));
-        // Acquire: pairs with the Release fence before a chunk is used again.
+        // Acquire: pairs with the Release fence before a chunk is reused.
         fence(Ordering::Acquire);
         if chunk.peek(PLACE) != place.0 || chunk.gate().load(Ordering::Relaxed) != owner {
             return false;

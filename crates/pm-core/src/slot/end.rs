@@ -9,10 +9,10 @@ use crate::store::ended::End;
 use crate::store::magazine;
 
 impl Writer {
-    /// Ends the task. Its slot is free when this returns, or retained for readers of what just happened.
+    /// Ends the task. Its slot is free when this returns, or retained.
     ///
-    /// `outcome` gets the cancel word, and whether the thread was panicking when the task started. `before_close` is called
-    /// while the task still has its slot and its lock; what it returns is returned.
+    /// `outcome` gets the cancel word, and whether the thread was panicking when the task started. `before_close` is
+    /// called while the task still has its slot and its lock; its result is returned.
     #[inline]
     pub(crate) fn end<A>(
         mut self,
@@ -56,7 +56,7 @@ impl Writer {
         } else {
             tag.store(own(tag) & !tag::LIVE, Ordering::Relaxed);
             self.unlock_to = mark::of(self.serial(), mark::ENDED);
-            // Release: pairs with the Acquire of readers, and with whatever takes this slot once it was evicted.
+            // Release: pairs with the Acquire of readers, and with the next task in this slot after the eviction.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);
             magazine::keep_slot(store, index, slot.records(), &end);
         }

@@ -13,7 +13,7 @@ use crate::layout::words::*;
 use crate::store::Store;
 use crate::store::magazine;
 
-/// The parent of a task that is being built and for which none was named.
+/// The parent of a task that is being built and for which none was set.
 const NOT_NAMED: u64 = u64::MAX;
 
 /// A slot and the task in it.
@@ -29,22 +29,23 @@ impl Slot {
         self.chunk.get(SELF) as u32
     }
 
-    /// The serial of the task that is being built here.
+    /// Returns the serial of the task that is being built here.
     #[inline]
     fn unpublished_serial(self) -> u64 {
         mark::serial(self.chunk.get(0))
     }
 
-    /// Makes a free chunk ready for a task; nobody reads it until `publish`.
+    /// Prepares a free chunk for a task; no reader looks at it until `publish`.
     #[inline]
     pub(crate) fn prepare(store: &'static Store, index: u32, serial: u64, cancellable: bool) -> Self {
         let chunk = store.slab.chunks.get(index);
-        // Pairs with the reader's Acquire fence: who sees a word of the new task sees the old one's gate closed.
+        // Pairs with the reader's Acquire fence: a reader that sees a word of the new task sees the old one's gate
+        // closed.
         fence(Ordering::Release);
         chunk.put(0, mark::of(serial, mark::FREE));
         reset(chunk.word(CANCEL));
         chunk.put(PARENT, NOT_NAMED);
-        // The first entry, `init`, takes no room: it is the start.
+        // The first entry, `init`, takes no space: it is the start.
         let flags = if cancellable { 0 } else { Cursor::NOT_CANCELLABLE };
         chunk.put(CURSOR, 1 << 16 | flags);
         chunk.put(KEPT, 0);
@@ -55,29 +56,29 @@ impl Slot {
         Self { store, chunk }
     }
 
-    /// Notes the id and its hash, before `publish`.
+    /// Sets the id and its hash, before `publish`.
     #[inline(always)]
     pub(crate) fn set_id(self, id: &str) {
         let hash = text::hash(id);
         self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
-        // A long id that finds no room: the task is shown without one.
+        // If there is no memory for a long id, the task is shown without one.
         let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
     }
 
-    /// Names the parent, before `publish`; without a slot (0) it is in no list, or in another.
+    /// Sets the parent, before `publish`; without a slot (0) it is in no list, or in another one.
     pub(crate) fn set_parent(self, serial: u64, slot: u32) {
         self.chunk.put(PARENT, serial);
-        // Not needed for its own purpose before the task starts.
+        // The word has no other use before the task starts.
         self.chunk.put(NEWEST, u64::from(slot));
     }
 
-    /// Notes the number of the kind, which has 16 bits at most, before `publish`.
+    /// Sets the number of the kind, which has 16 bits at most, before `publish`.
     #[inline(always)]
     pub(crate) fn set_kind(self, kind: u32) {
         self.chunk.put(RING, u64::from(kind) << 40);
     }
 
-    /// Shows the task to readers, in a status unless that is empty, and returns its serial and whether it has a parent in
+    /// Shows the task to readers, in a status unless that is empty. Returns its serial, and whether it has a parent in
     /// this list.
     #[inline]
     pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32), status: &str) -> (u64, bool) {
@@ -110,7 +111,7 @@ impl Slot {
         Self { store, chunk: store.slab.chunks.get(index) }
     }
 
-    /// Takes the lock of the task's writers; `None` when the slot is no more that task's.
+    /// Takes the lock of the task's writers; `None` when the slot is no longer that task's.
     #[inline]
     pub(crate) fn lock(self, serial: u64) -> Option<Writer> {
         let open = mark::of(serial, mark::LIVE);
@@ -129,25 +130,25 @@ impl Slot {
         }
     }
 
-    /// The same, for a task that is being built and that nobody else knows: there is no lock to give back.
+    /// Returns a writer of a task that is being built: no other thread knows it, so there is no lock to release.
     #[inline]
     pub(crate) fn unpublished(self) -> ManuallyDrop<Writer> {
         ManuallyDrop::new(Writer { slot: self, serial: self.unpublished_serial(), unlock_to: 0 })
     }
 
-    /// Whether the task is still in its slot.
+    /// Returns `true` if the slot holds this task, and it is live.
     #[inline]
     pub(crate) fn is_live(self, serial: u64) -> bool {
         self.chunk.gate().load(Ordering::Acquire) | 1 == mark::of(serial, mark::LOCKED)
     }
 
-    /// Whether the slot still holds this task, live or ended.
+    /// Returns `true` if the slot holds this task, live or ended.
     pub(crate) fn is_of(self, serial: u64) -> bool {
         let gate = acquire(self.chunk.gate());
         mark::serial(gate) == serial && (mark::is_live(gate) || gate & 0b111 == mark::ENDED)
     }
 
-    /// The parent, and its slot if it is of the same list.
+    /// Returns the parent, and its slot if it is of the same list.
     pub(crate) fn parent(self) -> (u64, Option<Self>) {
         let at = (self.chunk.get(SELF) >> 32).checked_sub(1);
         (self.chunk.get(PARENT), at.map(|at| Self::at(self.store, at as u32)))
@@ -159,24 +160,24 @@ impl Slot {
         TaskRecords { chunks: &self.store.slab.chunks, slot: self.chunk }
     }
 
-    /// The number of the task's kind.
+    /// Returns the number of the task's kind.
     pub(crate) fn kind_number(self) -> u32 {
         Tail(self.chunk.peek(RING)).kind()
     }
 
-    /// The serial that the gate names.
+    /// Returns the serial in the gate.
     pub(crate) fn serial(self) -> u64 {
         mark::serial(acquire(self.chunk.gate()))
     }
 
-    /// The cancel word.
+    /// Returns the cancel word.
     #[inline(always)]
     pub(crate) fn cancel(self) -> &'static AtomicU64 {
         self.chunk.word(CANCEL)
     }
 }
 
-/// The right to write to a task; given back on drop.
+/// The lock of a task's writers, released on drop.
 pub(crate) struct Writer {
     pub(crate) slot: Slot,
     pub(crate) serial: u64,
@@ -191,7 +192,7 @@ impl Drop for Writer {
     }
 }
 
-/// There is no more room for what was to be written.
+/// There is no memory for a record, or the task has as many as it may have.
 #[derive(Debug)]
 pub(crate) struct NoRoom;
 
@@ -203,11 +204,11 @@ impl Writer {
 
     #[inline]
     pub(super) fn set_cursor(&self, cursor: Cursor) {
-        // Release: pairs with the Acquire of readers, who then see the words below it.
+        // Release: pairs with the Acquire of readers, which then see the words below it.
         self.slot.chunk.word(CURSOR).store(cursor.0, Ordering::Release);
     }
 
-    /// Now, never earlier than the newest entry, as ticks since the start.
+    /// Reads the clock: ticks since the start, never less than those of the newest entry.
     #[inline]
     pub(super) fn stamp(&self) -> u64 {
         let now = self.slot.store.clock.ticks().max(self.slot.chunk.get(NEWEST));
@@ -215,7 +216,7 @@ impl Writer {
         now.wrapping_sub(self.slot.chunk.get(STARTED))
     }
 
-    /// Marks that somebody waits for the task.
+    /// Marks that the task may have waiters.
     pub(crate) fn set_watched(&self) {
         let cursor = self.cursor();
         if !cursor.has(Cursor::WATCHED) {

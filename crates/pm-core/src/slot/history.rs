@@ -1,4 +1,4 @@
-//! The history of a task: its entries, the newest of which push out older ones, but for the first.
+//! The history of a task: its first entries, and the newest ones, which replace older ones.
 
 use super::gate::{NoRoom, Writer};
 use crate::base::sync::Ordering;
@@ -17,7 +17,7 @@ fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
 }
 
 impl Writer {
-    /// The status of a task that starts now, which needs no look at the clock.
+    /// Sets the status of a task that starts now, without reading the clock.
     #[inline]
     pub(crate) fn first_status(&self, text: &str) -> Result<(), NoRoom> {
         self.status_after(0, text)
@@ -28,7 +28,7 @@ impl Writer {
         self.status_after(self.stamp(), text)
     }
 
-    /// A status so many ticks after the entry before.
+    /// Sets a status, so many ticks after the start.
     #[inline(always)]
     fn status_after(&self, delta: u64, text: &str) -> Result<(), NoRoom> {
         let cursor = self.cursor();
@@ -37,7 +37,7 @@ impl Writer {
         if delta >= 1 << 48 {
             return self.entry(&Record::status(text, delta));
         }
-        // What `entry` would do, in few steps: nearly every status ends in one of these two ways.
+        // A shortcut for what `entry` does: nearly every status takes one of these two ways.
         let chunk = self.slot.chunk;
         if cursor.entries() < self.slot.store.limits.first_entries {
             if !cursor.has(Cursor::SPILLED) && at + words <= WORDS {
@@ -54,7 +54,7 @@ impl Writer {
                 write_status(newest, tail.used(), text, delta);
                 newest.put(STARTS, newest.get(STARTS) + 1);
                 chunk.put(RING_OLD, chunk.get(RING_OLD) + ONE_ENTRY);
-                // Release: pairs with the Acquire of readers, who then see the words below it.
+                // Release: pairs with the Acquire of readers, which then see the words below it.
                 chunk.word(RING).store(tail.add_words(words).0, Ordering::Release);
                 self.set_cursor(cursor.add_entry());
                 return Ok(());
@@ -63,7 +63,7 @@ impl Writer {
         self.entry(&Record::status(text, delta))
     }
 
-    /// Adds a history entry: the newest ones push out older ones, but for the first.
+    /// Adds a history entry; the newest ones replace older ones, except for the first.
     #[cold]
     pub(super) fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
         let limits = &self.slot.store.limits;
@@ -86,7 +86,7 @@ impl Writer {
         let garbage = old & 0xffff << 48;
         let mut entries = (old >> 32 & 0xffff) + 1;
         let grown = self.append(tail, record, |tail_index| {
-            // The oldest chunk is used again when all that begins in it is beyond the limit.
+            // The oldest chunk is reused when all entries that begin in it are beyond the limit.
             let index = oldest.filter(|&index| Some(index) != tail_index)?;
             let starts = chunks.get(index).get(STARTS);
             if entries - starts < newest {

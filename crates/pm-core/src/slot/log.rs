@@ -1,4 +1,4 @@
-//! The log of a task: in its slot while there is room, then in `kept`, which is compacted when most of it counts no more.
+//! The log of a task: in its slot while there is space, then in `kept`, which is compacted when most of it is obsolete.
 
 use super::chain::Grown;
 use super::gate::{NoRoom, Writer};
@@ -8,7 +8,7 @@ use crate::layout::record;
 use crate::layout::record::{Head, Record};
 use crate::layout::words::*;
 
-/// Words of old values that are left alone.
+/// The words of obsolete values that are not worth compacting.
 const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
 
 impl Writer {
@@ -31,7 +31,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds a record of nothing but texts: what `log` would do, in few steps while it fits the slot.
+    /// Adds a record of nothing but strings: a shortcut for `log` while it fits into the slot.
     #[inline(always)]
     pub(crate) fn log_texts(&self, head: Head, first: &str, second: &str) -> Result<(), NoRoom> {
         let cursor = self.cursor();
@@ -55,7 +55,7 @@ impl Writer {
         let tail = Tail(self.slot.chunk.get(KEPT));
         let words = record.words();
         let full = tail.index().is_none() || tail.used() + words > WORDS;
-        // Old values are cleared away once they are more than what counts, and enough to be worth it.
+        // Obsolete values are removed once they are more than half, and enough to be worth it.
         if full && self.garbage() > WORTH_COMPACTING && self.garbage() > self.kept_words() / 2 {
             self.compact();
         }
@@ -72,13 +72,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes `kept` anew without what counts no more. If there is no room for that, all stays as it is.
+    /// Rewrites `kept` without obsolete values. If there is no memory for that, all stays as it is.
     pub(super) fn compact(&self) {
         let slot = self.slot.chunk;
         let old_tail = Tail(slot.get(KEPT));
         let old_first = self.records().kept_first();
-        // Which records stay: of each name and of the progress only the newest; tombstones only where they hide
-        // something in the slot. This is rare, and costs what the task's old values cost to write.
+        // Of each name and of the progress only the newest record stays; a tombstone only where it hides a record in
+        // the slot. This is rare, and costs what it cost to write the obsolete values.
         let mut records: Vec<(Vec<u64>, bool)> = Vec::new();
         let mut in_slot: Vec<Vec<u8>> = Vec::new();
         let mut newest: std::collections::HashMap<Option<Vec<u8>>, usize> = std::collections::HashMap::new();

@@ -1,4 +1,4 @@
-//! What is asked of a task: the cancel request, and sections that must not be cut.
+//! The cancel request of a task, and its protected sections.
 
 use super::gate::{NoRoom, Writer};
 use crate::base::sync::{Ordering, own};
@@ -7,16 +7,17 @@ use crate::layout::record;
 use crate::layout::record::Record;
 use crate::layout::words::*;
 
-/// A request as it stands in a slot.
+/// A cancel request as it is stored in a slot.
 pub(crate) struct Request<'a> {
     pub(crate) reason: &'a str,
     pub(crate) by: &'a str,
-    /// The task it was meant for, if that is another one.
+    /// The task that the request was made for, if that is another one.
     pub(crate) origin: Option<u64>,
 }
 
 impl Writer {
-    /// Stores a cancel request: the first one stays. `None` if there was one already; else the cancel word as it was.
+    /// Stores a cancel request, unless there is one. Returns the earlier cancel word; `None` if there was a request
+    /// already.
     pub(crate) fn request_cancel(&self, request: &Request<'_>) -> Option<u64> {
         let cancel = self.slot.cancel();
         if cancel::is_asked(own(cancel)) {
@@ -24,13 +25,13 @@ impl Writer {
         }
         let mark = Record::cancel_mark(self.stamp());
         let at = self.slot.chunk.get(NEWEST);
-        // The texts first: from the first word of the chain on, all is there.
+        // The strings first, so that they are complete when the cancel word refers to them.
         let chain = self.append_request(request, at).map_or(cancel::NO_CHAIN, |first| u64::from(first) + 1);
         if self.entry(&mark).is_err() {
             self.slot.store.counters.statuses_dropped.fetch_add(1, Ordering::Relaxed);
         }
-        // AcqRel: pairs with the task's checkpoint, so that who sees the request sees its reason; and with a child that
-        // marks its parent, so that it is seen here or sees the request (see `tree.rs`).
+        // AcqRel: pairs with the task's checkpoint, so that a task that sees the request sees its reason; and with a
+        // child that marks its parent, so that it is seen here or sees the request (see `cancel/tree.rs`).
         Some(cancel.fetch_or(chain, Ordering::AcqRel))
     }
 
@@ -52,7 +53,7 @@ impl Writer {
         Ok(first)
     }
 
-    /// The words of the request's chain, as bytes.
+    /// Returns the words of the request's chain, as bytes.
     pub(crate) fn request_bytes(&self, word: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut next = cancel_chain(word);
@@ -64,7 +65,7 @@ impl Writer {
         bytes
     }
 
-    /// One protected section more or less. False when there are too many.
+    /// Counts one protected section more or less. Returns `false` when there are too many.
     pub(crate) fn add_protected(&self, more: bool) -> bool {
         let cancel = self.slot.cancel();
         if !more {

@@ -1,6 +1,6 @@
-//! What waits for a task: its own future, futures that wait for its cancellation, and those that wait for its end.
+//! The waiters of a task: its own future, futures that wait for its cancellation, and waits for its end.
 //!
-//! Wakers are taken out under a lock and woken after it, as they are code of others.
+//! Wakers are taken out under a lock and woken after it, as they run code of the program.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -10,10 +10,10 @@ use super::scopes::Scopes;
 use crate::base::outcome::Outcome;
 use crate::base::sync::Mutex;
 
-/// Bytes of a cell with its lock.
+/// The bytes of a cell with its lock.
 pub(crate) const CELL_BYTES: usize = size_of::<Mutex<Cell>>();
 
-/// What waits for the task of a slot.
+/// The waiters of the task in a slot.
 #[derive(Default)]
 pub(crate) struct Cell {
     /// The task's own future, if it runs as one and is idle.
@@ -21,7 +21,7 @@ pub(crate) struct Cell {
     pub(crate) rest: Option<Box<Rest>>,
 }
 
-/// The key of a waker that nobody replaces or takes back.
+/// The key of a waker that is never replaced or removed.
 pub(crate) const UNKEYED: u64 = 0;
 
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl Wakers {
     }
 }
 
-/// How a task ended, for who waits for it.
+/// The end of a task, as its waiters see it.
 #[derive(Clone, Copy)]
 pub(crate) struct Ended {
     pub(crate) outcome: Outcome,
@@ -57,14 +57,14 @@ pub(crate) struct Ended {
     pub(crate) ticks: u64,
 }
 
-/// Somebody who waits for the end of a task.
+/// A wait for the end of a task, with an optional timeout.
 #[derive(Default)]
 pub(crate) struct EndWait(pub(crate) Mutex<EndWaitState>);
 
 #[derive(Default)]
 pub(crate) struct EndWaitState {
     pub(crate) ended: Option<Ended>,
-    /// The time is up.
+    /// The timeout is over.
     pub(crate) due: bool,
     pub(crate) waker: Option<Waker>,
 }
@@ -87,15 +87,15 @@ impl EndWait {
         self.change(counters, |state| state.due = true);
     }
 
-    /// Lets whatever happens next wake this. Says what happened already: whether the task has ended, and whether the time
-    /// is up.
+    /// Registers the waker for the next event. Returns what has happened already: whether the task has ended, and
+    /// whether the timeout is over.
     pub(crate) fn listen(&self, waker: &Waker) -> (bool, bool) {
         let new = waker.clone();
         let mut state = self.0.lock();
         let happened = (state.ended.is_some(), state.due);
         let old = state.waker.replace(new);
         drop(state);
-        // After the lock: a waker is code of somebody else.
+        // After the lock: dropping a waker may run code of the program.
         drop(old);
         happened
     }

@@ -30,11 +30,11 @@ impl AtomicCounters {
         }
     }
 
-    /// Runs code of the program, as a hook or a waker: a panic of it is counted, and goes no further.
+    /// Runs code of the program, such as a hook or a waker: a panic of it is counted and caught.
     pub(crate) fn catch_panic(&self, f: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
             self.panics_caught.fetch_add(1, StdOrdering::Relaxed);
-            // What a panic carries may itself panic when it is dropped.
+            // The payload of a panic may itself panic when it is dropped.
             std::mem::forget(payload);
         }
     }

@@ -1,8 +1,8 @@
-//! Which ended tasks are kept, and for how long.
+//! Retains ended tasks within limits, and evicts them.
 //!
-//! A task that ended stays in its slot, so that keeping it copies nothing. Each thread gathers the slots of tasks that
-//! ended on it, and hands them on by the batch; what is beyond the limits by then is let go, and its memory goes to the
-//! thread that made the limit overflow. Readers look at slots and know nothing of this.
+//! A task that ended stays in its slot, so that retaining it copies nothing. Each thread gathers the slots of tasks
+//! that ended on it, and hands them on by the batch; tasks beyond the limits are evicted then, and their memory goes to
+//! the thread that exceeded the limit. Readers look at slots and are not involved.
 
 use std::collections::VecDeque;
 
@@ -18,9 +18,9 @@ use crate::layout::words::next_of;
 #[derive(Default)]
 pub(crate) struct Batch {
     pub(crate) slots: Vec<u32>,
-    /// Chunks that their chains hold.
+    /// The chunks of their chains.
     pub(crate) chained: u64,
-    /// When the newest of them ended.
+    /// The end of the newest of them, in ticks.
     pub(crate) newest: u64,
 }
 
@@ -40,19 +40,19 @@ impl Batch {
 /// The batches of all threads.
 #[derive(Default)]
 pub(crate) struct Retained {
-    ordinary: Kept,
-    /// Failures, kills and the slowest of their kind.
-    notable: Kept,
+    ordinary: Batches,
+    /// Failed and cancelled tasks, and the slowest of their kind.
+    notable: Batches,
 }
 
 #[derive(Default)]
-struct Kept {
+struct Batches {
     batches: VecDeque<Batch>,
     tasks: u64,
     bytes: u64,
 }
 
-impl Kept {
+impl Batches {
     fn push(&mut self, batch: Batch) {
         self.tasks += batch.slots.len() as u64;
         self.bytes += batch.bytes();
@@ -71,7 +71,7 @@ impl Kept {
     }
 }
 
-/// How much longer than others the notable ones stay.
+/// How many times longer than others the notable ones stay.
 pub(crate) const NOTABLE_STAYS: u64 = 4;
 
 impl Retained {
@@ -79,7 +79,7 @@ impl Retained {
         if notable { self.notable.push(batch) } else { self.ordinary.push(batch) }
     }
 
-    /// The next batch that is beyond a limit; `max_age` is in ticks.
+    /// Takes the next batch that is beyond a limit; `max_age` is in ticks.
     pub(crate) fn surplus(&mut self, limits: &Limits, max_age: u64, now: u64) -> Option<Batch> {
         if self.ordinary.is_older(max_age, now) {
             return self.ordinary.pop();
@@ -92,28 +92,29 @@ impl Retained {
         if over { self.pop(limits) } else { None }
     }
 
-    /// The batch to go first: the oldest of the ordinary ones, unless the notable ones take more than half of the room.
+    /// Takes the batch to evict first: the oldest of the ordinary ones, unless the notable ones take more than half of
+    /// the space.
     pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Batch> {
         let crowding = self.notable.tasks > limits.ended / 2 || self.notable.bytes > limits.ended_bytes / 2;
         let first = if crowding { self.notable.pop() } else { self.ordinary.pop() };
         first.or_else(|| self.ordinary.pop()).or_else(|| self.notable.pop())
     }
 
-    /// The slots of all.
+    /// Returns the slots of all batches.
     pub(crate) fn into_slots(self) -> impl Iterator<Item = u32> {
         self.ordinary.batches.into_iter().chain(self.notable.batches).flat_map(|batch| batch.slots)
     }
 }
 
-/// What is known of a task's end.
+/// The end of a task, as it is counted.
 #[derive(Clone, Copy)]
 pub(crate) struct End {
     pub(crate) outcome: Count,
     pub(crate) kind: u32,
-    /// How long the task ran.
+    /// The duration of the task.
     pub(crate) ticks: u64,
     pub(crate) ended: u64,
-    /// Chunks beside the slot.
+    /// The chunks in addition to its slot.
     pub(crate) chained: u32,
 }
 

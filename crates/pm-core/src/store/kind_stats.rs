@@ -10,7 +10,7 @@ use crate::base::clock::Moment;
 use crate::base::histogram::{Latency, Sums};
 use crate::base::outcome::Count;
 
-/// What the tasks of one kind did since the list was made.
+/// The statistics of the tasks of one kind, since the list was made.
 ///
 /// Counts are exact for tasks that ended before the call.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ use crate::base::outcome::Count;
 pub struct KindStats {
     /// The kind; `None` for tasks without one, and for [all others](Self::is_other).
     pub kind: Option<String>,
-    /// All kinds that came after [the limit](crate::Options::max_kinds) was reached.
+    /// Whether these are all kinds that came after [the limit](crate::Options::max_kinds) was reached.
     pub is_other: bool,
     /// Tasks that run now.
     pub running: u64,
@@ -34,9 +34,9 @@ pub struct KindStats {
     pub aborted: u64,
     /// Tasks whose future was dropped by its owner.
     pub dropped: u64,
-    /// How long the tasks that ended took.
+    /// The durations of the tasks that ended.
     pub latency: Latency,
-    /// Where the time of the tasks that ended went; the most time first.
+    /// The time of the tasks that ended, by status; the most time first.
     pub statuses: Vec<StatusTime>,
 }
 
@@ -45,7 +45,7 @@ pub struct KindStats {
 #[non_exhaustive]
 pub struct StatusTime {
     /// The status, with `#` for each number in it; `None` for all that came after
-    /// [the limit](crate::Options::max_statuses) was reached or that are not known any more.
+    /// [the limit](crate::Options::max_statuses) was reached or that are no longer known.
     pub status: Option<String>,
     /// How often it was entered.
     pub entered: u64,
@@ -54,7 +54,8 @@ pub struct StatusTime {
 }
 
 impl Kinds {
-    /// All kinds of which a task ended or runs; `running` tells how many run, by the number of their kind.
+    /// Returns the statistics of all kinds of which a task ended or runs; `running` has the number of running tasks by
+    /// the number of their kind.
     pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
         let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
         let mut all: Vec<KindStats> = (0..self.counted())
@@ -89,7 +90,7 @@ impl KindStats {
             counts.iter().map(|counts| counts.outcomes[outcome as usize].load(Ordering::Relaxed)).sum::<u64>()
         };
         let mut sums = Sums::default();
-        // By text; the others have none.
+        // By status; `None` for the others.
         let mut statuses: HashMap<Option<String>, (u64, u64)> = HashMap::new();
         for counts in counts {
             counts.latency.add_to(&mut sums);

@@ -1,7 +1,7 @@
-//! What tasks of the same kind have in common: outcomes, how long they took, in which statuses their time went.
+//! Statistics of the tasks of each kind: outcomes, durations, the time by status.
 //!
-//! Each thread counts for itself, when a task ends on it; who asks adds up what the threads counted. Nothing grows
-//! without a ceiling: kinds beyond the limit are counted together, and so are statuses of one kind.
+//! Each thread counts the tasks that end on it; readers add up the counts of all threads. Everything has an upper
+//! bound: kinds beyond the limit are counted together, and so are statuses of one kind.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,23 +19,23 @@ use crate::layout::walk::{EntryAt, TaskRecords};
 /// The number of tasks without a kind.
 pub(crate) const NONE: u32 = 0;
 
-/// The number of all kinds that found no number of their own.
+/// The number of all kinds beyond the limit.
 pub(crate) const OTHER: u32 = 1;
 
 const FIRST: u32 = 2;
 
-/// Bytes of a status that tell it from others, when times are added up.
+/// The bytes of a status that distinguish it from others.
 const STATUS_BYTES: usize = 64;
 
 const STATUS_WORDS: usize = STATUS_BYTES / 8;
 
-/// The kinds of one list and what the threads counted of them.
+/// The kinds of one list, and their counts in each thread.
 pub(crate) struct Kinds {
     names: Box<[OnceLock<Box<str>>]>,
     numbers: PlainMutex<HashMap<Box<str>, u32>>,
     pub(super) shards: PlainMutex<KindShards>,
     max_statuses: usize,
-    /// Bytes that the shards hold.
+    /// The bytes of the shards.
     bytes: AtomicU64,
 }
 
@@ -93,7 +93,7 @@ impl Kinds {
         })
     }
 
-    /// Tasks that ended and whose kind found no number of its own.
+    /// Returns how many tasks ended whose kind was beyond the limit.
     pub(crate) fn ended_as_other(&self) -> u64 {
         let shards = self.shards.lock();
         let others = shards.all.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
@@ -101,11 +101,11 @@ impl Kinds {
     }
 }
 
-/// What one thread needs to count.
+/// The counting state of one thread.
 pub(crate) struct Counter {
     kinds: Arc<Kinds>,
     shard: Arc<KindShard>,
-    /// Numbers of kinds that this thread met, by a hash of their name.
+    /// The numbers of kinds that this thread has seen, by a hash of their name.
     cache: [u32; 32],
 }
 
@@ -130,7 +130,7 @@ impl Counter {
     #[inline]
     pub(crate) fn count(&self, records: TaskRecords<'_>, end: &End) {
         if cfg!(loom) {
-            // Looks at words that others race for, but only to count: nothing for the model checker.
+            // Reads words that other threads write, but only to count: not for the model checker.
             return;
         }
         let Some(counts) = self.shard.kinds.get(end.kind as usize) else { return };
@@ -145,7 +145,7 @@ impl Counter {
         }
     }
 
-    /// Whether the task took longer than all of its kind that this thread saw end lately.
+    /// Returns `true` if the task took longer than all tasks of its kind that ended recently on this thread.
     #[inline]
     pub(crate) fn is_slowest(&self, end: &End, keep_for: u64) -> bool {
         let Some(counts) = self.shard.kinds.get(end.kind as usize).and_then(OnceLock::get) else { return false };
@@ -176,34 +176,34 @@ impl KindShard {
     }
 }
 
-/// What one thread counted of one kind. Written by that thread only.
+/// The counts of one thread for one kind. Written by that thread only.
 pub(super) struct Counts {
     /// By outcome.
     pub(super) outcomes: [AtomicU64; 8],
     pub(super) ticks: AtomicU64,
     pub(super) max: AtomicU64,
     pub(super) latency: Histogram,
-    /// The slowest of late, for which tasks are kept longer, and when it ended.
+    /// The slowest recent task, for which tasks are retained longer, and when it ended.
     slowest: AtomicU64,
     slowest_ended: AtomicU64,
     pub(super) init: Time,
-    /// Those that were met; their places are what follows in the path.
+    /// The statuses seen so far; `path` has their indices.
     pub(super) statuses: Box<[OnceLock<Box<StatusCount>>]>,
     pub(super) other: Time,
-    /// The places in `statuses` of the last task's statuses, a byte each: the next task's are likely the same.
+    /// The indices in `statuses` of the last task's statuses, a byte each: those of the next task are likely the same.
     path: AtomicU64,
 }
 
-/// A status that was met, and what was counted of it.
+/// A status that was seen, and its counts.
 pub(super) struct StatusCount {
-    /// The low bits of the records that have its text.
+    /// The low bits of the header of its records.
     head: u64,
-    /// The text, in whole words; zero behind it.
+    /// The status, in whole words; zero after its end.
     words: [u64; STATUS_WORDS],
     pub(super) time: Time,
 }
 
-/// How often a status was entered, and the ticks until what came next.
+/// How often a status was entered, and the ticks until the next one.
 pub(super) struct Time {
     pub(super) entered: AtomicU64,
     pub(super) ticks: AtomicU64,
@@ -226,7 +226,7 @@ impl StatusCount {
         Head(self.head).text_len()
     }
 
-    /// Words of the text.
+    /// The words of the status.
     #[inline(always)]
     fn words(&self) -> &[u64] {
         &self.words[..self.len().div_ceil(8).min(STATUS_WORDS)]
@@ -238,7 +238,7 @@ impl StatusCount {
     }
 }
 
-/// Adds to what only this thread writes.
+/// Adds to a counter that only this thread writes.
 #[inline]
 fn add(cell: &AtomicU64, more: u64) {
     cell.store(cell.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
@@ -264,7 +264,7 @@ impl Counts {
         (size_of::<Self>() + size_of_val(&*self.statuses)) as u64
     }
 
-    /// Returns the bytes that were newly taken.
+    /// Counts a task. Returns the bytes that were newly allocated.
     #[inline]
     fn count(&self, records: TaskRecords<'_>, end: &End) -> usize {
         add(&self.outcomes[end.outcome as usize], 1);
@@ -274,8 +274,8 @@ impl Counts {
         }
         let taken = self.latency.count(end.ticks);
 
-        // Tasks of a kind mostly say the same one after the other. As long as this one does, nothing that is read of its
-        // slot tells where to read next, so that none of these reads waits for another.
+        // Tasks of a kind mostly report the same statuses in the same order. As long as this one does, the next address
+        // does not depend on what was read of its slot, so that none of these reads waits for another.
         let path = self.path.load(Ordering::Relaxed);
         let mut walk = Walk { time: &self.init, since: 0, path, step: 0, walked: 0, taken };
         let (mut at, log_end) = (records.entries_from(), records.log_end());
@@ -288,7 +288,7 @@ impl Counts {
                 walk.enter(walk.guess(), &status.time, Head(head).delta());
                 at += 1 + status.words().len();
             } else if Head(head).is_attr() {
-                // Set meanwhile.
+                // An attribute that was set in between.
                 at += Head(head).words();
             } else {
                 break;
@@ -313,13 +313,13 @@ impl Counts {
                 let status = self.statuses.get(place).and_then(OnceLock::get);
                 walk.enter(place, status.map_or(&self.other, |status| &status.time), entry.delta());
             } else {
-                // Entries are missing here: nobody knows when what came before the gap ended.
+                // Entries are missing here: the end of the status before the gap is unknown.
                 walk.time = &self.other;
             }
         });
     }
 
-    /// The place of a status, which may be new.
+    /// Returns the index of a status, which may be new.
     fn find(&self, entry: &EntryAt<'_>, walk: &mut Walk<'_>) -> usize {
         let mut name = Name::new();
         if entry.is_cancel_request() {
@@ -349,22 +349,22 @@ impl Counts {
     }
 }
 
-/// The way of one task through its statuses.
+/// The walk of one task through its statuses.
 struct Walk<'c> {
-    /// That of the status where it is, which it entered at `since`.
+    /// The counts of its status, which it entered at `since`.
     time: &'c Time,
     since: u64,
-    /// The places of the statuses to come, a byte each, as the last task went.
+    /// The expected indices of its statuses, a byte each: those of the last task.
     path: u64,
-    /// The places of those that came.
+    /// The indices of its statuses so far.
     walked: u64,
     step: u32,
-    /// Bytes that were newly taken.
+    /// The bytes that were newly allocated.
     taken: usize,
 }
 
 impl<'c> Walk<'c> {
-    /// The place of the next status, likely.
+    /// Returns the likely index of the next status.
     #[inline(always)]
     fn guess(&self) -> usize {
         (self.path >> (8 * (self.step % 8)) & 0xff) as usize
@@ -382,7 +382,7 @@ impl<'c> Walk<'c> {
     }
 }
 
-/// What statuses that differ in numbers only have in common: `#` stands for each number.
+/// The common form of statuses that differ in numbers only: `#` stands for each number.
 struct Name {
     bytes: [u8; STATUS_BYTES],
     len: usize,

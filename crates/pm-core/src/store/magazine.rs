@@ -1,4 +1,4 @@
-//! The chunks, serials and ended tasks that each thread keeps for each list it uses.
+//! The free chunks, serials and ended tasks that each thread keeps for each list that it uses.
 //!
 //! Starting and ending a task touches nothing that another thread writes. A mutex is taken only to refill, to spill, to
 //! hand on ended tasks by the batch, and when a thread exits. A chunk that is freed on another thread goes to that
@@ -15,23 +15,23 @@ use crate::base::sync::Ordering;
 use crate::layout::walk::TaskRecords;
 use crate::layout::words::{CURSOR, Cursor};
 
-/// Free chunks that a magazine holds at most.
+/// The most free chunks of a magazine.
 const MAGAZINE: usize = 2 * BATCH;
 
 /// Serials that a thread takes at a time.
 const SERIALS: u64 = 64;
 
-/// What one thread keeps for one list.
+/// The free chunks, serials and ended tasks of one thread for one list.
 pub(crate) struct Magazine {
     store: &'static Store,
     epoch: u64,
     shard: &'static Shard,
     counter: Counter,
     free: Vec<u32>,
-    /// Ended tasks, to be handed on when they are a batch.
+    /// Ended tasks, to be handed on once they are a batch.
     ordinary: Batch,
     notable: Batch,
-    /// How many ticks ordinary ended tasks are kept for.
+    /// For how many ticks ordinary ended tasks are retained.
     keep_for: u64,
     serial: u64,
     serial_end: u64,
@@ -61,7 +61,7 @@ impl Magazine {
         }
     }
 
-    /// Another list has taken the memory over.
+    /// Begins again for another list that has taken over the memory.
     #[cold]
     fn renew(&mut self, store: &'static Store) {
         self.epoch = store.slab.epoch.load(Ordering::Acquire);
@@ -89,7 +89,7 @@ impl Magazine {
         let store = self.store;
         store.slab.refill(&mut self.free, BATCH);
         if self.free.is_empty() {
-            // The list is full: tasks that run are worth more than those that ended.
+            // The list is full: running tasks are worth more than ended ones.
             let kept = store.slab.central.lock().retained.pop(&store.limits);
             let own = [&mut self.ordinary, &mut self.notable].into_iter().find(|batch| !batch.slots.is_empty());
             if let Some(batch) = kept.or_else(|| own.map(std::mem::take)) {
@@ -98,7 +98,7 @@ impl Magazine {
         }
     }
 
-    /// Returns the memory for the slots of the next batch.
+    /// Evicts a batch. Returns its memory, for the slots of the next one.
     fn evict(&mut self, mut batch: Batch) -> Vec<u32> {
         let store = self.store;
         store.slab.evicted.fetch_add(batch.slots.len() as u64, Ordering::Relaxed);
@@ -127,7 +127,7 @@ impl Magazine {
         if notable { &mut self.notable } else { &mut self.ordinary }
     }
 
-    /// Keeps the slot of a task that ended.
+    /// Counts and retains a task that ended.
     #[inline]
     fn keep(&mut self, index: u32, records: TaskRecords<'_>, end: &End) {
         self.counter.count(records, end);
@@ -144,14 +144,14 @@ impl Magazine {
         }
     }
 
-    /// Hands a batch on, and takes over what is beyond the limits by now.
+    /// Hands a batch on, and evicts tasks that are beyond the limits by now.
     #[cold]
     fn hand_on(&mut self, notable: bool, now: u64) {
         let store = self.store;
         let batch = std::mem::take(self.batch(notable));
         let mut central = store.slab.central.lock();
         central.retained.push(batch, notable);
-        // One for the one that came, and one more as long as there are too many.
+        // One batch for the one that was added, and one more as long as there are too many.
         let surplus: [Option<Batch>; 2] =
             std::array::from_fn(|_| central.retained.surplus(&store.limits, self.keep_for, now));
         drop(central);
@@ -243,7 +243,7 @@ pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
     })
 }
 
-/// The number of a kind.
+/// Returns the number of a kind.
 #[inline]
 pub(crate) fn kind_number(store: &'static Store, kind: &str) -> u32 {
     with_magazine(store, |magazine| magazine.counter.number(kind))
@@ -261,7 +261,7 @@ fn take_homeless(slab: &'static Slab) -> Option<u32> {
     one.pop()
 }
 
-/// Gives a chunk back.
+/// Returns a chunk to the magazine.
 #[inline]
 pub(crate) fn give_chunk(store: &'static Store, index: u32) {
     if with_magazine(store, |magazine| magazine.put(index)).is_none() {
@@ -269,7 +269,7 @@ pub(crate) fn give_chunk(store: &'static Store, index: u32) {
     }
 }
 
-/// Gives back the slot of a task that never started.
+/// Returns the slot of a task that never started.
 pub(crate) fn give_unused(store: &'static Store, index: u32) {
     let done = with_magazine(store, |magazine| {
         magazine.put(index);
@@ -281,14 +281,14 @@ pub(crate) fn give_unused(store: &'static Store, index: u32) {
     }
 }
 
-/// Counts the end of a task for its kind, while all of it is still in its slot.
+/// Counts the end of a task for its kind, while its records are still in place.
 pub(crate) fn count_end(store: &'static Store, records: TaskRecords<'_>, end: &End) {
     if with_magazine(store, |magazine| magazine.counter.count(records, end)).is_none() {
         Counter::new(store.slab.kinds()).count(records, end);
     }
 }
 
-/// Gives the slot of a task back that is not kept, and counts its end.
+/// Returns the slot of a task that is not retained, and counts its end.
 #[inline]
 pub(crate) fn give_slot(store: &'static Store, index: u32, end: &End) {
     let done = with_magazine(store, |magazine| {
@@ -301,7 +301,7 @@ pub(crate) fn give_slot(store: &'static Store, index: u32, end: &End) {
     }
 }
 
-/// Keeps the slot of a task that ended for those who ask what just happened, and counts its end.
+/// Retains the slot of a task that ended, and counts its end.
 #[inline]
 pub(crate) fn keep_slot(store: &'static Store, index: u32, records: TaskRecords<'_>, end: &End) {
     if with_magazine(store, |magazine| magazine.keep(index, records, end)).is_none() {

@@ -1,4 +1,14 @@
 //! Memory and counters of one list. Knows chunks, not tasks.
+//!
+//! | file | contents |
+//! |---|---|
+//! | `slab.rs` | chunks, the central store of free ones, what all threads counted |
+//! | `magazine.rs` | what each thread keeps: free chunks, serials, ended tasks |
+//! | `ended.rs` | which ended tasks are retained, and their eviction |
+//! | `cell.rs`, `scopes.rs` | waiters and open status scopes of a task |
+//! | `kinds.rs`, `kind_stats.rs` | statistics by kind |
+//! | `counters.rs` | counters of the list |
+//! | `recorded.rs` | strings on their way into a slot |
 
 pub(crate) mod cell;
 pub(crate) mod counters;
@@ -21,7 +31,7 @@ pub(crate) struct Store {
     pub(crate) slab: &'static Slab,
     pub(crate) clock: ClockReader,
     pub(crate) limits: Limits,
-    /// Words that are taken for secret besides the usual.
+    /// Words that mark a name as secret in addition to the usual ones.
     pub(crate) secrets: SecretWords,
     pub(crate) counters: AtomicCounters,
 }

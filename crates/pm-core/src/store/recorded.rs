@@ -1,4 +1,4 @@
-//! Text on its way into a slot: without secrets, and cut to its limit.
+//! Strings on their way into a slot: without secrets, and cut to their limit.
 
 use crate::base::redact;
 use std::borrow::Cow;
@@ -8,13 +8,13 @@ use super::Store;
 use super::counters::AtomicCounters;
 use crate::base::text::cut_off;
 
-/// Hands `text` to `use_text`, cut to its limit; what is cut is counted.
+/// Passes `text` to `use_text`, cut to its limit; a cut is counted.
 #[inline(always)]
 pub(crate) fn with_cut<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
     if text.len() <= limit { use_text(text) } else { with_cut_off(store, text, limit, use_text) }
 }
 
-/// By itself, so that the common way stays short.
+/// The uncommon case, kept apart so that the common one stays short.
 #[cold]
 #[inline(never)]
 fn with_cut_off<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
@@ -22,13 +22,13 @@ fn with_cut_off<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnc
     use_text(&cut_off(text, limit))
 }
 
-/// Whether a text is to be recorded as it is. If not, [`recorded`] tells how.
+/// Returns `true` if a string is recorded unchanged; [`recorded`] returns the changed one.
 #[inline(always)]
 pub(crate) fn is_plain(text: &str, limit: usize) -> bool {
     text.len() <= limit && !redact::is_suspect(text)
 }
 
-/// Hands `text` to `use_text` as it is to be recorded: without secrets, and cut to its limit. Both are counted.
+/// Passes `text` to `use_text` as it is recorded: without secrets, and cut to its limit. Both changes are counted.
 #[inline(always)]
 pub(crate) fn with_recorded<R>(store: &Store, text: &str, limit: usize, use_text: impl FnOnce(&str) -> R) -> R {
     if is_plain(text, limit) { use_text(text) } else { with_changed(store, text, limit, use_text) }
@@ -42,7 +42,7 @@ pub(crate) fn with_changed<R>(store: &Store, text: &str, limit: usize, use_text:
     use_text(&recorded.text)
 }
 
-/// A text as it is to be recorded.
+/// A string as it is recorded.
 pub(crate) struct Recorded<'t> {
     pub(crate) text: Cow<'t, str>,
     masked: bool,
@@ -56,7 +56,7 @@ impl Recorded<'_> {
     }
 }
 
-/// `text` as it is to be recorded. First masked, then cut: a cut might take away what tells a secret.
+/// Returns `text` as it is recorded. First masked, then cut: a cut might remove the part that marks a secret.
 pub(crate) fn recorded<'t>(store: &Store, text: &'t str, limit: usize) -> Recorded<'t> {
     let shown = if redact::is_suspect(text) && store.limits.redact { store.secrets.mask(text) } else { text.into() };
     let masked = matches!(shown, Cow::Owned(_));

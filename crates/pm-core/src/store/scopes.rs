@@ -1,9 +1,9 @@
 //! The open status scopes of a task, each with the status to return to.
 
-/// Scopes of a task that may be open at once; those beyond say their status, and take nothing back.
+/// The most open scopes of a task; further ones set their status, and restore nothing.
 const MAX_OPEN: usize = 64;
 
-/// The key of a scope that takes nothing back.
+/// The key of a scope that restores nothing.
 pub(crate) const NO_SCOPE: u64 = 0;
 
 /// A scope that is open.
@@ -12,7 +12,7 @@ pub(crate) struct Open {
     before: String,
 }
 
-/// Those of a task; the newest comes last.
+/// The open scopes of a task; the newest comes last.
 #[derive(Default)]
 pub(crate) struct Scopes {
     last_key: u64,
@@ -29,7 +29,7 @@ impl Scopes {
         self.last_key
     }
 
-    /// What to go back to; `None` while a later scope is open.
+    /// Returns the status to restore; `None` while a later scope is open.
     pub(crate) fn remove(&mut self, key: u64) -> Option<String> {
         let place = self.open.iter().position(|open| open.key == key)?;
         let Open { before, .. } = self.open.remove(place);

@@ -12,7 +12,7 @@ use crate::base::sync::{Mutex, Ordering, PlainMutex};
 use crate::layout::chunk::{SEGMENT, WORDS};
 use crate::layout::table::ChunkTable;
 
-/// Bytes of one segment with its tags and, at most, the cells of its tasks.
+/// The bytes of one segment with its tags and, at most, the cells of its tasks.
 const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + CELL_BYTES);
 
 /// The next serial that no thread has taken: one for the process, so that a serial names one task in all lists.
@@ -21,10 +21,10 @@ pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
 /// Chunks that move between a magazine and the central store at a time.
 pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 
-// By itself in its cache lines, or threads would slow each other down.
+// Alone in its cache lines, or threads would slow each other down.
 #[repr(align(128))]
 pub(crate) struct Shard {
-    // Written by one thread and read as numbers only: nothing for the model checker.
+    // Written by one thread and read as numbers only: not for the model checker.
     pub(super) counts: [StdAtomicU64; COUNTS],
 }
 
@@ -37,7 +37,8 @@ impl Shard {
     #[inline]
     pub(crate) fn bump(&self, count: Count) {
         let cell = &self.counts[count as usize];
-        // Release: pairs with the Acquire of `tally`. Who sees that all tasks have ended sees all they counted.
+        // Release: pairs with the Acquire of `tally`. A reader that sees that all tasks have ended sees all they
+        // counted.
         cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 }
@@ -47,16 +48,16 @@ pub(crate) struct Slab {
     pub(super) central: Mutex<Central>,
     /// Counts of threads that have no magazine (they are about to exit): added to by several threads.
     pub(super) homeless: Shard,
-    /// What waits for tasks, 64 slots at a time: see `cell.rs`.
+    /// The cells of tasks, 64 slots at a time.
     cells: Box<[OnceLock<Pages>]>,
     pages: StdAtomicU64,
-    /// What the list that has this slab counts of its kinds.
+    /// The statistics by kind of the list that has this slab.
     kinds: PlainMutex<Arc<Kinds>>,
-    /// Grows whenever another list takes the slab over.
+    /// Grows whenever another list takes over the slab.
     pub(super) epoch: StdAtomicU64,
-    /// Ended tasks that were let go.
+    /// Ended tasks that were evicted.
     pub(crate) evicted: StdAtomicU64,
-    /// The most live tasks that were seen.
+    /// The most live tasks that were observed.
     peak: StdAtomicU64,
 }
 
@@ -72,7 +73,7 @@ pub(super) struct Central {
     pub(super) idle: Vec<&'static Shard>,
 }
 
-/// Free chunks, by segment. Those of the lowest segments are taken first, so that after a burst what lives gathers in
+/// Free chunks, by segment. Those of the lowest segments are taken first, so that after a burst live tasks gather in
 /// few segments again.
 #[derive(Default)]
 pub(super) struct Free {
@@ -108,7 +109,7 @@ impl Free {
 }
 
 impl Slab {
-    /// How many segments a list may have that takes no more than this.
+    /// Returns how many segments fit into this many bytes.
     pub(crate) fn segments_for(max_bytes: usize) -> usize {
         (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT)
     }
@@ -121,7 +122,7 @@ impl Slab {
         (self.max_segments() * SEGMENT_BYTES) as u64
     }
 
-    /// A slab that grows to so many segments. It lives as long as the process.
+    /// Allocates a slab that grows to so many segments. It lives as long as the process.
     pub(crate) fn allocate(segments: usize, limits: &Limits) -> &'static Self {
         Box::leak(Box::new(Self::new(segments, limits)))
     }
@@ -145,8 +146,8 @@ impl Slab {
         }
     }
 
-    /// Forgets what the list before counted and kept; none of its tasks is live. Returns the first serial that is the
-    /// new list's.
+    /// Clears the counts and ended tasks of the previous list, none of whose tasks is live. Returns the first serial of
+    /// the new list.
     pub(crate) fn renew(&self, limits: &Limits) -> u64 {
         *self.kinds.lock() = Kinds::new(limits);
         let mut chunks = Vec::new();
@@ -155,18 +156,18 @@ impl Slab {
         self.give_back(chunks);
         self.evicted.store(0, Ordering::Relaxed);
         self.peak.store(0, Ordering::Relaxed);
-        // Release: pairs with the Acquire of `with_magazine`. A thread that kept ended tasks of the list before lets go
-        // of them then, and takes new serials; until then its old ones tell that they are not this list's.
+        // Release: pairs with the Acquire of `with_magazine`. A thread that still has ended tasks of the previous list
+        // evicts them then, and takes new serials; until then their serials show that they are not this list's.
         self.epoch.fetch_add(1, Ordering::Release);
         NEXT_SERIAL.load(Ordering::Relaxed)
     }
 
-    /// What the list counts of its kinds.
+    /// Returns the statistics by kind.
     pub(crate) fn kinds(&self) -> Arc<Kinds> {
         Arc::clone(&self.kinds.lock())
     }
 
-    /// What waits for the task in this slot.
+    /// Returns the cell of the task in this slot.
     pub(crate) fn cell(&self, index: u32) -> &Mutex<Cell> {
         let (segment, offset) = (index as usize / SEGMENT, index as usize % SEGMENT);
         let pages = self.cells[segment].get_or_init(|| (0..SEGMENT.div_ceil(PAGE)).map(|_| OnceLock::new()).collect());
@@ -177,14 +178,14 @@ impl Slab {
         &page[offset % PAGE]
     }
 
-    /// Bytes of all that is in use.
+    /// Returns the bytes of all memory in use.
     pub(crate) fn bytes(&self) -> u64 {
         let segments = self.chunks.used_segments() * SEGMENT * (WORDS + 1) * 8;
         let cells = self.pages.load(Ordering::Relaxed) as usize * PAGE * CELL_BYTES;
         (segments + cells) as u64 + self.kinds.lock().bytes()
     }
 
-    /// The most live tasks there ever were, as far as anybody looked.
+    /// Returns the most live tasks that were ever observed.
     pub(crate) fn peak(&self, live: u64) -> u64 {
         self.peak.fetch_max(live, Ordering::Relaxed).max(live)
     }
@@ -192,7 +193,7 @@ impl Slab {
     /// Moves up to `wanted` free chunks into `into`; none when the list is full.
     pub(super) fn refill(&self, into: &mut Vec<u32>, wanted: usize) {
         let mut central = self.central.lock();
-        // Tasks only ever get more with new chunks: a good time to see how many there are.
+        // There are more tasks only with new chunks: a good time to count them.
         self.peak(central.tally(&self.homeless).live());
         central.free.take(into, wanted);
         if !into.is_empty() {
@@ -205,7 +206,7 @@ impl Slab {
         self.central.lock().free.put(chunks);
     }
 
-    /// The sums over all threads.
+    /// Returns the sums over all threads.
     pub(crate) fn tally(&self) -> Tally {
         self.central.lock().tally(&self.homeless)
     }
@@ -214,7 +215,7 @@ impl Slab {
 impl Central {
     fn tally(&self, homeless: &Shard) -> Tally {
         let mut tally = Tally([0; COUNTS]);
-        // Ends before starts: a task that ends meanwhile must not make more ends than starts.
+        // Ends before starts: a task that ends concurrently must not make more ends than starts.
         for count in (0..COUNTS).rev() {
             let shards = self.shards.iter().copied().chain([homeless]);
             tally.0[count] = shards.map(|shard| shard.counts[count].load(Ordering::Acquire)).sum();
@@ -223,7 +224,7 @@ impl Central {
     }
 }
 
-/// What all threads counted for one list.
+/// The counters of one list, summed over all threads.
 #[derive(Clone, Copy)]
 pub(crate) struct Tally(pub(crate) [u64; COUNTS]);
 

@@ -1,30 +1,30 @@
-//! What looks like a secret is recorded as `***`: values of attributes by their names, and parts of URLs in any text.
+//! Masks secrets as `***`: values of attributes by their names, and parts of URLs in any string.
 //!
-//! Masking happens before anything is stored, so that no reader, hook or log ever sees what was there. What is common
-//! costs next to nothing: [`is_suspect`] and [`may_be_secret`] let through all that can't hold a secret, and a little
-//! more; the rest of this file looks closely at what they stopped.
+//! Masking happens before anything is stored, so that no reader, hook or log ever sees a secret. The common case costs
+//! next to nothing: [`is_suspect`] and [`names::may_be_secret`] pass nearly all strings that cannot hold a secret; the
+//! rest of this module examines the few that they stop.
 //!
-//! **Names.** In any case, with `-`, `_`, `.` or nothing between their parts: those that contain one of the long words
-//! below, or one of the short ones (`auth`, `oauth`, `dsn`) as a word of its own, between ends, separators, digits and
-//! changes of case: `x-auth`, `userAuth` and `SENTRY_DSN`, but not `author` or `fieldsNumber`. What tells a figure about
-//! secrets is none: names that end in one of [`FIGURES`] (`session_count`, `token_ttl`), and numbers whose name is a plural
+//! **Names.** In any case, with `-`, `_`, `.` or nothing between their parts: those that contain one of the long words,
+//! or one of the short ones (`auth`, `oauth`, `dsn`) as a separate word, between ends, separators, digits and changes
+//! of case: `x-auth`, `userAuth` and `SENTRY_DSN`, but not `author` or `fieldsNumber`. Figures about secrets are not
+//! secret: names that end in one of `FIGURES` (`session_count`, `token_ttl`), and numbers whose name is a plural
 //! (`max_tokens`).
 //!
-//! **Texts.** What stands before the `@` of a URL (`http://***@host`), and the value of a parameter with such a name, after
-//! `?`, `&`, `;` or `#`: `/a?token=***&x=1`. Names may be percent-encoded; a value that is itself encoded and holds
-//! anything of that sort is masked as a whole.
+//! **Strings.** The user information of a URL, before its `@` (`http://***@host`), and the value of a parameter with
+//! such a name, after `?`, `&`, `;` or `#`: `/a?token=***&x=1`. Names may be percent-encoded; a value that is itself
+//! encoded and holds anything of that sort is masked as a whole.
 
 pub(crate) mod names;
 mod urls;
 
-/// What is shown instead.
+/// The replacement for a secret.
 pub(crate) const MASK: &str = "***";
 
-/// Nothing that is kept is longer than a part of this; what is beyond is not looked at, and not kept.
+/// The bytes of a string that are examined. Whatever is recorded is shorter; anything beyond is dropped.
 const LOOKED_AT: usize = 64 << 10;
 
-/// Whether a text may hold something to mask: whether it has a `=` or `@`, without which there is nothing. Says yes to some
-/// that have neither, never no to one that has.
+/// Returns `true` if a string may hold a secret: if it has a `=` or `@`. May return `true` for some that have neither,
+/// never `false` for one that has.
 #[inline(always)]
 pub(crate) fn is_suspect(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -51,7 +51,7 @@ fn is_short_suspect(bytes: &[u8]) -> bool {
 
 const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
 
-/// The high bit of each byte that is one of `=>?@`, or would be without its own high bit.
+/// Returns the high bit of each byte that is one of `=>?@`, or would be without its own high bit.
 #[inline(always)]
 fn suspects(eight: u64) -> u64 {
     let low = eight & !HIGH;

@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use super::LOOKED_AT;
 
-/// A word that tells a secret. `_` stands for any separator or none.
+/// A word that marks a name as secret. `_` stands for any separator or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Word<'a> {
     text: Cow<'a, str>,
-    /// Only as a word of its own; else also as part of one.
+    /// Only as a separate word; else also as part of one.
     alone: bool,
 }
 
@@ -20,7 +20,7 @@ const fn alone(text: &'static str) -> Word<'static> {
     Word { text: Cow::Borrowed(text), alone: true }
 }
 
-/// Change [`may_be_secret`] with it; a test compares them.
+/// Change [`may_be_secret`] with them; a test compares the two.
 const WORDS: [Word<'static>; 16] = [
     part("authorization"),
     part("cookie"),
@@ -40,11 +40,11 @@ const WORDS: [Word<'static>; 16] = [
     alone("dsn"),
 ];
 
-/// The last word of names that tell how many, how long or how large.
+/// The last word of names that say how many, how long or how large.
 const FIGURES: [&str; 12] =
     ["count", "total", "limit", "length", "len", "size", "bytes", "age", "ttl", "ms", "secs", "seconds"];
 
-/// The set of the letters in a name, whatever their case; other characters count as letters, too.
+/// Returns the set of the letters in a name, in any case; other characters count as letters as well.
 #[inline(always)]
 pub(crate) fn letters(name: &str) -> u32 {
     name.bytes().fold(0, |set, byte| set | 1 << (byte & 31))
@@ -59,7 +59,7 @@ const fn set(letters: &str) -> u32 {
     set
 }
 
-/// Whether a name with these letters may have one of the words in it.
+/// Returns `true` if a name with these letters may contain one of the words.
 #[inline(always)]
 pub(crate) fn may_be_secret(letters: u32) -> bool {
     let has = |wanted: u32| letters & wanted == wanted;
@@ -78,7 +78,7 @@ pub(crate) fn may_be_secret(letters: u32) -> bool {
                 || has(const { set("signature") }))
 }
 
-/// The words of one list besides those of all.
+/// The words of one list in addition to those of all lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretWords {
     pub(super) words: Vec<Word<'static>>,
@@ -95,7 +95,7 @@ impl SecretWords {
             }
             text.push(if letter.is_ascii() { lower(letter as u8).into() } else { letter });
         }
-        // Separators at the ends, or several of them, say nothing.
+        // Separators at the ends, or several in a row, are ignored.
         let text = text.split('_').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("_");
         let word = Word { alone: text.len() < 5, text: Cow::Owned(text) };
         if !word.text.is_empty() && !self.words.contains(&word) {
@@ -105,40 +105,41 @@ impl SecretWords {
         }
     }
 
-    /// The same as [`may_be_secret`], for these.
+    /// Returns `true` if a name with these letters may contain one of these words; see [`may_be_secret`].
     #[inline(always)]
     pub(crate) fn may_have(&self, letters: u32) -> bool {
         self.letters.iter().any(|&wanted| wanted & !letters == 0)
     }
 
-    /// Whether the value of what has this name is to be masked.
+    /// Returns `true` if the value of an attribute or parameter with this name is masked.
     #[cold]
     pub(crate) fn is_secret(&self, name: &str, number: bool) -> bool {
         let name = &name.as_bytes()[..name.len().min(LOOKED_AT)];
         let plain: Vec<u8> = name.iter().copied().map(lower).collect();
         self.words.iter().any(|word| word.occurs(name, &plain, false))
-            || !tells_a_figure(name, &plain) && WORDS.iter().any(|word| word.occurs(name, &plain, number))
+            || !is_figure(name, &plain) && WORDS.iter().any(|word| word.occurs(name, &plain, number))
     }
 }
 
-/// Lower case, and `_` for all that separates.
+/// Returns a letter or digit in lower case, and `_` for any separator.
 fn lower(byte: u8) -> u8 {
     if byte.is_ascii_alphanumeric() || !byte.is_ascii() { byte.to_ascii_lowercase() } else { b'_' }
 }
 
-/// Whether a word ends, or begins, before the byte at `at`.
+/// Returns `true` if a word ends, or begins, before the byte at `at`.
 fn is_boundary(name: &[u8], at: usize) -> bool {
     let (Some(before), Some(&after)) = (at.checked_sub(1).map(|at| name[at]), name.get(at)) else { return true };
     let separates = |byte: u8| lower(byte) == b'_';
+    let next_is_lower = name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
     separates(before)
         || separates(after)
         || before.is_ascii_digit() != after.is_ascii_digit()
         || before.is_ascii_lowercase() && after.is_ascii_uppercase()
         // `HTTPAuth`: the last capital belongs to what follows.
-        || before.is_ascii_uppercase() && after.is_ascii_uppercase() && name.get(at + 1).is_some_and(u8::is_ascii_lowercase)
+        || before.is_ascii_uppercase() && after.is_ascii_uppercase() && next_is_lower
 }
 
-fn tells_a_figure(name: &[u8], plain: &[u8]) -> bool {
+fn is_figure(name: &[u8], plain: &[u8]) -> bool {
     FIGURES.iter().any(|figure| plain.ends_with(figure.as_bytes()) && is_boundary(name, name.len() - figure.len()))
 }
 
@@ -151,7 +152,7 @@ impl Word<'_> {
         })
     }
 
-    /// How much of `plain` is this word, if it begins with it.
+    /// Returns the length of this word in `plain`, if `plain` begins with it.
     fn ends(&self, plain: &[u8]) -> Option<usize> {
         let mut at = 0;
         for byte in self.text.bytes() {

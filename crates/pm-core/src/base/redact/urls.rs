@@ -1,4 +1,4 @@
-//! Secrets in text: user information of URLs, and values of parameters with a secret name.
+//! Masks secrets in strings: the user information of URLs, and values of parameters with a secret name.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,18 +6,18 @@ use std::ops::Range;
 use super::names::{SecretWords, letters, may_be_secret};
 use super::{LOOKED_AT, MASK};
 
-/// How often a value may be encoded over and over, and still be seen through.
+/// How many levels of encoding of a value are decoded.
 const DEPTH: usize = 3;
 
-/// How often a text is looked through, at most.
+/// How often a string is searched, at most.
 const ROUNDS: usize = 8;
 
 impl SecretWords {
-    /// `text` without its secrets; borrowed if it has none.
+    /// Returns `text` without its secrets; borrowed if it has none.
     #[cold]
     pub(crate) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut masked = Cow::Borrowed(text);
-        // What is masked may have hidden what is around it, as a `/` in a value does: then there is more in the next round.
+        // A masked secret may have hidden another one around it, as a `/` in a value does: the next round finds that.
         for _ in 0..ROUNDS {
             let Some(more) = self.mask_once(&masked) else { break };
             masked = Cow::Owned(more);
@@ -36,7 +36,7 @@ impl SecretWords {
         }
         let (mut masked, mut from) = (String::with_capacity(end), 0);
         for Range { start, end } in secrets {
-            // What is found ends at ASCII characters.
+            // Secrets begin and end at ASCII characters.
             masked.push_str(&text[from..start]);
             masked.push_str(MASK);
             from = end;
@@ -49,11 +49,11 @@ impl SecretWords {
     }
 }
 
-/// A way through a text, from its start to its end.
+/// A search through a string, from its start to its end.
 struct Search<'s> {
-    also: &'s SecretWords,
+    words: &'s SecretWords,
     text: &'s [u8],
-    /// How often a value is decoded.
+    /// How many levels of encoding are decoded.
     depth: usize,
     found: Vec<Range<usize>>,
     /// The last `@` before a blank, as far as it was looked for, and that blank.
@@ -61,11 +61,11 @@ struct Search<'s> {
 }
 
 impl<'s> Search<'s> {
-    fn new(also: &'s SecretWords, text: &'s [u8], depth: usize) -> Self {
-        Self { also, text, depth, found: Vec::new(), last_at: (None, 0) }
+    fn new(words: &'s SecretWords, text: &'s [u8], depth: usize) -> Self {
+        Self { words, text, depth, found: Vec::new(), last_at: (None, 0) }
     }
 
-    /// Where the secrets are: in order, none within another.
+    /// Returns the places of the secrets: in order, none within another.
     fn run(mut self) -> Vec<Range<usize>> {
         let mut at = 0;
         while at < self.text.len() {
@@ -80,12 +80,12 @@ impl<'s> Search<'s> {
         self.found
     }
 
-    /// The first place from `from` on where there is such a byte, or the end.
+    /// Returns the first place from `from` on with such a byte, or the end.
     fn find(&self, from: usize, is_it: impl Fn(u8) -> bool) -> usize {
         self.text[from..].iter().position(|&byte| is_it(byte)).map_or(self.text.len(), |offset| from + offset)
     }
 
-    /// What stands before the `@` of a URL whose `//` is at `at`.
+    /// Returns the user information of a URL whose `//` is at `at`.
     fn userinfo(&mut self, at: usize) -> Option<Range<usize>> {
         let start = at + 2;
         let end =
@@ -116,7 +116,7 @@ impl<'s> Search<'s> {
         self.last_at.0
     }
 
-    /// The value of the parameter whose name begins at `start`, if it is secret.
+    /// Returns the value of the parameter whose name begins at `start`, if it is secret.
     fn value(&self, start: usize) -> Option<Range<usize>> {
         // As in `Server=db1; Password=x`.
         let start = if self.text[start - 1] == b';' { self.find(start, |byte| byte != b' ') } else { start };
@@ -133,12 +133,12 @@ impl<'s> Search<'s> {
             }));
             return (value_end > value).then_some(value..value_end);
         }
-        // Up to where another name may begin, which is looked at by itself.
+        // Up to where another name may begin, which is examined separately.
         let value_end = self.find(value, ends_name);
         self.hides(&self.text[value..value_end]).then_some(value..value_end)
     }
 
-    /// Where a value ends. A `;` ends it only if another parameter follows.
+    /// Returns the end of a value. A `;` ends it only if another parameter follows.
     fn value_end(&self, from: usize) -> usize {
         let ends = |byte| matches!(byte, b'&' | b'#' | b'"' | b'<' | b'>') || is_blank(byte);
         let mut end = self.find(from, |byte| byte == b';' || ends(byte));
@@ -158,7 +158,7 @@ impl<'s> Search<'s> {
         for _ in 0..=DEPTH {
             let text = String::from_utf8_lossy(&name);
             let letters = letters(&text);
-            if (may_be_secret(letters) || self.also.may_have(letters)) && self.also.is_secret(&text, false) {
+            if (may_be_secret(letters) || self.words.may_have(letters)) && self.words.is_secret(&text, false) {
                 return true;
             }
             let Some(decoded) = decode(&name) else { return false };
@@ -167,14 +167,14 @@ impl<'s> Search<'s> {
         false
     }
 
-    /// Whether a value, decoded, has secrets in it.
+    /// Returns `true` if a value, once decoded, contains secrets.
     fn hides(&self, value: &[u8]) -> bool {
         let mut value = Cow::Borrowed(value);
         for _ in 0..self.depth {
             let Some(decoded) = decode(&value) else { return false };
-            // It may be a query without its `?`. What is still encoded in it is looked at in the next round.
+            // It may be a query without its `?`. What is still encoded in it is decoded in the next round.
             let query = [b"?", &*decoded].concat();
-            if !Search::new(self.also, &query, 0).run().is_empty() {
+            if !Search::new(self.words, &query, 0).run().is_empty() {
                 return true;
             }
             value = Cow::Owned(decoded);
@@ -191,7 +191,7 @@ fn ends_name(byte: u8) -> bool {
     matches!(byte, b'?' | b'&' | b';' | b'#' | b'"' | b'<' | b'>') || is_blank(byte)
 }
 
-/// Takes percent-encoding away; `None` if there is none.
+/// Decodes percent-encoding; `None` if there is none.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let digit = |at: usize| text.get(at).and_then(|&byte| char::from(byte).to_digit(16));
     let mut decoded = Vec::with_capacity(text.len());
