@@ -29,12 +29,7 @@ pub(super) const CRATES: &[Layers] = &[
             "filter",
             "v1_rows",
         ],
-        known: &[
-            ("filter", "crate"),
-            ("types", "crate"),
-            ("v1", "crate"),
-            ("v1_rows", "crate"),
-        ],
+        known: &[("filter", "crate"), ("types", "crate"), ("v1", "crate"), ("v1_rows", "crate")],
     },
     Layers {
         root: "crates/pm-client/src/lib.rs",
