@@ -9,6 +9,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
             "serde_core::de::Deserializer",
             "serde_core::ser::Serialize",
             "serde_core::ser::Serializer",
+            "serde_json::error::Error",
             "serde_json::value::Value",
         ],
     ),
