@@ -81,7 +81,7 @@ test('while the server is unreachable a banner says so, and the page reconnects 
   assert(await page.locator('#banner').isHidden());
   proxy.isUp = false;
   proxy.cut();
-  await says(page, '#banner', /The server is away: .*What is shown is .* old/);
+  await says(page, '#banner', /The server is unreachable: .*The data is .* old/);
   await says(page, '#link', 'offline');
   assert.deepEqual(await ids(page), ['job'], 'the last known state stays');
   await t.shot(page, 'away');

@@ -15,7 +15,7 @@ test('the details of a task are complete: summary, attributes, progress, family,
   await says(page, '.detail h1', 'job 7');
   await says(page, '.why', /^It has been running for .* Its status has been “reading” for .*\. It has done 25 of 100 files/);
   assert.deepEqual(await page.locator('.attrs tr').allInnerTexts().then((all) => all.map((line) => line.replace(/\s+/g, ' '))), ['host db1 filter', 'rows 42 filter']);
-  await says(page, '.bigbar', /25 of 100 files \(25 %\).*files a second, about .* left/);
+  await says(page, '.bigbar', /25 of 100 files \(25 %\).*files\/s, about .* left/);
   assert.equal(await page.getAttribute('.bigbar [role=progressbar]', 'aria-valuenow'), '25');
   await says(page, '.family', 'part');
   await says(page, '.detail .facts', 'batch');
