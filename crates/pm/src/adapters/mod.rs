@@ -32,5 +32,4 @@ mod sealed {
 
     impl Sealed for pm_core::TaskBuilder<'_> {}
     impl Sealed for pm_core::TaskHandle {}
-    impl Sealed for pm_core::Task {}
 }

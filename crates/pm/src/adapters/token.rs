@@ -5,14 +5,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Wake, Waker};
 
-use pm_core::{CancelRequest, Task, TaskHandle};
+use pm_core::{CancelRequest, TaskHandle};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::sealed::Sealed;
 
 /// Links a task with a [`CancellationToken`]. Needs no runtime and no thread.
 ///
-/// The link is freed when the task has ended. This trait is sealed.
+/// The link is freed when the task has ended. Implemented for [`TaskHandle`], to which a [`Task`](crate::Task)
+/// dereferences; this trait is sealed.
 pub trait TaskTokenExt: Sealed {
     /// Returns a token that is cancelled when the task is asked to stop, for code that takes one.
     ///
@@ -57,16 +58,6 @@ impl TaskTokenExt for TaskHandle {
 
     fn cancel_by(&self, token: &CancellationToken, reason: &str) {
         TokenWait::start(*self, token, reason);
-    }
-}
-
-impl TaskTokenExt for Task {
-    fn cancellation_token(&self) -> CancellationToken {
-        self.handle().cancellation_token()
-    }
-
-    fn cancel_by(&self, token: &CancellationToken, reason: &str) {
-        self.handle().cancel_by(token, reason);
     }
 }
 
