@@ -7,8 +7,8 @@ pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-/// Returns the part of an address that limits count by: an IPv4 address, or the 64 bits of an IPv6 network, as the holder of
-/// one address of such a network usually has all of them.
+/// Returns the part of an address that limits count by: an IPv4 address, or the 64 bits of an IPv6 network, as the
+/// holder of one address of such a network usually has all of them.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.into(),

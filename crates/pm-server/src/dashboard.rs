@@ -1,9 +1,10 @@
-//! The page for browsers: a few files inside the binary. Their names contain a hash of their content, so that a browser may
-//! cache each indefinitely and never shows an old one. Only `index.html` is loaded each time.
+//! The page for browsers: a few files inside the binary. Their names contain a hash of their content, so that a browser
+//! may cache each indefinitely and never shows an old one. Only `index.html` is loaded each time.
 //!
-//! The sources are in `page/`, a module for each behaviour; there is no build step. When the page is first requested, its
-//! modules are joined into one file, each in a function of its own, without comment lines and indentation: thirty small
-//! files take a browser half a second longer than one. All paths are relative, so the page works wherever it is mounted.
+//! The sources are in `page/`, a module for each behaviour; there is no build step. When the page is first requested,
+//! its modules are joined into one file, each in a function of its own, without comment lines and indentation: thirty
+//! small files take a browser half a second longer than one. All paths are relative, so the page works wherever it is
+//! mounted.
 
 use std::sync::OnceLock;
 
@@ -14,7 +15,8 @@ use crate::response::{self, Body, File};
 
 /// The policy of the page: it loads its own files and sends requests to its own server. No text becomes markup or code.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
-    base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+    base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+    trusted-types 'none'";
 /// For files with a hash in their names: a year.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
@@ -67,7 +69,8 @@ fn page() -> &'static Page {
     PAGE.get_or_init(Page::new)
 }
 
-/// The response to `GET /` for a browser: `index.html`, which is revalidated each time. Other clients get a text instead.
+/// The response to `GET /` for a browser: `index.html`, which is revalidated each time. Other clients get a text
+/// instead.
 pub(crate) fn index() -> Response<Body> {
     let mut response = response::file(&page().index);
     let headers = response.headers_mut();
@@ -108,8 +111,8 @@ impl Page {
     }
 }
 
-/// Joins all modules: each after those that it imports, in a function that returns its exports. Imports have no cycle; a test
-/// checks that.
+/// Joins all modules: each after those that it imports, in a function that returns its exports. Imports have no cycle;
+/// a test checks that.
 fn join(modules: &[(&str, &str)]) -> String {
     let mut all = String::new();
     let mut left = modules.to_vec();
@@ -201,8 +204,11 @@ mod tests {
             ("b.js", "import { a, c } from './a.js';\nexport class B {\n  x() {}\n}\na(c);\n"),
             ("a.js", "// A.\nexport async function a() {}\nexport const c = 1;\nconst hidden = 2;\n"),
         ];
-        let joined = "// a.js\nconst m_a = (() => {\nasync function a() {}\nconst c = 1;\nconst hidden = 2;\nreturn { a, c };\n})();\n\
-                      // b.js\nconst m_b = (() => {\nconst { a, c } = m_a;\nclass B {\nx() {}\n}\na(c);\nreturn { B };\n})();\n";
+        let joined = "// a.js\nconst m_a = (() => {\nasync function a() {}\nconst c = 1;\nconst hidden = 2;\n\
+                      return { a, c };\n})();\n\
+                      // b.js\nconst m_b = (() => {\nconst { a, c } = m_a;\nclass B {\nx() {}\n}\na(c);\n\
+                      return { B };\n\
+                      })();\n";
         assert_eq!(join(&modules), joined);
     }
 
@@ -233,7 +239,8 @@ mod tests {
 
     #[test]
     fn comments_and_indents_are_left_out_and_nothing_else() {
-        let text = "// one\n/* two\n * three */\nlet a = 1; // stays\n  /** @type {any} */ (b).c();\n\n  /** four */\n\td('//');\n";
+        let text = "// one\n/* two\n * three */\nlet a = 1; // stays\n  /** @type {any} */ (b).c();\n\n\
+                    \x20 /** four */\n\td('//');\n";
         assert_eq!(essence(text), "let a = 1; // stays\n/** @type {any} */ (b).c();\nd('//');\n");
         for (name, text) in &MODULES {
             for line in text.lines().map(|line| line.replace("\\`", "")).filter(|line| !line.trim().starts_with("//")) {

@@ -6,15 +6,16 @@
 //! # Ok::<(), pm_server::StartError>(())
 //! ```
 //!
-//! - [`Server`] listens on TCP, TLS or a unix socket. It has a thread and a small runtime of its own, so it answers while the
-//!   program's runtime is saturated.
-//! - [`Service`] is the same as a `tower::Service`, to nest in a server that the program has already. It needs no runtime.
+//! - [`Server`] listens on TCP, TLS or a unix socket. It has a thread and a small runtime of its own, so it answers
+//!   while the program's runtime is saturated.
+//! - [`Service`] is the same as a `tower::Service`, to nest in a server that the program has already. It needs no
+//!   runtime.
 //!
 //! # Security
 //!
 //! By default, everyone who can reach a loopback address may list and cancel tasks. [`Builder::token_file`],
-//! [`Builder::require_token`], [`Builder::listen_unix`] and [`Builder::audit_file`] restrict that. Requests of cross-site web
-//! pages are always refused.
+//! [`Builder::require_token`], [`Builder::listen_unix`] and [`Builder::audit_file`] restrict that. Requests of
+//! cross-site web pages are always refused.
 //!
 //! # Features
 //!

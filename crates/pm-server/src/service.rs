@@ -45,15 +45,16 @@ pub fn service(list: &ProcessList) -> Service {
     Service::new(list)
 }
 
-/// Answers requests about a list: a `tower::Service` for `http` requests with any body. It never fails and is always ready.
+/// Answers requests about a list: a `tower::Service` for `http` requests with any body. It never fails and is always
+/// ready.
 ///
-/// With axum: `router.nest_service("/debug", pm::service(pm::global()))` serves `/debug/procs/`, and the page at `/debug/`,
-/// with the slash. Where the router does not strip its path, set the [`prefix`](Self::prefix). It needs no runtime. Time
-/// limits for requests and responses are up to the server around it.
+/// With axum: `router.nest_service("/debug", pm::service(pm::global()))` serves `/debug/procs/`, and the page at
+/// `/debug/`, with the slash. Where the router does not strip its path, set the [`prefix`](Self::prefix). It needs no
+/// runtime. Time limits for requests and responses are up to the server around it.
 ///
-/// **Everyone whose requests the server around it lets pass can cancel tasks.** Put it behind an access check. As a second
-/// line of defence, requests must name `localhost`, a loopback address or an [allowed host](Self::allow_host), and must not
-/// come from another web site.
+/// **Everyone whose requests the server around it lets pass can cancel tasks.** Put it behind an access check. As a
+/// second line of defence, requests must name `localhost`, a loopback address or an [allowed host](Self::allow_host),
+/// and must not come from another web site.
 #[derive(Clone)]
 pub struct Service {
     pub(crate) state: Arc<State>,
@@ -184,7 +185,8 @@ impl Service {
         self.below(path).is_none_or(route::is_v1)
     }
 
-    /// Decides what to do, without reading the body. Identifies the requester, if that is possible, also where it fails.
+    /// Decides what to do, without reading the body. Identifies the requester, if that is possible, also where it
+    /// fails.
     fn decide<B>(
         &self,
         request: &Request<B>,

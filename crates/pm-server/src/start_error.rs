@@ -81,8 +81,8 @@ impl fmt::Display for StartError {
             }
             Self::BeyondLoopback { address } => write!(
                 f,
-                "other machines can reach {address} and could cancel tasks: listen on 127.0.0.1, set a `token_file`, or see \
-                 `dangerously_listen_beyond_loopback`"
+                "other machines can reach {address} and could cancel tasks: listen on 127.0.0.1, set a `token_file`, \
+                 or see `dangerously_listen_beyond_loopback`"
             ),
             Self::Listen { address, source } => match source.kind() {
                 io::ErrorKind::AddrInUse => write!(f, "could not listen on {address}: the port is in use"),

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 /// Locks a mutex, also after a thread panicked while it held the lock.
 ///
-/// Only for data that is consistent after each statement that changes it, as all data behind the locks of this crate is.
+/// Only for data that is consistent after each statement that changes it, as all data behind the locks of this crate
+/// is.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

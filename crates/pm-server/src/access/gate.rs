@@ -31,7 +31,8 @@ impl Gate {
         self.tokens.as_deref()
     }
 
-    /// Returns the caller; `by_listener` is the one that the listener knows. A token takes precedence, and must be valid.
+    /// Returns the caller; `by_listener` is the one that the listener knows. A token takes precedence, and must be
+    /// valid.
     pub(crate) fn admit(
         &self,
         headers: &HeaderMap,

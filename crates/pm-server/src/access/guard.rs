@@ -1,9 +1,9 @@
 //! Refuses requests that are not for this server, or come from a cross-site web page, before anything else.
 //!
-//! A page of another site can make a browser send requests to this machine. If the host name of that page resolves to this
-//! machine (DNS rebinding), the browser even lets it read the responses; only the Host header reveals that. Otherwise
-//! Sec-Fetch-Site does (<https://www.w3.org/TR/fetch-metadata/>), or Origin (RFC 6454) from older browsers. Other programs
-//! send neither, and pass.
+//! A page of another site can make a browser send requests to this machine. If the host name of that page resolves to
+//! this machine (DNS rebinding), the browser even lets it read the responses; only the Host header reveals that.
+//! Otherwise Sec-Fetch-Site does (<https://www.w3.org/TR/fetch-metadata/>), or Origin (RFC 6454) from older browsers.
+//! Other programs send neither, and pass.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -27,8 +27,8 @@ impl Guard {
         Guard { names: self.names.iter().cloned().chain(new).collect() }
     }
 
-    /// Checks a request. `local` is the address of the server in this connection; without one, any loopback address passes.
-    /// `is_home`: the request is for the start page, which shows nothing and which other sites may link to.
+    /// Checks a request. `local` is the address of the server in this connection; without one, any loopback address
+    /// passes. `is_home`: the request is for the start page, which shows nothing and which other sites may link to.
     pub(crate) fn check<B>(&self, request: &Request<B>, local: Option<IpAddr>, is_home: bool) -> Result<(), Failure> {
         let refuse = |detail: &str| Err(Failure::bad("invalid-host", detail));
         let mut hosts = request.headers().get_all(HOST).iter();

@@ -1,8 +1,8 @@
 //! Callers: their identity, and their permission.
 //!
-//! The caller of a request has an identity, which the audit log shows, and a permission: to read, or to cancel as well. Both
-//! come from the listener (loopback, the user at the other end of a unix socket, a certificate), or from a token, which takes
-//! precedence.
+//! The caller of a request has an identity, which the audit log shows, and a permission: to read, or to cancel as well.
+//! Both come from the listener (loopback, the user at the other end of a unix socket, a certificate), or from a token,
+//! which takes precedence.
 //!
 //! | module | content |
 //! |---|---|

@@ -1,10 +1,11 @@
-//! Delays callers that guess tokens: after ten failures within ten seconds, an address is refused until the first of them
-//! is ten seconds old.
+//! Delays callers that guess tokens: after ten failures within ten seconds, an address is refused until the first of
+//! them is ten seconds old.
 //!
-//! The table is bounded. When it is full, the address whose last failure is the oldest is removed. IPv6 addresses count by
-//! network.
+//! The table is bounded. When it is full, the address whose last failure is the oldest is removed. IPv6 addresses count
+//! by network.
 //!
-//! Many honest callers may share an address, as all of this machine share `127.0.0.1`: check only requests with a token.
+//! Many honest callers may share an address, as all of this machine share `127.0.0.1`: check only requests with a
+//! token.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;

@@ -8,10 +8,11 @@
 //! | `file.rs` | the file |
 //!
 //! Memory holds the newest 1,000 records, at most 1 MiB; long strings are truncated. The file gets a line of JSON for
-//! each record, from a thread of its own behind a bounded channel, so that no request waits for a slow disk. Records that
-//! could not be written are counted, and reported once by the next line that could be (`lostBefore`, `lostBecause`). The
-//! file may be moved away or deleted: the next record creates a new one. In strict mode, [`Audit::record`] resolves when the
-//! record is on the disk and fails when it won't be, so that a cancel without a record can be refused.
+//! each record, from a thread of its own behind a bounded channel, so that no request waits for a slow disk. Records
+//! that could not be written are counted, and reported once by the next line that could be (`lostBefore`,
+//! `lostBecause`). The file may be moved away or deleted: the next record creates a new one. In strict mode,
+//! [`Audit::record`] resolves when the record is on the disk and fails when it won't be, so that a cancel without a
+//! record can be refused.
 //!
 //! With the feature `tracing`, each record is also an event of the target `pm::audit`.
 //!

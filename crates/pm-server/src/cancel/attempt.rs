@@ -1,7 +1,7 @@
 //! The audit records of an attempt to cancel.
 //!
-//! One that was allowed is recorded when the request reached the task, and again with the verdict if the client waits for
-//! it. One that was refused is recorded with the code of the refusal. In strict mode a record is written first, and
+//! One that was allowed is recorded when the request reached the task, and again with the verdict if the client waits
+//! for it. One that was refused is recorded with the code of the refusal. In strict mode a record is written first, and
 //! nothing is cancelled if that fails.
 
 use std::time::SystemTime;

@@ -7,10 +7,10 @@
 //! | `socket.rs` | the stream, which records its activity |
 //! | `accept.rs` | accepts connections, up to the limits |
 //!
-//! A connection is in its *head* (the next request has begun to arrive), or else it is idle or answering. The time limit of
-//! a head starts with its first byte; every other limit starts with the last byte in either direction. One timer watches
-//! both. If a connection is closed while the client still sends, the client's system discards the last response; so what
-//! arrives after it is read for a while and ignored.
+//! A connection is in its *head* (the next request has begun to arrive), or else it is idle or answering. The time
+//! limit of a head starts with its first byte; every other limit starts with the last byte in either direction. One
+//! timer watches both. If a connection is closed while the client still sends, the client's system discards the last
+//! response; so what arrives after it is read for a while and ignored.
 
 pub(crate) mod accept;
 mod pulse;
@@ -135,8 +135,8 @@ pub(crate) async fn serve<S>(
         pulse.set(Phase::Answering);
         let guard = IdleOnDrop(Arc::clone(&pulse));
         let is_v1 = service.is_v1(request.uri().path());
-        // A proxy in front may disagree about where a chunked body ends, or whether there is a tunnel (RFC 9112, 6.1 and
-        // 11.2): nothing after such a request is read as another request.
+        // A proxy in front may disagree about where a chunked body ends, or whether there is a tunnel (RFC 9112, 6.1
+        // and 11.2): nothing after such a request is read as another request.
         let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || request.method() == Method::CONNECT;
         let has_body = !request.body().is_end_stream();
         let answer = timeout(limits.body_timeout, service.handle(request, info.clone()));

@@ -1,7 +1,7 @@
 //! A channel: the newest frames, which all watchers with the same filter and format share.
 //!
-//! Invariants of a ring: frames are in order of their numbers; `dropped` is below all of them, and at least the number of
-//! each frame that was removed; `newest` is the number of the last look, whether it found anything or not.
+//! Invariants of a ring: frames are in order of their numbers; `dropped` is below all of them, and at least the number
+//! of each frame that was removed; `newest` is the number of the last look, whether it found anything or not.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};

@@ -1,8 +1,8 @@
 //! One look through the list, compared with the one before.
 //!
-//! A *looker* is the memory of one channel: the state of each task that it reported. A task that was not there before has
-//! *started*; one with another revision has changed; one that is gone has *ended*, or has *left* if it is live but no longer
-//! matches the filter.
+//! A *looker* is the memory of one channel: the state of each task that it reported. A task that was not there before
+//! has *started*; one with another revision has changed; one that is gone has *ended*, or has *left* if it is live but
+//! no longer matches the filter.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};

@@ -2,8 +2,8 @@
 //!
 //! Watching adds no work to the tasks. While there are watchers, one thread looks through the list a few times a second
 //! and compares what it finds with what it found before; without watchers, there is no such thread. What changed twice
-//! between two looks is reported once, in its latest state. Since each look reads the list itself, no event can be about a
-//! task that does not exist, and a new snapshot makes up for whatever a watcher missed.
+//! between two looks is reported once, in its latest state. Since each look reads the list itself, no event can be
+//! about a task that does not exist, and a new snapshot makes up for whatever a watcher missed.
 //!
 //! | module | content |
 //! |---|---|
@@ -12,8 +12,8 @@
 //! | `channel.rs` | a channel: the newest frames, which all watchers with the same filter and format share |
 //! | `stream.rs` | one watcher: snapshot, frames, gap, end |
 //!
-//! A *frame* is what one look found for one channel, as bytes that all its watchers share. Its last event has its number
-//! as id, so that a watcher that was disconnected within a frame gets all of it again.
+//! A *frame* is what one look found for one channel, as bytes that all its watchers share. Its last event has its
+//! number as id, so that a watcher that was disconnected within a frame gets all of it again.
 
 mod channel;
 mod look;

@@ -1,7 +1,7 @@
 //! One watcher: a snapshot, then the frames with the changes since.
 //!
-//! A watcher holds only its position: frames are stored once for all watchers. The snapshot begins after a look, so that the
-//! next look finds whatever changes while the snapshot is written.
+//! A watcher holds only its position: frames are stored once for all watchers. The snapshot begins after a look, so
+//! that the next look finds whatever changes while the snapshot is written.
 
 use std::fmt;
 use std::task::{Context, Poll};
@@ -149,8 +149,8 @@ impl EventStream {
 }
 
 impl Snapshot {
-    /// Continues the part. Returns `Some(true)` at the end of the list, `Some(false)` when other connections get a turn, and
-    /// `None` when the part is full.
+    /// Continues the part. Returns `Some(true)` at the end of the list, `Some(false)` when other connections get a
+    /// turn, and `None` when the part is full.
     fn write_part(&mut self, watch: &super::channel::Watch) -> Option<bool> {
         for _ in 0..TURN {
             if self.writer.len() >= PART {

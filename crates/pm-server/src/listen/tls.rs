@@ -44,7 +44,8 @@ impl Tls {
         Self { certificate: certificate.into(), key: key.into(), clients: None }
     }
 
-    /// Accepts clients with a certificate that is signed by one in this file; they need no token and have this permission.
+    /// Accepts clients with a certificate that is signed by one in this file; they need no token and have this
+    /// permission.
     ///
     /// Other clients need a token.
     pub fn clients(mut self, ca: impl Into<PathBuf>, permission: Permission) -> Self {

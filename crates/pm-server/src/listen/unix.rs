@@ -1,8 +1,8 @@
 //! Unix sockets: for the user of this process, and other users that are allowed.
 //!
-//! The socket is created under another name, closed to other users by its mode, and then moved to its place, so that other
-//! users can connect to it at no time. The kernel is also asked for the user of each peer: not every system checks the mode
-//! of a socket.
+//! The socket is created under another name, closed to other users by its mode, and then moved to its place, so that
+//! other users can connect to it at no time. The kernel is also asked for the user of each peer: not every system
+//! checks the mode of a socket.
 
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};

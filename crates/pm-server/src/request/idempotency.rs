@@ -1,7 +1,8 @@
-//! Repeated requests: a client that got no response sends its request again with the same key, and gets the first response.
+//! Repeated requests: a client that got no response sends its request again with the same key, and gets the first
+//! response.
 //!
-//! Follows the draft of the HTTPAPI working group on the Idempotency-Key header. A thousand keys are stored, for ten minutes
-//! each, per caller; a request with an older key counts as new.
+//! Follows the draft of the HTTPAPI working group on the Idempotency-Key header. A thousand keys are stored, for ten
+//! minutes each, per caller; a request with an older key counts as new.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};

@@ -7,7 +7,8 @@
 //! | `failure.rs`, `problem.rs` | refusals, as problem JSON or as plain text |
 //! | `compress.rs`, `file.rs` | compression; files of the page |
 //!
-//! No response may be cached or interpreted as another type. None carries a CORS header: no cross-site page can read it.
+//! No response may be cached or interpreted as another type. None carries a CORS header: no cross-site page can read
+//! it.
 
 mod body;
 pub(crate) mod compress;

@@ -82,9 +82,9 @@ impl Builder {
         self
     }
 
-    /// Adds a unix socket to listen on. The user of this process has access, and users of [`allow_uid`](Self::allow_uid);
-    /// they need no token. The file has the mode 0600, and is removed when the server stops. A socket that is there already
-    /// is replaced if no process listens on it.
+    /// Adds a unix socket to listen on. The user of this process has access, and users of
+    /// [`allow_uid`](Self::allow_uid); they need no token. The file has the mode 0600, and is removed when the server
+    /// stops. A socket that is there already is replaced if no process listens on it.
     ///
     /// `curl --unix-socket PATH http://localhost/v1/tasks`
     #[cfg(unix)]
@@ -108,19 +108,20 @@ impl Builder {
         self
     }
 
-    /// Sets the file with the tokens: one per line, as `PERMISSION TOKEN [NAME]`, where the permission is `read` or `cancel`
-    /// and the token has at least 32 characters; `#` begins a comment. No other user may have access (`chmod 600`). A
-    /// missing file is created, with one random token of 256 bits that may cancel. A changed file is reloaded within a
-    /// second; if it can't be used, the tokens from before stay valid.
+    /// Sets the file with the tokens: one per line, as `PERMISSION TOKEN [NAME]`, where the permission is `read` or
+    /// `cancel` and the token has at least 32 characters; `#` begins a comment. No other user may have access
+    /// (`chmod 600`). A missing file is created, with one random token of 256 bits that may cancel. A changed file is
+    /// reloaded within a second; if it can't be used, the tokens from before stay valid.
     ///
-    /// With tokens, the server can listen on addresses other than loopback. Requests send one as `Authorization: Bearer TOKEN`.
+    /// With tokens, the server can listen on addresses other than loopback. Requests send one as
+    /// `Authorization: Bearer TOKEN`.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.tokens = Some(path.into());
         self
     }
 
-    /// Requires a token on loopback addresses, too. Default `false`: everyone who can reach a loopback address may list and
-    /// cancel.
+    /// Requires a token on loopback addresses, too. Default `false`: everyone who can reach a loopback address may list
+    /// and cancel.
     pub fn require_token(mut self, required: bool) -> Self {
         self.require_token = required;
         self
@@ -145,16 +146,16 @@ impl Builder {
         self
     }
 
-    /// Allows addresses that other machines can reach, without a token. **Everyone who can reach the port can then list and
-    /// cancel tasks**; a warning on stderr says so at the start. Not needed with a [`token_file`](Self::token_file). Host
-    /// names in requests must be [allowed](Self::allow_host). Default `false`.
+    /// Allows addresses that other machines can reach, without a token. **Everyone who can reach the port can then list
+    /// and cancel tasks**; a warning on stderr says so at the start. Not needed with a
+    /// [`token_file`](Self::token_file). Host names in requests must be [allowed](Self::allow_host). Default `false`.
     pub fn dangerously_listen_beyond_loopback(mut self, allowed: bool) -> Self {
         self.beyond_loopback = allowed;
         self
     }
 
-    /// Allows a host name in requests, besides `localhost` and the address that is listened on. It has no port, and case
-    /// does not matter: `pm.example.org`. Needed behind a proxy that passes on the name it was called by. Behind a
+    /// Allows a host name in requests, besides `localhost` and the address that is listened on. It has no port, and
+    /// case does not matter: `pm.example.org`. Needed behind a proxy that passes on the name it was called by. Behind a
     /// forwarded port, allow the address that is forwarded, such as `192.0.2.7` or `[2001:db8::7]`.
     pub fn allow_host(mut self, name: &str) -> Self {
         self.service = self.service.allow_host(name);
@@ -181,14 +182,15 @@ impl Builder {
         self
     }
 
-    /// Limits the clients that watch (`/v1/events`) at a time; they do not count as connections. Default 1,000. One more
-    /// gets 503.
+    /// Limits the clients that watch (`/v1/events`) at a time; they do not count as connections. Default 1,000. One
+    /// more gets 503.
     pub fn max_watchers(mut self, count: usize) -> Self {
         self.watchers = Some(count);
         self
     }
 
-    /// Limits the time for the head of a request, from its first byte or from the opening of the connection. Default 5 s.
+    /// Limits the time for the head of a request, from its first byte or from the opening of the connection.
+    /// Default 5 s.
     pub fn head_timeout(mut self, limit: Duration) -> Self {
         self.limits.head_timeout = limit;
         self
@@ -200,7 +202,8 @@ impl Builder {
         self
     }
 
-    /// Limits how long a connection may be idle, between two requests or because the client reads nothing. Default 30 s.
+    /// Limits how long a connection may be idle, between two requests or because the client reads nothing.
+    /// Default 30 s.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.limits.idle_timeout = limit;
         self

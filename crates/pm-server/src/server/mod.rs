@@ -17,8 +17,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long dropping a server waits for them.
 const DROP_GRACE: Duration = Duration::from_secs(1);
 
-/// A running server. It stops when this is dropped: idle connections are closed at once, and responses that are being sent
-/// have a second.
+/// A running server. It stops when this is dropped: idle connections are closed at once, and responses that are being
+/// sent have a second.
 #[must_use = "the server stops when this is dropped"]
 pub struct Server {
     list: ProcessList,
@@ -35,8 +35,8 @@ impl Server {
         Builder::new()
     }
 
-    /// Returns the address that the server listens on; the first one if there are several. If it listens on unix sockets
-    /// only, that is the unspecified address with port 0.
+    /// Returns the address that the server listens on; the first one if there are several. If it listens on unix
+    /// sockets only, that is the unspecified address with port 0.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addresses.first().copied().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
@@ -53,8 +53,8 @@ impl Server {
         self.stop(SHUTDOWN_GRACE);
     }
 
-    /// Drains the list that is served, then [shuts down](Self::shutdown): until then clients can list the remaining tasks and
-    /// cancel them. Blocks the thread; see [`ProcessList::drain`].
+    /// Drains the list that is served, then [shuts down](Self::shutdown): until then clients can list the remaining
+    /// tasks and cancel them. Blocks the thread; see [`ProcessList::drain`].
     ///
     /// ```
     /// let list = pm::ProcessList::new();

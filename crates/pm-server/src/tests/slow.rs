@@ -1,5 +1,5 @@
-//! Slow clients, over a pipe in memory, with a clock that jumps to the next timer as soon as all tasks are idle. The tests
-//! of this file take moments.
+//! Slow clients, over a pipe in memory, with a clock that jumps to the next timer as soon as all tasks are idle. The
+//! tests of this file take moments.
 
 use std::time::Duration;
 

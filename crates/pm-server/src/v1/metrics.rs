@@ -1,7 +1,7 @@
 //! Metrics for Prometheus.
 //!
-//! The text format 0.0.4, or OpenMetrics 1.0 for clients that accept it. Kinds are the only label whose values the program
-//! chooses; beyond a limit they are counted together.
+//! The text format 0.0.4, or OpenMetrics 1.0 for clients that accept it. Kinds are the only label whose values the
+//! program chooses; beyond a limit they are counted together.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -70,7 +70,8 @@ impl fmt::Display for LineProblem {
             Self::NoToken => f.write_str("the token is missing after the permission"),
             Self::Short { length } => write!(
                 f,
-                "a token has at least {SHORTEST} characters, this one has {length}: create one with `openssl rand -hex 32`"
+                "a token has at least {SHORTEST} characters, this one has {length}: create one with \
+                 `openssl rand -hex 32`"
             ),
             Self::Long => write!(f, "a token has fewer than {LONGEST} characters"),
             Self::OddCharacter => f.write_str("a token has only letters, digits and -._~+/="),

@@ -77,8 +77,8 @@ fn check_file(metadata: &Metadata) -> Result<(), Problem> {
     if mode & 0o077 == 0 { Ok(()) } else { Err(Problem::OpenToOthers { mode }) }
 }
 
-/// Creates the file for its owner only, with one random token that may cancel. Returns `false` if the file exists already;
-/// it is left as it is.
+/// Creates the file for its owner only, with one random token that may cancel. Returns `false` if the file exists
+/// already; it is left as it is.
 ///
 /// # Errors
 ///

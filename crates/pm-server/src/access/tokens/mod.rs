@@ -13,10 +13,10 @@
 //! | `parse.rs` | its text |
 //! | `error.rs` | errors, which never show a token |
 //!
-//! Only SHA-256 digests of the tokens are stored, and a given token is compared with all of them in constant time. When a
-//! token is checked and a second has passed since the last time, the file is checked for changes: so writing the file adds
-//! or removes a token. A file that can't be read, is open to other users or is incomplete leaves the tokens as they were,
-//! and the error is counted and reported ([`Tokens::health`]); at the start it is an error.
+//! Only SHA-256 digests of the tokens are stored, and a given token is compared with all of them in constant time. When
+//! a token is checked and a second has passed since the last time, the file is checked for changes: so writing the file
+//! adds or removes a token. A file that can't be read, is open to other users or is incomplete leaves the tokens as
+//! they were, and the error is counted and reported ([`Tokens::health`]); at the start it is an error.
 
 mod error;
 mod file;
