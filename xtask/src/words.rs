@@ -53,8 +53,8 @@ struct Rule {
     /// The words of each term, in lower case.
     terms: Vec<Vec<String>>,
     say: String,
-    /// In lower case, as they are written.
-    except: Vec<String>,
+    /// The words of each exception, in lower case.
+    except: Vec<Vec<String>>,
 }
 
 /// Where a term was found.
@@ -74,10 +74,11 @@ struct Found {
 /// Returns the rows of the glossary's table.
 fn rules(text: &str) -> Result<Vec<Rule>, String> {
     let rows = text.lines().skip_while(|line| !is_head(line)).skip(2).map_while(cells);
+    let all_words = |phrase: &str| words(phrase).map(|word| word.text).collect();
     let rule = |[not, say, except]: [String; 3]| Rule {
-        terms: not.split(',').map(|term| words(term).map(|word| word.text).collect()).collect(),
+        terms: not.split(',').map(all_words).collect(),
         say,
-        except: except.to_lowercase().split('`').skip(1).step_by(2).map(str::to_owned).collect(),
+        except: except.split('`').skip(1).step_by(2).map(all_words).collect(),
     };
     let rules: Vec<Rule> = rows.map(rule).collect();
     if rules.is_empty() {
@@ -117,14 +118,13 @@ fn search(rules: &[Rule], path: &Path, text: &str) -> Vec<Found> {
         }
     }
     let is_name = |at: usize| pieces.range(..=at).next_back().is_some_and(|(_, is_name)| *is_name);
-    let lower = text.to_ascii_lowercase();
     let words: Vec<Word> = words(text).collect();
     let glossary = if path == Path::new(GLOSSARY) { table(text) } else { 0..0 };
     for rule in rules {
         for term in &rule.terms {
             for (number, word) in words.iter().enumerate() {
                 let Some(run) = run(text, &words[number..], term) else { continue };
-                if glossary.contains(&word.line) || is_excepted(rule, term, &lower, run.clone()) {
+                if glossary.contains(&word.line) || is_excepted(rule, term, text, &words, number) {
                     continue;
                 }
                 let place = if is_name(run.start) { Place::Name } else { Place::Prose };
@@ -193,19 +193,19 @@ fn run(text: &str, words: &[Word], term: &[String]) -> Option<std::ops::Range<us
     (is_term && !term.is_empty()).then(|| words[0].begin..words[words.len() - 1].end)
 }
 
-fn is_excepted(rule: &Rule, term: &[String], lower: &str, run: std::ops::Range<usize>) -> bool {
-    let term = term.join(" ");
+/// Returns `true` if an exception allows the term, which is the word with this number and those after it.
+fn is_excepted(rule: &Rule, term: &[String], text: &str, words: &[Word], number: usize) -> bool {
     rule.except.iter().any(|phrase| {
-        if *phrase == term {
-            let (before, after) = (lower[..run.start].chars().next_back(), lower[run.end..].chars().next());
+        if phrase == term {
+            let (begin, end) = (words[number].begin, words[number + term.len() - 1].end);
             let is_quote = |c: Option<char>| matches!(c, Some('"' | '\'' | '`' | '\\'));
-            return is_quote(before) && is_quote(after);
+            return is_quote(text[..begin].chars().next_back()) && is_quote(text[end..].chars().next());
         }
         // The phrase lies around the term.
-        phrase.match_indices(&lower[run.clone()]).any(|(at, _)| {
-            run.start
-                .checked_sub(at)
-                .is_some_and(|begin| lower.get(begin..).is_some_and(|rest| rest.starts_with(phrase)))
+        let places = phrase.windows(term.len()).enumerate().filter(|(_, words)| *words == term);
+        places.into_iter().any(|(at, _)| {
+            let begin = number.checked_sub(at);
+            begin.is_some_and(|begin| run(text, &words[begin..], phrase).is_some())
         })
     })
 }
@@ -259,8 +259,15 @@ The word blob.
 
     #[test]
     fn exceptions_pass() {
-        for text in ["\"blobs\"", "{\\\"blobs\\\": 1}", "`blobs`", "too-many-blobs", "there is nil", "it is nil longer"]
-        {
+        for text in [
+            "\"blobs\"",
+            "{\\\"blobs\\\": 1}",
+            "`blobs`",
+            "too-many-blobs",
+            "there is\n// nil",
+            "TooManyBlobs",
+            "it is nil longer",
+        ] {
             assert_eq!(count(text), 0, "{text}");
         }
         for text in ["blobs", "\"the blobs\"", "many-blobs", "\"blob\""] {
