@@ -57,11 +57,12 @@ pub mod terminal;
 mod view;
 mod waits;
 
-pub use base::clock::{Clock, ManualClock, Moment};
+pub use base::clock::{Clock, ManualClock};
 pub use base::histogram::{Bucket, Latency};
 pub use base::options::{ListLimits, Options};
 pub use base::outcome::Outcome;
 pub use base::serial::Serial;
+pub use base::timestamp::Timestamp;
 pub use cancel::cancelled::{Cancelled, CancelledFuture};
 pub use cancel::handle::{CancelHandle, VerdictFuture};
 pub use cancel::request::{CancelError, CancelRequest, Target};

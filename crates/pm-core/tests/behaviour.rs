@@ -335,7 +335,7 @@ fn statuses_of_four_threads_are_kept_or_counted_as_dropped() {
     assert_eq!((history.entries.len(), history.dropped_after), (104, 4));
     assert_eq!(history.dropped, (1 + threads * each - 104) as u64);
     assert_eq!(list.counters().statuses_dropped, 0);
-    assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+    assert!(history.entries.is_sorted_by_key(|entry| entry.at));
     for thread in 0..threads {
         let prefix = format!("{thread} ");
         let own = history.entries.iter().filter_map(|entry| entry.status.strip_prefix(&prefix));
@@ -356,9 +356,9 @@ fn statuses_years_apart_keep_their_dates() {
     }
     hand.advance(Duration::from_nanos(1));
     let history = list.history(task.serial()).unwrap();
-    let start = history.entries[0].unix_nanos;
+    let start = history.entries[0].at.unix_nanos();
     let years: Vec<_> =
-        history.entries.iter().map(|entry| (entry.unix_nanos - start) / year.as_nanos() as u64).collect();
+        history.entries.iter().map(|entry| (entry.at.unix_nanos() - start) / year.as_nanos() as u64).collect();
     assert_eq!((years, history.dropped), (vec![0, 1, 4, 5, 6], 2));
     let ages = list.view(task.serial(), |row| (row.age(), row.status_age())).unwrap();
     assert_eq!(ages, (6 * year + Duration::from_nanos(1), Duration::from_nanos(1)));

@@ -154,7 +154,7 @@ fn the_caller_receives_reason_requester_and_time() {
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
     hand.advance(3 * SECOND);
-    let at = list.now().system_time();
+    let at = list.now();
     list.cancel("a", CancelRequest::new("too slow").by("operator")).unwrap();
     hand.advance(SECOND);
     let cancelled = killed(running.poll());

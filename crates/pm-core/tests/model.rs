@@ -299,7 +299,7 @@ impl Model {
         self.check();
         let snapshot = self.list.snapshot();
         let mut shown: Vec<_> = snapshot.iter().map(|row| row.serial()).collect();
-        let starts: Vec<_> = snapshot.iter().map(|row| row.started_unix_nanos()).collect();
+        let starts: Vec<_> = snapshot.iter().map(|row| row.started_at().unix_nanos()).collect();
         assert!(starts.is_sorted(), "oldest first");
         let mut scanned = Vec::new();
         let mut scan = self.list.scan();
@@ -341,9 +341,9 @@ impl Known {
     fn check(&self, list: &ProcessList) {
         let serial = self.task.serial().unwrap();
         let history = list.history(serial).unwrap();
-        let epoch = history.entries[0].unix_nanos - self.started;
+        let epoch = history.entries[0].at.unix_nanos() - self.started;
         let kept: Vec<_> =
-            history.entries.iter().map(|entry| (entry.unix_nanos - epoch, entry.status.clone())).collect();
+            history.entries.iter().map(|entry| (entry.at.unix_nanos() - epoch, entry.status.clone())).collect();
         let first = self.history.len().min(FIRST);
         let newest = (self.history.len() - first).min(NEWEST);
         let mut expected = self.history[..first].to_vec();
@@ -356,9 +356,9 @@ impl Known {
             assert_eq!((row.serial(), row.id().as_str()), (serial, self.id.as_str()));
             assert_eq!(row.kind().map(|kind| kind.to_string()), self.kind);
             assert_eq!(row.parent().map(pm_core::Serial::get), self.parent);
-            assert_eq!(row.started_unix_nanos() - epoch, self.started);
+            assert_eq!(row.started_at().unix_nanos() - epoch, self.started);
             let (at, status) = self.history.last().unwrap();
-            assert_eq!((row.status_unix_nanos() - epoch, &row.status().to_string()), (*at, status));
+            assert_eq!((row.status_at().unix_nanos() - epoch, &row.status().to_string()), (*at, status));
             assert_eq!(row.is_cancelling(), self.cancel.is_some());
             assert_eq!(row.is_cancellable(), self.cancellable);
             assert_eq!(row.history_len(), self.history.len() as u64);

@@ -304,9 +304,9 @@ impl Row {
     fn check(&self, list: &ProcessList, limits: Limits) {
         let serial = self.task.serial().unwrap();
         let history = list.history(serial).expect("a live task has a history");
-        let zero = history.entries[0].unix_nanos - self.started;
+        let zero = history.entries[0].at.unix_nanos() - self.started;
         let kept: Vec<_> =
-            history.entries.iter().map(|entry| (entry.unix_nanos - zero, entry.status.clone())).collect();
+            history.entries.iter().map(|entry| (entry.at.unix_nanos() - zero, entry.status.clone())).collect();
         let first = limits.first.max(1).min(self.history.len());
         let newest = limits.newest.max(1).min(self.history.len() - first);
         let expected = [&self.history[..first], &self.history[self.history.len() - newest..]].concat();
@@ -315,9 +315,9 @@ impl Row {
         list.view(serial, |row| {
             assert_eq!((row.serial(), row.id().as_str()), (serial, self.id.as_str()));
             assert_eq!(row.kind().map(|kind| kind.to_string()), self.kind);
-            assert_eq!((row.parent(), row.started_unix_nanos() - zero), (self.parent, self.started));
+            assert_eq!((row.parent(), row.started_at().unix_nanos() - zero), (self.parent, self.started));
             let (at, status) = self.history.last().expect("it starts with a status");
-            assert_eq!((&row.status().to_string(), row.status_unix_nanos() - zero), (status, *at));
+            assert_eq!((&row.status().to_string(), row.status_at().unix_nanos() - zero), (status, *at));
             assert_eq!((row.is_cancelling(), row.is_cancellable()), (self.cancel.is_some(), self.cancellable));
             assert_eq!(row.history_len(), self.history.len() as u64);
             let progress = row.progress().map(|progress| (progress.done, progress.total, progress.unit.to_string()));
@@ -602,7 +602,7 @@ impl Model {
         self.check();
         self.sums.check(&self.list);
         let snapshot = self.list.snapshot();
-        let starts: Vec<_> = snapshot.iter().map(|row| row.started_unix_nanos()).collect();
+        let starts: Vec<_> = snapshot.iter().map(|row| row.started_at().unix_nanos()).collect();
         assert!(starts.is_sorted(), "oldest first");
         let mut shown: Vec<_> = snapshot.iter().map(|row| row.serial()).collect();
         let (mut scan, mut scanned) = (self.list.scan(), Vec::new());
@@ -721,7 +721,7 @@ proptest! {
                     }
                     if let Some(history) = list.history(serial) {
                         assert_eq!(history.entries[0].status, "init");
-                        assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+                        assert!(history.entries.is_sorted_by_key(|entry| entry.at));
                     }
                 }
             }

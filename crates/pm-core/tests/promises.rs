@@ -259,7 +259,7 @@ fn a_million_statuses_take_bounded_memory_and_are_all_counted() {
     assert_eq!(history.entries[15].status, "status 14");
     assert_eq!(history.entries[16].status, format!("status {}", count - 112));
     assert_eq!(history.entries[127].status, format!("status {}", count - 1));
-    assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+    assert!(history.entries.is_sorted_by_key(|entry| entry.at));
     assert!(list.counters().bytes_held <= held * SEGMENTS);
 }
 
@@ -431,7 +431,7 @@ fn statuses_of_several_threads_are_in_the_order_of_their_times() {
     });
     let history = list.history(task.serial()).unwrap();
     assert_eq!((history.entries.len(), history.dropped), (1 + threads * each, 0));
-    assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+    assert!(history.entries.is_sorted_by_key(|entry| entry.at));
     for thread in 0..threads {
         let own = history.entries.iter().filter_map(|entry| entry.status.strip_prefix(&format!("{thread} ")));
         assert!(own.map(|number| number.parse::<usize>().unwrap()).eq(0..each));
@@ -500,7 +500,7 @@ fn an_entry_keeps_its_date_in_all_snapshots() {
     let list = ProcessList::new();
     let task = list.start("job");
     let looks = if cfg!(miri) { 20 } else { 1_000 };
-    let dates: Vec<_> = (0..looks).map(|_| list.history(task.serial()).unwrap().entries[0].unix_nanos).collect();
+    let dates: Vec<_> = (0..looks).map(|_| list.history(task.serial()).unwrap().entries[0].at.unix_nanos()).collect();
     // The rate of the clock is refined occasionally; it does not change with each snapshot.
     let changes = dates.windows(2).filter(|pair| pair[0] != pair[1]).count();
     assert!(changes < 100, "{changes}");

@@ -21,7 +21,7 @@ fn an_initial_status_is_an_entry_at_the_time_of_the_start() {
         let statuses: Vec<_> = entries.iter().map(|entry| entry.status.as_str()).collect();
         let expected = ["init", shown, "reading"];
         assert_eq!(statuses, expected.into_iter().filter(|status| !status.is_empty()).collect::<Vec<_>>());
-        assert!(shown.is_empty() || entries[1].at() == entries[0].at(), "{entries:?}");
+        assert!(shown.is_empty() || entries[1].at == entries[0].at, "{entries:?}");
     }
     let kinds = list.kinds();
     let time =

@@ -70,7 +70,7 @@ fn readers_see_every_value_whole_while_tasks_come_and_go() {
                         for task in snapshot.iter() {
                             let Some(history) = list.history(task.serial()) else { continue };
                             let id = task.id().to_string();
-                            assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+                            assert!(history.entries.is_sorted_by_key(|entry| entry.at));
                             let said = history.entries.len() - usize::from(history.outcome.is_some());
                             for entry in &history.entries[1..said] {
                                 check_text(&id, &entry.status);
@@ -125,7 +125,7 @@ fn statuses_of_several_threads_on_one_task_are_all_counted_and_in_order() {
     let history = list.history(task.serial()).unwrap();
     assert_eq!(history.entries.len() as u64 + history.dropped, 3 * ROUNDS + 1);
     assert_eq!(history.entries.len(), if cfg!(miri) { 37 } else { 128 });
-    assert!(history.entries.is_sorted_by_key(|entry| entry.unix_nanos));
+    assert!(history.entries.is_sorted_by_key(|entry| entry.at));
 }
 
 #[test]

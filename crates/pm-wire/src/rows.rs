@@ -26,7 +26,7 @@ const INLINE_ATTRS: usize = 8;
 /// while let Some(row) = scan.next() {
 ///     writer.row(&row);
 /// }
-/// writer.end(scan.moment().unix_nanos());
+/// writer.end(scan.at().unix_nanos());
 /// let json: serde_json::Value = serde_json::from_slice(&writer.take()).unwrap();
 /// assert_eq!(json["procs"][0]["id"], "job");
 /// ```
@@ -61,9 +61,9 @@ impl ListWriter {
         out.literal(br#"{"id":"#);
         out.string(task.id().as_bytes());
         write_attrs(out, task, Numbers::Plain);
-        let (status, status_nanos) = task.status_and_unix_nanos();
+        let (status, status_nanos) = (task.status(), task.status_at().unix_nanos());
         out.literal(br#","procTime":""#);
-        out.short(self.started.text(task.started_unix_nanos()).as_bytes());
+        out.short(self.started.text(task.started_at().unix_nanos()).as_bytes());
         out.literal(br#"","statusTime":""#);
         out.short(self.status.text(status_nanos).as_bytes());
         out.literal(br#"","status":"#);
@@ -88,7 +88,7 @@ impl ListWriter {
         }
         if let Some(request) = task.cancel_request() {
             out.literal(br#","cancel":{"time":""#);
-            out.short(self.status.text(request.unix_nanos()).as_bytes());
+            out.short(self.status.text(request.at().unix_nanos()).as_bytes());
             out.literal(br#"","reason":"#);
             out.string(request.reason().as_bytes());
             out.literal(br#","by":"#);
@@ -145,12 +145,12 @@ pub fn history(history: &History) -> Vec<u8> {
             out.literal(b",");
         }
         out.literal(br#"{"ts":""#);
-        out.short(time.text(entry.unix_nanos).as_bytes());
+        out.short(time.text(entry.at.unix_nanos()).as_bytes());
         out.literal(br#"","status":"#);
         out.string(entry.status.as_bytes());
         out.literal(b"}");
     }
-    write_server_time(&mut out, &mut time, history.moment.unix_nanos());
+    write_server_time(&mut out, &mut time, history.at.unix_nanos());
     write_history_end(&mut out, history);
     out.take()
 }
@@ -295,7 +295,7 @@ mod tests {
         while let Some(row) = scan.next() {
             writer.row(&row);
         }
-        writer.end(scan.moment().unix_nanos());
+        writer.end(scan.at().unix_nanos());
         String::from_utf8(writer.take()).unwrap()
     }
 

@@ -22,6 +22,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
+impl From<pm_core::Timestamp> for Timestamp {
+    fn from(at: pm_core::Timestamp) -> Self {
+        Self::try_from_unix_nanos(i128::from(at.unix_nanos())).unwrap_or_default()
+    }
+}
+
 impl Timestamp {
     /// The moment this many nanoseconds after 1970-01-01T00:00:00Z; before it when negative.
     pub fn from_unix_nanos(nanos: i64) -> Self {

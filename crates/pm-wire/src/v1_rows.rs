@@ -215,14 +215,14 @@ impl RowWriter {
         }
         if has(Field::StartedAt) {
             out.literal(br#","startedAt":""#);
-            out.short(started.text(task.started_unix_nanos()).as_bytes());
+            out.short(started.text(task.started_at().unix_nanos()).as_bytes());
             out.literal(b"\"");
         }
         if has(Field::AgeMs) {
             out.literal(br#","ageMs":"#);
             out.number(millis(task.age()));
         }
-        let (status, status_nanos) = task.status_and_unix_nanos();
+        let (status, status_nanos) = (task.status(), task.status_at().unix_nanos());
         if has(Field::Status) {
             out.literal(br#","status":"#);
             write_status_of(out, status, fields.brief);
@@ -236,9 +236,9 @@ impl RowWriter {
             out.literal(br#","statusAgeMs":"#);
             out.number(millis(task.status_age()));
         }
-        if let (true, Some(ended)) = (has(Field::EndedAt), task.ended_unix_nanos()) {
+        if let (true, Some(ended)) = (has(Field::EndedAt), task.ended_at()) {
             out.literal(br#","endedAt":""#);
-            out.short(other.text(ended).as_bytes());
+            out.short(other.text(ended.unix_nanos()).as_bytes());
             out.literal(b"\"");
         }
         if has(Field::Attrs) {
@@ -257,7 +257,7 @@ impl RowWriter {
         }
         if let (true, Some(request)) = (has(Field::Cancel), task.cancel_request()) {
             out.literal(br#","cancel":{"at":""#);
-            out.short(other.text(request.unix_nanos()).as_bytes());
+            out.short(other.text(request.at().unix_nanos()).as_bytes());
             out.literal(br#"","ageMs":"#);
             out.number(millis(request.age()));
             out.literal(br#","reason":"#);
@@ -322,12 +322,12 @@ pub fn history(serial: Serial, history: &History) -> Vec<u8> {
             out.literal(b",");
         }
         out.literal(br#"{"at":""#);
-        out.short(time.text(entry.unix_nanos).as_bytes());
+        out.short(time.text(entry.at.unix_nanos()).as_bytes());
         out.literal(br#"","status":"#);
         out.string(entry.status.as_bytes());
         out.literal(b"}");
     }
-    write_server_time(&mut out, &mut time, history.moment.unix_nanos());
+    write_server_time(&mut out, &mut time, history.at.unix_nanos());
     write_history_end(&mut out, history);
     out.take()
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::agenda::{Agenda, Event};
 use super::sync::{Mutex, PlainMutex};
+use super::timestamp::Timestamp;
 
 /// A clock for a list to read.
 ///
@@ -235,31 +236,23 @@ impl Rate {
     }
 }
 
-/// A point in time of a list's clock, which the ages and dates of a snapshot are relative to.
+/// One reading of a list's clock, which ages and dates of a snapshot are relative to.
 ///
-/// All times of one snapshot or history go through one moment, so a step of the system's clock can't make an age
+/// All times of one snapshot or history are converted by one moment, so a step of the system's clock can't make an age
 /// negative or put entries out of order.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
+pub(crate) struct Moment {
     ticks: u64,
     rate: Rate,
     wall_at_zero: u64,
 }
 
 impl Moment {
-    /// For readers that look at no times: reading the clocks costs more than the rest of a read.
+    /// For readers that use no times: reading the clocks costs more than all else.
     pub(crate) const NONE: Self = Self { ticks: 0, rate: Rate::NANOSECONDS, wall_at_zero: 0 };
 
-    /// Returns this moment in nanoseconds since 1970-01-01T00:00:00Z.
-    #[must_use]
-    pub fn unix_nanos(&self) -> u64 {
-        self.unix_nanos_of(self.ticks)
-    }
-
-    /// Returns the date and time of this moment.
-    #[must_use]
-    pub fn system_time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos())
+    pub(crate) fn timestamp(&self) -> Timestamp {
+        self.timestamp_of(self.ticks)
     }
 
     pub(crate) fn ticks(&self) -> u64 {
@@ -282,10 +275,10 @@ impl Moment {
         self.rate.nanos(self.ticks).saturating_sub(self.rate.nanos(ticks))
     }
 
-    /// Returns the date of `ticks` in nanoseconds since 1970; no later than this moment.
+    /// The date of `ticks`; no later than this moment.
     #[inline]
-    pub(crate) fn unix_nanos_of(&self, ticks: u64) -> u64 {
-        self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks)))
+    pub(crate) fn timestamp_of(&self, ticks: u64) -> Timestamp {
+        Timestamp::from_unix_nanos(self.wall_at_zero.saturating_add(self.rate.nanos(ticks.min(self.ticks))))
     }
 }
 
@@ -367,7 +360,7 @@ mod tests {
             assert!(second >= first);
             assert!(moment.age_nanos(first) >= moment.age_nanos(second));
             assert_eq!(moment.age_nanos(u64::MAX), 0);
-            assert!(moment.unix_nanos_of(first) <= moment.unix_nanos());
+            assert!(moment.timestamp_of(first) <= moment.timestamp());
         }
     }
 

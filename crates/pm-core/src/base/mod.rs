@@ -11,3 +11,4 @@ pub(crate) mod redact;
 pub(crate) mod serial;
 pub(crate) mod sync;
 pub(crate) mod text;
+pub(crate) mod timestamp;

@@ -4,9 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::base::serial::Serial;
+use crate::base::timestamp::Timestamp;
 use crate::layout::words::cancel;
 use crate::shared::state::TaskRef;
 use crate::view::request::RequestView;
@@ -83,7 +83,7 @@ pub struct Cancelled {
     pub(crate) serial: Serial,
     pub(crate) reason: String,
     pub(crate) by: String,
-    pub(crate) unix_nanos: u64,
+    pub(crate) at: Timestamp,
     pub(crate) origin: Serial,
 }
 
@@ -94,14 +94,14 @@ impl Cancelled {
             serial,
             reason: request.reason().as_str().to_owned(),
             by: request.by().as_str().to_owned(),
-            unix_nanos: request.unix_nanos(),
+            at: request.at(),
             origin: request.origin(),
         }
     }
 
     /// Makes the error for a request for whose strings there was no memory.
     pub(crate) fn unknown(serial: Serial) -> Self {
-        Self { serial, reason: String::new(), by: String::new(), unix_nanos: 0, origin: serial }
+        Self { serial, reason: String::new(), by: String::new(), at: Timestamp::from_unix_nanos(0), origin: serial }
     }
 
     /// Returns the reason; empty when none was given.
@@ -119,8 +119,8 @@ impl Cancelled {
 
     /// Returns the time of the request; 1970 when the list had no memory to record it.
     #[must_use]
-    pub fn at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos)
+    pub fn at(&self) -> Timestamp {
+        self.at
     }
 
     /// Returns the serial of the cancelled task.

@@ -164,7 +164,7 @@ impl DrainFuture {
     fn begin(&mut self, waker: &Waker) -> Box<Going> {
         let shared = self.list.shared();
         let going = Going {
-            began: self.list.now(),
+            began: self.list.moment(),
             begun: false,
             asked_at: None,
             nudge: Arc::default(),
@@ -206,7 +206,7 @@ impl DrainFuture {
 
     /// Whether there may be a look now. If not, there will be a wake.
     fn may_look(&self, going: &mut Going, waker: &Waker) -> bool {
-        let now = self.list.now();
+        let now = self.list.moment();
         if let Some(rest) = &going.rest {
             if !rest.listen(waker).1 {
                 return false;
@@ -301,7 +301,7 @@ impl DrainFuture {
         going.pending = Vec::new();
         let found = self.look(going);
         if !found.is_empty() {
-            let now = self.list.now();
+            let now = self.list.moment();
             going.asked_at = Some(now);
             going.report.waited = Some(now.between(going.began.ticks(), now.ticks()));
             going.limit = Arc::default();
@@ -312,7 +312,7 @@ impl DrainFuture {
 
     fn tell(&mut self, going: &Going) {
         let Some(progress) = &mut self.drain.progress else { return };
-        let (shared, now) = (self.list.shared(), self.list.now());
+        let (shared, now) = (self.list.shared(), self.list.moment());
         let since = |moment: Moment| now.between(moment.ticks(), now.ticks());
         let (mut remaining, mut oldest) = (0, Vec::new());
         let asked = going.asking[going.over..].iter().map(|asking| asking.found);
@@ -333,7 +333,7 @@ impl DrainFuture {
     }
 
     fn finish(&self, mut going: Box<Going>) -> DrainReport {
-        let now = self.list.now();
+        let now = self.list.moment();
         let mut report = std::mem::take(&mut going.report);
         let exempt = self.list.shared().drains.exempt();
         let mut ended = Vec::new();

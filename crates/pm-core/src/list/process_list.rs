@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::base::clock::Moment;
 use crate::base::options::Options;
+use crate::base::timestamp::Timestamp;
 use crate::cancel::cancelled::Cancelled;
 use crate::shared::state::Shared;
 use crate::store::recorded;
@@ -108,9 +109,13 @@ impl ProcessList {
         self.task(id).run_sync(f)
     }
 
-    /// Now, by this list's clock.
+    /// Returns the time by the clock of this list.
     #[must_use]
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> Timestamp {
+        self.moment().timestamp()
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
         self.shared().store.clock.moment()
     }
 

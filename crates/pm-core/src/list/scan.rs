@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::process_list::ProcessList;
 use crate::base::clock::Moment;
+use crate::base::timestamp::Timestamp;
 use crate::layout::words::{STARTED, acquire};
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
 use crate::slot::gate::Slot;
@@ -41,7 +42,7 @@ pub struct Scan {
 
 impl Scan {
     pub(crate) fn new(list: ProcessList) -> Self {
-        let moment = list.now();
+        let moment = list.moment();
         Self {
             kinds: list.shared().store.slab.kinds(),
             list,
@@ -54,10 +55,10 @@ impl Scan {
         }
     }
 
-    /// When the scan began: what all its ages and dates are relative to.
+    /// Returns when the scan began; its ages are relative to this.
     #[must_use]
-    pub fn moment(&self) -> Moment {
-        self.moment
+    pub fn at(&self) -> Timestamp {
+        self.moment.timestamp()
     }
 
     /// The next task; `None` at the end.
@@ -122,6 +123,6 @@ fn keep_first(keys: &mut Vec<(u64, u32)>) {
 
 impl fmt::Debug for Scan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scan").field("moment", &self.moment).finish_non_exhaustive()
+        f.debug_struct("Scan").field("at", &self.at()).finish_non_exhaustive()
     }
 }

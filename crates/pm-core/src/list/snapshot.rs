@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::process_list::ProcessList;
 use crate::base::clock::Moment;
+use crate::base::timestamp::Timestamp;
 use crate::shared::state::Shared;
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
 use crate::slot::gate::Slot;
@@ -23,7 +24,7 @@ impl ProcessList {
     }
 
     /// Looks at each live task, in no given order, in one pass and in memory that does not grow with their number: for
-    /// those who look for a few among many. All ages are relative to the moment that this returns.
+    /// those who look for a few among many. Returns the time that all ages are relative to.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -32,7 +33,7 @@ impl ProcessList {
     /// list.for_each(|task| oldest = oldest.max(Some(task.age())));
     /// assert!(oldest.is_some());
     /// ```
-    pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Moment {
+    pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Timestamp {
         let shared = self.shared();
         let (moment, kinds) = (shared.store.clock.moment(), shared.store.slab.kinds());
         let (mut scratch, mut row) = (Scratch::default(), Vec::new());
@@ -42,7 +43,7 @@ impl ProcessList {
                 look(&TaskView::new(&row, moment, &kinds));
             }
         });
-        moment
+        moment.timestamp()
     }
 
     /// The tasks that ended and are kept, in order of their end.
@@ -163,10 +164,10 @@ impl Snapshot {
         Some(TaskView::new(&self.rows[start..], self.moment, &self.kinds))
     }
 
-    /// When the snapshot was taken.
+    /// Returns when the snapshot was taken; its ages are relative to this.
     #[must_use]
-    pub fn moment(&self) -> Moment {
-        self.moment
+    pub fn at(&self) -> Timestamp {
+        self.moment.timestamp()
     }
 }
 

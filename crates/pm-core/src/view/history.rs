@@ -1,18 +1,16 @@
 //! The history of a task.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use super::records::RecordView;
 use super::task_view::TaskView;
 use super::values::StatusText;
-use crate::base::clock::Moment;
 use crate::base::outcome::Outcome;
+use crate::base::timestamp::Timestamp;
 
 impl<'a> TaskView<'a> {
     pub(crate) fn history(&self, newest_entries: u64) -> History {
         let entry = |record: Option<RecordView<'a>>| {
-            let unix_nanos = self.moment.unix_nanos_of(self.ticks_of(record));
-            HistoryEntry { unix_nanos, status: self.status_of(record).to_string() }
+            let at = self.moment.timestamp_of(self.ticks_of(record));
+            HistoryEntry { at, status: self.status_of(record).to_string() }
         };
         let mut entries = vec![entry(None)];
         entries.extend(self.log().filter(|record| record.head.is_entry()).map(|record| entry(Some(record))));
@@ -23,10 +21,10 @@ impl<'a> TaskView<'a> {
         entries.drain(first..first + surplus);
         let dropped = self.history_len().saturating_sub(entries.len() as u64);
         let outcome = self.outcome();
-        if let Some((outcome, unix_nanos)) = outcome.zip(self.ended_unix_nanos()) {
-            entries.extend(self.last_entry(outcome).map(|status| HistoryEntry { unix_nanos, status }));
+        if let Some((outcome, at)) = outcome.zip(self.ended_at()) {
+            entries.extend(self.last_entry(outcome).map(|status| HistoryEntry { at, status }));
         }
-        History { entries, dropped, dropped_after: first, moment: self.moment, outcome }
+        History { entries, dropped, dropped_after: first, at: self.moment.timestamp(), outcome }
     }
 
     /// The entry that the end makes, unless the task made it itself.
@@ -58,7 +56,7 @@ pub struct History {
     /// The index in `entries` before which the dropped ones stood.
     pub dropped_after: usize,
     /// When the history was read.
-    pub moment: Moment,
+    pub at: Timestamp,
     /// How the task ended, which the last entry tells, too; `None` while it is live.
     pub outcome: Option<Outcome>,
 }
@@ -67,16 +65,8 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
-    /// When, in nanoseconds since 1970; never earlier than the entry before.
-    pub unix_nanos: u64,
-    /// What the task said, or what happened to it.
+    /// When it was made; never earlier than the entry before.
+    pub at: Timestamp,
+    /// The status that the task set, or the event that the list recorded: a cancel request, the end.
     pub status: String,
-}
-
-impl HistoryEntry {
-    /// When.
-    #[must_use]
-    pub fn at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.unix_nanos)
-    }
 }

@@ -6,6 +6,7 @@ use super::records::{RecordView, Records};
 use super::values::Text;
 use crate::base::clock::Moment;
 use crate::base::serial::Serial;
+use crate::base::timestamp::Timestamp;
 
 /// What was asked of a task that is to stop.
 #[derive(Clone, Copy, Debug)]
@@ -42,10 +43,11 @@ impl<'a> RequestView<'a> {
         self.by
     }
 
-    /// When, in nanoseconds since 1970.
+    /// Returns when the request was made.
+    #[inline]
     #[must_use]
-    pub fn unix_nanos(&self) -> u64 {
-        self.moment.unix_nanos_of(self.ticks)
+    pub fn at(&self) -> Timestamp {
+        self.moment.timestamp_of(self.ticks)
     }
 
     /// How long ago.

@@ -1,7 +1,7 @@
 //! One task as it was when it was copied.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::attrs::Attrs;
 use super::records::{RecordView, Records};
@@ -11,6 +11,7 @@ use super::values::{Progress, StatusText, Text, ValueView};
 use crate::base::clock::Moment;
 use crate::base::outcome::Outcome;
 use crate::base::serial::Serial;
+use crate::base::timestamp::Timestamp;
 use crate::layout::record;
 use crate::layout::row::{FACTS, PARENT_ENDED, word};
 use crate::layout::words::{Cursor, cancel};
@@ -169,16 +170,11 @@ impl<'a> TaskView<'a> {
         Outcome::from_count(self.cursor().outcome())
     }
 
-    /// When the task ended, in nanoseconds since 1970; `None` while it is live.
+    /// Returns when the task ended; `None` while it is live.
+    #[inline]
     #[must_use]
-    pub fn ended_unix_nanos(&self) -> Option<u64> {
-        self.outcome().map(|_| self.moment.unix_nanos_of(self.word(6)))
-    }
-
-    /// When the task ended; `None` while it is live.
-    #[must_use]
-    pub fn ended_at(&self) -> Option<SystemTime> {
-        self.ended_unix_nanos().map(|nanos| UNIX_EPOCH + Duration::from_nanos(nanos))
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.outcome().map(|_| self.moment.timestamp_of(self.word(6)))
     }
 
     /// Whether it is kept longer than others: it failed, was killed, or was slow.
@@ -198,17 +194,11 @@ impl<'a> TaskView<'a> {
         self.outcome().is_none() && self.word(5) & cancel::PROTECTED != 0
     }
 
-    /// When the task started.
-    #[must_use]
-    pub fn started_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.started_unix_nanos())
-    }
-
-    /// When the task started, in nanoseconds since 1970.
+    /// Returns when the task started.
     #[inline]
     #[must_use]
-    pub fn started_unix_nanos(&self) -> u64 {
-        self.moment.unix_nanos_of(self.word(1))
+    pub fn started_at(&self) -> Timestamp {
+        self.moment.timestamp_of(self.word(1))
     }
 
     /// When the task started, for comparing tasks of one list, also of different snapshots: a number that grows with
@@ -257,14 +247,8 @@ impl<'a> TaskView<'a> {
         self.word(1).wrapping_add(record.map_or(0, |record| record.delta()))
     }
 
-    /// What the task is doing, and when it said so, in nanoseconds since 1970.
+    /// Returns the status of the task.
     #[inline]
-    #[must_use]
-    pub fn status_and_unix_nanos(&self) -> (StatusText<'a>, u64) {
-        (self.status_of(self.newest), self.moment.unix_nanos_of(self.ticks_of(self.newest)))
-    }
-
-    /// What the task is doing.
     #[must_use]
     pub fn status(&self) -> StatusText<'a> {
         self.status_of(self.newest)
@@ -276,16 +260,11 @@ impl<'a> TaskView<'a> {
         self.status_of(self.ring().filter(is_said).last().or_else(|| self.log().filter(is_said).last()))
     }
 
-    /// When the task entered its status.
+    /// Returns when the task entered its status.
+    #[inline]
     #[must_use]
-    pub fn status_at(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_nanos(self.status_unix_nanos())
-    }
-
-    /// When the task entered its status, in nanoseconds since 1970.
-    #[must_use]
-    pub fn status_unix_nanos(&self) -> u64 {
-        self.status_and_unix_nanos().1
+    pub fn status_at(&self) -> Timestamp {
+        self.moment.timestamp_of(self.ticks_of(self.newest))
     }
 
     /// How long the task has been in its status, or was in its last.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pm_core::{ProcessList, Serial, TaskView};
+use pm_core::{ProcessList, Serial, TaskView, Timestamp};
 use pm_wire::v1_rows::RowWriter;
 
 use super::channel::{Channel, Format};
@@ -152,7 +152,7 @@ impl Looker {
     /// Reports an ended task, if that has not been done.
     fn ended(&mut self, task: &TaskView<'_>, writer: &mut RowWriter) {
         let serial = task.serial().get();
-        let ended_at = task.ended_unix_nanos().unwrap_or(0);
+        let ended_at = task.ended_at().map_or(0, Timestamp::unix_nanos);
         let was_known = self.known.remove(&serial).is_some();
         let is_old = ended_at < self.ends.until || self.ends.reported.contains_key(&serial);
         if !was_known && is_old {
@@ -232,7 +232,7 @@ pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
     let mut writer = RowWriter::new();
     let mut live = Live::default();
     let before = list.counters();
-    let moment = list.for_each(|task| {
+    let now = list.for_each(|task| {
         live.all.push(task.serial().get());
         for looker in lookers.iter_mut() {
             looker.live(task, &mut writer, look);
@@ -242,12 +242,12 @@ pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
     let ended_total = after.started - after.live;
     let since = lookers.iter().filter(|looker| looker.ends.total != ended_total).map(|looker| looker.ends.until).min();
     if let Some(since) = since {
-        let ended = list.ended_where(|task| task.ended_unix_nanos().is_some_and(|at| at >= since));
+        let ended = list.ended_where(|task| task.ended_at().is_some_and(|at| at.unix_nanos() >= since));
         for task in ended.iter() {
             lookers.iter_mut().for_each(|looker| looker.ended(&task, &mut writer));
         }
     }
-    let until = moment.unix_nanos().saturating_sub(MARGIN);
+    let until = now.unix_nanos().saturating_sub(MARGIN);
     for looker in lookers.iter_mut() {
         looker.forget(list, &mut live, &mut writer, look);
         looker.count(before.started, after.started);

@@ -173,7 +173,7 @@ impl Snapshot {
         let mut members = br#","tasks":["#.to_vec();
         members.extend_from_slice(&self.writer.take());
         self.in_part = 0;
-        let time = pm_wire::time::rfc3339(self.scan.moment().unix_nanos());
+        let time = pm_wire::time::rfc3339(self.scan.at().unix_nanos());
         let rest = match is_last {
             true => format!(r#"],"more":false,"total":{},"serverTime":"{}""#, self.total, time.as_str()),
             false => r#"],"more":true"#.to_owned(),

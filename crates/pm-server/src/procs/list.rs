@@ -49,7 +49,7 @@ impl Rows {
             match scan.next() {
                 Some(task) => self.writer.row(&task),
                 None => {
-                    self.writer.end(scan.moment().unix_nanos());
+                    self.writer.end(scan.at().unix_nanos());
                     self.scan = None;
                     break;
                 }

@@ -341,7 +341,7 @@ fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> R
         if filter.matches(task) {
             total += 1;
             if total <= most {
-                victims.push((task.started_unix_nanos(), task.serial(), task.id().to_string()));
+                victims.push((task.started_at().unix_nanos(), task.serial(), task.id().to_string()));
             }
         }
     });

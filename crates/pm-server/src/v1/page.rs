@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 
 use http::StatusCode;
-use pm_core::{Moment, StatusText, TaskView};
+use pm_core::{StatusText, TaskView, Timestamp};
 use pm_wire::filter::Filter;
 use pm_wire::v1_rows::{Fields, RowWriter};
 use serde_json::{Value, json};
@@ -418,7 +418,7 @@ impl<'q> Page<'q> {
     }
 
     /// The answer; `missing` are tasks that were not shown since the list was made, as it was full.
-    pub(super) fn finish(self, moment: &Moment, missing: u64) -> Vec<u8> {
+    pub(super) fn finish(self, at: Timestamp, missing: u64) -> Vec<u8> {
         let rows = self.first.into_sorted_vec();
         let is_truncated = (rows.len() as u64) < self.behind;
         let mut out = Vec::with_capacity(self.bytes + rows.len() + 256);
@@ -430,7 +430,7 @@ impl<'q> Page<'q> {
             out.extend_from_slice(&row.json);
         }
         out.extend_from_slice(br#"],"serverTime":""#);
-        out.extend_from_slice(pm_wire::time::rfc3339(moment.unix_nanos()).as_bytes());
+        out.extend_from_slice(pm_wire::time::rfc3339(at.unix_nanos()).as_bytes());
         // A vector takes every write.
         let _ = write!(out, r#"","total":{},"truncated":{is_truncated}"#, self.total);
         if let (true, Some(last)) = (is_truncated, rows.last()) {

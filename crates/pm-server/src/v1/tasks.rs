@@ -27,8 +27,8 @@ fn no_other(_: &str, _: &str) -> Result<bool, Failure> {
 pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
     let mut page = Page::new(&query);
-    let moment = state.list.for_each(|task| page.offer(task));
-    Ok(response::json(page.finish(&moment, state.list.not_shown())))
+    let now = state.list.for_each(|task| page.offer(task));
+    Ok(response::json(page.finish(now, state.list.not_shown())))
 }
 
 /// The tasks that ended and are kept.
@@ -39,7 +39,7 @@ pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>,
         page.offer(task);
         false
     });
-    Ok(response::json(page.finish(&ended.moment(), 0)))
+    Ok(response::json(page.finish(ended.at(), 0)))
 }
 
 /// The serials of the live tasks that a path means, or of the newest that ended.
@@ -129,7 +129,7 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
         }
     });
     let rest = json!({
-        "serverTime": pm_wire::time::rfc3339(snapshot.moment().unix_nanos()).as_str(),
+        "serverTime": pm_wire::time::rfc3339(snapshot.at().unix_nanos()).as_str(),
         "total": total,
         "truncated": total > count,
     });
