@@ -1,36 +1,60 @@
-//! Names the work a program does, shows it while it runs, and asks it to stop.
+//! The process list of a program: names its pieces of work, shows them while they run, and cancels them.
 //!
 //! ```
 //! let task = pm_core::task("req-1").kind("GET /hosts/{id}").attr("host", "db1").start();
-//! task.status("reading")?;
+//! task.status("reading")?; // `Err(Cancelled)` once the task is cancelled
 //! for block in 0..3 {
-//!     pm_core::status!(task, "reading block {block}")?; // allocates nothing; hears a cancel
+//!     pm_core::status!(task, "reading block {block}")?; // does not allocate
 //! }
 //! assert_eq!(pm_core::global().snapshot().len(), 1);
-//! drop(task); // it ends here, also on a panic
+//! drop(task); // the task ends here, also on a panic
 //! # Ok::<(), pm_core::Cancelled>(())
 //! ```
 //!
-//! | you want | look at |
-//! |---|---|
-//! | to name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
-//! | to run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
-//! | to say what it does | [`TaskHandle::status`], [`status!`], [`TaskHandle::set`] |
-//! | to say it for the length of a block | [`TaskHandle::scope`], [`scope!`] |
-//! | to say how far it has come, in a loop or while bytes flow | [`TaskHandle::progress`], [`TaskIteratorExt`], [`TaskHandle::meter`], [`TaskHandle::metered`] |
-//! | to say what it waits for or holds, and who blocks whom | [`TaskHandle::waiting_on`], [`Resource`], [`ProcessList::waits`] |
-//! | to hear that it is to stop | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
-//! | not to be cut somewhere | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::drop_on_cancel`] |
-//! | a handle for other threads | [`TaskHandle`], [`current`] |
-//! | to see what runs | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
-//! | to see what just happened | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
-//! | to stop a task, and know what came of it | [`ProcessList::cancel`], [`CancelHandle`], [`Verdict`] |
-//! | to end in order, or to see in a test that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
-//! | limits, clocks, a list of your own | [`Options`], [`ProcessList`], [`Counters`] |
-//! | what is never recorded | [`Options::redact`], [`Options::redact_also`] |
+//! A task costs about a clock read for each status. It never waits for a reader. The memory of a list has a limit: what
+//! exceeds it is truncated or dropped, and counted.
 //!
-//! It knows no HTTP, JSON, runtime or logging, and depends on no other crate. It never makes a task wait for a reader,
-//! and grows no further than its limits; what exceeds them is cut or dropped, and counted.
+//! # Getting started
+//!
+//! ```toml
+//! [dependencies]
+//! pm-core = "0.1"
+//! ```
+//!
+//! The minimum supported Rust version is 1.88. There are no features and no dependencies: no HTTP, JSON, async runtime or
+//! logging. All crates of a program share the [`global`] list, so a library names its tasks with this crate alone, and the
+//! program serves them with `pm`, which re-exports all of it.
+//!
+//! # When to use something else
+//!
+//! This crate is not a tracer or a profiler: it shows what runs now and what has just ended, in the words that the program chose.
+//!
+//! - To see how an async runtime schedules: tokio-console.
+//! - To record what happened, across services: `tracing` with OpenTelemetry. The feature `tracing` of `pm` shows spans as
+//!   tasks.
+//! - To see at which await each future is suspended: await-tree.
+//!
+//! # Map
+//!
+//! | to | see |
+//! |---|---|
+//! | name a piece of work | [`task`], [`start`], [`TaskBuilder`] |
+//! | run a future, or a closure, as a task | [`TaskBuilder::run`], [`run_sync`] |
+//! | report its status and attributes | [`TaskHandle::status`], [`status!`], [`TaskHandle::set`] |
+//! | set a status for the duration of a block | [`TaskHandle::scope`], [`scope!`] |
+//! | report progress | [`TaskHandle::progress`], [`TaskIteratorExt`], [`TaskHandle::meter`], [`TaskHandle::metered`] |
+//! | report waits and locks, and find deadlocks | [`TaskHandle::waiting_on`], [`Resource`], [`ProcessList::waits`] |
+//! | observe a cancellation | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
+//! | protect code from it | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::drop_on_cancel`] |
+//! | report from other threads, or deep in the call stack | [`TaskHandle`], [`current`] |
+//! | read the list | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
+//! | read what has ended | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
+//! | cancel a task, and wait for the outcome | [`ProcessList::cancel`], [`CancelHandle`], [`Verdict`] |
+//! | shut down gracefully, or assert that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
+//! | set limits and clocks, or make a separate list | [`Options`], [`ProcessList`], [`Counters`] |
+//! | keep secrets out | [`Options::redact`], [`Options::redact_also`] |
+//!
+//! # Secrets
 //!
 //! What looks like a secret is masked before it is recorded: the value of `token`, the password in
 //! `http://user:password@host`, the key in `/search?api_key=..`.
@@ -74,7 +98,7 @@ pub use list::counters::Counters;
 pub use list::global::{global, run, run_sync, start, task, unnamed};
 pub use list::process_list::ProcessList;
 pub use list::scan::Scan;
-pub use list::snapshot::Snapshot;
+pub use list::snapshot::{Snapshot, SnapshotIter};
 pub use shared::hooks::Subscription;
 pub use shared::resource::{Resource, ResourceKind};
 pub use store::kind_stats::{KindStats, StatusTime};

@@ -128,7 +128,7 @@ fn a_meter_is_exact_on_request() {
     meter.add(1_000);
     meter.add(1);
     assert_eq!((meter.done(), shown(&list, &task)), (1_001, (1_000, 0)));
-    meter.tell();
+    meter.flush();
     assert_eq!(shown(&list, &task), (1_001, 0));
     meter.set_total(5_000);
     assert_eq!(shown(&list, &task), (1_001, 5_000));

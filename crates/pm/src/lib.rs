@@ -109,10 +109,11 @@ pub use pm_core::{
     Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask, Entered, History,
     HistoryEntry, HoldGuard, KindStats, Latency, ListLimits, ManualClock, Meter, Metered, Options, Outcome,
     ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder, ResourceKind, Scan, Serial,
-    Snapshot, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor, SupervisorGuard, Target,
-    Task, TaskBrief, TaskBuilder, TaskFuture, TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, Timestamp,
-    TryTaskFuture, Value, ValueView, Verdict, VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource,
-    current, global, protect, run, run_sync, scope, start, status, task, terminal, unnamed,
+    Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor,
+    SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskHandle, TaskIteratorExt, TaskState,
+    TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict, VerdictFuture, WaitGuard, WaitReport,
+    WaitTreeRow, WaitedResource, current, global, protect, run, run_sync, scope, start, status, task, terminal,
+    unnamed,
 };
 
 #[cfg(feature = "macros")]

@@ -1,6 +1,7 @@
 //! All tasks at once, live or ended, copied in one go.
 
 use std::fmt;
+use std::iter::FusedIterator;
 use std::sync::Arc;
 
 use super::process_list::ProcessList;
@@ -140,9 +141,13 @@ impl Snapshot {
         Self { rows, order, moment, kinds }
     }
 
-    /// The tasks, oldest first; ended ones in order of their end.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = TaskView<'_>> + DoubleEndedIterator {
-        self.order.iter().map(|&(_, start)| TaskView::new(&self.rows[start..], self.moment, &self.kinds))
+    /// Returns an iterator over the tasks, oldest first; over ended ones in order of their end.
+    pub fn iter(&self) -> SnapshotIter<'_> {
+        SnapshotIter { snapshot: self, order: self.order.iter() }
+    }
+
+    fn task_at(&self, start: usize) -> TaskView<'_> {
+        TaskView::new(&self.rows[start..], self.moment, &self.kinds)
     }
 
     /// How many tasks there are.
@@ -161,13 +166,59 @@ impl Snapshot {
     #[must_use]
     pub fn get(&self, index: usize) -> Option<TaskView<'_>> {
         let &(_, start) = self.order.get(index)?;
-        Some(TaskView::new(&self.rows[start..], self.moment, &self.kinds))
+        Some(self.task_at(start))
     }
 
     /// Returns when the snapshot was taken; its ages are relative to this.
     #[must_use]
     pub fn at(&self) -> Timestamp {
         self.moment.timestamp()
+    }
+}
+
+impl<'s> IntoIterator for &'s Snapshot {
+    type Item = TaskView<'s>;
+    type IntoIter = SnapshotIter<'s>;
+
+    fn into_iter(self) -> SnapshotIter<'s> {
+        self.iter()
+    }
+}
+
+/// An iterator over the tasks of a [`Snapshot`]; made by [`Snapshot::iter`].
+#[derive(Clone)]
+#[must_use = "iterators do nothing unless they are used"]
+pub struct SnapshotIter<'s> {
+    snapshot: &'s Snapshot,
+    order: std::slice::Iter<'s, (u64, usize)>,
+}
+
+impl<'s> Iterator for SnapshotIter<'s> {
+    type Item = TaskView<'s>;
+
+    #[inline]
+    fn next(&mut self) -> Option<TaskView<'s>> {
+        self.order.next().map(|&(_, start)| self.snapshot.task_at(start))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.order.size_hint()
+    }
+}
+
+impl DoubleEndedIterator for SnapshotIter<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.order.next_back().map(|&(_, start)| self.snapshot.task_at(start))
+    }
+}
+
+impl ExactSizeIterator for SnapshotIter<'_> {}
+
+impl FusedIterator for SnapshotIter<'_> {}
+
+impl fmt::Debug for SnapshotIter<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.clone()).finish()
     }
 }
 

@@ -45,19 +45,19 @@ pub struct Meter {
     unit: Cow<'static, str>,
     done: u64,
     total: u64,
-    told: (u64, u64),
+    reported: (u64, u64),
     /// When to tell again, in units.
     next: u64,
     /// Units untold at most, by their speed.
     pace: u64,
     most: u64,
-    told_at: u64,
+    reported_at: u64,
 }
 
 impl Meter {
     fn new(task: TaskHandle, total: u64, unit: Cow<'static, str>, most: u64) -> Self {
-        let mut meter = Self { task, unit, done: 0, total, told: (0, 0), next: 0, pace: 1, most, told_at: 0 };
-        meter.tell();
+        let mut meter = Self { task, unit, done: 0, total, reported: (0, 0), next: 0, pace: 1, most, reported_at: 0 };
+        meter.report();
         meter
     }
 
@@ -66,7 +66,7 @@ impl Meter {
     pub fn add(&mut self, units: u64) {
         self.done = self.done.saturating_add(units);
         if self.done >= self.next {
-            self.tell();
+            self.report();
         }
     }
 
@@ -74,8 +74,8 @@ impl Meter {
     #[inline]
     pub fn set(&mut self, done: u64) {
         self.done = done;
-        if done >= self.next || done < self.told.0 {
-            self.tell();
+        if done >= self.next || done < self.reported.0 {
+            self.report();
         }
     }
 
@@ -88,23 +88,22 @@ impl Meter {
     /// Says how many units there are in all; 0 when that is not known.
     pub fn set_total(&mut self, total: u64) {
         self.total = total;
-        self.tell();
+        self.report();
     }
 
-    /// Tells the list the true count, now.
     #[cold]
     #[inline(never)]
-    pub fn tell(&mut self) {
+    fn report(&mut self) {
         // What is more than all was no true total.
         let total = if self.done > self.total { 0 } else { self.total };
         self.task.progress(self.done, total, &self.unit);
-        self.told = (self.done, self.total);
+        self.reported = (self.done, self.total);
         let step = self.pace.min(self.done / PART).max(1);
         if let Some(task) = self.task.task() {
             let clock = &task.store().clock;
             let (now, slow) = (clock.ticks(), clock.ticks_in(SLOW.as_nanos() as u64).max(1));
-            let elapsed = now.saturating_sub(self.told_at);
-            self.told_at = now;
+            let elapsed = now.saturating_sub(self.reported_at);
+            self.reported_at = now;
             self.pace = match elapsed {
                 _ if elapsed <= slow / 2 => self.pace * 2,
                 _ if elapsed <= slow => self.pace,
@@ -121,20 +120,20 @@ impl Meter {
     /// All is done: what was counted is the total.
     pub fn finish(&mut self) {
         self.total = self.done;
-        self.settle();
+        self.flush();
     }
 
-    /// Tells the list the true count, unless it knows: before something that may take long.
-    pub fn settle(&mut self) {
-        if self.told != (self.done, self.total) {
-            self.tell();
+    /// Reports the exact count to the list, unless it has it: before something that may take long.
+    pub fn flush(&mut self) {
+        if self.reported != (self.done, self.total) {
+            self.report();
         }
     }
 }
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.settle();
+        self.flush();
     }
 }
 
@@ -203,7 +202,7 @@ impl TaskHandle {
 /// assert_eq!(progress, Some(3));
 /// # Ok::<(), pm_core::Cancelled>(())
 /// ```
-pub trait TaskIteratorExt: Iterator + Sized {
+pub trait TaskIteratorExt: sealed::Sealed + Iterator + Sized {
     /// Tells how many items came as the progress of the task. The total is what the iterator says is left, if it knows
     /// exactly; one that turns out wrong is corrected, and when the iterator ends, all that came is the total.
     ///
@@ -227,6 +226,13 @@ pub trait TaskIteratorExt: Iterator + Sized {
 }
 
 impl<I: Iterator> TaskIteratorExt for I {}
+
+mod sealed {
+    /// Keeps [`TaskIteratorExt`](super::TaskIteratorExt) open for more methods: no other crate implements it.
+    pub trait Sealed {}
+
+    impl<I: Iterator> Sealed for I {}
+}
 
 /// Tells how far it has come; made by [`TaskIteratorExt::with_progress`].
 #[derive(Debug)]

@@ -34,6 +34,18 @@ impl fmt::Debug for Text<'_> {
     }
 }
 
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
 impl PartialEq<&str> for Text<'_> {
     fn eq(&self, other: &&str) -> bool {
         self.0 == other.as_bytes()
@@ -106,6 +118,7 @@ impl fmt::Display for StatusText<'_> {
 
 /// How far a task says it has come. Rate and time left are for the reader to work out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// Units done.
     pub done: u64,

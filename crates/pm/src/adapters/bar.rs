@@ -120,7 +120,7 @@ impl Bar {
     fn settle(&self) {
         self.with(|meter| {
             meter.set(self.bar.position());
-            meter.settle();
+            meter.flush();
         });
     }
 }

@@ -75,7 +75,7 @@ impl<S: Stream> Stream for ProgressStream<S> {
             Poll::Ready(Some(_)) => this.meter.add(1),
             Poll::Ready(None) => this.meter.finish(),
             // The next item may take long: keep the list up to date until then.
-            Poll::Pending => this.meter.settle(),
+            Poll::Pending => this.meter.flush(),
         }
         polled
     }
