@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -378,6 +378,44 @@ fn a_wrong_token_is_refused_with_a_next_step() {
     std::fs::write(&tokens, "").unwrap();
     let output = pm(&["ls", "-e", &endpoint, "--token-file", file]);
     assert!(err(&output).contains("has no token"), "{output:?}");
+}
+
+#[test]
+fn every_value_of_group_by_is_a_filter_for_its_tasks() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let number = |number: f64| list.task("number").attr("x", number).start();
+    let mut tasks: Vec<_> = [1e300, 2.0, -0.0, 0.1].map(number).into();
+    tasks.extend(["a,b*", "two words", "\\"].map(|text| list.task("text").attr("x", text).start()));
+    tasks.push(list.task("flag").attr("x", true).start());
+
+    // A Go original with the same tasks, which the command filters and counts itself.
+    let mut stream = std::net::TcpStream::connect(&endpoint).unwrap();
+    write!(stream, "GET /procs/ HTTP/1.1\r\nHost: {endpoint}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (from, to) = (text.find('{').unwrap(), text.rfind('}').unwrap());
+    let original = Fake::original(&text[from..=to], "");
+    // Not before: `/procs/` has `null` for them.
+    tasks.extend([f64::NAN, f64::INFINITY].map(number));
+
+    let values = |endpoint: &str| {
+        let output = json(&pm(&["ls", "groupBy=attr.x", "-o", "json", "-e", endpoint]));
+        let values = output["items"].as_array().unwrap().iter().map(|item| {
+            assert_eq!(item["count"], 1, "{item}");
+            item["value"].as_str().unwrap().to_owned()
+        });
+        values.collect::<std::collections::BTreeSet<String>>()
+    };
+    for (endpoint, tasks) in [(&endpoint, tasks.len()), (&original.endpoint, tasks.len() - 2)] {
+        let values = values(endpoint);
+        assert_eq!(values.len(), tasks, "{values:?}");
+        for value in values {
+            let filter = format!("attr.x={}", pm_client::Query::literal(&value));
+            let output = pm(&["ls", &filter, "-o", "ids", "-e", endpoint]);
+            assert_eq!(out(&output).lines().count(), 1, "{filter} {output:?}");
+        }
+    }
 }
 
 #[test]

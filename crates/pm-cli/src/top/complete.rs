@@ -161,6 +161,7 @@ fn tasks(count: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::{Column, List, Shape};
     use super::*;
     use crate::feed::Update;
 
@@ -197,5 +198,25 @@ mod tests {
         assert_eq!(offered("attr.t"), ["attr.\"the shard\"="]);
         assert_eq!(offered("attr.host="), ["attr.host=db1"]);
         assert_eq!(offered("job"), ["id=job*", "kind=job*", "status=job*"]);
+    }
+
+    #[test]
+    fn every_offered_value_matches_its_task() {
+        let values = serde_json::json!(["NaN", 1e300, 2.0, -0.0, 7, true, "a,b*", "two words"]);
+        let values = values.as_array().unwrap();
+        let row = |(serial, value)| {
+            let json = serde_json::json!({ "serial": serial, "id": "a", "attrs": { "x": value } });
+            serde_json::from_value(json).unwrap()
+        };
+        let rows = (1..).map(|serial: u64| serial.to_string()).zip(values).map(row).collect();
+        let mut store = Store::new(["a".to_owned()]);
+        store.apply(0, 0.0, Update::Snapshot { rows, begins: true, ends: true });
+        let words: Vec<String> = offers("attr.x=", &store).0.into_iter().map(|offer| offer.word).collect();
+        assert_eq!(words.len(), values.len());
+        for word in words {
+            let mut list = List::new(Filter::parse(&word).unwrap(), (Column::Serial, false), Shape::Flat);
+            list.refresh(&mut store, 0.0);
+            assert_eq!(list.matching(), 1, "{word}");
+        }
     }
 }
