@@ -65,7 +65,7 @@ usage: cargo xtask COMMAND
             xtask/api-baseline; installs cargo-semver-checks into target/tools if it is missing, which takes minutes
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
-  coverage  which part of the lines of pm-core and pm their tests run; installs llvm-tools if they are missing
+  coverage  which part of the lines of pm-core, pm-server and pm their tests run; installs llvm-tools if they are missing
   command   size and start of the command pm, and pm ls beside curl and jq, as it is handed out
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
