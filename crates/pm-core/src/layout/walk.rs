@@ -110,6 +110,7 @@ impl<'c> TaskRecords<'c> {
 
     /// Calls `visit` with each record of the log and whether it is in `kept`: first those in the slot, then those in
     /// `kept`.
+    #[inline(always)]
     pub(crate) fn each_record(self, mut visit: impl FnMut(Position, Head, bool)) {
         let (mut at, end) = (LOG, self.log_end());
         while at < end {
