@@ -180,7 +180,7 @@ impl Looker {
             }
             searches += 1;
             let found = Serial::from_u64(*serial).filter(|_| searches <= MAX_SEARCHES);
-            let found = found.and_then(|serial| list.view(serial, |task| members_of(writer, &task, channel)));
+            let found = found.and_then(|serial| list.view(serial, |task| members_of(writer, task, channel)));
             let bare = || format!(r#","task":{{"serial":"{serial}","state":"ended"}}"#).into_bytes();
             events.add("ended", found.unwrap_or_else(bare));
             false

@@ -57,8 +57,8 @@ pub(crate) async fn cancel(
     let request = cancel::request(reason, &by, params.min_age, params.status.as_deref());
     let result = match params.serial {
         Some(serial) if !list.find(id).contains(&serial) => Err(CancelError::NotFound),
-        Some(serial) => list.cancel(serial, &request),
-        None => list.cancel(id, &request),
+        Some(serial) => list.cancel(serial, request),
+        None => list.cancel(id, request),
     };
     let asked = result.map_err(|error| {
         let failure = match error {

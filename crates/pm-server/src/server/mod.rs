@@ -30,7 +30,6 @@ pub struct Server {
 
 impl Server {
     /// Returns a builder with the defaults: no address, no token, an audit log in memory.
-    #[must_use]
     pub fn builder() -> Builder {
         Builder::new()
     }
