@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!("cancel of compaction: {}", upkeep.cancel("compaction", "why not").unwrap_err());
-    println!("cancel of req-1: {:?}", requests.cancel("req-1", "too slow"));
+    println!("cancel of req-1: {}", requests.cancel("req-1", "too slow")?.verdict().as_str());
     println!("req-1 observes it: {}", request.checkpoint().unwrap_err());
     drop(request);
     if !smoke {
