@@ -102,7 +102,7 @@ export class Kill {
   #may() {
     if (this.dialog.open) return false;
     if (this.mayCancel()) return true;
-    this.notice('You may read, but not cancel: that needs a token with the scope `cancel`.');
+    this.notice('You may read, but not cancel: that needs a token with the permission `cancel`.');
     return false;
   }
 
