@@ -58,10 +58,10 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
     let run = match (options.no_cancel, returns_result(&sig.output)) {
         (false, _) if is_async => "run",
         (false, _) => "run_sync",
-        (true, true) if is_async => "uncut_result",
-        (true, true) => "uncut_result_sync",
-        (true, false) if is_async => "uncut",
-        (true, false) => "uncut_sync",
+        (true, true) if is_async => "run_result_uncancellable",
+        (true, true) => "run_result_sync_uncancellable",
+        (true, false) if is_async => "run_uncancellable",
+        (true, false) => "run_sync_uncancellable",
     };
     let run = Ident::new(run, there);
     // An async block cannot declare its type; without that, coercions to the return type would fail.

@@ -7,19 +7,19 @@ use pm_core::{Cancelled, TaskBuilder, TryTaskFuture};
 
 /// A return type of a function whose task can be cancelled.
 #[diagnostic::on_unimplemented(
-    message = "a cancelled task must return an error, and `{Self}` has none",
+    message = "a cancelled task needs an error to return, and `{Self}` has none",
     label = "must be a `Result<_, E>` with `E: From<pm::Cancelled> + Display`",
     note = "a task that is not cancellable may return anything: `#[pm::task(no_cancel)]`"
 )]
 pub trait Cancellable: Sized {
-    type Running<F: Future<Output = Self>>: Future<Output = Self>;
+    type Future<F: Future<Output = Self>>: Future<Output = Self>;
 
-    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> Self::Running<F>;
+    fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> Self::Future<F>;
     fn run_sync(task: TaskBuilder<'_>, body: impl FnOnce() -> Self) -> Self;
 }
 
 impl<T, E: From<Cancelled> + Display> Cancellable for Result<T, E> {
-    type Running<F: Future<Output = Self>> = TryTaskFuture<F>;
+    type Future<F: Future<Output = Self>> = TryTaskFuture<F>;
 
     fn run<F: Future<Output = Self>>(task: TaskBuilder<'_>, body: F) -> TryTaskFuture<F> {
         task.try_run(body)
@@ -30,7 +30,7 @@ impl<T, E: From<Cancelled> + Display> Cancellable for Result<T, E> {
     }
 }
 
-pub fn run<R: Cancellable, F: Future<Output = R>>(task: TaskBuilder<'_>, body: F) -> R::Running<F> {
+pub fn run<R: Cancellable, F: Future<Output = R>>(task: TaskBuilder<'_>, body: F) -> R::Future<F> {
     R::run(task, body)
 }
 
@@ -43,18 +43,21 @@ pub fn type_of_output<R>() -> R {
     unreachable!("only its type counts")
 }
 
-pub fn uncut<F: Future>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = F::Output> + use<F> {
+pub fn run_uncancellable<F: Future>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = F::Output> + use<F> {
     let running = task.cancellable(false).drop_on_cancel(false).run(body);
     async { running.await.unwrap_or_else(|_| unreachable!("{WHY}")) }
 }
 
-pub fn uncut_sync<T>(task: TaskBuilder<'_>, body: impl FnOnce() -> T) -> T {
+pub fn run_sync_uncancellable<T>(task: TaskBuilder<'_>, body: impl FnOnce() -> T) -> T {
     let task = task.cancellable(false).start();
     let _current = task.enter();
     body()
 }
 
-pub fn uncut_result<F, T, E>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = Result<T, E>> + use<F, T, E>
+pub fn run_result_uncancellable<F, T, E>(
+    task: TaskBuilder<'_>,
+    body: F,
+) -> impl Future<Output = Result<T, E>> + use<F, T, E>
 where
     F: Future<Output = Result<T, E>>,
     E: Display,
@@ -63,7 +66,10 @@ where
     async { running.await.map_err(Failure::own) }
 }
 
-pub fn uncut_result_sync<T, E: Display>(task: TaskBuilder<'_>, body: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+pub fn run_result_sync_uncancellable<T, E: Display>(
+    task: TaskBuilder<'_>,
+    body: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     task.cancellable(false).try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
 }
 
