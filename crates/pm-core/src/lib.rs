@@ -21,17 +21,18 @@
 //! pm-core = "0.1"
 //! ```
 //!
-//! The minimum supported Rust version is 1.88. There are no features and no dependencies: no HTTP, JSON, async runtime or
-//! logging. All crates of a program share the [`global`] list, so a library names its tasks with this crate alone, and the
-//! program serves them with `pm`, which re-exports all of it.
+//! The minimum supported Rust version is 1.88. There are no features and no dependencies: no HTTP, JSON, async runtime
+//! or logging. All crates of a program share the [`global`] list, so a library names its tasks with this crate alone,
+//! and the program serves them with `pm`, which re-exports all of it.
 //!
 //! # When to use something else
 //!
-//! This crate is not a tracer or a profiler: it shows what runs now and what has just ended, in the words that the program chose.
+//! This crate is not a tracer or a profiler: it shows what runs now and what has just ended, in the words that the
+//! program chose.
 //!
 //! - To see how an async runtime schedules: tokio-console.
-//! - To record what happened, across services: `tracing` with OpenTelemetry. The feature `tracing` of `pm` shows spans as
-//!   tasks.
+//! - To record what happened, across services: `tracing` with OpenTelemetry. The feature `tracing` of `pm` shows spans
+//!   as tasks.
 //! - To see at which await each future is suspended: await-tree.
 //!
 //! # Map
@@ -47,7 +48,8 @@
 //! | observe a cancellation | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
 //! | protect code from it | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::drop_on_cancel`] |
 //! | report from other threads, or deep in the call stack | [`TaskHandle`], [`current`] |
-//! | read the list | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`], [`ProcessList::history`] |
+//! | read the list | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`] |
+//! | read one task | [`ProcessList::find`], [`ProcessList::view`], [`ProcessList::history`] |
 //! | read what has ended | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | cancel a task, and wait for the outcome | [`ProcessList::cancel`], [`CancelHandle`], [`Verdict`] |
 //! | shut down gracefully, or assert that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |

@@ -95,7 +95,7 @@ fn three_tasks_over_two_locks_and_a_semaphore_are_reported_as_a_cycle() {
     assert_eq!(
         text(&waits),
         [
-            "in a circle: a waits for lock:orders, held by b waits for slots, held by c waits for lock:users, held by a",
+            "deadlock: a waits for lock:orders, held by b waits for slots, held by c waits for lock:users, held by a",
             "a: waiting on lock:orders for 0.0 s",
             "  d waits 0.0 s for lock:users",
             "  c waits 0.0 s for lock:users",
@@ -120,7 +120,7 @@ fn a_task_that_takes_a_lock_twice_waits_for_itself() {
     let _held = task.holding(&lock);
     let _wait = task.waiting_on(&lock);
     let waits = list.waits();
-    assert_eq!(text(&waits)[0], "in a circle: twice waits for lock, held by twice");
+    assert_eq!(text(&waits)[0], "deadlock: twice waits for lock, held by twice");
     assert_eq!(waits.cycles[0].steps[0].held_by, task.serial().unwrap());
 }
 
@@ -145,7 +145,7 @@ fn blocking_tasks_come_first_with_their_waiters_below() {
             "  near waits 3.0 s for one",
             "    far waits 2.0 s for two",
             "    farther waits 1.0 s for two",
-            "elsewhere waits 0.0 s for printer, nobody is known to hold it",
+            "elsewhere waits 0.0 s for printer, no known holder",
         ]
     );
 }
@@ -184,11 +184,11 @@ fn a_guard_that_outlives_its_task_names_no_task() {
     drop(holder);
     assert_eq!(text(&list.waits()), ["waiter waits 0.0 s for lock, held by no task of this list"]);
     drop(waiter);
-    assert_eq!(text(&list.waits()), ["nobody waits"]);
+    assert_eq!(text(&list.waits()), ["no task waits"]);
     drop((held, wait));
     let next = list.start("next");
     let _wait = next.waiting_on(&lock);
-    assert_eq!(text(&list.waits()), ["next waits 0.0 s for lock, nobody is known to hold it"]);
+    assert_eq!(text(&list.waits()), ["next waits 0.0 s for lock, no known holder"]);
 }
 
 #[test]

@@ -30,8 +30,8 @@ use crate::task::current::current;
 /// Tasks that progress names.
 const NAMED: usize = 10;
 
-/// Tasks of whom the report and the assertion tell.
-const TOLD: usize = 100;
+/// Tasks that the report and the assertion list.
+const LISTED: usize = 100;
 
 /// Looks in quick succession; then the drain rests.
 const QUICK_LOOKS: u32 = 64;
@@ -40,7 +40,7 @@ const QUICK_LOOKS: u32 = 64;
 const REST: Duration = Duration::from_millis(10);
 
 impl ProcessList {
-    /// Waits until no task is left, then asks those to stop that are, and tells what came of it: a future for any runtime,
+    /// Waits until no task is left, then cancels those that are, and reports the result: a future for any runtime,
     /// and [`DrainFuture::blocking`] for a thread.
     ///
     /// ```
@@ -61,13 +61,13 @@ impl ProcessList {
     /// ```
     ///
     /// A list refuses no task, so see to it first that nothing new comes in: what starts during the drain is waited for
-    /// like all else ([`Drain::ignore_new`] leaves it alone), and a stream of new tasks holds the drain until its time is
-    /// up. When it returns, all that still run have been asked, but for those that [can't be
+    /// like all else ([`Drain::ignore_new`] leaves it alone), and a stream of new tasks holds the drain until its time
+    /// is up. When it returns, all that still run have been asked, but for those that [can't be
     /// cancelled](crate::TaskBuilder::cancellable).
     ///
-    /// A drain does not wait for itself: the task that is current where it begins, and those above it, are neither waited
-    /// for nor asked; nor are those in which another drain of this list goes on. Tasks that are [not
-    /// shown](crate::Counters::not_shown) are not waited for, as nobody knows of them.
+    /// A drain does not wait for itself: the task that is current where it begins, and those above it, are neither
+    /// waited for nor cancelled; nor are those in which another drain of this list runs. Tasks that are [not
+    /// shown](crate::Counters::not_shown) are not waited for, as the list does not have them.
     ///
     /// Times are those of the list's clock. Dropped early, the drain has done what it did so far.
     pub fn drain(&self, drain: impl Into<Drain>) -> DrainFuture {
@@ -95,7 +95,7 @@ impl ProcessList {
     pub fn assert_no_tasks(&self) {
         let snapshot = self.snapshot();
         if !snapshot.is_empty() {
-            let oldest: Vec<_> = snapshot.iter().take(TOLD).map(|task| TaskBrief::of(&task)).collect();
+            let oldest: Vec<_> = snapshot.iter().take(LISTED).map(|task| TaskBrief::of(&task)).collect();
             panic!("{}", report::left(snapshot.len() as u64, &oldest));
         }
     }
@@ -112,7 +112,7 @@ fn own_tasks(list: &ProcessList) -> Vec<u64> {
     own
 }
 
-/// A drain that goes on; made by [`ProcessList::drain`].
+/// A drain in progress; made by [`ProcessList::drain`].
 ///
 /// It begins when it is first polled. Polled again after it is done, it stays pending.
 #[must_use = "it drains when it is polled, or by `blocking`"]
@@ -138,14 +138,14 @@ struct Going {
     nudge: Arc<EndWait>,
     /// When patience is over, or the grace.
     limit: Arc<EndWait>,
-    /// When there is something to tell; none when nobody listens.
+    /// When the next report is due; `None` without a callback.
     tick: Option<Arc<EndWait>>,
     /// When there may be another look.
     rest: Option<Arc<EndWait>>,
     quick_looks: u32,
     looked_at: u64,
     watched: Option<Found>,
-    /// What the last look found; the oldest comes last.
+    /// The tasks that the last look found; the oldest comes last.
     pending: Vec<Found>,
     asking: Vec<Asking>,
     /// Of `asking`, those before this have ended.
@@ -154,7 +154,7 @@ struct Going {
 }
 
 impl DrainFuture {
-    /// Drains, and blocks the thread meanwhile.
+    /// Drains the list on this thread, which blocks until it is done.
     ///
     /// A cancel of the task that is current does not end it.
     pub fn blocking(self) -> DrainReport {
@@ -204,7 +204,7 @@ impl DrainFuture {
         found
     }
 
-    /// Whether there may be a look now. If not, there will be a wake.
+    /// Returns `true` if there may be a look now; if not, there will be a wake.
     fn may_look(&self, going: &mut Going, waker: &Waker) -> bool {
         let now = self.list.moment();
         if let Some(rest) = &going.rest {
@@ -248,7 +248,7 @@ impl DrainFuture {
         }
     }
 
-    /// Whether all that were found have ended; if not, there will be a wake.
+    /// Returns `true` if all that were found have ended; if not, there will be a wake.
     fn all_ended(&self, going: &mut Going) -> bool {
         let mut exempt = None;
         while let Some(&found) = going.pending.last() {
@@ -266,7 +266,7 @@ impl DrainFuture {
         true
     }
 
-    /// Whether all that were asked have ended; if not, there will be a wake.
+    /// Returns `true` if all that were cancelled have ended; if not, there will be a wake.
     fn all_over(&self, going: &mut Going, waker: &Waker) -> bool {
         let exempt = self.list.shared().drains.exempt();
         while let Some(asking) = going.asking.get(going.over) {
@@ -287,7 +287,7 @@ impl DrainFuture {
     fn ask(&self, going: &mut Going, found: Vec<Found>) {
         let request = CancelRequest::new(&self.drain.reason).by("drain");
         for found in found.into_iter().rev() {
-            let brief = if going.asking.len() < TOLD { found.brief() } else { None };
+            let brief = if going.asking.len() < LISTED { found.brief() } else { None };
             match ask::cancel_task(found.task, &request) {
                 Err(CancelError::NotFound) => going.report.finished += 1,
                 asked => going.asking.push(Asking { found, brief, asked }),
@@ -310,7 +310,7 @@ impl DrainFuture {
         }
     }
 
-    fn tell(&mut self, going: &Going) {
+    fn report_progress(&mut self, going: &Going) {
         let Some(progress) = &mut self.drain.progress else { return };
         let (shared, now) = (self.list.shared(), self.list.moment());
         let since = |moment: Moment| now.between(moment.ticks(), now.ticks());
@@ -328,8 +328,8 @@ impl DrainFuture {
             None => self.drain.wait.saturating_sub(since(going.began)),
         };
         let cancelling = going.asked_at.is_some();
-        let told = DrainProgress { remaining, oldest, cancelling, elapsed: since(going.began), left };
-        shared.store.counters.catch_panic(|| progress(&told));
+        let seen = DrainProgress { remaining, oldest, cancelling, elapsed: since(going.began), left };
+        shared.store.counters.catch_panic(|| progress(&seen));
     }
 
     fn finish(&self, mut going: Box<Going>) -> DrainReport {
@@ -360,8 +360,8 @@ impl DrainFuture {
                 }
             };
             if let Some(task) = asking.brief {
-                let told = DrainedTask { task, verdict };
-                if is_left { report.asked.push(told) } else { ended.push(told) }
+                let drained = DrainedTask { task, verdict };
+                if is_left { report.asked.push(drained) } else { ended.push(drained) }
             }
         }
         report.asked.append(&mut ended);
@@ -375,11 +375,11 @@ impl DrainFuture {
         self.list.shared().drains.remove(&going.nudge);
     }
 
-    /// Whether all is done; if not, there will be a wake.
+    /// Returns `true` if the drain is done; if not, there will be a wake.
     fn go_on(&mut self, going: &mut Going, waker: &Waker) -> bool {
         going.nudge.listen(waker);
         let is_first = !std::mem::replace(&mut going.begun, true);
-        let mut must_tell = is_first;
+        let mut must_report = is_first;
         let done = loop {
             let is_up = going.limit.listen(waker).1;
             if going.asked_at.is_none() {
@@ -388,7 +388,7 @@ impl DrainFuture {
                     if going.asked_at.is_none() {
                         return true;
                     }
-                    must_tell = true;
+                    must_report = true;
                     continue;
                 }
                 if !self.all_ended(going) || !self.may_look(going, waker) {
@@ -420,11 +420,11 @@ impl DrainFuture {
             if due || is_first {
                 let next: Arc<EndWait> = Arc::default();
                 next.listen(waker);
-                // With nobody to tell the time there are fewer reports.
+                // Without a thread for time-outs there are fewer reports.
                 going.tick = set_timeout(&self.list.shared().store, &next, self.drain.every).then_some(next);
             }
-            if due || must_tell {
-                self.tell(going);
+            if due || must_report {
+                self.report_progress(going);
             }
         }
         done

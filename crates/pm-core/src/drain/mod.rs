@@ -1,9 +1,8 @@
-//! Waiting until the list is empty, and helping along: for the end of a program, or of a part of it.
+//! Waits until the list is empty, and cancels what does not end in time: for a graceful shutdown.
 //!
-//! A drain looks through the list, waits for the end of each task that it found, and looks again. It never asks a task
-//! more often than once, holds no lock while it waits, and does not look oftener than makes sense while tasks come and go
-//! in a rush. It waits for whoever must not wait for it: neither for the task that drains, nor for those above it, nor
-//! for tasks that drain themselves.
+//! A drain looks through the list, waits for the end of each task that it found, and looks again. It cancels each task
+//! at most once, holds no lock while it waits, and limits its looks while many tasks start and end. It waits neither
+//! for the task in which it runs, nor for those above that, nor for tasks that drain the list themselves.
 
 pub(crate) mod future;
 pub(crate) mod options;

@@ -1,16 +1,16 @@
-//! How a list is drained.
+//! Options of a drain.
 
 use super::report::DrainProgress;
 
 use std::fmt;
 use std::time::Duration;
 
-/// What an interval of reports is at least.
+/// The shortest interval of reports.
 const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
-type Tell = dyn FnMut(&DrainProgress) + Send;
+type ReportProgress = dyn FnMut(&DrainProgress) + Send;
 
-/// How a list is drained: see [`ProcessList::drain`].
+/// Options of a drain: see [`ProcessList::drain`].
 ///
 /// A `Duration` is a drain that [waits](Self::wait) so long, and has the defaults else.
 #[must_use = "it is for `ProcessList::drain`"]
@@ -20,11 +20,11 @@ pub struct Drain {
     pub(super) reason: String,
     pub(super) ignore_new: bool,
     pub(super) every: Duration,
-    pub(super) progress: Option<Box<Tell>>,
+    pub(super) progress: Option<Box<ReportProgress>>,
 }
 
 impl Drain {
-    /// Waits 30 s for the tasks to end by themselves, then 5 s for those that it asked to stop.
+    /// Returns a drain that waits 30 s for the tasks to end by themselves, then 5 s for those that it cancels.
     pub fn new() -> Self {
         Self {
             wait: Duration::from_secs(30),
@@ -36,14 +36,14 @@ impl Drain {
         }
     }
 
-    /// How long the tasks may take to end by themselves; those that are left are asked to stop then. Default 30 s; with 0
-    /// they are asked at once.
+    /// Sets how long the tasks may take to end by themselves; those that are left are cancelled then. Default 30 s;
+    /// with 0 they are cancelled at once.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.wait = wait;
         self
     }
 
-    /// How long the drain waits for what comes of that. Default 5 s.
+    /// Sets how long the drain waits for cancelled tasks to end. Default 5 s.
     ///
     /// It is not the [grace of a future](crate::TaskBuilder::grace), which should be shorter than this.
     pub fn grace(mut self, grace: Duration) -> Self {
@@ -51,7 +51,7 @@ impl Drain {
         self
     }
 
-    /// Why the tasks are asked to stop. Default `drain`.
+    /// Sets the reason that the tasks are cancelled for. Default `drain`.
     pub fn reason(mut self, reason: &str) -> Self {
         reason.clone_into(&mut self.reason);
         self
@@ -66,7 +66,8 @@ impl Drain {
         self
     }
 
-    /// Tells whom the drain waits for: at its beginning, in intervals of `every`, and when it asks tasks to stop.
+    /// Calls `report` with the tasks that the drain waits for: when it begins, every `every`, and when it cancels
+    /// tasks.
     ///
     /// Called where the drain is polled, when no lock is held; a panic of it is caught and counted.
     ///
@@ -75,9 +76,9 @@ impl Drain {
     ///
     /// let drain = pm_core::Drain::new().on_progress(Duration::from_secs(1), |progress| eprintln!("{progress}"));
     /// ```
-    pub fn on_progress(mut self, every: Duration, tell: impl FnMut(&DrainProgress) + Send + 'static) -> Self {
+    pub fn on_progress(mut self, every: Duration, report: impl FnMut(&DrainProgress) + Send + 'static) -> Self {
         self.every = every.max(LEAST_INTERVAL);
-        self.progress = Some(Box::new(tell));
+        self.progress = Some(Box::new(report));
         self
     }
 }

@@ -1,4 +1,4 @@
-//! What a drain tells: of single tasks, while it waits, and in the end.
+//! The reports of a drain: on single tasks, while it waits, and at its end.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -12,19 +12,19 @@ pub(crate) fn tasks(count: u64) -> String {
     if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
 }
 
-/// Whom a drain waits for at this moment: see [`Drain::on_progress`](crate::Drain::on_progress).
+/// The tasks that a drain waits for at one point in time: see [`Drain::on_progress`](crate::Drain::on_progress).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DrainProgress {
-    /// How many tasks it waits for.
+    /// The number of tasks it waits for.
     pub remaining: u64,
-    /// The oldest of them, at most ten, the oldest first. One that ended meanwhile is left out.
+    /// The oldest of them, at most ten, the oldest first. One that has just ended is left out.
     pub oldest: Vec<TaskBrief>,
-    /// Whether they have been asked to stop.
+    /// `true` if they have been cancelled.
     pub cancelling: bool,
-    /// How long the drain has been going on.
+    /// The time since the drain began.
     pub elapsed: Duration,
-    /// How long until the tasks are asked to stop; or, once they were, until nobody waits for them any more.
+    /// The time until the tasks are cancelled or, once they were, until the drain gives up.
     pub left: Duration,
 }
 
@@ -41,13 +41,13 @@ impl fmt::Display for DrainProgress {
     }
 }
 
-/// A task that did not end in time by itself, and what came of it.
+/// A task that did not end in time by itself, and the verdict of its cancellation.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct DrainedTask {
-    /// The task, as it was when it was asked to stop.
+    /// The task, as it was when it was cancelled.
     pub task: TaskBrief,
-    /// What came of that: [`Cancelling`](Verdict::Cancelling) or [`Refused`](Verdict::Refused) if it still runs.
+    /// The verdict: [`Cancelling`](Verdict::Cancelling) or [`Refused`](Verdict::Refused) if it still runs.
     pub verdict: Verdict,
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for DrainedTask {
     }
 }
 
-/// What a drain came to.
+/// The result of a drain.
 ///
 /// ```
 /// let list = pm_core::ProcessList::new();
@@ -74,28 +74,28 @@ impl fmt::Display for DrainedTask {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct DrainReport {
-    /// Tasks that ended by themselves before they were asked to stop, of those that were seen: a short one that starts
-    /// and ends meanwhile may not be.
+    /// Tasks that ended by themselves before they were cancelled, of those that were seen: a short one that starts
+    /// and ends between two looks is not.
     pub finished: u64,
-    /// Tasks that were asked to stop, and ended by themselves then.
+    /// Tasks that were cancelled, and then ended by themselves.
     pub stopped: u64,
-    /// Tasks that were asked to stop, and whose future was dropped for it.
+    /// Tasks that were cancelled, and whose future was dropped.
     pub dropped: u64,
     /// Tasks that still run.
     pub running: u64,
-    /// Those that were asked to stop, with what came of it: first those that still run, then the others, each the oldest
-    /// first. At most 100; the counts tell of all.
+    /// The tasks that were cancelled, with their verdicts: first those that still run, then the others, each the oldest
+    /// first. At most 100; the counts include all.
     pub asked: Vec<DrainedTask>,
-    /// For what reason they were asked.
+    /// The reason that they were cancelled for.
     pub reason: String,
-    /// How long the drain waited until it asked tasks to stop; `None` if it asked none.
+    /// How long the drain waited until it cancelled tasks; `None` if it cancelled none.
     pub waited: Option<Duration>,
-    /// How long the drain took in all.
+    /// The duration of the whole drain.
     pub took: Duration,
 }
 
 impl DrainReport {
-    /// Whether no task was left in the end.
+    /// Returns `true` if no task was left.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.running == 0
@@ -103,7 +103,7 @@ impl DrainReport {
 }
 
 impl fmt::Display for DrainReport {
-    /// One line, and one for each task that was asked to stop and is [told of](Self::asked).
+    /// Writes one line, and one for each task that was cancelled and is [listed](Self::asked).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.is_empty() { "drained in" } else { "not drained after" };
         write!(f, "{how} {}: {} ended unasked", For(self.took), tasks(self.finished))?;
@@ -121,7 +121,7 @@ impl fmt::Display for DrainReport {
     }
 }
 
-/// What is said when tasks are left where there should be none.
+/// Formats the message for tasks that are left where there should be none.
 pub(crate) fn left(remaining: u64, oldest: &[TaskBrief]) -> String {
     let mut text = format!("{} left in the list:", tasks(remaining));
     for task in oldest {
@@ -165,7 +165,7 @@ mod tests {
             stopped: 1,
             running: 2,
             asked: vec![
-                DrainedTask { task: task("deaf"), verdict: Verdict::Cancelling { took: second } },
+                DrainedTask { task: task("unresponsive"), verdict: Verdict::Cancelling { took: second } },
                 DrainedTask {
                     task: task("good"),
                     verdict: Verdict::Finished { took: second, outcome: Outcome::Cancelled },
@@ -180,7 +180,7 @@ mod tests {
             report.to_string(),
             "not drained after 3.0 s: 1 task ended unasked; asked after 2.0 s (deploy): 1 stopped, 0 dropped, \
              2 still running\n  \
-             still running after 1.0 s: deaf (task 7, 3.0 s): reading for 1.0 s\n  \
+             still running after 1.0 s: unresponsive (task 7, 3.0 s): reading for 1.0 s\n  \
              cancelled after 1.0 s: good (task 7, 3.0 s): reading for 1.0 s\n  and 1 more"
         );
     }

@@ -37,7 +37,7 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    /// Whether it has ended; if not, its end wakes this, or `watch` does.
+    /// Returns `true` if it has ended; if not, its end wakes this, or `watch` does.
     pub(super) fn is_over(&self, waker: &Waker) -> bool {
         match &self.asked {
             Ok(asked) => asked.is_over(waker),
@@ -52,7 +52,7 @@ impl Asking {
             Err(error) => Verdict::Refused(error.clone()),
         };
         match verdict {
-            // It has ended just now, and whoever ended it has not said so yet.
+            // It has just ended, and the thread that ended it has not reported that yet.
             Verdict::Cancelling { took } if !self.found.is_live() => {
                 let look = |forced: bool, outcome: Option<Outcome>| match (forced, outcome) {
                     (true, _) => Verdict::Dropped { took },

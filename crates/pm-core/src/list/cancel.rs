@@ -11,10 +11,12 @@ impl ProcessList {
     /// Cancels a task and all below it: asks them to stop, and returns once the request is recorded.
     ///
     /// The task observes the request at its next status or checkpoint; one that [runs as a
-    /// future](crate::TaskBuilder::run) is dropped where it awaits. Cancelling again is harmless: the first reason is kept.
+    /// future](crate::TaskBuilder::run) is dropped where it awaits. Cancelling again is harmless: the first reason is
+    /// kept.
     ///
-    /// The target is an id (`&str`) or a [`Serial`]; the request is a reason, or a [`CancelRequest`], which can also say who
-    /// cancels and what is expected of the task. [Wait](CancelHandle::wait) on the handle for the outcome, or drop it.
+    /// The target is an id (`&str`) or a [`Serial`]; the request is a reason, or a [`CancelRequest`], which can also
+    /// say who cancels and what is expected of the task. [Wait](CancelHandle::wait) on the handle for the outcome, or
+    /// drop it.
     ///
     /// ```
     /// use pm_core::{CancelRequest, ProcessList, Verdict};

@@ -1,4 +1,4 @@
-//! What a list counts: of all tasks, and by kind.
+//! The counters of a list: of all tasks, and by kind.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
@@ -10,14 +10,14 @@ use crate::slot::gate::Slot;
 use crate::store::Store;
 use crate::store::kind_stats::KindStats;
 
-/// What a list has counted since it was made.
+/// The counters of a list since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
     /// Tasks that are running.
     pub live: u64,
-    /// The most tasks that ran at once. Looked at whenever a thread takes 32 slots, and here: it may miss up to 31 tasks
-    /// of each thread.
+    /// The most tasks that ran at once. Looked at whenever a thread takes 32 slots, and here: it may miss up to 31
+    /// tasks of each thread.
     pub peak: u64,
     /// Tasks that were started and shown.
     pub started: u64,
@@ -47,9 +47,9 @@ pub struct Counters {
     pub statuses_dropped: u64,
     /// Attributes and progress reports that were not recorded: too many of them, or no memory.
     pub attrs_dropped: u64,
-    /// Texts that were cut to their limit.
+    /// Strings that were truncated to their limit.
     pub texts_cut: u64,
-    /// Values and texts in which something was [masked](Options::redact).
+    /// Values and strings in which something was [masked](Options::redact).
     pub redacted: u64,
     /// Calls on handles of tasks that had ended, which did nothing.
     pub late_calls: u64,
@@ -60,7 +60,7 @@ pub struct Counters {
 }
 
 impl ProcessList {
-    /// What the tasks of each kind have in common: outcomes, how long they took, where their time went; the kind with the
+    /// Returns statistics of each kind of task: outcomes, latency, and the time by status; the kind with the
     /// most tasks first.
     #[must_use]
     pub fn kinds(&self) -> Vec<KindStats> {
@@ -74,20 +74,20 @@ impl ProcessList {
         shared.store.slab.kinds().collect(&running, &shared.store.clock.moment())
     }
 
-    /// What the list keeps at most.
+    /// Returns the limits of the list.
     #[must_use]
     pub fn limits(&self) -> ListLimits {
         let shared = self.shared();
         ListLimits::of(&shared.store.limits, shared.store.slab.max_bytes())
     }
 
-    /// [`Counters::not_shown`] alone, which costs less to ask for.
+    /// Returns [`Counters::not_shown`] alone, which is cheaper.
     #[must_use]
     pub fn not_shown(&self) -> u64 {
         self.shared().store.counters.not_shown.load(StdOrdering::Relaxed)
     }
 
-    /// What the list has counted since it was made.
+    /// Returns the counters of the list since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let Store { slab, counters, .. } = &self.shared().store;
@@ -106,7 +106,7 @@ impl ProcessList {
             cancelled,
             aborted,
             dropped: of(Count::Dropped),
-            // Ends before requests, as a task that ends meanwhile must not make more ends than requests.
+            // Ends before requests: a task that ends in between must not make more ends than requests.
             cancelling: {
                 let ends = get(&counters.cancelled_ends);
                 get(&counters.cancel_requests).saturating_sub(ends)

@@ -14,13 +14,13 @@ use crate::view::row::Row;
 use crate::view::task_view::TaskView;
 
 impl ProcessList {
-    /// The live tasks that bear the id, oldest first.
+    /// Returns the live tasks that have the id, oldest first.
     #[must_use]
     pub fn find(&self, id: &str) -> Vec<Serial> {
         self.find_tasks(id).into_iter().map(|task| Serial::new(task.serial)).collect()
     }
 
-    /// The tasks with this id that ended and are kept, in order of their end.
+    /// Returns the tasks with this id that ended and are retained, in order of their end.
     #[must_use]
     pub fn find_ended(&self, id: &str) -> Snapshot {
         let shared = self.shared();

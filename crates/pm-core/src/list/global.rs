@@ -32,7 +32,7 @@ pub fn start(id: &str) -> Task {
 ///
 /// # Panics
 ///
-/// A panic of `f` goes on; the task ends as aborted.
+/// A panic of `f` continues; the task ends as aborted.
 ///
 /// ```
 /// let result = pm_core::run_sync("import-42", |task| {

@@ -9,7 +9,7 @@ use crate::view::task_view::TaskView;
 impl ProcessList {
     /// Calls `hook` with each task that ends, right after its end, on the thread where it ended.
     ///
-    /// Hooks are called when no lock of the list is held, and may use it. What they do to other tasks is told to no hook.
+    /// Hooks are called when no lock of the list is held, and may use it. What they do to other tasks calls no hook.
     /// A panic of a hook is caught and counted. The task that is shown is complete, with its history.
     ///
     /// ```
@@ -37,8 +37,8 @@ impl ProcessList {
         Subscription::on_cancel(&self.shared().hooks, hook)
     }
 
-    /// Calls `hook` with each task that still runs so long after it was asked to stop, once, on a thread of its own, which
-    /// also meets deadlines: be quick. See [`on_end`](Self::on_end).
+    /// Calls `hook` with each task that still runs so long after it was asked to stop, once, on a thread of its own,
+    /// which also meets deadlines: be quick. See [`on_end`](Self::on_end).
     pub fn on_stuck(&self, after: Duration, hook: impl Fn(&TaskView<'_>) + Send + Sync + 'static) -> Subscription {
         Subscription::on_stuck(&self.shared().hooks, after, hook)
     }

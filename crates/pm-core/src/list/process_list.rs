@@ -18,7 +18,7 @@ use crate::task::live::Task;
 /// A list of the tasks that are live.
 ///
 /// Clones are the same list. A list whose last clone is dropped is gone for readers; tasks that still run keep running
-/// and end in peace.
+/// and end as usual.
 ///
 /// ```
 /// use pm_core::ProcessList;
@@ -96,7 +96,7 @@ impl ProcessList {
         self.task(id).run(future)
     }
 
-    /// Runs `f` as a task: it is current on this thread meanwhile, and a cancel that unwinds stops here.
+    /// Runs `f` as a task, which is current on this thread until `f` returns. A cancellation that unwinds stops here.
     ///
     /// # Errors
     ///
@@ -104,7 +104,7 @@ impl ProcessList {
     ///
     /// # Panics
     ///
-    /// A panic of `f` goes on; the task ends as aborted.
+    /// A panic of `f` continues; the task ends as aborted.
     pub fn run_sync<T>(&self, id: &str, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
         self.task(id).run_sync(f)
     }
@@ -119,8 +119,8 @@ impl ProcessList {
         self.shared().store.clock.moment()
     }
 
-    /// A text as this list would record it, but for its length: without what [looks like a secret](Options::redact). For
-    /// those who keep elsewhere what they tell the list, as an audit log does.
+    /// Returns a string as this list would record it, except for its length: without what [looks like a
+    /// secret](Options::redact). For programs that record elsewhere what they report to the list, as an audit log does.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -131,18 +131,18 @@ impl ProcessList {
         recorded::recorded(&self.shared().store, text, usize::MAX).text
     }
 
-    /// Whether tasks started from now on can be cancelled unless they say otherwise.
+    /// Sets whether tasks started from now on can be cancelled, unless they set it themselves.
     pub fn set_cancellable(&self, yes: bool) {
         self.shared().cancellable.store(yes, StdOrdering::Relaxed);
     }
 
-    /// Switches the list off or on. Tasks started while it is off run as ever, but are not shown or counted, can't be
+    /// Switches the list off or on. Tasks started while it is off run as usual, but are not shown or counted, can't be
     /// cancelled, and cost next to nothing.
     pub fn set_enabled(&self, yes: bool) {
         self.shared().enabled.store(yes, StdOrdering::Relaxed);
     }
 
-    /// Whether the list is switched on, as it is at first.
+    /// Returns `true` if the list is switched on, which is the default.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.shared().enabled.load(StdOrdering::Relaxed)

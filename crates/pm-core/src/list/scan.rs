@@ -13,7 +13,7 @@ use crate::store::kinds::Kinds;
 use crate::view::task_view::{TaskView, started_ticks};
 
 impl ProcessList {
-    /// All live tasks, oldest first, one by one, in memory that does not grow with their number.
+    /// Returns the live tasks one by one, oldest first, in memory that does not grow with their number.
     #[must_use]
     pub fn scan(&self) -> Scan {
         Scan::new(self.clone())
@@ -23,10 +23,12 @@ impl ProcessList {
 /// Tasks whose order is worked out at a time.
 const WINDOW: usize = 65_536;
 
-/// All tasks that were live when the scan began, oldest first, one by one; a task that ends before its turn is left out.
+/// All tasks that were live when the scan began, oldest first, one by one; a task that ends before its turn is left
+/// out.
 ///
 /// The memory it takes has a ceiling of about 4 MiB while it looks for the next tasks in order and 256 KiB otherwise,
-/// however many tasks there are; nothing of it holds up a task. A scan may rest between two tasks for as long as it likes.
+/// however many tasks there are; nothing of it holds up a task. A scan may rest between two tasks for as long as it
+/// likes.
 pub struct Scan {
     list: ProcessList,
     kinds: Arc<Kinds>,
@@ -61,7 +63,7 @@ impl Scan {
         self.moment.timestamp()
     }
 
-    /// The next task; `None` at the end.
+    /// Returns the next task; `None` at the end.
     #[allow(clippy::should_implement_trait, reason = "the row is lent, which `Iterator` can't say")]
     pub fn next(&mut self) -> Option<TaskView<'_>> {
         let shared = self.list.shared();

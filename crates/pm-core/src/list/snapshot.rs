@@ -15,17 +15,17 @@ use crate::store::kinds::Kinds;
 use crate::view::task_view::{TaskView, started_ticks};
 
 impl ProcessList {
-    /// All live tasks, oldest first.
+    /// Returns all live tasks, oldest first.
     ///
-    /// Shows every task that was live during the whole call; one that started or ended meanwhile may or may not appear.
-    /// No task waits for it.
+    /// Includes every task that was live during the whole call; one that started or ended during it may or may not
+    /// appear. No task waits for it.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::take(self.shared())
     }
 
-    /// Looks at each live task, in no given order, in one pass and in memory that does not grow with their number: for
-    /// those who look for a few among many. Returns the time that all ages are relative to.
+    /// Calls `look` with each live task, in no given order, in one pass and in memory that does not grow with their
+    /// number: for finding a few among many. Returns the time that all ages are relative to.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -47,10 +47,10 @@ impl ProcessList {
         moment.timestamp()
     }
 
-    /// The tasks that ended and are kept, in order of their end.
+    /// Returns the tasks that ended and are retained, in order of their end.
     ///
-    /// How many are kept, and for how long, is told by [`Options::keep_ended`] and what follows it. Their
-    /// [outcome](TaskView::outcome) is known; what [`history`](Self::history) tells of them ends with it.
+    /// [`Options::keep_ended`] and its neighbours set how many are retained, and for how long. Their
+    /// [outcome](TaskView::outcome) is known, and the last entry of their [`history`](Self::history).
     ///
     /// ```
     /// use pm_core::{Outcome, ProcessList};
@@ -65,7 +65,7 @@ impl ProcessList {
         self.ended_where(|_| true)
     }
 
-    /// Those of the tasks that ended and are kept which are wanted, in order of their end. See [`ended`](Self::ended).
+    /// Returns the retained tasks that `wanted` selects, in order of their end. See [`ended`](Self::ended).
     #[must_use]
     pub fn ended_where(&self, wanted: impl FnMut(&TaskView<'_>) -> bool) -> Snapshot {
         Snapshot::take_ended(self.shared(), wanted)
@@ -100,7 +100,7 @@ impl Snapshot {
         Self { rows, order, moment: shared.store.clock.moment(), kinds: shared.store.slab.kinds() }
     }
 
-    /// The tasks that ended and are kept, in order of their end.
+    /// Returns the tasks that ended and are retained, in order of their end.
     pub(crate) fn take_ended(shared: &'static Shared, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
         let kinds = shared.store.slab.kinds();
         let (mut rows, mut order, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
@@ -150,19 +150,19 @@ impl Snapshot {
         TaskView::new(&self.rows[start..], self.moment, &self.kinds)
     }
 
-    /// How many tasks there are.
+    /// Returns the number of tasks.
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether no task was live.
+    /// Returns `true` if there are no tasks.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// The task at this place, counted from the oldest.
+    /// Returns the task at this index, counted from the oldest.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<TaskView<'_>> {
         let &(_, start) = self.order.get(index)?;

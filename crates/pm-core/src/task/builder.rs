@@ -1,4 +1,4 @@
-//! How a task is described and started.
+//! Describes and starts a task.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -92,7 +92,8 @@ impl TaskBuilder<'_> {
         }
     }
 
-    /// The sort of task, as `GET /hosts/{id}` or `nightly import`: what many tasks share.
+    /// Sets the kind of the task, such as `GET /hosts/{id}` or `nightly import`: the group that statistics are kept
+    /// for.
     #[inline(always)]
     pub fn kind(self, kind: &str) -> Self {
         recorded::with_recorded(self.store(), kind, self.store().limits.name, |kind| {
@@ -107,7 +108,7 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// Gives the task an attribute; the value is copied.
+    /// Sets an attribute of the task; the value is copied.
     #[inline(always)]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         if let Some(slot) = self.slot() {
@@ -138,7 +139,7 @@ impl TaskBuilder<'_> {
         self.parent(TaskHandle::none())
     }
 
-    /// Cancels the task by itself when it has been running so long, for the reason `deadline`.
+    /// Sets a deadline: the list cancels the task after it has run for this time, with the reason `deadline`.
     ///
     /// Costs a thread for all deadlines of the process. A deadline that is never reached is forgotten.
     ///
@@ -158,10 +159,11 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// How long a task that [runs as a future](Self::run) may go on after it was asked to stop, before it is dropped.
-    /// Default: [that of the list](crate::Options::grace), which is 0 unless set.
+    /// Sets how long a task that [runs as a future](Self::run) may continue after a cancel request, before it is
+    /// dropped. Default: [that of the list](crate::Options::grace), which is 0 unless set.
     ///
-    /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy up.
+    /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy
+    /// up.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = nanos(grace).min(OF_LIST - 1);
         self
@@ -169,21 +171,21 @@ impl TaskBuilder<'_> {
 
     /// Sets whether a cancel drops the future of the task once its [grace](Self::grace) is over. Default: `true`.
     ///
-    /// With `false` the future only observes the request: for one that must not be dropped at any await. For a part of a
-    /// future see [`protect`](crate::protect).
+    /// With `false` the future only observes the request: for one that must not be dropped at any await. For a part of
+    /// a future see [`protect`](crate::protect).
     pub fn drop_on_cancel(mut self, yes: bool) -> Self {
         self.drop_on_cancel = yes;
         self
     }
 
-    /// Sets whether the task can be cancelled. Default: [that of the list](crate::Options::cancellable), which is `true`
-    /// unless set.
+    /// Sets whether the task can be cancelled. Default: [that of the list](crate::Options::cancellable), which is
+    /// `true` unless set.
     pub fn cancellable(self, yes: bool) -> Self {
         self.write(|writer| writer.set_cancellable(yes));
         self
     }
 
-    /// Starts the task. It ends when what this returns is dropped.
+    /// Starts the task, which ends when the returned guard is dropped.
     ///
     /// Never fails: when the list is full, the task runs but is not shown.
     #[inline(always)]
@@ -192,7 +194,7 @@ impl TaskBuilder<'_> {
         self.start_in("")
     }
 
-    /// The same; unless it is empty, `status` is the task's from its start on.
+    /// Starts the task in a status, unless that is empty.
     #[inline(always)]
     fn start_in(self, status: &str) -> Task {
         let builder = ManuallyDrop::new(self);
@@ -208,14 +210,14 @@ impl TaskBuilder<'_> {
         Task { handle: TaskHandle { task: Some(task) } }
     }
 
-    /// Starts the task, and gives a future that runs `future` as it. Needs no runtime of its own.
+    /// Starts the task, and returns a future that runs `future` as the task, on any runtime.
     ///
-    /// The task is current whenever the future is polled: [`current`] gives it, and tasks started there are its children.
-    /// It ends with the future. A kill wakes the future and drops it where it awaits, after its [grace](Self::grace);
-    /// destructors run before the task has ended.
+    /// The task is current whenever the future is polled: [`current`] returns it, and tasks started there are its
+    /// children. It ends with the future. A cancel request wakes the future and drops it where it awaits, after its
+    /// [grace](Self::grace); destructors run before the task has ended.
     ///
-    /// The output is that of `future`, or [`Cancelled`] if it was dropped for a kill. A future that is done is never lost:
-    /// if it was asked to stop and ends by itself, its output is given.
+    /// The output is that of `future`, or [`Cancelled`] if it was dropped. An output is never lost:
+    /// if the future was cancelled and is ready by itself, its output is returned.
     ///
     /// ```
     /// # let waker = std::task::Waker::noop();
@@ -233,8 +235,9 @@ impl TaskBuilder<'_> {
         TaskFuture::new(self.supervise(), future)
     }
 
-    /// The same for a future that gives a result: an error ends the task as failed, with the error as its reason, or as
-    /// cancelled if it was asked to stop. A kill gives the error that is made from [`Cancelled`].
+    /// Starts the task, and returns a future that runs a fallible `future`: an error ends the task as failed, with the
+    /// error as its reason, or as cancelled if it was cancelled. If the future is dropped, the error is made from
+    /// [`Cancelled`].
     ///
     /// ```
     /// # let waker = std::task::Waker::noop();
@@ -257,7 +260,7 @@ impl TaskBuilder<'_> {
         TryTaskFuture::new(self.run(future))
     }
 
-    /// Starts the task, and gives what runs it whatever is polled: for those who write wrappers like
+    /// Starts the task, and returns a supervisor for whatever is polled as the task: for wrappers like
     /// [`run`](Self::run).
     #[must_use = "the task ends when this is dropped"]
     pub fn supervise(self) -> Supervisor {
@@ -265,7 +268,8 @@ impl TaskBuilder<'_> {
         Supervisor::new(self.start(), grace)
     }
 
-    /// The same, with a status from the start on: in fewer steps than a [`note`](TaskHandle::note) after it.
+    /// Starts the task in a status, and returns its supervisor: cheaper than a [`note`](TaskHandle::note) after the
+    /// start.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -288,7 +292,7 @@ impl TaskBuilder<'_> {
     ///
     /// # Panics
     ///
-    /// A panic of `f` goes on; the task ends as aborted.
+    /// A panic of `f` continues; the task ends as aborted.
     pub fn run_sync<T>(self, f: impl FnOnce(&Task) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
         self.start().run_sync(f)
     }
@@ -301,7 +305,7 @@ impl TaskBuilder<'_> {
     ///
     /// # Panics
     ///
-    /// A panic of `f` goes on; the task ends as aborted.
+    /// A panic of `f` continues; the task ends as aborted.
     pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Task) -> Result<T, E>) -> Result<T, E>
     where
         E: fmt::Display + From<Cancelled>,

@@ -1,4 +1,4 @@
-//! Which task is the current one of a thread.
+//! The current task of a thread.
 
 use std::cell::Cell;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::layout::chunk::Chunk;
 use crate::shared::state::{Shared, TaskRef};
 
 impl TaskHandle {
-    /// Makes the task the current one of this thread until the guard is dropped: tasks started meanwhile are its
+    /// Makes the task the current one of this thread until the guard is dropped: tasks started until then are its
     /// children, and [`current`] returns it.
     #[inline]
     #[must_use = "the task is current as long as this lives"]
@@ -18,8 +18,8 @@ impl TaskHandle {
     }
 }
 
-/// The current task, word by word: each poll of a future swaps it twice, and a word travels in a register. There is none
-/// without a chunk.
+/// The current task, word by word: each poll of a future swaps it twice, and a word travels in a register. There is
+/// none without a chunk.
 struct Current {
     chunk: Cell<Option<&'static Chunk>>,
     serial: Cell<u64>,
@@ -42,8 +42,8 @@ std::thread_local! {
         const { Current { chunk: Cell::new(None), serial: Cell::new(0), shared: Cell::new(None) } };
 }
 
-/// Keeps a task current on this thread; made by [`TaskHandle::enter`](crate::TaskHandle::enter). Dropped, it makes the one before
-/// current again.
+/// Keeps a task current on this thread; made by [`TaskHandle::enter`](crate::TaskHandle::enter). Dropped, it makes the
+/// one before current again.
 #[must_use = "the task is current as long as this lives"]
 pub struct Entered {
     chunk: Option<&'static Chunk>,
@@ -86,7 +86,7 @@ impl fmt::Debug for Entered {
     }
 }
 
-/// The current task of this thread; without one, a handle that does nothing.
+/// Returns the current task of this thread; without one, a [handle of no task](TaskHandle::none).
 ///
 /// ```
 /// fn deep_below() {

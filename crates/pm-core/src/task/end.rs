@@ -28,7 +28,7 @@ pub(super) fn end(handle: TaskHandle, outcome: impl FnOnce(u64, bool) -> Count) 
     }
 }
 
-/// What is announced when a task has ended and no lock is held any more.
+/// The announcements to make once a task has ended and no lock is held.
 struct Ending {
     task: TaskRef,
     cell: Cell,

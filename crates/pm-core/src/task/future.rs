@@ -16,8 +16,8 @@ use crate::layout::words::{acquire, cancel};
 
 /// A future that runs as a task; made by [`TaskBuilder::run`](crate::TaskBuilder::run).
 ///
-/// The task starts when this is made and ends with the future: when it is ready, panics, is killed or is dropped. Polled
-/// again after that, it stays pending.
+/// The task starts when this is made and ends with the future: when it is ready, panics, is killed or is dropped.
+/// Polled again after that, it stays pending.
 #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
 pub struct TaskFuture<F> {
     supervisor: Supervisor,
@@ -121,7 +121,7 @@ where
         let handle = running.handle();
         let polled = running.poll_judged(context, |output| {
             let error = output.as_ref().err()?;
-            // One that was asked to stop may have heard it from a task below, as this error.
+            // A task that was cancelled may have observed that through a task below, as this error.
             handle.checkpoint().is_ok().then(|| error.to_string())
         });
         polled.map(|result| result.unwrap_or_else(|cancelled| Err(E::from(cancelled))))
@@ -136,8 +136,9 @@ impl<F> fmt::Debug for TryTaskFuture<F> {
 
 /// Runs `future` as a section in which the current task must not be killed.
 ///
-/// A kill waits until the section is done, also if the task's grace is over; then the task is dropped at its next await.
-/// The task still hears the request. The section lasts from the first poll until the future is done or dropped.
+/// A kill waits until the section is done, also if the task's grace is over; then the task is dropped at its next
+/// await. The task still observes the request. The section lasts from the first poll until the future is done or
+/// dropped.
 ///
 /// ```
 /// # let waker = std::task::Waker::noop();
@@ -153,7 +154,7 @@ pub fn protect<F: Future>(future: F) -> Protected<F> {
     Protected { section: Section(TaskHandle::INERT), begun: false, future }
 }
 
-/// A future that must not be cut; made by [`protect`].
+/// A future that a cancellation does not drop; made by [`protect`].
 #[must_use = "futures do nothing unless they are polled"]
 pub struct Protected<F> {
     section: Section,

@@ -21,9 +21,9 @@ use crate::store::{Store, recorded};
 use crate::view::row::Row;
 use crate::view::task_view::TaskView;
 
-/// A handle of a task that may have ended: any number of them, on any thread.
+/// A handle of a task, which may have ended: any number of them, on any thread.
 ///
-/// What is said through it after the task ended goes nowhere, and is counted; it never touches another task.
+/// Calls after the task has ended do nothing, and are counted; they never affect another task.
 #[derive(Clone, Copy)]
 pub struct TaskHandle {
     pub(super) task: Option<TaskRef>,
@@ -76,18 +76,18 @@ impl TaskHandle {
         ask::cancel_task(self.task.ok_or(CancelError::NotFound)?, &request.into())
     }
 
-    /// Waits until the task is asked to stop, and then tells what was asked: for `select!`. Counts as hearing it.
+    /// Returns a future that waits for a cancel request, and resolves to it: for `select!`. Counts as observing it.
     ///
-    /// Of a task that ends without having been asked, or that is not shown, it never tells.
+    /// For a task that ends without one, or that is not in a list, it stays pending.
     pub fn cancelled(&self) -> CancelledFuture {
         CancelledFuture::new(self.task)
     }
 
-    /// Wakes `waker` once when the task is asked to stop; at once if it was already. For those who pass a cancel on to
-    /// something else; code of the task wants [`cancelled`](Self::cancelled).
+    /// Wakes `waker` once when the task is cancelled; at once if it was already. For code that passes a cancellation on
+    /// to something else; code of the task wants [`cancelled`](Self::cancelled).
     ///
-    /// It is woken when no lock is held, and dropped unused when the task ends without having been asked. Waking it does
-    /// not count as hearing the request.
+    /// It is woken when no lock is held, and dropped unused when the task ends without having been asked. Waking it
+    /// does not count as observing the request.
     pub fn wake_on_cancel(&self, waker: &Waker) {
         let Some(task) = self.task else { return };
         if !task.slot().add_cancel_waker(task.serial, waker.clone()) {
@@ -95,7 +95,7 @@ impl TaskHandle {
         }
     }
 
-    /// Whether the task is still running.
+    /// Returns `true` if the task is still running.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.task.is_some_and(TaskRef::is_live)
@@ -110,11 +110,10 @@ impl TaskHandle {
         }
     }
 
-    /// Says what the task is doing; then tells whether it was asked to stop.
+    /// Sets the status of the task; then returns an error if the task was cancelled.
     ///
-    /// The text is copied; [secrets](crate::Options::redact) are masked, and beyond the list's limit (1,024 bytes) it is
-    /// cut. Statuses of several threads are kept in
-    /// the order of their times.
+    /// The text is copied; [secrets](crate::Options::redact) are masked, and beyond the list's limit (1,024 bytes) it
+    /// is cut. Statuses of several threads are kept in the order of their times.
     ///
     /// # Errors
     ///
@@ -137,8 +136,9 @@ impl TaskHandle {
         self.checkpoint()
     }
 
-    /// Says what the task is doing, for code that speaks for it and could do nothing about a cancel: a middleware, or what
-    /// turns spans into statuses. Unlike [`status`](Self::status) it does not count as hearing one.
+    /// Sets the status of the task, for code that reports on its behalf and can't react to a cancellation: a
+    /// middleware, or what turns spans into statuses. Unlike [`status`](Self::status) it does not count as observing
+    /// one.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -146,7 +146,7 @@ impl TaskHandle {
     /// list.cancel("import-42", "too slow").unwrap();
     /// task.handle().note("reading");
     /// drop(task);
-    /// assert_eq!(list.counters().finished, 1); // and not cancelled: it never heard of that
+    /// assert_eq!(list.counters().finished, 1); // and not cancelled: it never observed that
     /// ```
     pub fn note(&self, status: &str) {
         let Some(task) = self.task else { return };
@@ -154,7 +154,7 @@ impl TaskHandle {
         recorded::with_recorded(store, status, store.limits.status, |status| record_status(task, status));
     }
 
-    /// Looks at the task as others see it; `None` when it has ended or is not shown.
+    /// Calls `look` with the task as readers see it; `None` when it has ended or is not in a list.
     ///
     /// Finds it at once, however long the list is, and copies it, as all readers do.
     ///
@@ -170,7 +170,8 @@ impl TaskHandle {
         Row::live(task.slot(), task.serial, Detail::Newest).map(|row| look(&row.view()))
     }
 
-    /// The same with a formatted text; [`status!`](crate::status!) is shorter. Allocates nothing after a thread's first.
+    /// Sets the status from format arguments, as [`status!`](crate::status!) does. Allocates nothing after a thread's
+    /// first.
     ///
     /// # Errors
     ///
@@ -186,11 +187,11 @@ impl TaskHandle {
         text::format(status, |status| self.status(status))
     }
 
-    /// Tells whether the task was asked to stop.
+    /// Returns an error if the task was cancelled. One atomic load.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`], if so. A task that has ended, or is not shown, was not.
+    /// [`Cancelled`], if so. A task that has ended, or is not in a list, was not.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
         match self.task {
@@ -199,7 +200,7 @@ impl TaskHandle {
         }
     }
 
-    /// Unwinds to the `run_sync` of this task if it was asked to stop: for code deep below that can't return an error.
+    /// Unwinds to the `run_sync` of this task if it was cancelled: for code deep below that can't return an error.
     ///
     /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
     #[inline]
@@ -231,7 +232,7 @@ impl TaskHandle {
         }
     }
 
-    /// Sets an attribute to a formatted text.
+    /// Sets an attribute from format arguments.
     ///
     /// # Panics
     ///
@@ -253,9 +254,9 @@ impl TaskHandle {
         });
     }
 
-    /// Says how far the task has come: `done` of `total` (0: not known) of a unit, as `bytes`.
+    /// Reports the progress of the task: `done` of `total` (0: unknown) of a unit, such as `bytes`.
     ///
-    /// Only the newest counts. Rate and time left are worked out by who looks.
+    /// Only the newest counts. Readers compute rate and time left.
     pub fn progress(&self, done: u64, total: u64, unit: &str) {
         self.write(|writer, store| {
             let result = recorded::with_cut(store, unit, store.limits.name, |unit| writer.progress(done, total, unit));
@@ -265,7 +266,7 @@ impl TaskHandle {
         });
     }
 
-    /// Whether the task was asked to stop. Asking so does not count as hearing it.
+    /// Returns `true` if the task was cancelled. Does not count as observing it.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.task.is_some_and(|task| is_asked(task) && task.is_live())
@@ -310,7 +311,7 @@ impl fmt::Debug for TaskHandle {
     }
 }
 
-/// Says what a task is doing, in the words of [`format!`]; allocates nothing.
+/// Sets the status of a task, formatted as by [`format!`]; allocates nothing.
 ///
 /// ```
 /// let task = pm_core::start("import-42");

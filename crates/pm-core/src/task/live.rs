@@ -38,7 +38,7 @@ impl Task {
         self.handle
     }
 
-    /// Runs `f` as this task, which ends with it: for work that starts later than the task, as in a queue of threads.
+    /// Runs `f` as this task, which ends with it: for work that starts later than the task, as in a thread pool.
     ///
     /// ```
     /// let task = pm_core::start("import-42"); // shown while it waits for its turn
@@ -57,7 +57,7 @@ impl Task {
     ///
     /// # Panics
     ///
-    /// A panic of `f` goes on; the task ends as aborted.
+    /// A panic of `f` continues; the task ends as aborted.
     pub fn run_sync<T>(self, f: impl FnOnce(&Self) -> Result<T, Cancelled>) -> Result<T, Cancelled> {
         match self.unwound(f) {
             Ok(Ok(value)) => {
@@ -81,8 +81,8 @@ impl Task {
         catch_unwind(AssertUnwindSafe(|| f(self)))
     }
 
-    /// The same for work with an error of its own, which ends the task as failed, with the error as its reason, or as cancelled
-    /// if it was asked to stop. The twin of [`TaskBuilder::try_run`] for code that does not await.
+    /// Runs fallible work as this task: an error ends the task as failed, with the error as its reason, or as cancelled
+    /// if it was cancelled. The counterpart of [`TaskBuilder::try_run`] for code that does not await.
     ///
     /// ```
     /// # fn read(file: &str) -> Result<u64, std::num::ParseIntError> { file.parse() }
@@ -101,7 +101,7 @@ impl Task {
     ///
     /// # Panics
     ///
-    /// A panic of `f` goes on; the task ends as aborted.
+    /// A panic of `f` continues; the task ends as aborted.
     pub fn try_run_sync<T, E>(self, f: impl FnOnce(&Self) -> Result<T, E>) -> Result<T, E>
     where
         E: fmt::Display + From<Cancelled>,
@@ -112,7 +112,7 @@ impl Task {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                // One that was asked to stop may have heard it from a task below, as this error.
+                // A task that was cancelled may have observed that through a task below, as this error.
                 match self.checkpoint() {
                     Err(_) => self.end(Count::Cancelled),
                     Ok(()) => self.fail(&error.to_string()),
@@ -123,7 +123,7 @@ impl Task {
         }
     }
 
-    /// Ends the task as finished, even if it was asked to stop.
+    /// Ends the task as finished, even if it was cancelled.
     pub fn finish(self) {
         self.end(Count::Finished);
     }
@@ -137,7 +137,7 @@ impl Task {
         self.end(Count::Failed);
     }
 
-    /// Ends the task as dropped: nobody wants what it was for. As cancelled if it was asked to stop.
+    /// Ends the task as dropped: its result is no longer wanted. If a cancel was requested, it ends as cancelled.
     pub fn abandon(mut self) {
         let handle = std::mem::replace(&mut self.handle, TaskHandle::INERT);
         end(handle, |word, _| if cancel::is_asked(word) { Count::Cancelled } else { Count::Dropped });
@@ -147,7 +147,7 @@ impl Task {
         self.handle.task.is_some_and(|task| acquire(task.slot().cancel()) & cancel::OBSERVED != 0)
     }
 
-    /// Takes the task out; what is left is nobody's.
+    /// Takes the task out; what is left is the guard of no task.
     pub(crate) fn take(&mut self) -> Self {
         Self { handle: std::mem::replace(&mut self.handle, TaskHandle::INERT) }
     }
@@ -156,7 +156,7 @@ impl Task {
         end(std::mem::replace(&mut self.handle, TaskHandle::INERT), |_, _| outcome);
     }
 
-    /// What an unwind through `run_sync` means.
+    /// Ends the task according to an unwind through `run_sync`.
     fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
         match payload.downcast::<Unwind>() {
             Ok(unwind) if Some(unwind.0.serial()) == self.serial() => {

@@ -1,7 +1,7 @@
-//! Progress that is told by itself: of loops over iterators, of readers and writers, and of whatever else counts.
+//! Automatic progress: of loops over iterators, of readers and writers, and of anything else that counts.
 //!
-//! A [`Meter`] counts in its own memory, and tells the list now and then: each unit as long as there are few or they come
-//! slowly, fewer the faster they come. What the list shows is behind what was done by at most a 64th of it.
+//! A [`Meter`] counts in its own memory, and reports to the list periodically: each unit as long as there are few or
+//! they come slowly, fewer the faster they come. What the list shows is behind what was done by at most a 64th of it.
 
 use std::borrow::Cow;
 use std::io::{BufRead, IoSlice, IoSliceMut, Read, Write};
@@ -13,15 +13,15 @@ use super::handle::TaskHandle;
 use super::live::Task;
 use crate::cancel::cancelled::Cancelled;
 
-/// What is shown may be behind by this part of what was done.
+/// The largest lag of the shown progress, as a fraction of what was done.
 const PART: u64 = 64;
 
-/// And by so many units at most.
+/// The largest lag in units.
 const MOST_ITEMS: u64 = 4_096;
 
 const MOST_BYTES: u64 = 1 << 20;
 
-/// When units come slower, fewer are left untold.
+/// When units come slower, fewer are left unreported.
 const SLOW: Duration = Duration::from_millis(100);
 
 impl From<&Task> for TaskHandle {
@@ -36,19 +36,20 @@ impl From<&Self> for TaskHandle {
     }
 }
 
-/// Counts what a task has done, and tells the list now and then; made by [`TaskHandle::meter`].
+/// Counts what a task has done, and reports to the list periodically; made by [`TaskHandle::meter`].
 ///
-/// What the list shows is behind by at most a 64th of what was done and by at most 4,096 units, and not at all of the first
-/// 128 units. Where units come slower than before, it is right again after those. Dropped, it tells the true count.
+/// The list is behind by at most a 64th of what was done and by at most 4,096 units, and not at all of the
+/// first 128 units. Where units come slower than before, it is exact again after those. Dropping it reports the exact
+/// count.
 pub struct Meter {
     task: TaskHandle,
     unit: Cow<'static, str>,
     done: u64,
     total: u64,
     reported: (u64, u64),
-    /// When to tell again, in units.
+    /// When to report again, in units.
     next: u64,
-    /// Units untold at most, by their speed.
+    /// Units unreported at most, by their speed.
     pace: u64,
     most: u64,
     reported_at: u64,
@@ -70,7 +71,7 @@ impl Meter {
         }
     }
 
-    /// Says how many units are done, instead of counting them.
+    /// Sets how many units are done, instead of counting them.
     #[inline]
     pub fn set(&mut self, done: u64) {
         self.done = done;
@@ -79,13 +80,13 @@ impl Meter {
         }
     }
 
-    /// How many units are done.
+    /// Returns how many units are done.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.done
     }
 
-    /// Says how many units there are in all; 0 when that is not known.
+    /// Sets how many units there are in all; 0 when that is unknown.
     pub fn set_total(&mut self, total: u64) {
         self.total = total;
         self.report();
@@ -94,7 +95,7 @@ impl Meter {
     #[cold]
     #[inline(never)]
     fn report(&mut self) {
-        // What is more than all was no true total.
+        // A total that was exceeded is unknown.
         let total = if self.done > self.total { 0 } else { self.total };
         self.task.progress(self.done, total, &self.unit);
         self.reported = (self.done, self.total);
@@ -112,12 +113,12 @@ impl Meter {
             self.pace = self.pace.clamp(1, self.most);
             self.next = self.done.saturating_add(self.pace.min(self.done / PART).max(1));
         } else {
-            // Nobody looks.
+            // The task is in no list.
             self.next = u64::MAX;
         }
     }
 
-    /// All is done: what was counted is the total.
+    /// Makes what was counted the total: all is done.
     pub fn finish(&mut self) {
         self.total = self.done;
         self.flush();
@@ -144,8 +145,8 @@ impl fmt::Debug for Meter {
 }
 
 impl TaskHandle {
-    /// Counts what the task has done of `total` (0: not known) units, and tells the list now and then: cheap enough for a
-    /// loop that takes a nanosecond a turn.
+    /// Counts what the task has done of `total` (0: unknown) units, and reports to the list periodically: cheap enough
+    /// for a loop that takes a nanosecond a turn.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -159,15 +160,16 @@ impl TaskHandle {
     /// assert_eq!(done, Some(1_000_000));
     /// ```
     ///
-    /// A task has one progress: of two meters, the one that told last is shown.
-    #[must_use = "it counts what it is told by `add`"]
+    /// A task has one progress: of two meters, the one that reported last is shown.
+    #[must_use = "it counts what `add` adds"]
     pub fn meter(&self, total: u64, unit: impl Into<Cow<'static, str>>) -> Meter {
         Meter::new(*self, total, unit.into(), MOST_ITEMS)
     }
 
     /// Counts the bytes that go through a reader or a writer as the progress of the task, of `total` (0: not known).
     ///
-    /// The list is told as by a [`Meter`], but may be behind by up to 1 MiB. A reader that comes to its end knows the total.
+    /// The list is updated as by a [`Meter`], but may be behind by up to 1 MiB. A reader that comes to its end knows
+    /// the total.
     ///
     /// ```
     /// use std::io::{Read as _, Write as _};
@@ -188,7 +190,7 @@ impl TaskHandle {
     }
 }
 
-/// What iterators can do for a task that works through them.
+/// Progress and cancellation for the iterator that a task works through.
 ///
 /// ```
 /// use pm_core::TaskIteratorExt as _;
@@ -196,17 +198,17 @@ impl TaskHandle {
 /// let list = pm_core::ProcessList::new();
 /// let task = list.start("import-42");
 /// for file in ["a", "b", "c"].iter().with_progress(&task, "files").checked(&task) {
-///     let _file = file?; // `Err(Cancelled)` once the task is to stop
+///     let _file = file?; // `Err(Cancelled)` once the task is cancelled
 /// }
 /// let progress = list.view(task.serial(), |task| task.progress().unwrap().done);
 /// assert_eq!(progress, Some(3));
 /// # Ok::<(), pm_core::Cancelled>(())
 /// ```
 pub trait TaskIteratorExt: sealed::Sealed + Iterator + Sized {
-    /// Tells how many items came as the progress of the task. The total is what the iterator says is left, if it knows
-    /// exactly; one that turns out wrong is corrected, and when the iterator ends, all that came is the total.
+    /// Reports the items taken as the progress of the task. The total is the size hint of the iterator, if that is
+    /// exact; a wrong one is corrected, and when the iterator ends, the items taken are the total.
     ///
-    /// The list is told now and then, as by a [`Meter`].
+    /// The list is updated periodically, as by a [`Meter`].
     fn with_progress(self, task: impl Into<TaskHandle>, unit: impl Into<Cow<'static, str>>) -> ProgressIter<Self> {
         let total = match self.size_hint() {
             (least, Some(most)) if least == most => least as u64,
@@ -215,10 +217,10 @@ pub trait TaskIteratorExt: sealed::Sealed + Iterator + Sized {
         ProgressIter { iter: self, meter: task.into().meter(total, unit) }
     }
 
-    /// Asks before each item whether the task is to stop: then it gives [`Cancelled`] instead, once, and ends. Nothing is
-    /// taken from the iterator after that, so no item is lost. One atomic load an item.
+    /// Checks before each item whether the task was cancelled: then it returns [`Cancelled`] instead, once, and ends.
+    /// Nothing is taken from the iterator after that, so no item is lost. One atomic load an item.
     ///
-    /// A cancel after the last item counts, too, if the end is still to be asked for. `collect` into a `Result` does what
+    /// A cancellation after the last item counts, too, if `next` is called again. `collect` into a `Result` does what
     /// one hopes for.
     fn checked(self, task: impl Into<TaskHandle>) -> CheckedIter<Self> {
         CheckedIter { iter: self, task: task.into(), over: false }
@@ -234,7 +236,7 @@ mod sealed {
     impl<I: Iterator> Sealed for I {}
 }
 
-/// Tells how far it has come; made by [`TaskIteratorExt::with_progress`].
+/// An iterator that reports progress; made by [`TaskIteratorExt::with_progress`].
 #[derive(Debug)]
 #[must_use = "iterators do nothing unless they are used"]
 pub struct ProgressIter<I> {
@@ -292,7 +294,7 @@ impl<I: ExactSizeIterator> ExactSizeIterator for ProgressIter<I> {
 
 impl<I: FusedIterator> FusedIterator for ProgressIter<I> {}
 
-/// Stops when the task is to; made by [`TaskIteratorExt::checked`].
+/// An iterator that stops when its task is cancelled; made by [`TaskIteratorExt::checked`].
 #[derive(Debug)]
 #[must_use = "iterators do nothing unless they are used"]
 pub struct CheckedIter<I> {
@@ -344,7 +346,7 @@ impl<I: DoubleEndedIterator> DoubleEndedIterator for CheckedIter<I> {
 
 impl<I: Iterator> FusedIterator for CheckedIter<I> {}
 
-/// Counts the bytes that go through it; made by [`TaskHandle::metered`].
+/// A reader or writer that counts its bytes; made by [`TaskHandle::metered`].
 #[derive(Debug)]
 pub struct Metered<T> {
     io: T,
@@ -352,17 +354,17 @@ pub struct Metered<T> {
 }
 
 impl<T> Metered<T> {
-    /// What the bytes go through.
+    /// Returns the inner reader or writer.
     pub fn get_ref(&self) -> &T {
         &self.io
     }
 
-    /// What the bytes go through. Those that pass it by are not counted.
+    /// Returns the inner reader or writer. Bytes that bypass this are not counted.
     pub fn get_mut(&mut self) -> &mut T {
         &mut self.io
     }
 
-    /// What the bytes go through; none are counted any more.
+    /// Returns the inner reader or writer, and stops counting.
     pub fn into_inner(self) -> T {
         self.io
     }

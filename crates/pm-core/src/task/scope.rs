@@ -1,4 +1,4 @@
-//! A status for the length of a block: said at its beginning, and taken back at its end.
+//! A status for the duration of a block: set at its beginning, and restored at its end.
 //!
 //! The open scopes of a task lie beside its slot, each with the status to go back to, and are touched under the lock of
 //! the task's writers. Scopes may end in any order, as they do when a task does several things at once: one that ends
@@ -15,7 +15,7 @@ use crate::store::scopes::NO_SCOPE;
 use crate::view::row::Row;
 use crate::view::values::StatusText;
 
-/// Keeps a status for the length of a block; made by [`TaskHandle::scope`]. Dropped, it sets back the one before.
+/// Keeps a status for the duration of a block; made by [`TaskHandle::scope`]. Dropping it restores the one before.
 #[must_use = "the status is that of the block as long as this lives"]
 pub struct StatusScope {
     task: TaskHandle,
@@ -24,7 +24,7 @@ pub struct StatusScope {
 }
 
 impl TaskHandle {
-    /// Says what the task does for the length of a block: when what this returns is dropped, the status is again what it
+    /// Sets the status for the duration of a block: when the returned guard is dropped, the status is again what it
     /// was before.
     ///
     /// ```
@@ -43,13 +43,14 @@ impl TaskHandle {
     /// # Ok::<(), pm_core::Cancelled>(())
     /// ```
     ///
-    /// - Each scope is two entries of the history, and costs a copy of the task's facts. In a tight loop say a [`status`](Self::status).
+    /// - Each scope is two entries of the history, and costs a copy of the task's facts. In a tight loop say a
+    ///   [`status`](Self::status).
     /// - What the block itself said as its status is over with it.
     /// - Scopes may end in any order: the status goes back when the latest one ends, to what was before all that have
     ///   ended.
-    /// - In a panic, and when a task is unwound for a cancel, the status stays: it tells where that was.
-    /// - It does not hear a cancel; `status` and [`checkpoint`](Self::checkpoint) do.
-    /// - At most 64 scopes of a task are open; further ones say their status, and set nothing back.
+    /// - In a panic, and when a task is unwound for a cancellation, the status stays: it shows where that was.
+    /// - It does not observe a cancellation; `status` and [`checkpoint`](Self::checkpoint) do.
+    /// - At most 64 scopes of a task are open; further ones set their status, and restore nothing.
     pub fn scope(&self, status: &str) -> StatusScope {
         let mut key = NO_SCOPE;
         if let Some(task) = self.task {
@@ -66,7 +67,7 @@ impl TaskHandle {
         StatusScope { task: *self, key, opened_in_panic: std::thread::panicking() }
     }
 
-    /// The same with a formatted text; [`scope!`](crate::scope!) is shorter.
+    /// Sets the status for the duration of a block from format arguments, as [`scope!`](crate::scope!) does.
     ///
     /// # Panics
     ///
@@ -86,7 +87,7 @@ fn say(writer: &Writer, status: &str) {
     }
 }
 
-/// What the task, whose lock is held, said last.
+/// Returns the last status that the task set; its lock is held.
 fn status_before(slot: Slot) -> String {
     let row = |detail| Row::timeless(slot, Wanted::Live, detail);
     let before = match row(Detail::Newest) {
@@ -118,7 +119,7 @@ impl fmt::Debug for StatusScope {
     }
 }
 
-/// Says what a task does for the length of a block, in the words of [`format!`].
+/// Sets the status of a task for the duration of a block, formatted as by [`format!`].
 ///
 /// ```
 /// let task = pm_core::start("import-42");

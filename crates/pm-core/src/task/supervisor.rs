@@ -1,4 +1,4 @@
-//! Runs whatever is polled as a task: current while it is polled, woken and dropped when it is killed.
+//! Runs whatever is polled as a task: current while it is polled, woken and dropped when it is cancelled.
 
 use std::fmt;
 use std::task::{Context, Poll, Waker};
@@ -14,26 +14,26 @@ use crate::cancel::timer::{ListEvent, schedule};
 use crate::layout::words::{acquire, cancel};
 use crate::shared::state::TaskRef;
 
-/// What a poll under a [`Supervisor`] came to.
+/// The result of a poll under a [`Supervisor`].
 #[derive(Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SupervisedPoll<T> {
-    /// What the poll gave. The task runs on until [`Supervisor::finish`].
+    /// The value of the poll. The task runs until [`Supervisor::finish`].
     Ready(T),
-    /// Not ready yet. The task will be polled again, also when it is killed.
+    /// Not ready yet. The task will be polled again, also when it is cancelled.
     Pending,
-    /// The task is to be killed: call [`Supervisor::kill`].
+    /// The task is to be dropped: call [`Supervisor::kill`].
     Kill,
 }
 
 /// Runs as a task whatever is polled: what futures, streams and bodies that run as tasks have in common.
 ///
-/// For those who write such a wrapper; others want [`TaskBuilder::run`](crate::TaskBuilder::run). Dropped before it was
-/// finished or killed, the task ends as dropped.
+/// For code that writes such a wrapper; other code wants [`TaskBuilder::run`](crate::TaskBuilder::run). Dropped before
+/// it was finished or killed, the task ends as dropped.
 pub struct Supervisor {
-    /// One that is nobody's once it has ended.
+    /// The guard of no task once it has ended.
     pub(super) task: Task,
-    /// The waker that is registered, to tell whether the next one is the same; zeroes when none is.
+    /// The waker that is registered, to compare with the next one; zeroes when none is.
     waker: (usize, usize),
     /// Nanoseconds from the request to the kill.
     grace: u64,
@@ -61,15 +61,15 @@ impl Supervisor {
         Self { task, waker: (0, 0), grace, grace_planned: false }
     }
 
-    /// The task; a handle that does nothing once it has ended.
+    /// Returns a handle of the task, which does nothing once the task has ended.
     #[inline]
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
         self.task.handle()
     }
 
-    /// Calls `poll` as the current task, unless the task is to be killed. A panic of `poll` ends the task as aborted, and
-    /// goes on.
+    /// Calls `poll` as the current task, unless the task is to be dropped. A panic of `poll` ends the task as aborted,
+    /// and continues.
     #[inline]
     pub fn poll<T>(
         &mut self,
@@ -105,7 +105,7 @@ impl Supervisor {
         if self.register(running, context.waker()) { SupervisedPoll::Kill } else { SupervisedPoll::Pending }
     }
 
-    /// Whether the task is to be killed: then call [`kill`](Self::kill).
+    /// Returns `true` if the task is to be dropped: then call [`kill`](Self::kill).
     #[inline]
     pub fn should_kill(&mut self) -> bool {
         let handle = self.handle();
@@ -113,8 +113,8 @@ impl Supervisor {
         handle.task().is_some_and(|task| cancel::is_asked(acquire(task.slot().cancel())) && self.is_due(task))
     }
 
-    /// Makes the task current until the guard is told to [`leave`](SupervisorGuard::leave): for what runs as the task and is no
-    /// poll, as the call that gives the future.
+    /// Makes the task current until [`leave`](SupervisorGuard::leave) is called: for code that runs as the task and is
+    /// not a poll, such as the call that returns the future.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -148,7 +148,7 @@ impl Supervisor {
         false
     }
 
-    /// Whether a task that was asked to stop is to be killed now. If not yet, it is woken when its grace is over.
+    /// Returns `true` if a cancelled task is to be dropped now. If not yet, it is woken when its grace is over.
     #[cold]
     #[inline(never)]
     fn is_due(&mut self, task: TaskRef) -> bool {
@@ -169,8 +169,8 @@ impl Supervisor {
         left == 0
     }
 
-    /// Drops what runs as the task, by `drop_it`, and ends the task: as failed for a reason, as cancelled if it heard that
-    /// it was to stop, else as finished. A panic of `drop_it` ends the task as aborted, and goes on.
+    /// Drops what runs as the task, by `drop_it`, and ends the task: as failed for a reason, as cancelled if it
+    /// observed a cancellation, else as finished. A panic of `drop_it` ends the task as aborted, and continues.
     #[inline]
     pub fn finish(&mut self, failed: Option<&str>, drop_it: impl FnOnce()) {
         self.drop_within(drop_it);
@@ -181,8 +181,8 @@ impl Supervisor {
         }
     }
 
-    /// Drops what runs as the task, by `drop_it`, ends the task as cancelled, and tells what was asked. A panic of
-    /// `drop_it` ends the task as aborted, and goes on.
+    /// Drops what runs as the task, by `drop_it`, ends the task as cancelled, and returns the request. A panic of
+    /// `drop_it` ends the task as aborted, and continues.
     pub fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
         self.drop_within(drop_it);
         let handle = self.handle();
@@ -192,7 +192,8 @@ impl Supervisor {
         cancelled.unwrap_or_else(|| Cancelled::unknown(Serial::new(handle.raw_serial())))
     }
 
-    /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to stop.
+    /// Drops what runs as the task, by `drop_it`, and ends the task as dropped, or as cancelled if it was asked to
+    /// stop.
     pub fn abandon(&mut self, drop_it: impl FnOnce()) {
         self.drop_within(drop_it);
         self.task.take().abandon();
@@ -208,8 +209,8 @@ impl Supervisor {
     }
 }
 
-/// Keeps a task current; made by [`Supervisor::enter`]. Dropped without [`leave`](Self::leave), as by a panic, it ends the
-/// task as aborted.
+/// Keeps a task current; made by [`Supervisor::enter`]. Dropped without [`leave`](Self::leave), as by a panic, it ends
+/// the task as aborted.
 #[must_use = "dropped, it ends the task as aborted"]
 pub struct SupervisorGuard<'s> {
     // First: the task ends while it is current.

@@ -7,7 +7,7 @@ use crate::layout::record;
 use crate::slot::gate::{NoRoom, Writer};
 use crate::store::{Store, recorded};
 
-/// The value of an attribute. Made from texts, numbers and `bool` by `into`.
+/// The value of an attribute. Made from strings, numbers and `bool` by `into`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Value<'a> {
@@ -76,7 +76,7 @@ pub(super) fn set(writer: &Writer, store: &Store, name: &str, value: Value<'_>) 
     }
 }
 
-/// Whether an attribute is to be recorded as it is; `letters` are those of its name.
+/// Returns `true` if an attribute is recorded unchanged; `letters` are those of its name.
 #[inline(always)]
 pub(super) fn is_plain(store: &Store, name: &str, letters: u32, value: Value<'_>) -> bool {
     let limits = &store.limits;

@@ -10,7 +10,7 @@ use crate::slot::copy::Detail;
 use crate::slot::gate::Slot;
 use crate::terminal::escaped;
 
-/// A task in a line of text: what it is, and what it was doing when it was looked at.
+/// A summary of a task: its id, kind, status and age when it was read.
 ///
 /// Its `Display` is for logs and terminals: control characters and marks that turn the direction of a text are shown as
 /// escapes.
@@ -21,9 +21,9 @@ pub struct TaskBrief {
     pub serial: Serial,
     /// The id that the program chose.
     pub id: String,
-    /// The sort of task, if the program named one.
+    /// The kind, if the program named one.
     pub kind: Option<String>,
-    /// What it was doing.
+    /// The status it was in.
     pub status: String,
     /// How long it had been running.
     pub age: Duration,
@@ -49,7 +49,7 @@ impl TaskBrief {
     }
 }
 
-/// A length of time, for people.
+/// A duration, for people.
 pub(crate) struct For(pub(crate) Duration);
 
 impl fmt::Display for For {

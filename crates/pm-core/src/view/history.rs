@@ -57,7 +57,7 @@ pub struct History {
     pub dropped_after: usize,
     /// When the history was read.
     pub at: Timestamp,
-    /// How the task ended, which the last entry tells, too; `None` while it is live.
+    /// The outcome of the task, which the last entry names, too; `None` while it is live.
     pub outcome: Option<Outcome>,
 }
 
@@ -67,6 +67,6 @@ pub struct History {
 pub struct HistoryEntry {
     /// When it was made; never earlier than the entry before.
     pub at: Timestamp,
-    /// The status that the task set, or the event that the list recorded: a cancel request, the end.
+    /// The status that the task set, or what the list recorded: a cancel request, the end.
     pub status: String,
 }

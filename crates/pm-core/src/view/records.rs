@@ -60,7 +60,7 @@ impl<'a> RecordView<'a> {
         self.slice(self.head.text_at(), self.head.name_len())
     }
 
-    /// What the record says of an attribute: its value, or that it was removed.
+    /// Returns the name of an attribute, and its value or `None` if it was removed.
     #[inline]
     pub(super) fn attr(self) -> Option<(Text<'a>, Option<ValueView<'a>>)> {
         if !self.head.is_attr() {

@@ -8,7 +8,7 @@ use crate::base::clock::Moment;
 use crate::base::serial::Serial;
 use crate::base::timestamp::Timestamp;
 
-/// What was asked of a task that is to stop.
+/// The cancel request of a task.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestView<'a> {
     pub(super) reason: Text<'a>,
@@ -31,13 +31,13 @@ impl<'a> RequestView<'a> {
         self.ticks
     }
 
-    /// Why; empty when no reason was given.
+    /// Returns the reason; empty when none was given.
     #[must_use]
     pub fn reason(&self) -> Text<'a> {
         self.reason
     }
 
-    /// Who asked; empty when that was not told.
+    /// Returns the name of the caller; empty when none was given.
     #[must_use]
     pub fn by(&self) -> Text<'a> {
         self.by
@@ -50,13 +50,13 @@ impl<'a> RequestView<'a> {
         self.moment.timestamp_of(self.ticks)
     }
 
-    /// How long ago.
+    /// Returns the time since the request.
     #[must_use]
     pub fn age(&self) -> Duration {
         Duration::from_nanos(self.moment.age_nanos(self.ticks))
     }
 
-    /// The task that the request was meant for: this one, or an ancestor of it.
+    /// Returns the target of the request: this task, or an ancestor of it.
     #[must_use]
     pub fn origin(&self) -> Serial {
         Serial::new(self.origin)

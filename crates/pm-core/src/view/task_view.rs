@@ -106,7 +106,7 @@ impl<'a> TaskView<'a> {
         Records { bytes: &self.row[(FACTS + log) * 8..(FACTS + log + ring) * 8] }
     }
 
-    /// What was asked of the task: who wants it to stop, and why; `None` if nobody does.
+    /// Returns the cancel request of the task; `None` if it was not cancelled.
     #[must_use]
     pub fn cancel_request(&self) -> Option<RequestView<'a>> {
         if !self.is_cancelling() {
@@ -127,43 +127,43 @@ impl<'a> TaskView<'a> {
         self.cancel_request().map(|request| request.reason).filter(|reason| !reason.0.is_empty())
     }
 
-    /// The number of this task: unique in the process, never used again.
+    /// Returns the serial of the task.
     #[inline]
     #[must_use]
     pub fn serial(&self) -> Serial {
         Serial::new(self.word(0))
     }
 
-    /// The id the program chose; other live tasks may bear the same.
+    /// Returns the id that the program chose; other live tasks may have the same.
     #[inline]
     #[must_use]
     pub fn id(&self) -> Text<'a> {
         self.id
     }
 
-    /// The sort of task, as `GET /hosts/{id}`, if the program named one.
+    /// Returns the kind, such as `GET /hosts/{id}`, if the program named one.
     #[inline]
     #[must_use]
     pub fn kind(&self) -> Option<Text<'a>> {
         self.kind
     }
 
-    /// The task that was current when this one started, or that was named as its parent. It may have ended since: see
-    /// [`parent_has_ended`](Self::parent_has_ended).
+    /// Returns the parent: the task that was current when this one started, or that was set. It may have ended since:
+    /// see [`parent_has_ended`](Self::parent_has_ended).
     #[inline]
     #[must_use]
     pub fn parent(&self) -> Option<Serial> {
         Serial::from_u64(self.word(2))
     }
 
-    /// Whether the task outlived its parent, as far as that one is of the same list.
+    /// Returns `true` if the parent has ended, as far as it is of the same list.
     #[inline]
     #[must_use]
     pub fn parent_has_ended(&self) -> bool {
         self.word(7) & PARENT_ENDED != 0
     }
 
-    /// How the task ended; `None` while it is live.
+    /// Returns the outcome of the task; `None` while it is live.
     #[inline]
     #[must_use]
     pub fn outcome(&self) -> Option<Outcome> {
@@ -177,18 +177,18 @@ impl<'a> TaskView<'a> {
         self.outcome().map(|_| self.moment.timestamp_of(self.word(6)))
     }
 
-    /// Whether it is kept longer than others: it failed, was killed, or was slow.
+    /// Returns `true` if it is retained longer than others: it failed, was killed, or was slow.
     pub(crate) fn is_notable(&self) -> bool {
         self.cursor().has(Cursor::NOTABLE)
     }
 
-    /// Whether the future that ran as this task was dropped because it was asked to stop.
+    /// Returns `true` if the future that ran as this task was dropped because of a cancel request.
     #[must_use]
     pub fn was_forced(&self) -> bool {
         self.word(5) & cancel::FORCED != 0
     }
 
-    /// Whether the task is in a section that must not be cut: see [`protect`](crate::protect).
+    /// Returns `true` if the task is in a protected section: see [`protect`](crate::protect).
     #[must_use]
     pub fn is_protected(&self) -> bool {
         self.outcome().is_none() && self.word(5) & cancel::PROTECTED != 0
@@ -201,30 +201,30 @@ impl<'a> TaskView<'a> {
         self.moment.timestamp_of(self.word(1))
     }
 
-    /// When the task started, for comparing tasks of one list, also of different snapshots: a number that grows with
-    /// time, in no unit that is told. Dates may differ from one snapshot to the next by what the clock was corrected
-    /// meanwhile; this never does.
+    /// Returns when the task started, for comparing tasks of one list, also of different snapshots: a number that grows
+    /// with time, in an unspecified unit. Timestamps may differ from one snapshot to the next by what the clock was
+    /// corrected in between; this never does.
     #[inline]
     #[must_use]
     pub fn started_ticks(&self) -> u64 {
         started_ticks(self.row)
     }
 
-    /// When the task entered its status, as [`started_ticks`](Self::started_ticks).
+    /// Returns when the task entered its status, as [`started_ticks`](Self::started_ticks).
     #[inline]
     #[must_use]
     pub fn status_ticks(&self) -> u64 {
         self.ticks_of(self.newest)
     }
 
-    /// When the task ended, as [`started_ticks`](Self::started_ticks); the largest number while it is live.
+    /// Returns when the task ended, as [`started_ticks`](Self::started_ticks); the largest number while it is live.
     #[inline]
     #[must_use]
     pub fn ended_ticks(&self) -> u64 {
         if self.outcome().is_some() { self.word(6) } else { u64::MAX }
     }
 
-    /// How long the task has been running, or ran.
+    /// Returns how long the task has been running, or ran.
     #[must_use]
     pub fn age(&self) -> Duration {
         if self.outcome().is_some() {
@@ -254,7 +254,7 @@ impl<'a> TaskView<'a> {
         self.status_of(self.newest)
     }
 
-    /// The status that the task itself said last, for a row with the history: what it was asked since is none.
+    /// Returns the last status that the task itself set, for a row with the history: a cancel request is not one.
     pub(crate) fn said_last(&self) -> StatusText<'a> {
         let is_said = |record: &RecordView<'a>| record.head.is_entry() && record.head.kind() != record::CANCEL_MARK;
         self.status_of(self.ring().filter(is_said).last().or_else(|| self.log().filter(is_said).last()))
@@ -267,7 +267,7 @@ impl<'a> TaskView<'a> {
         self.moment.timestamp_of(self.ticks_of(self.newest))
     }
 
-    /// How long the task has been in its status, or was in its last.
+    /// Returns how long the task has been in its status, or was in its last.
     #[must_use]
     pub fn status_age(&self) -> Duration {
         if self.outcome().is_some() {
@@ -276,7 +276,7 @@ impl<'a> TaskView<'a> {
         Duration::from_nanos(self.moment.age_nanos(self.ticks_of(self.newest)))
     }
 
-    /// Whether the task was asked to stop.
+    /// Returns `true` if the task was cancelled.
     #[inline]
     #[must_use]
     pub fn is_cancelling(&self) -> bool {
@@ -296,14 +296,14 @@ impl<'a> TaskView<'a> {
         }
     }
 
-    /// Whether the task can be asked to stop.
+    /// Returns `true` if the task can be cancelled.
     #[inline]
     #[must_use]
     pub fn is_cancellable(&self) -> bool {
         !self.cursor().has(Cursor::NOT_CANCELLABLE)
     }
 
-    /// How far the task has come, if it said so.
+    /// Returns the progress that the task reported, if any.
     #[inline]
     #[must_use]
     pub fn progress(&self) -> Option<Progress<'a>> {
@@ -312,14 +312,14 @@ impl<'a> TaskView<'a> {
         Some(Progress { done: record.word(words - 2), total: record.word(words - 1), unit: record.text() })
     }
 
-    /// The attributes, each name once, in no given order.
+    /// Returns the attributes, each name once, in no given order.
     #[inline]
     #[must_use]
     pub fn attrs(&self) -> Attrs<'a> {
         self.attrs
     }
 
-    /// The attributes, sorted by the bytes of their names.
+    /// Returns the attributes, sorted by the bytes of their names.
     #[must_use]
     pub fn attrs_sorted(&self) -> Vec<(Text<'a>, ValueView<'a>)> {
         let mut all: Vec<_> = self.attrs.records.filter_map(RecordView::attr).collect();
@@ -335,9 +335,9 @@ impl<'a> TaskView<'a> {
         sorted
     }
 
-    /// A number that is another one whenever something that can be seen of the task is, but for its age: for those who
-    /// look again and again, and want to know what changed. (A hash of 64 bits: that two are the same by chance is not to
-    /// be expected.)
+    /// Returns a number that changes whenever anything visible of the task does, except its age: for readers that look
+    /// again and again, and want to know what changed. (A hash of 64 bits: that two are the same by chance is not to be
+    /// expected.)
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -358,7 +358,7 @@ impl<'a> TaskView<'a> {
         hash ^ (hash >> 32)
     }
 
-    /// History entries ever made, those dropped since included; the start is the first.
+    /// Returns the number of history entries ever made, including dropped ones; the start is the first.
     #[must_use]
     pub fn history_len(&self) -> u64 {
         self.cursor().entries()

@@ -2,19 +2,19 @@
 
 use std::fmt;
 
-/// A text of a task: UTF-8, in the reader's own memory.
+/// A string of a task: UTF-8, in the memory of the reader.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<'a>(pub(super) &'a [u8]);
 
 impl<'a> Text<'a> {
-    /// The bytes: valid UTF-8.
+    /// Returns the bytes: valid UTF-8.
     #[inline]
     #[must_use]
     pub fn as_bytes(self) -> &'a [u8] {
         self.0
     }
 
-    /// The text. Costs a check of its bytes.
+    /// Returns the string, after a check of its bytes.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         // Only whole `&str`s are written, so the check passes.
@@ -69,8 +69,8 @@ pub enum ValueView<'a> {
 }
 
 /// Shows the value as text: the text itself, an integer in decimal, `true` or `false`, and a floating-point number as
-/// the shortest decimal that reads back as the same number (`0.1`, `2`, `-0`), with an exponent when it is below 1e-6 or
-/// from 1e21 on (`1e300`), or as `NaN`, `inf` or `-inf`.
+/// the shortest decimal that reads back as the same number (`0.1`, `2`, `-0`), with an exponent when it is below 1e-6
+/// or from 1e21 on (`1e300`), or as `NaN`, `inf` or `-inf`.
 ///
 /// It is what filters compare, and what every list shows.
 ///
@@ -93,15 +93,15 @@ impl fmt::Display for ValueView<'_> {
     }
 }
 
-/// What a task is doing: its newest history entry.
+/// The status of a task: its newest history entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatusText<'a> {
-    /// It started and has said nothing since. Shown as `init`.
+    /// It has set none since its start. Shown as `init`.
     Init,
-    /// What it said last.
+    /// The status that it set last.
     Set(Text<'a>),
-    /// It was asked to stop and has said nothing since. Shown as `[cancel request]` or `[cancel request: why]`.
+    /// It was cancelled and has set none since. Shown as `[cancel request]` or `[cancel request: why]`.
     CancelRequest(Option<Text<'a>>),
 }
 
@@ -116,7 +116,7 @@ impl fmt::Display for StatusText<'_> {
     }
 }
 
-/// How far a task says it has come. Rate and time left are for the reader to work out.
+/// The progress that a task reported. Readers compute rate and time left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
@@ -124,6 +124,6 @@ pub struct Progress<'a> {
     pub done: u64,
     /// Units in all; 0 when the task does not know.
     pub total: u64,
-    /// What is counted, as `bytes` or `files`; may be empty.
+    /// The unit, such as `bytes` or `files`; may be empty.
     pub unit: Text<'a>,
 }

@@ -1,22 +1,22 @@
-//! Who can go on, and who waits in a circle: over plain numbers.
+//! Finds the tasks that are stuck, and those that wait in a cycle: over plain numbers.
 //!
-//! Somebody *can go on* who waits for nothing, or for something that can be had: what is free, or held by those who can
-//! go on, as they give it back one day. Who can't is *stuck*. Starting with nobody stuck but those who wait, the rest is found
-//! by taking out who can go on, one after the other, as long as there is somebody. What isn't known is taken for the best: a
-//! holder that is no task goes on, and so does a task that waits for several things one of which can be had.
+//! A task *can proceed* if it waits for nothing, or for something available: what is free, or held by tasks that can
+//! proceed, as they release it eventually. Any other is *stuck*. Starting with all waiting tasks as stuck, those that
+//! can proceed are taken out one after the other, until there is none. What is unknown is assumed to be available: a
+//! holder that is not a task proceeds, and so does a task that waits for several things of which one is available.
 
 use std::collections::HashMap;
 
 /// Something that is held and waited for.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Resource {
-    /// Units in all. Unknown: it can be had when nobody is known to hold it, or anybody who can go on.
+    /// Units in all. If unknown, it is available without a known holder, or with one that can proceed.
     pub(super) capacity: Option<u64>,
-    /// Whether who came first is served first.
+    /// `true` if the longest wait is served first.
     pub(super) fair: bool,
     /// It changed while it was looked at, and may be free by now.
     pub(super) changed: bool,
-    /// Tasks that hold it, with units; `None` for somebody else.
+    /// Tasks that hold it, with units; `None` for another holder.
     pub(super) holds: Vec<(Option<u64>, u64)>,
 }
 
@@ -28,14 +28,14 @@ pub(super) struct Wait {
     pub(super) units: u64,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// For each wait whether its task is stuck,
     pub(super) stuck: Vec<bool>,
     /// and whether it waits for itself, by way of others.
     pub(super) in_cycle: Vec<bool>,
-    /// A shortest circle for each knot of tasks: waits, each of which is for what the task of the next one holds.
+    /// A shortest cycle for each component of tasks: waits, each of which is for what the task of the next one holds.
     pub(super) cycles: Vec<Vec<usize>>,
 }
 
@@ -76,18 +76,18 @@ impl Tasks {
 pub(super) fn find(resources: &[Resource], waits: &[Wait]) -> Found {
     let tasks = Tasks::of(resources, waits);
     let stuck = stuck(resources, waits, &tasks);
-    let knots = Knots::of(resources, waits, &tasks, &stuck);
+    let components = Components::of(resources, waits, &tasks, &stuck);
     Found {
         stuck: waits.iter().map(|wait| stuck[tasks.of_wait(wait)]).collect(),
-        in_cycle: waits.iter().map(|wait| knots.is_in_one(tasks.of_wait(wait))).collect(),
-        cycles: knots.cycles(),
+        in_cycle: waits.iter().map(|wait| components.is_in_one(tasks.of_wait(wait))).collect(),
+        cycles: components.cycles(),
     }
 }
 
 /// For each task whether it is stuck.
 fn stuck(resources: &[Resource], waits: &[Wait], tasks: &Tasks) -> Vec<bool> {
     let mut stuck = vec![true; tasks.waits.len()];
-    // What those who are stuck hold of each resource, and how many others hold it.
+    // The units of each resource that stuck tasks hold, and how many others hold it.
     let mut held = vec![0_u64; resources.len()];
     let mut others: Vec<usize> = resources.iter().map(|resource| resource.holds.len()).collect();
     for &(resource, units) in tasks.holds.iter().flatten() {
@@ -103,7 +103,7 @@ fn stuck(resources: &[Resource], waits: &[Wait], tasks: &Tasks) -> Vec<bool> {
     while let Some(at) = to_look_at.pop() {
         is_noted[at] = false;
         let resource = &resources[at];
-        // Taken out, as all who go on need not be looked at again.
+        // Taken out, as all who proceed need not be looked at again.
         let queue = std::mem::take(&mut queues[at]);
         let mut left = queue.into_iter();
         while let Some(wait) = left.next() {
@@ -113,7 +113,7 @@ fn stuck(resources: &[Resource], waits: &[Wait], tasks: &Tasks) -> Vec<bool> {
             }
             let can_be_had = resource.changed
                 || match resource.capacity {
-                    // More than there is: whoever waits for it counts on more to come.
+                    // More than there are: the task that waits for them counts on more to come.
                     Some(units) if waits[wait].units > units => true,
                     Some(units) => units.saturating_sub(held[at]) >= waits[wait].units,
                     None => resource.holds.is_empty() || others[at] > 0,
@@ -131,7 +131,7 @@ fn stuck(resources: &[Resource], waits: &[Wait], tasks: &Tasks) -> Vec<bool> {
                 held[resource] = held[resource].saturating_sub(units);
                 others[resource] += 1;
             }
-            // What it gives back may be had by others, and where it waits, too, it is in nobody's way.
+            // What it releases is available to others, and where it waits, too, it blocks no other task.
             let waits_for = tasks.waits[task].iter().map(|&wait| waits[wait].resource);
             for resource in tasks.holds[task].iter().map(|&(resource, _)| resource).chain(waits_for) {
                 if !std::mem::replace(&mut is_noted[resource], true) {
@@ -145,19 +145,20 @@ fn stuck(resources: &[Resource], waits: &[Wait], tasks: &Tasks) -> Vec<bool> {
 
 /// Tasks that can be reached from each other, by way of what they wait for and who holds that.
 ///
-/// Nodes are the tasks, then the resources; a stuck task leads to what it waits for, that to the stuck tasks that hold it.
-struct Knots {
+/// Nodes are the tasks, then the resources; a stuck task leads to what it waits for, that to the stuck tasks that hold
+/// it.
+struct Components {
     tasks: usize,
     next: Vec<Vec<usize>>,
     /// The wait by which a task leads to a resource.
     by_wait: HashMap<(usize, usize), usize>,
-    /// Which knot each node is in.
-    knot: Vec<usize>,
-    /// How many nodes each has, and for one with a single node that is 1.
+    /// The component of each node.
+    component: Vec<usize>,
+    /// The number of nodes of each component.
     sizes: Vec<usize>,
 }
 
-impl Knots {
+impl Components {
     fn of(resources: &[Resource], waits: &[Wait], tasks: &Tasks, stuck: &[bool]) -> Self {
         let count = tasks.waits.len();
         let mut next = vec![Vec::new(); count + resources.len()];
@@ -175,29 +176,29 @@ impl Knots {
                 }
             }
         }
-        let (knot, sizes) = components(&next);
-        Self { tasks: count, next, by_wait, knot, sizes }
+        let (component, sizes) = components(&next);
+        Self { tasks: count, next, by_wait, component, sizes }
     }
 
-    /// A circle has a task and a resource at least.
+    /// A cycle has a task and a resource at least.
     fn is_in_one(&self, node: usize) -> bool {
-        self.sizes[self.knot[node]] > 1
+        self.sizes[self.component[node]] > 1
     }
 
     fn cycles(&self) -> Vec<Vec<usize>> {
         let mut seen = vec![false; self.sizes.len()];
         (0..self.tasks)
-            .filter(|&task| self.is_in_one(task) && !std::mem::replace(&mut seen[self.knot[task]], true))
+            .filter(|&task| self.is_in_one(task) && !std::mem::replace(&mut seen[self.component[task]], true))
             .map(|task| self.shortest_from(task))
             .collect()
     }
 
-    /// The waits of a shortest way from a task of a knot back to it.
+    /// The waits of a shortest way from a task of a component back to it.
     fn shortest_from(&self, start: usize) -> Vec<usize> {
         let mut from: HashMap<usize, usize> = HashMap::new();
         let mut queue = std::collections::VecDeque::from([start]);
         'search: while let Some(node) = queue.pop_front() {
-            for &next in self.next[node].iter().filter(|&&next| self.knot[next] == self.knot[start]) {
+            for &next in self.next[node].iter().filter(|&&next| self.component[next] == self.component[start]) {
                 if let std::collections::hash_map::Entry::Vacant(vacant) = from.entry(next) {
                     vacant.insert(node);
                     if next == start {
@@ -280,26 +281,26 @@ mod tests {
 
     /// The tasks that are stuck, as it is said at the top of this file, word by word.
     fn stuck_by_definition(resources: &[Resource], waits: &[Wait]) -> Vec<bool> {
-        let mut goes_on: Vec<u64> = Vec::new();
+        let mut proceeds: Vec<u64> = Vec::new();
         let is_stuck =
-            |goes_on: &[u64], task: u64| waits.iter().any(|wait| wait.task == task) && !goes_on.contains(&task);
+            |proceeds: &[u64], task: u64| waits.iter().any(|wait| wait.task == task) && !proceeds.contains(&task);
         loop {
             let next = waits.iter().enumerate().find(|&(at, wait)| {
                 let resource = &resources[wait.resource];
                 let stuck_holders =
-                    resource.holds.iter().filter(|(task, _)| task.is_some_and(|task| is_stuck(&goes_on, task)));
+                    resource.holds.iter().filter(|(task, _)| task.is_some_and(|task| is_stuck(&proceeds, task)));
                 let held: u64 = stuck_holders.clone().map(|(_, units)| units).sum();
                 let fits = |wait: &Wait| match resource.capacity {
                     Some(units) => wait.units > units || wait.units + held <= units,
                     None => resource.holds.is_empty() || stuck_holders.clone().count() < resource.holds.len(),
                 };
                 let before = waits[..at].iter().filter(|other| other.resource == wait.resource);
-                let blocked = before.clone().any(|other| is_stuck(&goes_on, other.task) && !fits(other));
-                is_stuck(&goes_on, wait.task) && (resource.changed || fits(wait) && !(resource.fair && blocked))
+                let blocked = before.clone().any(|other| is_stuck(&proceeds, other.task) && !fits(other));
+                is_stuck(&proceeds, wait.task) && (resource.changed || fits(wait) && !(resource.fair && blocked))
             });
             match next {
-                Some((_, wait)) => goes_on.push(wait.task),
-                None => return waits.iter().map(|wait| is_stuck(&goes_on, wait.task)).collect(),
+                Some((_, wait)) => proceeds.push(wait.task),
+                None => return waits.iter().map(|wait| is_stuck(&proceeds, wait.task)).collect(),
             }
         }
     }
@@ -339,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_again_behind_one_that_writes_waits_for_itself() {
+    fn readers_again_behind_one_that_writes_waits_for_itself() {
         let shared = Resource { capacity: Some(100), fair: true, holds: vec![(Some(1), 1)], ..Resource::default() };
         let waits = [Wait { task: 2, resource: 0, units: 100 }, wait(1, 0)];
         let found = find(std::slice::from_ref(&shared), &waits);
@@ -349,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_meanwhile_is_no_proof() {
+    fn a_change_in_between_is_not_a_proof() {
         let changed = Resource { changed: true, ..lock(2) };
         assert_eq!(find(&[lock(1), changed], &[wait(1, 1), wait(2, 0)]).stuck, [false, false]);
     }
@@ -390,7 +391,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_found_is_what_the_definition_says((resources, waits) in any_graph()) {
+        fn the_result_matches_the_definition((resources, waits) in any_graph()) {
             let found = find(&resources, &waits);
             prop_assert_eq!(&found.stuck, &stuck_by_definition(&resources, &waits));
             let holds = |task: u64, resource: usize| {
@@ -398,7 +399,8 @@ mod tests {
             };
             // From which wait one comes to which, over stuck tasks only.
             let mut leads: Vec<Vec<bool>> = waits.iter().enumerate().map(|(from, wait)| {
-                (0..waits.len()).map(|to| found.stuck[from] && found.stuck[to] && holds(waits[to].task, wait.resource)).collect()
+                let leads = |to: usize| found.stuck[from] && found.stuck[to] && holds(waits[to].task, wait.resource);
+                (0..waits.len()).map(leads).collect()
             }).collect();
             for by in 0..waits.len() {
                 for from in 0..waits.len() {

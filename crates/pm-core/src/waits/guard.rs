@@ -1,4 +1,4 @@
-//! The guards by which tasks say what they wait for and hold.
+//! Guards that declare what tasks wait for and hold.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,17 +10,17 @@ use crate::task::handle::TaskHandle;
 use crate::task::scope::StatusScope;
 
 impl Resource {
-    /// Says that the current task holds so many units of it; without a current task, that somebody does.
+    /// Declares that the current task holds `units` of it; without a current task, that an unknown holder does.
     pub fn hold(&self, units: u64) -> HoldGuard {
         HoldGuard::new(self.clone(), current(), units)
     }
 
-    /// Says that somebody holds so many units of it who is not known yet: see [`HoldGuard::claim`].
+    /// Declares that a holder that is not known yet holds `units` of it: see [`HoldGuard::claim`].
     pub fn hold_unclaimed(&self, units: u64) -> HoldGuard {
         HoldGuard::new(self.clone(), TaskHandle::INERT, units)
     }
 
-    /// Says that the current task waits for so many units of it. See [`TaskHandle::waiting_on`].
+    /// Declares that the current task waits for `units` of it. See [`TaskHandle::waiting_on`].
     pub fn wait(&self, units: u64) -> WaitGuard {
         WaitGuard::new(self.clone(), current(), units)
     }
@@ -30,10 +30,10 @@ fn ticks_of(task: TaskHandle) -> u64 {
     task.task().map_or(0, |task| task.store().clock.ticks())
 }
 
-/// Says that a task holds something; made by [`Resource::hold`], [`TaskHandle::holding`] and [`WaitGuard::acquired`]. Dropped, it
-/// says that the task has given it back: drop it before you do.
+/// Declares that a task holds something; made by [`Resource::hold`], [`TaskHandle::holding`] and
+/// [`WaitGuard::acquired`]. Dropping it declares that the task has released it: drop it before the release.
 ///
-/// It goes on to name the task that took it when it is moved elsewhere.
+/// When it is moved elsewhere, it still names the task that took it.
 #[must_use = "the task holds it as long as this lives"]
 pub struct HoldGuard {
     resource: Resource,
@@ -60,13 +60,13 @@ impl HoldGuard {
         Self { resource, token, serial: AtomicU64::new(task.raw_serial()) }
     }
 
-    /// What is held.
+    /// Returns the resource that is held.
     #[must_use]
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// Says that it is now the current task that holds it. Costs next to nothing if it was before.
+    /// Declares that the current task holds it now. Costs next to nothing if it did before.
     pub fn claim(&self) {
         let task = current();
         // Relaxed: a hint, so that the lock is taken only when the task is another.
@@ -100,12 +100,12 @@ impl fmt::Debug for HoldGuard {
     }
 }
 
-/// Says that a task waits for something; made by [`TaskHandle::waiting_on`]. Dropped, it says that the task does so no more.
+/// Declares that a task waits for something; made by [`TaskHandle::waiting_on`]. Dropping it ends the wait.
 #[must_use = "the task waits as long as this lives"]
 pub struct WaitGuard {
     task: TaskHandle,
     units: u64,
-    // In this order: first nobody waits, then the status goes back.
+    // In this order: first the wait ends, then the status is restored.
     entry: WaitEntry,
     _status: StatusScope,
 }
@@ -156,10 +156,11 @@ impl fmt::Debug for WaitGuard {
 }
 
 impl TaskHandle {
-    /// Says what the task waits for, until what this returns is dropped: as its status, `waiting on pool:db`, which goes back
-    /// then as that of a [`scope`](Self::scope), and to those who ask [who blocks whom](crate::ProcessList::waits).
+    /// Declares what the task waits for, until the returned guard is dropped: as its status, `waiting on pool:db`,
+    /// which is restored then as that of a [`scope`](Self::scope), and in the [report of
+    /// waits](crate::ProcessList::waits).
     ///
-    /// Takes a [`Resource`], or the name of one of which nobody tells who holds it.
+    /// Takes a [`Resource`], or the name of one whose holders are unknown.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();
@@ -172,13 +173,13 @@ impl TaskHandle {
     /// assert!(list.waits().waits.is_empty());
     /// ```
     ///
-    /// Costs what a scope costs, and a lock that all who wait share: say it when the task is about to wait, not when it may
-    /// have to. At most 10,000 waits of a list are told; further ones are only statuses, and counted.
+    /// Costs what a scope costs, and a lock that all who wait share: say it when the task is about to wait, not when it
+    /// may have to. At most 10,000 waits of a list are recorded; further ones are only statuses, and counted.
     pub fn waiting_on(&self, resource: impl Into<Resource>) -> WaitGuard {
         WaitGuard::new(resource.into(), *self, 1)
     }
 
-    /// Says that the task holds a unit of something, until what this returns is dropped.
+    /// Declares that the task holds a unit of something, until the returned guard is dropped.
     pub fn holding(&self, resource: impl Into<Resource>) -> HoldGuard {
         HoldGuard::new(resource.into(), *self, 1)
     }

@@ -1,4 +1,4 @@
-//! What a look at the waits of a list shows.
+//! The report on the waits of a list.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -14,19 +14,20 @@ use crate::shared::waiters::Waiter;
 use crate::terminal::escaped;
 use crate::view::brief::{For, TaskBrief};
 
-/// Looks that are taken until nothing changes that a circle hangs on.
+/// Looks that are taken until nothing changes that a cycle depends on.
 const LOOKS: usize = 3;
 
-/// Who waits for what, and who blocks whom: what [`ProcessList::waits`] found at one moment.
+/// The waits of a list at one point in time, with holders and deadlocks; made by [`ProcessList::waits`].
 ///
-/// Its `Display` is a tree: who holds up others, and below each who waits for it.
+/// Its `Display` is a tree: tasks that block others, and below each the tasks that wait for it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitReport {
-    /// Those who wait, the longest first.
+    /// The tasks that wait, the longest first.
     pub waits: Vec<BlockedTask>,
-    /// Tasks that wait in a circle, so that none of them goes on unless one gives up or is stopped: one circle for each
-    /// knot, a shortest one. A task that waits for several things at once is in none if it can have one of them.
+    /// Deadlocks: tasks that wait for each other, so that none proceeds unless one gives up or is cancelled. One cycle
+    /// for each strongly connected component, a shortest one. A task that waits for several things at once is in none
+    /// if it can have one of them.
     pub cycles: Vec<Cycle>,
     /// Waits that were not recorded because 10,000 were already, since the list was made.
     pub not_shown: u64,
@@ -36,27 +37,27 @@ pub struct WaitReport {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct BlockedTask {
-    /// Who.
+    /// The task.
     pub task: TaskBrief,
-    /// For what.
+    /// The resource.
     pub resource: Arc<WaitedResource>,
-    /// How many units of it.
+    /// The units of it that the task waits for.
     pub units: u64,
-    /// How long so far.
+    /// The time so far.
     pub waited_for: Duration,
-    /// Whether it can't go on before a circle is broken.
+    /// `true` if it can't proceed before a cycle is broken.
     pub is_stuck: bool,
-    /// Whether it is in a circle itself.
+    /// `true` if it is in a cycle itself.
     pub in_cycle: bool,
 }
 
-/// A resource that somebody waits for.
+/// A resource that tasks wait for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WaitedResource {
     /// Its name, without [what looks like a secret](crate::Options::redact).
     pub name: String,
-    /// What sort of thing it is.
+    /// The kind of resource.
     pub kind: ResourceKind,
     /// Units there are in all, if that is known.
     pub capacity: Option<u64>,
@@ -70,15 +71,15 @@ pub struct WaitedResource {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ResourceHolder {
-    /// Who.
+    /// The task.
     pub task: TaskBrief,
-    /// How many units.
+    /// The units it holds.
     pub units: u64,
-    /// How long so far.
+    /// The time so far.
     pub held_for: Duration,
 }
 
-/// Tasks that wait in a circle: each for what the next one holds, and the last one for what the first one does.
+/// A deadlock: each task waits for what the next one holds, and the last one for what the first one does.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Cycle {
@@ -86,15 +87,15 @@ pub struct Cycle {
     pub steps: Vec<CycleStep>,
 }
 
-/// A task of a circle.
+/// A task of a [`Cycle`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CycleStep {
-    /// Who waits.
+    /// The task that waits.
     pub task: TaskBrief,
-    /// For what.
+    /// The resource.
     pub resource: Arc<WaitedResource>,
-    /// And who holds it: the task of the next step.
+    /// The task that holds it: that of the next step.
     pub held_by: Serial,
 }
 
@@ -106,9 +107,9 @@ pub struct WaitTreeRow<'w> {
     pub depth: usize,
     /// The task.
     pub task: &'w TaskBrief,
-    /// What it waits for. Nothing at the top: it holds up those below, or waits for what nobody is known to hold.
+    /// The wait. `None` at the top: the task blocks those below.
     pub wait: Option<&'w BlockedTask>,
-    /// Whether it is further up already, with all that is below it: it waits for several, or in a circle.
+    /// `true` if the task is further up already, with all rows below it: it waits for several tasks, or in a cycle.
     pub repeated: bool,
 }
 
@@ -128,7 +129,7 @@ fn address(waiter: &Waiter) -> usize {
 impl Look {
     fn take(shared: &Shared) -> Self {
         let (mut waits, not_shown) = shared.waits.copy();
-        // Whoever has ended waits no more, if something still says so.
+        // A task that has ended no longer waits, even if a guard of it still lives.
         waits.retain(|(_, waiter)| waiter.task.is_live());
         let (mut states, mut by_address) = (Vec::new(), HashMap::new());
         for (_, waiter) in &waits {
@@ -140,8 +141,8 @@ impl Look {
         Self { waits, states, by_address, not_shown }
     }
 
-    /// What the graph is made of. What is not as it was in a later look may have been something else in between, and is taken
-    /// for what can be had; all else was so at the moment between the two, at once.
+    /// Returns the input of the graph. What differs in a later look may have changed more than once in between, and is
+    /// taken for what can be had; all else was so at the moment between the two, at once.
     fn graph(&self, shared: &'static Shared, later: Option<&Self>) -> (Vec<graph::Resource>, Vec<graph::Wait>) {
         let still_waits: Option<HashSet<u64>> =
             later.map(|later| later.waits.iter().map(|&(token, _)| token).collect());
@@ -173,12 +174,12 @@ impl Look {
     }
 }
 
-/// Whether it is a live task of the list.
+/// Returns `true` if it is a live task of the list.
 fn is_here(task: TaskRef, shared: &'static Shared) -> bool {
     std::ptr::eq(task.shared, shared) && task.is_live()
 }
 
-/// What is stuck. Where a first look finds somebody, a second one tells whether all of it was so at once.
+/// Returns the waits that are stuck. Where a first look finds any, a second one confirms that all of it was so at once.
 fn look(shared: &'static Shared) -> (Look, graph::Found) {
     let mut before = Look::take(shared);
     for _ in 0..LOOKS {
@@ -202,11 +203,11 @@ fn look(shared: &'static Shared) -> (Look, graph::Found) {
 }
 
 impl ProcessList {
-    /// Who waits for what, since when, who holds it, and who waits in a circle.
+    /// Returns what each task waits for, since when, which tasks hold it, and deadlocks.
     ///
-    /// Shows what tasks tell by [`waiting_on`](TaskHandle::waiting_on), and what the locks and channels of `pm::sync` tell of
-    /// themselves. Nobody is shown in a circle who was not in it at one moment of the look, so a lock that is just
-    /// handed on makes none; what nobody told makes one that is there go unseen.
+    /// Shows what tasks declare by [`waiting_on`](TaskHandle::waiting_on), and what the locks and channels of
+    /// `pm::sync` declare by themselves. Every task of a cycle was in it at one point in time, so a lock that is just
+    /// handed on makes none; a cycle through undeclared waits is not found.
     ///
     /// ```
     /// use pm_core::{ProcessList, Resource};
@@ -287,8 +288,8 @@ impl Cycle {
 }
 
 impl WaitReport {
-    /// Who blocks whom, as rows of a tree: at the top those who wait for nobody that is known, and one of each circle; below
-    /// each the tasks that wait for what it holds. Each task's own rows come once.
+    /// Returns the waits as rows of a tree: at the top the tasks that wait for no known task, and one of each cycle;
+    /// below each the tasks that wait for what it holds. Each task's own rows come once.
     #[must_use]
     pub fn tree(&self) -> Vec<WaitTreeRow<'_>> {
         let mut below: HashMap<Serial, Vec<&BlockedTask>> = HashMap::new();
@@ -308,8 +309,8 @@ impl WaitReport {
             }
         }
         let mut is_root: HashSet<Serial> = HashSet::new();
-        // Those in a circle first, then who holds up others, then who waits for somebody unknown; whoever is left can
-        // only be reached from a circle that is not told.
+        // Those in a cycle first, then those that block others, then those that wait for an unknown holder; any other
+        // can only be reached from a cycle that is not reported.
         for step in self.cycles.iter().filter_map(|cycle| cycle.steps.first()) {
             if is_root.insert(step.task.serial) {
                 roots.push(root(&step.task, None));
@@ -328,18 +329,18 @@ impl WaitReport {
         roots.extend(self.waits.iter().map(|wait| root(&wait.task, Some(wait))));
 
         let mut rows = Vec::new();
-        let mut told: HashSet<Serial> = HashSet::new();
+        let mut listed: HashSet<Serial> = HashSet::new();
         for root in roots {
-            if told.contains(&root.task.serial) {
+            if listed.contains(&root.task.serial) {
                 continue;
             }
-            let mut to_tell = vec![root];
-            while let Some(mut row) = to_tell.pop() {
-                row.repeated = !told.insert(row.task.serial);
+            let mut to_list = vec![root];
+            while let Some(mut row) = to_list.pop() {
+                row.repeated = !listed.insert(row.task.serial);
                 rows.push(row);
                 if !row.repeated {
                     let below = below.get(&row.task.serial).map_or(&[][..], Vec::as_slice);
-                    to_tell.extend(below.iter().rev().map(|&wait| WaitTreeRow {
+                    to_list.extend(below.iter().rev().map(|&wait| WaitTreeRow {
                         depth: row.depth + 1,
                         task: &wait.task,
                         wait: Some(wait),
@@ -352,7 +353,7 @@ impl WaitReport {
     }
 }
 
-/// A task in few words.
+/// A task by id and serial.
 struct Name<'t>(&'t TaskBrief);
 
 impl fmt::Display for Name<'_> {
@@ -381,7 +382,7 @@ impl fmt::Display for WaitTreeRow<'_> {
             Some(wait) => {
                 write!(f, " waits {} for {}", For(wait.waited_for), escaped(&wait.resource.name))?;
                 match (wait.resource.holders.len(), wait.resource.unknown_holders) {
-                    (0, 0) => f.write_str(", nobody is known to hold it")?,
+                    (0, 0) => f.write_str(", no known holder")?,
                     (0, _) => f.write_str(", held by no task of this list")?,
                     _ => {}
                 }
@@ -395,11 +396,11 @@ impl fmt::Display for WaitTreeRow<'_> {
 impl fmt::Display for WaitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cycle in &self.cycles {
-            writeln!(f, "in a circle: {cycle}")?;
+            writeln!(f, "deadlock: {cycle}")?;
         }
         for row in self.tree() {
             writeln!(f, "{row}")?;
         }
-        if self.waits.is_empty() { writeln!(f, "nobody waits") } else { Ok(()) }
+        if self.waits.is_empty() { writeln!(f, "no task waits") } else { Ok(()) }
     }
 }
