@@ -25,7 +25,7 @@
 //! With the program of the example running on port 6680:
 //!
 //! ```text
-//! $ curl 'localhost:6680/v1/tasks?fields=serial,id,age,status'    # or a browser: http://localhost:6680/
+//! $ curl 'localhost:6680/v1/tasks?fields=id,status,ageMs'   # or http://localhost:6680/ in a browser
 //! $ pm ls
 //! ID     KIND             AGE    STATUS   IN STATUS  ATTRS
 //! req-1  GET /hosts/{id}  2.3 s  reading  2.3 s      host=db1
