@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use crate::step::{Done, Outcome, Step, cargo, install_on_debian, output, pass, pass_within, target_dir, works};
-use crate::{browser, budget, contract, deny, model, page};
+use crate::{api, browser, budget, contract, deny, lines, model, page, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -19,6 +19,9 @@ pub(crate) fn all() -> Vec<Step> {
         ("features", features),
         ("processors", processors),
         ("budget", budget::check),
+        ("lines", lines::check),
+        ("words", words::check),
+        ("api", api::check),
         ("deny", deny::check),
         ("loom", model::loom),
         ("miri", model::miri),

@@ -45,8 +45,8 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            deny, loom, Miri (if installed), tests, the contract, the attacks of a browser, a short
-            bench; stops at the first failure
+            lines, words, api, deny, loom, Miri (if installed), tests, the contract, the attacks of a browser, the page,
+            a short bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -65,7 +65,7 @@ usage: cargo xtask COMMAND
             xtask/api-baseline; installs cargo-semver-checks into target/tools if it is missing, which takes minutes
   deny      licences, sources and bans of third-party crates, and advisories if their database can be fetched;
             installs cargo-deny into target/tools if it is missing, which takes minutes
-  coverage  which part of the lines of pm-core, pm-server and pm their tests run; installs llvm-tools if they are missing
+  coverage  which part of the lines of pm-core, pm-server and pm their tests run; installs llvm-tools if missing
   command   size and start of the command pm, and pm ls beside curl and jq, as it is handed out
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
@@ -106,7 +106,8 @@ fn main() -> ExitCode {
         ["budget"] => &[("budget", budget::check)],
         ["layers"] => &[("layers", layers::check)],
         ["lines"] => &[("lines", lines::check)],
-        ["words", ref below @ ..] => return step::run_one("words", || words::check(below)),
+        ["words"] => &[("words", words::check)],
+        ["words", ref below @ ..] => return step::run_one("words", || words::check_below(below)),
         ["api"] => &[("api", api::check)],
         ["deny"] => &[("deny", deny::check)],
         ["browser"] => &[("browser", browser::check)],
