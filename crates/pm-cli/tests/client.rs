@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pm::{Options, ProcessList, Server};
-use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef};
+use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef, Update, Verdict};
 
 fn serve(list: &ProcessList) -> (Server, Client) {
     let server = Server::builder().list(list).listen("127.0.0.1:0").start().unwrap();
@@ -21,45 +21,45 @@ async fn every_call_round_trips() {
     child.progress(1, 4, "files");
     list.start("gone").fail("no file");
 
-    let one = client.tasks(&Query::new().filter("kind", "imp*").limit(1)).await.unwrap();
+    let one = client.v1().tasks(&Query::new().filter("kind", "imp*").limit(1)).await.unwrap();
     assert_eq!((one.tasks.len(), one.total, one.truncated), (1, 2, true));
     assert_eq!(one.tasks[0].id, "parent");
     let query = Query::new().filter("kind", "imp*").limit(1);
-    let next = client.tasks(&one.next_page(&query).unwrap()).await.unwrap();
+    let next = client.v1().tasks(&query.next_page(&one).unwrap()).await.unwrap();
     assert_eq!(next.tasks[0].progress.as_ref().map(|progress| progress.done), Some(1));
     let literal = Query::new().filter("status", Query::literal("reading, for now"));
-    assert_eq!(client.tasks(&literal).await.unwrap().total, 1);
+    assert_eq!(client.v1().tasks(&literal).await.unwrap().total, 1);
 
-    let task = client.task(TaskRef::id("child/1")).await.unwrap().task;
-    assert_eq!(task.serial, child.serial().unwrap().to_string());
-    let history = client.task_history(child.serial().unwrap().get()).await.unwrap();
+    let task = client.v1().task(TaskRef::id("child/1")).await.unwrap().task;
+    assert_eq!(task.serial, child.serial());
+    let history = client.v1().history(child.serial().unwrap()).await.unwrap();
     assert_eq!(history.history.last().unwrap().status, "reading, for now");
-    let tree = client.tree(&Query::new()).await.unwrap();
+    let tree = client.v1().tree(&Query::new()).await.unwrap();
     assert_eq!(tree.tasks.iter().map(|task| task.depth).collect::<Vec<_>>(), [Some(0), Some(1)]);
-    let ended = client.ended(&Query::new().filter("outcome", "failed")).await.unwrap();
+    let ended = client.v1().ended(&Query::new().filter("outcome", "failed")).await.unwrap();
     assert_eq!(ended.tasks[0].id, "gone");
-    assert_eq!(client.kinds().await.unwrap().kinds[0].running, 2);
+    assert_eq!(client.v1().kinds().await.unwrap().kinds[0].running, 2);
     assert!(client.metrics().await.unwrap().contains("pm_tasks{kind=\"import\",state=\"running\"} 2"));
     client.health().await.unwrap();
-    assert!(!client.info().await.unwrap().version.is_empty());
+    assert!(!client.v1().info().await.unwrap().version.is_empty());
 
-    let dry = client.cancel_many(&BulkCancel::new("id=child*").dry_run()).await.unwrap();
+    let dry = client.v1().cancel_many(&BulkCancel::new("id=child*").dry_run(true)).await.unwrap();
     assert_eq!((dry.total, child.is_cancelled()), (1, false));
     let options = CancelOptions::new("too slow").expect(Expect::new().status("writing"));
-    let refused = client.cancel_task(child.serial().unwrap().get(), &options).await.unwrap_err();
+    let refused = client.v1().cancel(child.serial().unwrap(), &options).await.unwrap_err();
     assert!(matches!(refused, ClientError::PreconditionFailed { .. }), "{refused}");
     let options = CancelOptions::new("too slow").idempotency_key("once");
-    let verdict = client.cancel_task(child.serial().unwrap().get(), &options).await.unwrap();
-    assert_eq!(verdict.verdict, "cancelling");
+    let verdict = client.v1().cancel(child.serial().unwrap(), &options).await.unwrap();
+    assert_eq!(verdict.verdict, Some(Verdict::Cancelling));
     assert_eq!(child.checkpoint().unwrap_err().reason(), "too slow");
-    let all = client.cancel_many(&BulkCancel::new("kind=import").reason("deploy").expect_total(2)).await.unwrap();
+    let all = client.v1().cancel_many(&BulkCancel::new("kind=import").reason("deploy").expect_total(2)).await.unwrap();
     assert_eq!(all.counts.get("cancelling"), Some(&2));
-    let audit = client.audit(100).await.unwrap();
+    let audit = client.v1().audit(100).await.unwrap();
     assert!(audit.records.iter().any(|record| record.result == "asked" && record.task.as_deref() == Some("child/1")));
 
-    let error = client.tasks(&Query::new().set("knd", "x")).await.unwrap_err();
+    let error = client.v1().tasks(&Query::new().set("knd", "x")).await.unwrap_err();
     assert!(error.to_string().contains("did you mean `kind`"), "{error}");
-    assert!(matches!(client.task(TaskRef::id("unknown")).await, Err(ClientError::NotFound { .. })));
+    assert!(matches!(client.v1().task(TaskRef::id("unknown")).await, Err(ClientError::NotFound { .. })));
 }
 
 #[cfg(unix)]
@@ -81,13 +81,13 @@ async fn tokens_and_unix_sockets_grant_access() {
         .unwrap();
     let address = server.addr().to_string();
     let anonymous = Client::new(&address).unwrap();
-    let refused = anonymous.tasks(&Query::new()).await.unwrap_err();
+    let refused = anonymous.v1().tasks(&Query::new()).await.unwrap_err();
     assert!(matches!(refused, ClientError::Unauthorized { .. }), "{refused}");
-    assert!(matches!(anonymous.list().await, Err(ClientError::Unauthorized { .. })));
+    assert!(matches!(anonymous.procs().list().await, Err(ClientError::Unauthorized { .. })));
     let with_token = Client::builder(&address).unwrap().token_file(&tokens).build();
-    assert_eq!(with_token.tasks(&Query::new()).await.unwrap().total, 1);
+    assert_eq!(with_token.v1().tasks(&Query::new()).await.unwrap().total, 1);
     let owner = Client::new(&format!("unix:{}", socket.display())).unwrap();
-    owner.cancel("job", "by its owner").await.unwrap();
+    owner.procs().cancel("job", "by its owner").await.unwrap();
     assert!(task.checkpoint().unwrap_err().by().starts_with("uid:"));
 
     // A read-only token.
@@ -97,15 +97,15 @@ async fn tokens_and_unix_sockets_grant_access() {
     std::fs::write(&tokens, text).unwrap();
     let reader = Client::builder(&address).unwrap().token(reader).build();
     while matches!(
-        reader.tasks(&Query::new()).await,
+        reader.v1().tasks(&Query::new()).await,
         Err(ClientError::Unauthorized { .. } | ClientError::TooMany { .. })
     ) {
         // The file is checked again after a second.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let refused = reader.cancel_many(&BulkCancel::new("id=job")).await.unwrap_err();
+    let refused = reader.v1().cancel_many(&BulkCancel::new("id=job")).await.unwrap_err();
     assert!(matches!(refused, ClientError::Forbidden { .. }), "{refused}");
-    let refused = reader.cancel("job", "").await.unwrap_err();
+    let refused = reader.procs().cancel("job", "").await.unwrap_err();
     assert!(matches!(refused, ClientError::Forbidden { .. }), "{refused}");
 }
 
@@ -114,7 +114,7 @@ async fn events_continue_when_the_server_restarts_with_other_tasks() {
     let list = ProcessList::with_options(Options::new());
     let (server, client) = serve(&list);
     let task = list.start("before");
-    let mut events = client.events(&Query::new().filter("state", "running"));
+    let mut events = client.v1().events(&Query::new().filter("state", "running"));
     let mut seen = Vec::new();
     let address = server.addr();
     let mut server = Some(server);
@@ -123,23 +123,23 @@ async fn events_continue_when_the_server_restarts_with_other_tasks() {
     let _other_task = other.start("after");
     while let Some(event) = events.next().await {
         match event.unwrap() {
-            Event::Connected => seen.push("connected".to_owned()),
-            Event::Snapshot { tasks, more: false, .. } => {
-                seen.push(tasks.iter().map(|task| task.id.clone()).collect());
+            Update::Connected => seen.push("connected".to_owned()),
+            Update::Event(Event::Snapshot(snapshot)) if !snapshot.more => {
+                seen.push(snapshot.tasks.iter().map(|task| task.id.clone()).collect());
                 if again.is_some() {
                     break;
                 }
                 task.status("here").unwrap();
             }
-            Event::Status { task } => {
+            Update::Event(Event::Status(task)) => {
                 seen.push(task.status);
                 server.take().unwrap().shutdown();
                 // The port is free again; a reconnecting client finds another program there.
                 again = Some(Server::builder().list(&other).listen(address).start().unwrap());
             }
-            Event::Bye { .. } => seen.push("bye".to_owned()),
-            Event::Lost { .. } => seen.push("lost".to_owned()),
-            Event::Gap { why } => seen.push(why),
+            Update::Event(Event::Bye(_)) => seen.push("bye".to_owned()),
+            Update::Lost { .. } => seen.push("lost".to_owned()),
+            Update::Event(Event::Gap(why)) => seen.push(why.to_string()),
             other => panic!("{other:?}"),
         }
     }

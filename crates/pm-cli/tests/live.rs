@@ -323,7 +323,7 @@ fn the_exit_code_of_wait_reflects_the_outcomes() {
     let client = pm_client::Client::new(&endpoint).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     // It follows the stream once it has listed the running tasks.
-    while runtime.block_on(client.info()).unwrap().own["watchers"] != 1 {}
+    while runtime.block_on(client.v1().info()).unwrap().own.watchers != 1 {}
     slow.into_iter().for_each(pm::Task::finish);
     let output = waiting.wait_with_output().unwrap();
     assert_eq!((output.status.code(), out(&output).matches("finished after").count()), (Some(0), 2), "{output:?}");

@@ -1,19 +1,20 @@
-//! What the answers mean: a value, or one of the errors.
+//! Answers, and their meaning: a value, or one of the errors.
 //!
-//! A refusal counts as the word of a process list only if it looks like one; a web page or the stock answer of another
+//! A refusal counts as that of a process list only if it looks like one; a web page or the stock answer of another
 //! program on that port is [`ClientError::NotPm`].
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
+use pm_wire::v1::Problem;
 use serde::de::DeserializeOwned;
 
 use crate::error::ClientError;
-use crate::problem::Problem;
+use crate::text::{excerpt, one_line};
 
-/// As much of a strange answer as fits into one line or two.
-const EXCERPT_CHARS: usize = 160;
+/// The longest explanation that is shown; one of ours is far shorter.
+const MAX_EXPLANATION: usize = 1000;
 
 /// An answer of any status, complete.
 pub(crate) struct Answer {
@@ -30,7 +31,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What the old routes say when they can't do something to a task.
+    /// Returns the error if a route of `/procs/` refused to do something to a task.
     pub(crate) fn refusal(&self, method: &Method) -> Option<ClientError> {
         let (url, text) = (self.url.clone(), excerpt(&self.body));
         if self.is_answer(StatusCode::NOT_FOUND) {
@@ -46,7 +47,7 @@ impl Answer {
         }
     }
 
-    /// The answer if it is a success of an old route.
+    /// Returns the answer if it is a success of a route of `/procs/`.
     pub(crate) fn success(self) -> Result<Answer, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -63,7 +64,7 @@ impl Answer {
         }
     }
 
-    /// The answer if it is a success of a route of /v1.
+    /// Returns the answer if it is a success of a route of `/v1`.
     pub(crate) fn success_v1(self) -> Result<Answer, ClientError> {
         if self.status.is_success() {
             return Ok(self);
@@ -74,8 +75,8 @@ impl Answer {
                 _ => self.common(),
             });
         }
-        let Some(problem) = Problem::read(&self.body, self.status.as_u16()) else { return Err(self.common()) };
-        let (url, text) = (self.url.clone(), problem.words());
+        let Some(problem) = read_problem(&self.body, self.status.as_u16()) else { return Err(self.common()) };
+        let (url, text) = (self.url.clone(), explanation(&problem));
         let serials = problem.serials.clone();
         Err(match (self.status.as_u16(), problem.code.as_str()) {
             (401, _) => ClientError::Unauthorized { url, text, with_token: self.with_token },
@@ -84,14 +85,14 @@ impl Answer {
             (404, "task-not-found") => ClientError::NotFound { url, text },
             (409, "ambiguous-id") => ClientError::Ambiguous { url, text, serials },
             (412, _) => ClientError::PreconditionFailed { url, text },
-            (429 | 503, _) => ClientError::TooMany { url, text, retry_after: self.wait() },
+            (429 | 503, _) => ClientError::TooMany { url, text, retry_after: self.retry_after() },
             _ => ClientError::Problem { url, problem: Box::new(problem) },
         })
     }
 
-    /// What any status that is no success means, whoever says it.
+    /// Returns the error for a status that is not a success, whatever program sent it.
     fn common(self) -> ClientError {
-        let (status, retry_after) = (self.status.as_u16(), self.wait());
+        let (status, retry_after) = (self.status.as_u16(), self.retry_after());
         let Answer { url, location, with_token, body, .. } = self;
         let text = excerpt(&body);
         match status {
@@ -104,18 +105,18 @@ impl Answer {
         }
     }
 
-    /// `Retry-After` in seconds; as a date, which ours never is, it says nothing.
-    fn wait(&self) -> Option<Duration> {
+    /// `Retry-After` in seconds; a date, which ours never is, is ignored.
+    fn retry_after(&self) -> Option<Duration> {
         let seconds = self.retry_after.as_deref()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds))
     }
 
-    /// RFC 6750: who asks is known, and may not do this.
+    /// Returns whether the caller is known and may not do this, as in RFC 6750.
     fn lacks_scope(&self) -> bool {
         self.challenge.as_deref().is_some_and(|challenge| challenge.contains("insufficient_scope"))
     }
 
-    /// Whether a process list, and not something else on that port, gave this status.
+    /// Returns whether a process list, and not another program on that port, gave this status.
     fn is_answer(&self, status: StatusCode) -> bool {
         self.status == status && !self.is_page() && !self.is_other_mux()
     }
@@ -124,7 +125,7 @@ impl Answer {
         self.is_type("text/html")
     }
 
-    /// The stock answer of a Go program for a path that nobody serves.
+    /// Returns whether this is the stock answer of a Go program for an unknown path.
     fn is_other_mux(&self) -> bool {
         self.status == StatusCode::NOT_FOUND && self.body.starts_with(b"404 page not found")
     }
@@ -134,7 +135,7 @@ impl Answer {
         essence.trim().eq_ignore_ascii_case(wanted)
     }
 
-    /// The body as the type that is expected.
+    /// Reads the body as the expected type.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
         let says_json = self.is_type("application/json");
         if !says_json && self.content_type.is_some() {
@@ -152,22 +153,43 @@ impl Answer {
     }
 }
 
-/// The beginning of the body on one line.
-pub(crate) fn excerpt(body: &[u8]) -> String {
-    let beginning = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS)]);
-    let mut line = one_line(&beginning, EXCERPT_CHARS);
-    if body.len() > 4 * EXCERPT_CHARS && !line.ends_with('…') {
-        line.push('…');
+/// Reads the problem, if the body is one. The status of the answer is the one that counts.
+fn read_problem(body: &[u8], status: u16) -> Option<Problem> {
+    let mut problem: Problem = serde_json::from_slice(body).ok()?;
+    problem.status = status;
+    for text in [&mut problem.title, &mut problem.detail].into_iter().chain(&mut problem.hint) {
+        *text = one_line(text, MAX_EXPLANATION);
     }
-    line
+    if problem.code.is_empty() {
+        problem.code = problem.type_urn.strip_prefix(Problem::URN).unwrap_or_default().to_owned();
+    }
+    Some(problem)
 }
 
-/// The text without its line breaks, and no longer than this.
-pub(crate) fn one_line(text: &str, chars: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut cut: String = line.chars().take(chars).collect();
-    if cut.len() < line.len() {
-        cut.push('…');
+/// Returns what is wrong and what to do about it, as one text.
+fn explanation(problem: &Problem) -> String {
+    let detail = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    match problem.hint.as_deref() {
+        Some(hint) if detail.is_empty() => hint.to_owned(),
+        Some(hint) => format!("{detail}; {hint}"),
+        None => detail.clone(),
     }
-    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_stands_in_for_a_missing_code() {
+        let problem = read_problem(br#"{"type":"urn:pm:problem:task-not-found","new":[1]}"#, 404).unwrap();
+        assert_eq!((problem.code.as_str(), problem.status), ("task-not-found", 404));
+        assert_eq!(read_problem(b"Not Found", 404), None);
+        assert_eq!(read_problem(br#"{"detail":5}"#, 404), None);
+    }
+
+    #[test]
+    fn a_problem_without_words_is_still_shown() {
+        assert_eq!(read_problem(b"{}", 418).unwrap().to_string(), "no reason is given (418)");
+    }
 }

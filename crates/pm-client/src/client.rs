@@ -1,35 +1,28 @@
-//! The client: what can be asked, and what the answers mean.
+//! A client of one endpoint, and how it is made.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use http::Method;
-use pm_wire::{CancelBody, HistoryReply, TaskList, VerdictReply, encode_id};
-
-use crate::answer::Answer;
-use crate::builder::Builder;
-use crate::call::{Ask, call};
+use crate::call::{Request, call};
 use crate::endpoint::{Endpoint, EndpointError};
 use crate::error::ClientError;
+use crate::procs::Procs;
+use crate::settings::Settings;
 use crate::token::Token;
+use crate::v1::V1;
 
-/// Asks one endpoint. Cheap to clone; holds no connection.
+/// A client of one endpoint. Cheap to clone; holds no connection.
 #[derive(Clone, Debug)]
 pub struct Client {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) timeout: Duration,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) max_body: u64,
-    pub(crate) token: Token,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: crate::tls::Options,
+    settings: Settings,
 }
 
 impl Client {
-    /// A client for `host:port`, `http://host:port/prefix/`, `https://host:port/prefix/` or `unix:/path/to.sock`, with
-    /// the default limits and without a token.
+    /// Makes a client for `host:port`, `http://host:port/prefix/`, `https://host:port/prefix/` or
+    /// `unix:/path/to.sock`, with the default limits and without a token.
     ///
     /// IPv6 is written `[::1]:6680`. Without a port, a bare host means 6680, an `http://` URL 80 and an `https://` URL
-    /// 443. Nothing is connected or looked up yet. `https` takes the feature `tls`.
+    /// 443. Nothing is connected or looked up yet. `https` needs the feature `tls`.
     ///
     /// # Errors
     ///
@@ -38,130 +31,172 @@ impl Client {
         Client::builder(endpoint).map(Builder::build)
     }
 
-    /// Like [`new`](Self::new), with limits and a token to set.
+    /// Makes a client as [`new`](Self::new) does, with limits and a token to set.
     ///
     /// # Errors
     ///
     /// [`EndpointError`] as for [`new`](Self::new).
     pub fn builder(endpoint: &str) -> Result<Builder, EndpointError> {
-        Endpoint::parse(endpoint).map(Builder::new)
+        Ok(Builder { settings: Settings::new(Endpoint::parse(endpoint)?) })
     }
 
-    /// The endpoint as it was given, without the blanks around it.
+    /// Returns the calls of `/v1`.
+    #[must_use]
+    pub fn v1(&self) -> V1<'_> {
+        V1::new(&self.settings)
+    }
+
+    /// Returns the calls of `/procs/`, which servers of the Go package VividCortex/pm have as well.
+    #[must_use]
+    pub fn procs(&self) -> Procs<'_> {
+        Procs::new(&self.settings)
+    }
+
+    /// Returns the endpoint as it was given, without the blanks around it.
+    #[must_use]
     pub fn endpoint(&self) -> &str {
-        &self.endpoint.name
+        &self.settings.endpoint.name
     }
 
-    /// How long a whole call may take.
+    /// Returns how long a whole call may take.
+    #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.timeout
+        self.settings.timeout
     }
 
-    /// The tasks that run now.
+    /// Fetches the numbers of `/metrics`, as the text that Prometheus reads.
     ///
     /// # Errors
     ///
-    /// [`ClientError`] if the endpoint cannot be reached in time or does not answer with a process list.
-    pub async fn list(&self) -> Result<TaskList, ClientError> {
-        let answer = call(self, Ask::get("procs/")).await?;
-        answer.success()?.json()
-    }
-
-    /// What the task did so far.
-    ///
-    /// # Errors
-    ///
-    /// - [`ClientError::NotFound`]: no live task has this id.
-    /// - [`ClientError::Ambiguous`]: several live tasks have it.
-    /// - Otherwise as for [`list`](Self::list).
-    pub async fn history(&self, id: &str) -> Result<HistoryReply, ClientError> {
-        self.history_at(&format!("procs/{}/history", encode_id(id))).await
-    }
-
-    /// The same for exactly this one of the tasks that bear the id; the first pm does not know serials, and ignores it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`history`](Self::history).
-    pub async fn history_of(&self, id: &str, serial: u64) -> Result<HistoryReply, ClientError> {
-        self.history_at(&format!("procs/{}/history?serial={serial}", encode_id(id))).await
-    }
-
-    async fn history_at(&self, path: &str) -> Result<HistoryReply, ClientError> {
-        let answer = call(self, Ask::get(path)).await?;
-        if let Some(error) = answer.refusal(&Method::GET) {
-            return Err(error);
+    /// As for [`V1::tasks`].
+    pub async fn metrics(&self) -> Result<String, ClientError> {
+        let answer = call(&self.settings, Request::get("metrics").accept("text/plain")).await?.success_v1()?;
+        if !answer.is_type("text/plain") && !answer.is_type("application/openmetrics-text") {
+            return Err(answer.not_pm(None));
         }
-        answer.success()?.json()
-    }
-
-    /// Asks the task to stop, and returns once the request is recorded; the task ends later.
-    ///
-    /// Asking again is harmless: the first reason is kept. The reason may be empty.
-    ///
-    /// # Errors
-    ///
-    /// - [`ClientError::NotFound`]: no live task has this id.
-    /// - [`ClientError::NotCancellable`]: the task or its list does not allow it.
-    /// - [`ClientError::Ambiguous`]: several live tasks have this id; none was asked.
-    /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] the request may have been recorded or not.
-    pub async fn cancel(&self, id: &str, reason: &str) -> Result<(), ClientError> {
-        self.cancel_at(&task_path(id), reason).await
-    }
-
-    /// The same for exactly this one of the tasks that bear the id; the first pm does not know serials, and cancels by
-    /// the id alone.
-    ///
-    /// # Errors
-    ///
-    /// As for [`cancel`](Self::cancel).
-    pub async fn cancel_one(&self, id: &str, serial: u64, reason: &str) -> Result<(), ClientError> {
-        self.cancel_at(&format!("{}?serial={serial}", task_path(id)), reason).await
-    }
-
-    /// Asks the task to stop, and waits for the end of it, but no longer than `wait` (at most 25 s): what came of it.
-    ///
-    /// `None` when the server records the request but does not tell what comes of it: the first pm does not. The time
-    /// limit of the call is longer by `wait`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`cancel`](Self::cancel).
-    pub async fn cancel_and_wait(
-        &self,
-        id: &str,
-        serial: Option<u64>,
-        reason: &str,
-        wait: Duration,
-    ) -> Result<Option<VerdictReply>, ClientError> {
-        let serial = serial.map(|serial| format!("&serial={serial}")).unwrap_or_default();
-        // Milliseconds, and never none: that would be no length.
-        let path = format!("{}?wait={}ms{serial}", task_path(id), wait.as_millis().max(1));
-        let patient = Self { timeout: self.timeout.saturating_add(wait), ..self.clone() };
-        let answer = patient.cancel_answer(&path, reason).await?;
-        if answer.body.is_empty() { Ok(None) } else { answer.json().map(Some) }
-    }
-
-    async fn cancel_at(&self, path: &str, reason: &str) -> Result<(), ClientError> {
-        self.cancel_answer(path, reason).await.map(drop)
-    }
-
-    async fn cancel_answer(&self, path: &str, reason: &str) -> Result<Answer, ClientError> {
-        let body = serde_json::to_vec(&CancelBody::new(reason)).expect("a struct with one string becomes JSON");
-        let answer = call(self, Ask::with_body(Method::DELETE, path, body)).await?;
-        if let Some(error) = answer.refusal(&Method::DELETE) {
-            return Err(error);
+        match String::from_utf8(answer.body.to_vec()) {
+            Ok(text) => Ok(text),
+            Err(error) => Err(answer.not_pm(Some(error.into()))),
         }
-        let answer = answer.success()?;
-        // A server that says yes to everything has cancelled nothing.
-        if answer.is_page() { Err(answer.not_pm(None)) } else { Ok(answer) }
+    }
+
+    /// Checks that the server answers at `/healthz`, which needs no token.
+    ///
+    /// # Errors
+    ///
+    /// As for [`V1::tasks`]. Any answer with a status of 200 to 299 that is not a web page counts as well.
+    pub async fn health(&self) -> Result<(), ClientError> {
+        let answer = call(&self.settings, Request::get("healthz").accept("*/*")).await?.success_v1()?;
+        if answer.is_page() { Err(answer.not_pm(None)) } else { Ok(()) }
+    }
+
+    /// A client that connects in memory.
+    #[cfg(test)]
+    pub(crate) fn in_memory(memory: crate::memory::Memory) -> Client {
+        let mut client = Client::new("memory").unwrap();
+        client.settings.endpoint.place = crate::endpoint::Place::Memory(memory);
+        client
     }
 }
 
-/// The slash at the end keeps the empty id apart from the list itself.
-fn task_path(id: &str) -> String {
-    match id {
-        "" => "procs//".to_owned(),
-        id => format!("procs/{}", encode_id(id)),
+/// Sets limits, token and certificates of a [`Client`].
+///
+/// # Examples
+///
+/// ```
+/// # use std::time::Duration;
+/// let client = pm_client::Client::builder("unix:/run/import.sock")?
+///     .timeout(Duration::from_secs(2))
+///     .token_from_env()
+///     .build();
+/// assert_eq!(client.endpoint(), "unix:/run/import.sock");
+/// # Ok::<(), pm_client::EndpointError>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder makes nothing until `build` is called"]
+pub struct Builder {
+    settings: Settings,
+}
+
+impl Builder {
+    /// Sets how long a whole call may take, from the first packet to the last byte. Default 10 s. Of a stream of
+    /// [events](V1::events), it is the time until the head of the answer.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.settings.timeout = limit;
+        self
+    }
+
+    /// Sets how long connecting may take, look-up of the name and TLS included. Default 3 s; never more than the whole
+    /// call.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.settings.connect_timeout = limit;
+        self
+    }
+
+    /// Sets how large the body of an answer may be. Default 1 GiB. Each event of a stream has a limit of its own.
+    pub fn max_body_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_body = bytes;
+        self
+    }
+
+    /// Sends this token with every call, as `Authorization: Bearer`.
+    ///
+    /// It travels as it is: over anything but loopback, a unix socket or `https`, others may read it. A text that cannot
+    /// be a token makes every call fail with [`ClientError::Token`].
+    pub fn token(mut self, text: impl Into<String>) -> Self {
+        self.settings.token = Token::Text(text.into());
+        self
+    }
+
+    /// Sends the first token in this file with every call; replaces that of [`token`](Self::token).
+    ///
+    /// The file is read at each call, so a new token in it counts at once. Its first line that is neither empty nor
+    /// begins with `#` is a token alone, or `SCOPE TOKEN NAME` as in the server's file.
+    pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.token = Token::File(path.into());
+        self
+    }
+
+    /// Takes the token from the variable `PM_TOKEN`, or else from the file that `PM_TOKEN_FILE` names. If neither is
+    /// set, nothing changes.
+    pub fn token_from_env(mut self) -> Self {
+        if let Some(token) = Token::from_env(|name| std::env::var_os(name)) {
+            self.settings.token = token;
+        }
+        self
+    }
+
+    /// Trusts only servers whose certificates come from the authorities in this PEM file. Without one, those that
+    /// browsers trust, as known when this crate was built.
+    ///
+    /// Matters for `https` only, like the other two. All files are read at each call.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.tls.ca_file = Some(path.into());
+        self
+    }
+
+    /// Sends this certificate to servers that require one: PEM files of the certificate, with those above it, and of its
+    /// key.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn client_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        self.settings.tls.identity = Some((certificate.into(), key.into()));
+        self
+    }
+
+    /// Expects this name in the server's certificate instead of the host of the endpoint.
+    #[cfg(feature = "tls")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+    pub fn server_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.tls.server_name = Some(name.into());
+        self
+    }
+
+    /// Makes the client.
+    #[must_use]
+    pub fn build(self) -> Client {
+        Client { settings: self.settings }
     }
 }

@@ -1,4 +1,4 @@
-//! The way to an endpoint: TCP, a unix socket, and TLS over either.
+//! Connections to an endpoint: TCP, a unix socket, and TLS over either.
 
 use std::io;
 
@@ -6,35 +6,50 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
 
-use crate::call::moment_in;
-use crate::client::Client;
 use crate::endpoint::Place;
 use crate::error::{ClientError, Stage};
+use crate::settings::{Settings, deadline_in};
+#[cfg(feature = "tls")]
+use crate::tls;
 
-/// Anything that bytes come from and go to.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A stream of bytes in both directions.
+pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-/// A connection over which nothing was said yet, within the client's limits.
-pub(crate) async fn connect(client: &Client, url: &str) -> Result<Box<dyn Wire>, ClientError> {
-    let limit = client.connect_timeout.min(client.timeout);
+/// Makes a connection within the client's limits.
+pub(crate) async fn connect(settings: &Settings, url: &str) -> Result<Box<dyn Connection>, ClientError> {
+    let limit = settings.connect_timeout.min(settings.timeout);
     let work = async {
         let unreachable = |source| ClientError::Unreachable { url: url.to_owned(), source };
-        let plain = plain(&client.endpoint.place).await.map_err(unreachable)?;
+        let plain = plain(&settings.endpoint.place).await.map_err(unreachable)?;
         #[cfg(feature = "tls")]
-        if client.endpoint.tls {
-            return crate::tls::wrap(client, plain, url).await;
+        if settings.endpoint.tls {
+            return wrap(settings, plain, url).await;
         }
         Ok(plain)
     };
-    match timeout_at(moment_in(limit), work).await {
+    match timeout_at(deadline_in(limit), work).await {
         Ok(result) => result,
         Err(_) => Err(ClientError::TimedOut { url: url.to_owned(), after: limit, stage: Stage::Connect }),
     }
 }
 
-async fn plain(place: &Place) -> io::Result<Box<dyn Wire>> {
+/// Performs the TLS handshake over a plain connection.
+#[cfg(feature = "tls")]
+async fn wrap(settings: &Settings, plain: Box<dyn Connection>, url: &str) -> Result<Box<dyn Connection>, ClientError> {
+    let host = match &settings.endpoint.place {
+        Place::Tcp { host, .. } => host,
+        _ => "localhost",
+    };
+    match settings.tls.handshake(host, plain).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(tls::HandshakeError::Untrusted(source)) => Err(ClientError::Tls { url: url.to_owned(), source }),
+        Err(tls::HandshakeError::Io(source)) => Err(ClientError::Unreachable { url: url.to_owned(), source }),
+    }
+}
+
+async fn plain(place: &Place) -> io::Result<Box<dyn Connection>> {
     match place {
         Place::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
@@ -47,36 +62,6 @@ async fn plain(place: &Place) -> io::Result<Box<dyn Wire>> {
         #[cfg(not(unix))]
         Place::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
         #[cfg(test)]
-        Place::Memory(memory) => memory.connect(),
-    }
-}
-
-#[cfg(test)]
-pub(crate) use memory::Memory;
-
-#[cfg(test)]
-mod memory {
-    use tokio::io::{DuplexStream, duplex};
-    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-    use super::*;
-
-    /// Connections that never leave the process: their other ends come out of a channel.
-    #[derive(Clone, Debug)]
-    pub(crate) struct Memory(UnboundedSender<DuplexStream>);
-
-    impl Memory {
-        pub(crate) fn new() -> (Memory, UnboundedReceiver<DuplexStream>) {
-            let (send, receive) = unbounded_channel();
-            (Memory(send), receive)
-        }
-
-        pub(super) fn connect(&self) -> io::Result<Box<dyn Wire>> {
-            let (near, far) = duplex(64 << 10);
-            match self.0.send(far) {
-                Ok(()) => Ok(Box::new(near)),
-                Err(_) => Err(io::ErrorKind::ConnectionRefused.into()),
-            }
-        }
+        Place::Memory(memory) => Ok(Box::new(memory.connect()?)),
     }
 }

@@ -1,4 +1,4 @@
-//! Where a process list is: host and port or a unix socket, and the path under which it is mounted.
+//! The address of a process list: host and port or a unix socket, and the path under which it is mounted.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -20,16 +20,16 @@ pub(crate) struct Endpoint {
     pub(crate) prefix: String,
 }
 
-/// What a connection is made to.
+/// The other end of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// A host, without the brackets of IPv6, and its port.
     Tcp { host: String, port: u16 },
     /// The path of a unix socket.
     Unix(PathBuf),
-    /// Pipes in memory, so that tests can stop the clock.
+    /// Pipes in memory.
     #[cfg(test)]
-    Memory(crate::connect::Memory),
+    Memory(crate::memory::Memory),
 }
 
 impl Endpoint {

@@ -1,29 +1,29 @@
-//! What can come instead of an answer.
+//! Errors of calls.
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use crate::problem::Problem;
+use pm_wire::Serial;
+use pm_wire::v1::Problem;
 
-/// Why a call brought no result. Every variant carries the URL that was asked.
+/// The error of a call. Every variant has the URL of the request.
 ///
-/// Text that came from the server is in the message as it came, apart from blanks: show it on a terminal only after
-/// taking out control characters.
+/// Text from the server is in the message unchanged, apart from blanks: escape it before it is shown on a terminal.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
     /// No connection could be made; nothing was sent.
     Unreachable {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// Why there is no connection.
         source: io::Error,
     },
-    /// The time limit passed first. A cancel may have been heard all the same.
+    /// The time limit passed first. A cancel may have been recorded all the same.
     TimedOut {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The limit that passed.
         after: Duration,
@@ -32,151 +32,151 @@ pub enum ClientError {
     },
     /// No live task has this id (404).
     NotFound {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
     },
     /// The task, or the list, does not allow a cancel (403).
     NotCancellable {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
     },
-    /// Several live tasks bear the id, and none was cancelled (409).
+    /// Several live tasks have the id, and none was cancelled (409).
     Ambiguous {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says: the serials of the tasks.
+        /// The explanation of the server: the serials of the tasks.
         text: String,
         /// The serials one by one, if the server lists them.
-        serials: Vec<String>,
+        serials: Vec<Serial>,
     },
-    /// What the request expected is not so, and nothing was done (412).
+    /// The task is not as the request expects, and nothing was done (412).
     PreconditionFailed {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
     },
-    /// The server wants a token, or does not know the one it was given (401).
+    /// The server requires a token, or does not know the one it was given (401).
     Unauthorized {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
         /// Whether a token was sent.
         with_token: bool,
     },
-    /// Whoever asks may not do this, such as cancel with a token that may only read (403).
+    /// The caller may not do this, such as cancel with a token that may only read (403).
     Forbidden {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
     },
-    /// The server has had too many requests or watchers, and nothing was done (429, or 503 with a time to wait).
+    /// The server has too many requests or watchers, and nothing was done (429, or 503 with a time to wait).
     TooMany {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the server says.
+        /// The explanation of the server.
         text: String,
         /// How long it asks to wait, if it says.
         retry_after: Option<Duration>,
     },
-    /// A process list may be there, but it does not have this part of the API: it is older, as the first pm is.
+    /// A process list may be there, but it does not have this part of the API, as VividCortex/pm.
     NoV1 {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
     },
-    /// Any other refusal that the server explains.
+    /// The server refuses for another reason, which it explains.
     Problem {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// Its explanation.
         problem: Box<Problem>,
     },
-    /// The token could not be found where it should be; nothing was sent.
+    /// The token cannot be read or used; nothing was sent.
     Token {
-        /// What was to be asked.
+        /// The URL of the request.
         url: String,
         /// What is wrong; the token is not in it.
         text: String,
         /// Why the file could not be read, if that is what failed.
         source: Option<io::Error>,
     },
-    /// TLS brought no connection that both sides trust.
+    /// One side of the TLS connection does not trust the other.
     Tls {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What did not fit.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The request cannot be written down as HTTP; nothing was sent.
+    /// The request cannot be sent as HTTP; nothing was sent.
     Unsendable {
-        /// What was to be asked.
+        /// The URL of the request.
         url: String,
         /// Which part cannot, and why.
         text: String,
     },
-    /// The server points elsewhere, which is not followed.
+    /// The server redirects, which is not followed.
     Redirected {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The status, 300 to 399.
         status: u16,
-        /// Where it points, if it says.
+        /// The location, if there is one.
         location: Option<String>,
     },
     /// Any other status that is not a success.
     Status {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The status.
         status: u16,
         /// The beginning of the body.
         excerpt: String,
     },
-    /// Something answers there, but it is not a process list: a web page, other JSON, or not HTTP at all.
+    /// Another program answers: with a web page, other JSON, or not in HTTP at all.
     NotPm {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// What the answer says it is.
+        /// The content type of the answer.
         content_type: Option<String>,
         /// The beginning of the body.
         excerpt: String,
-        /// What did not fit, if it looked right at first.
+        /// The cause, if it looked right at first.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
     /// The answer says it is JSON but is not.
     BrokenJson {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The beginning of the body.
         excerpt: String,
         /// Where it breaks.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The connection ended before the answer did. A cancel may have been heard all the same.
+    /// The connection ended before the answer did. A cancel may have been recorded all the same.
     Cut {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
-        /// How many bytes of the body had come.
+        /// The bytes of the body that had arrived.
         received: u64,
         /// How the connection ended.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The answer is larger than the client accepts.
     TooLarge {
-        /// What was asked.
+        /// The URL of the request.
         url: String,
         /// The largest body accepted, in bytes.
         limit: u64,
     },
 }
 
-/// What a call was waiting for when its time was over.
+/// The stage of a call that ran out of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
@@ -184,12 +184,13 @@ pub enum Stage {
     Connect,
     /// The answer, or the rest of it.
     Answer,
-    /// Any sign of life from a stream of events.
+    /// An event or a heartbeat of a stream.
     Heartbeat,
 }
 
 impl ClientError {
-    /// What was asked.
+    /// Returns the URL of the request.
+    #[must_use]
     pub fn url(&self) -> &str {
         match self {
             ClientError::Unreachable { url, .. }
@@ -235,14 +236,15 @@ impl fmt::Display for ClientError {
             }
             ClientError::Ambiguous { url, text, serials } => {
                 with_text(f, format_args!("several live tasks have this id: {url}"), text)?;
+                let serials: Vec<String> = serials.iter().map(Serial::to_string).collect();
                 if serials.is_empty() { Ok(()) } else { write!(f, "; name one by its serial: {}", serials.join(", ")) }
             }
             ClientError::PreconditionFailed { url, text } => {
-                with_text(f, format_args!("nothing was done, as not all is as expected: {url}"), text)?;
-                f.write_str("; look again, then ask again")
+                with_text(f, format_args!("nothing was done, as the task is not as expected: {url}"), text)?;
+                f.write_str("; look at it again, then repeat the request")
             }
             ClientError::Unauthorized { url, text, with_token: false } => {
-                with_text(f, format_args!("{url} wants a token and was given none"), text)?;
+                with_text(f, format_args!("{url} requires a token and was given none"), text)?;
                 f.write_str("; give it one, in PM_TOKEN or in the file that PM_TOKEN_FILE names")
             }
             ClientError::Unauthorized { url, text, with_token: true } => {
@@ -250,11 +252,11 @@ impl fmt::Display for ClientError {
                 f.write_str("; compare it with the server's token file")
             }
             ClientError::Forbidden { url, text } => {
-                with_text(f, format_args!("{url} does not allow you this"), text)?;
-                f.write_str("; to cancel takes a token of the scope `cancel`")
+                with_text(f, format_args!("{url} does not allow this"), text)?;
+                f.write_str("; a cancel needs a token of the scope `cancel`")
             }
             ClientError::TooMany { url, text, retry_after } => {
-                with_text(f, format_args!("{url} has too much to do"), text)?;
+                with_text(f, format_args!("{url} is overloaded"), text)?;
                 match retry_after {
                     Some(wait) => write!(f, "; try again in {wait:?}"),
                     None => f.write_str("; try again later"),
@@ -269,7 +271,10 @@ impl fmt::Display for ClientError {
             ClientError::Problem { url, problem } => write!(f, "{url} refuses: {problem}"),
             ClientError::Token { url, text, .. } => write!(f, "no token for {url}: {text}"),
             ClientError::Tls { url, .. } => {
-                write!(f, "no trusted connection to {url}; see to its certificate, the CA file and our own certificate")
+                write!(
+                    f,
+                    "no trusted connection to {url}; check its certificate, the CA file and the client certificate"
+                )
             }
             ClientError::Unsendable { url, text } => write!(f, "cannot ask {url}: {text}"),
             ClientError::Redirected { url, status, location: Some(location) } => {

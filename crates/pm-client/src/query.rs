@@ -1,15 +1,17 @@
-//! Which tasks, in which order, and how much of each: what goes behind the question mark.
+//! Queries: which tasks, in which order, and how much of each.
 
+use std::fmt;
 use std::time::Duration;
 
-use pm_wire::encode_id;
+use pm_wire::v1::{BlockedTask, Row, TaskPage};
+use pm_wire::{Serial, encode_id};
 
-/// Which tasks to tell of, and how. The empty query means all of them, by the server's defaults.
+/// Selects tasks, and says what to return of them. The empty query means all of them, by the server's defaults.
 ///
 /// A value of a filter is exact, or ends in a `*`, or is several such with commas between them, of which one must fit;
-/// [`literal`](Self::literal) makes such a value of any text. All filters of a query must fit. What the server does not
-/// understand it refuses, with [`ClientError::Problem`](crate::ClientError::Problem). A parameter that is set again
-/// keeps the last value.
+/// [`literal`](Self::literal) makes such a value of any text. All filters of a query must fit. The server refuses what it
+/// does not understand, with [`ClientError::Problem`](crate::ClientError::Problem). A parameter that is set again has the
+/// last value.
 ///
 /// # Examples
 ///
@@ -21,95 +23,96 @@ use pm_wire::encode_id;
 /// assert_eq!(stuck.limit(5).to_string(), "kind=import%2Cexport&attr.user=ann%2A&minStatusAge=90000ms&limit=5");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
 pub struct Query {
     parameters: Vec<(String, String)>,
 }
 
 impl Query {
-    /// The empty query.
+    /// Makes the empty query.
     pub fn new() -> Query {
         Query::default()
     }
 
-    /// Only tasks whose `state`, `kind`, `id`, `status`, `parent`, `serial` or, of ended ones, `outcome` fits.
+    /// Selects tasks whose `state`, `kind`, `id`, `status`, `parent`, `serial` or, of ended ones, `outcome` fits.
     pub fn filter(self, name: &str, value: impl Into<String>) -> Self {
         self.set(name, value)
     }
 
-    /// Only tasks that have this attribute with a value that fits.
+    /// Selects tasks with this attribute and a value of it that fits.
     pub fn attr(self, name: &str, value: impl Into<String>) -> Self {
         self.set(&format!("attr.{name}"), value)
     }
 
-    /// Only tasks that are at least this old, to the millisecond, and at least one.
+    /// Selects tasks that are at least this old, to the millisecond, and at least one.
     pub fn min_age(self, age: Duration) -> Self {
         self.set("minAge", millis(age))
     }
 
-    /// Only tasks that are at most this old.
+    /// Selects tasks that are at most this old.
     pub fn max_age(self, age: Duration) -> Self {
         self.set("maxAge", millis(age))
     }
 
-    /// Only tasks whose status has been the same for at least this long.
+    /// Selects tasks that have been in their status for at least this long.
     pub fn min_status_age(self, age: Duration) -> Self {
         self.set("minStatusAge", millis(age))
     }
 
-    /// Only tasks whose status has been the same for at most this long.
+    /// Selects tasks that have been in their status for at most this long.
     pub fn max_status_age(self, age: Duration) -> Self {
         self.set("maxStatusAge", millis(age))
     }
 
-    /// The order: `age`, `statusAge`, `id`, `kind`, `status`, `serial`, or of ended tasks `endedAt`; with a `-` first
-    /// the other way round. The server's default is `-age`: oldest first.
+    /// Sorts by these [keys](pm_wire::v1::SortKey), with commas between them; a `-` before a key reverses it. The
+    /// server's default is `-age`: oldest first.
     pub fn sort(self, key: &str) -> Self {
         self.set("sort", key)
     }
 
-    /// How many tasks at most, 0 for the counts alone. The server's default is 100, its ceiling 1,000.
+    /// Sets how many tasks to return at most, 0 for the counts alone. The server's default is 100, its limit 1,000.
     pub fn limit(self, tasks: u32) -> Self {
         self.set("limit", tasks.to_string())
     }
 
-    /// Goes on where the page with this [`next_cursor`](crate::Tasks::next_cursor) ended.
+    /// Continues where the page with this [`next_cursor`](pm_wire::v1::TaskPage::next_cursor) ended.
     pub fn cursor(self, cursor: impl Into<String>) -> Self {
         self.set("cursor", cursor)
     }
 
-    /// Only these fields of each task; its serial is always there.
+    /// Returns only these fields of each task; its serial is always there.
     pub fn fields(self, names: &[&str]) -> Self {
         self.set("fields", names.join(","))
     }
 
-    /// Only the few fields that a list on a screen needs, with statuses cut to 120 characters.
+    /// Returns only the few fields that a list on a screen needs, with statuses cut to 120 characters.
     pub fn brief(self) -> Self {
         self.set("view", "brief")
     }
 
-    /// Also counts the tasks by `kind`, `state`, `status` or `attr.NAME`.
-    pub fn group_by(self, what: &str) -> Self {
-        self.set("groupBy", what)
+    /// Also counts the tasks by this; see [`GroupBy`](pm_wire::v1::GroupBy).
+    pub fn group_by(self, what: impl fmt::Display) -> Self {
+        self.set("groupBy", what.to_string())
     }
 
-    /// Only the branch of the [tree](crate::Client::tree) that begins at this task.
+    /// Returns only the branch of the [tree](crate::V1::tree) that begins at this task.
     pub fn root(self, task: &TaskRef) -> Self {
-        self.set("root", task.text())
+        self.set("root", task.to_string())
     }
 
-    /// How often [events](crate::Client::events) may come for one task: 250 ms, the server's default, to 60 s.
-    pub fn interval(self, length: Duration) -> Self {
-        self.set("interval", millis(length))
+    /// Sets how often [events](crate::V1::events) may come for one task: 250 ms, the server's default, to 60 s.
+    pub fn interval(self, interval: Duration) -> Self {
+        self.set("interval", millis(interval))
     }
 
-    /// Any other parameter.
+    /// Sets any other parameter.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.parameters.retain(|(known, _)| known != name);
         self.parameters.push((name.to_owned(), value.into()));
         self
     }
 
-    /// One more filter. Unlike with [`set`](Self::set), one of the same name stays, and both must fit.
+    /// Adds a filter. Unlike with [`set`](Self::set), one of the same name stays, and both must fit.
     ///
     /// ```
     /// assert_eq!(pm_client::Query::new().also("id", "a*").also("id", "ab*").to_string(), "id=a%2A&id=ab%2A");
@@ -119,11 +122,12 @@ impl Query {
         self
     }
 
-    /// A filter's value that fits this text alone, whatever characters it has.
+    /// Returns the value of a filter that fits this text alone, whatever characters it has.
     ///
     /// ```
     /// assert_eq!(pm_client::Query::literal("a,b*"), r"a\,b\*");
     /// ```
+    #[must_use]
     pub fn literal(text: &str) -> String {
         let mut value = String::with_capacity(text.len());
         for c in text.chars() {
@@ -135,15 +139,21 @@ impl Query {
         value
     }
 
-    /// The path with this query behind it.
+    /// Returns the query for the page after this one, which it must be the query of; `None` after the last.
+    #[must_use]
+    pub fn next_page(&self, page: &TaskPage) -> Option<Query> {
+        page.next_cursor.as_ref().map(|cursor| self.clone().cursor(cursor))
+    }
+
+    /// Returns the path with this query behind it.
     pub(crate) fn behind(&self, path: &str) -> String {
         if self.parameters.is_empty() { path.to_owned() } else { format!("{path}?{self}") }
     }
 }
 
-/// As it stands behind the question mark.
-impl std::fmt::Display for Query {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Shows the query as it stands in a URL, behind the question mark.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, value)) in self.parameters.iter().enumerate() {
             let and = if at == 0 { "" } else { "&" };
             write!(f, "{and}{}={}", encode_id(name), encode_id(value))?;
@@ -152,21 +162,21 @@ impl std::fmt::Display for Query {
     }
 }
 
-/// A length as the server reads it; it has none of zero.
-pub(crate) fn millis(length: Duration) -> String {
-    format!("{}ms", length.as_millis().max(1))
+/// Shows a duration as the server reads it; zero is not one there.
+fn millis(duration: Duration) -> String {
+    format!("{}ms", duration.as_millis().max(1))
 }
 
-/// One task, by its serial or by its id.
+/// A reference to a task, by its serial or by its id.
 ///
-/// An id may be borne by several tasks, a serial never is. A [`Row`](crate::Row) stands for its task.
+/// Several tasks may have the same id, never the same serial. A [`Row`] stands for its task.
 ///
 /// # Examples
 ///
 /// ```
 /// use pm_client::TaskRef;
 ///
-/// assert_eq!(TaskRef::parse("42"), TaskRef::serial(42));
+/// assert_eq!(TaskRef::parse("42").to_string(), "42");
 /// assert_eq!(TaskRef::parse("import-42"), TaskRef::id("import-42"));
 /// assert_eq!(TaskRef::parse("id:42"), TaskRef::id("42"));
 /// ```
@@ -177,52 +187,60 @@ pub struct TaskRef {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Which {
-    /// Digits only.
-    Serial(String),
+    Serial(Serial),
+    /// Digits that are not a serial, as 0: the server says so.
+    Digits(String),
     Id(String),
 }
 
 impl TaskRef {
-    /// The task with this serial.
-    pub fn serial(serial: u64) -> TaskRef {
-        TaskRef { which: Which::Serial(serial.to_string()) }
+    /// Refers to the task with this serial.
+    #[must_use]
+    pub fn serial(serial: Serial) -> TaskRef {
+        TaskRef { which: Which::Serial(serial) }
     }
 
-    /// The task with this id, whatever characters it has.
+    /// Refers to the task with this id, whatever characters it has.
+    #[must_use]
     pub fn id(id: impl Into<String>) -> TaskRef {
         TaskRef { which: Which::Id(id.into()) }
     }
 
-    /// What people write: digits are a serial, anything else is an id, and so is what follows `id:`.
+    /// Reads what people write: digits are a serial, anything else is an id, and so is what follows `id:`.
+    #[must_use]
     pub fn parse(text: &str) -> TaskRef {
         match text.strip_prefix("id:") {
             Some(id) => TaskRef::id(id),
             None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                TaskRef { which: Which::Serial(text.to_owned()) }
+                let digits = || Which::Digits(text.to_owned());
+                TaskRef { which: text.parse().map_or_else(|_| digits(), Which::Serial) }
             }
             None => TaskRef::id(text),
         }
     }
 
-    /// As the server reads it.
-    fn text(&self) -> String {
-        match &self.which {
-            Which::Serial(digits) => digits.clone(),
-            Which::Id(id) => format!("id:{id}"),
-        }
-    }
-
-    /// One segment of a path.
+    /// Returns the reference as a segment of a path.
     pub(crate) fn segment(&self) -> String {
         match &self.which {
-            Which::Serial(digits) => digits.clone(),
             Which::Id(id) => format!("id:{}", encode_id(id)),
+            _ => self.to_string(),
         }
     }
 }
 
-impl From<u64> for TaskRef {
-    fn from(serial: u64) -> TaskRef {
+/// Shows the reference as the server reads it, and [`TaskRef::parse`] as well.
+impl fmt::Display for TaskRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.which {
+            Which::Serial(serial) => serial.fmt(f),
+            Which::Digits(digits) => f.write_str(digits),
+            Which::Id(id) => write!(f, "id:{id}"),
+        }
+    }
+}
+
+impl From<Serial> for TaskRef {
+    fn from(serial: Serial) -> TaskRef {
         TaskRef::serial(serial)
     }
 }
@@ -233,13 +251,17 @@ impl From<&TaskRef> for TaskRef {
     }
 }
 
-/// By its serial; should that be none of ours, by its id.
-impl From<&crate::Row> for TaskRef {
-    fn from(row: &crate::Row) -> TaskRef {
-        match TaskRef::parse(&row.serial) {
-            serial @ TaskRef { which: Which::Serial(_) } => serial,
-            _ => TaskRef::id(&row.id),
-        }
+/// Refers to the task by its serial, or by its id if that is unknown.
+impl From<&Row> for TaskRef {
+    fn from(row: &Row) -> TaskRef {
+        row.serial.map_or_else(|| TaskRef::id(&row.id), TaskRef::serial)
+    }
+}
+
+/// Refers to the task by its serial, or by its id if that is unknown.
+impl From<&BlockedTask> for TaskRef {
+    fn from(task: &BlockedTask) -> TaskRef {
+        task.serial.map_or_else(|| TaskRef::id(&task.id), TaskRef::serial)
     }
 }
 
@@ -255,14 +277,15 @@ mod tests {
     }
 
     #[test]
-    fn no_length_is_zero() {
+    fn zero_is_sent_as_one_millisecond() {
         assert_eq!(Query::new().min_age(Duration::ZERO).to_string(), "minAge=1ms");
     }
 
     #[test]
     fn any_id_is_one_segment() {
         for (task, segment) in [
-            (TaskRef::serial(7), "7"),
+            (TaskRef::parse("7"), "7"),
+            (TaskRef::parse("0"), "0"),
             (TaskRef::id("7"), "id:7"),
             (TaskRef::id("a/b"), "id:a%2Fb"),
             (TaskRef::id(".."), "id:%2E%2E"),
@@ -275,9 +298,21 @@ mod tests {
 
     #[test]
     fn a_row_without_a_serial_of_ours_goes_by_its_id() {
-        let row = |serial: &str| crate::Row { serial: serial.into(), id: "a".into(), ..crate::Row::default() };
-        assert_eq!(TaskRef::from(&row("7")), TaskRef::serial(7));
+        let row = |serial: &str| -> Row {
+            serde_json::from_value(serde_json::json!({ "serial": serial, "id": "a" })).unwrap()
+        };
+        assert_eq!(TaskRef::from(&row("7")).to_string(), "7");
         assert_eq!(TaskRef::from(&row("x7")), TaskRef::id("a"));
         assert_eq!(TaskRef::from(&row("")), TaskRef::id("a"));
+    }
+
+    #[test]
+    fn the_next_page_is_the_same_query_from_the_cursor_on() {
+        let page = |text: &str| serde_json::from_str::<TaskPage>(text).unwrap();
+        let query = Query::new().filter("kind", "a").cursor("c1");
+        let first = page(r#"{"tasks":[],"serverTime":"2026-11-24T04:03:39Z","nextCursor":"c2"}"#);
+        assert_eq!(query.next_page(&first).unwrap().to_string(), "kind=a&cursor=c2");
+        let last = page(r#"{"tasks":[],"serverTime":"2026-11-24T04:03:39Z"}"#);
+        assert_eq!(query.next_page(&last), None);
     }
 }

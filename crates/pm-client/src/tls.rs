@@ -7,18 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-use crate::client::Client;
-use crate::connect::Wire;
-use crate::endpoint::Place;
-use crate::error::ClientError;
-
-/// Whom to trust, and how to show who we are.
+/// The authorities to trust, and our own certificate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Without one, the authorities that browsers trust.
@@ -29,24 +26,15 @@ pub(crate) struct Options {
     pub(crate) server_name: Option<String>,
 }
 
-/// Shakes hands over `wire`.
-pub(crate) async fn wrap(client: &Client, wire: Box<dyn Wire>, url: &str) -> Result<Box<dyn Wire>, ClientError> {
-    let untrusted = |source| ClientError::Tls { url: url.to_owned(), source };
-    let config = client.tls.config().map_err(untrusted)?;
-    let name = match (&client.tls.server_name, &client.endpoint.place) {
-        (Some(name), _) => name,
-        (None, Place::Tcp { host, .. }) => host,
-        (None, _) => "localhost",
-    };
-    let name = ServerName::try_from(name.to_owned()).map_err(|error| untrusted(error.into()))?;
-    match TlsConnector::from(Arc::new(config)).connect(name, wire).await {
-        Ok(stream) => Ok(Box::new(stream)),
-        Err(error) if is_about_trust(&error) => Err(untrusted(error.into())),
-        Err(source) => Err(ClientError::Unreachable { url: url.to_owned(), source }),
-    }
+/// Why a handshake failed.
+pub(crate) enum HandshakeError {
+    /// One side does not trust the other, or a file cannot be used.
+    Untrusted(Box<dyn Error + Send + Sync>),
+    /// The connection failed.
+    Io(io::Error),
 }
 
-/// Whether TLS itself is what failed, and not the connection below it.
+/// Returns whether the error is about certificates or the protocol, and not about the connection.
 pub(crate) fn is_about_trust(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -60,6 +48,20 @@ pub(crate) fn is_about_trust(error: &(dyn Error + 'static)) -> bool {
 }
 
 impl Options {
+    /// Performs a handshake with this host.
+    pub(crate) async fn handshake<C: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        host: &str,
+        connection: C,
+    ) -> Result<TlsStream<C>, HandshakeError> {
+        let config = self.config().map_err(HandshakeError::Untrusted)?;
+        let name = self.server_name.as_deref().unwrap_or(host).to_owned();
+        let name = ServerName::try_from(name).map_err(|error| HandshakeError::Untrusted(error.into()))?;
+        TlsConnector::from(Arc::new(config)).connect(name, connection).await.map_err(|error| {
+            if is_about_trust(&error) { HandshakeError::Untrusted(error.into()) } else { HandshakeError::Io(error) }
+        })
+    }
+
     fn config(&self) -> Result<ClientConfig, Box<dyn Error + Send + Sync>> {
         let mut roots = RootCertStore::empty();
         match &self.ca_file {

@@ -1,4 +1,4 @@
-//! The token of a client: where it comes from, and that nobody sees it.
+//! The token of a client, which is never shown.
 //!
 //! A file is read again at each call, so a new token in it counts at once.
 
@@ -21,7 +21,7 @@ pub(crate) enum Token {
     File(PathBuf),
 }
 
-/// The token itself is nobody's business.
+/// Hides the token.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -32,7 +32,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// There is to be a token, but it is of no use. Has nothing of its text.
+/// The token cannot be read or used. Nothing of it is in here.
 #[derive(Debug)]
 pub(crate) struct TokenError {
     pub(crate) text: String,
@@ -40,7 +40,7 @@ pub(crate) struct TokenError {
 }
 
 impl Token {
-    /// `PM_TOKEN`, or the file that `PM_TOKEN_FILE` names; an empty variable is as good as none.
+    /// Takes `PM_TOKEN`, or the file that `PM_TOKEN_FILE` names; an empty variable is as good as none.
     pub(crate) fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Option<Token> {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
         // What is not text in there fails at the call, as every bad token does.
@@ -49,7 +49,7 @@ impl Token {
         text().or_else(file)
     }
 
-    /// The value of the `Authorization` header, if there is to be one.
+    /// Returns the value of the `Authorization` header, if there is a token.
     pub(crate) fn header(&self) -> Result<Option<HeaderValue>, TokenError> {
         match self {
             Token::None => Ok(None),

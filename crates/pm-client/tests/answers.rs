@@ -1,4 +1,4 @@
-//! What the client makes of the answers of all sorts of servers, each a few lines over a bare socket.
+//! The answers of all sorts of servers, each a few lines over a bare socket.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ const LIST: &str = include_str!("../../pm-wire/tests/golden/original-list.json")
 const HISTORY: &str = include_str!("../../pm-wire/tests/golden/original-history.json");
 
 async fn list_error(reply: impl AsRef<[u8]>) -> ClientError {
-    meet(reply, |client| async move { client.list().await }).await.0.unwrap_err()
+    meet(reply, |client| async move { client.procs().list().await }).await.0.unwrap_err()
 }
 
 async fn cancel_error(reply: impl AsRef<[u8]>) -> ClientError {
-    meet(reply, |client| async move { client.cancel("a", "why").await }).await.0.unwrap_err()
+    meet(reply, |client| async move { client.procs().cancel("a", "why").await }).await.0.unwrap_err()
 }
 
 #[tokio::test]
 async fn the_list_of_the_original_is_read() {
     let (list, request) =
-        meet(reply("200 OK", "application/json", LIST), |client| async move { client.list().await }).await;
+        meet(reply("200 OK", "application/json", LIST), |client| async move { client.procs().list().await }).await;
     let list = list.unwrap();
     assert_eq!(list.procs.len(), 3);
     assert_eq!(list.server_time.to_string(), "2026-11-24T04:03:36.846606932Z");
@@ -42,21 +42,21 @@ async fn a_chunked_answer_is_read() {
         a.len(),
         b.len()
     );
-    let (list, _) = meet(reply, |client| async move { client.list().await }).await;
+    let (list, _) = meet(reply, |client| async move { client.procs().list().await }).await;
     assert_eq!(list.unwrap().procs[1].id, "req1");
 }
 
 #[tokio::test]
 async fn an_answer_of_http_1_0_is_read_until_the_end() {
     let reply = format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{LIST}");
-    let (list, _) = meet(reply, |client| async move { client.list().await }).await;
+    let (list, _) = meet(reply, |client| async move { client.procs().list().await }).await;
     assert_eq!(list.unwrap().procs.len(), 3);
 }
 
 #[tokio::test]
 async fn a_history_is_read_and_the_id_is_one_segment() {
     let (history, request) = meet(reply("200 OK", "application/json; charset=utf-8", HISTORY), |client| async move {
-        client.history("a/b?50%").await
+        client.procs().history("a/b?50%").await
     })
     .await;
     assert_eq!(history.unwrap().history.len(), 2);
@@ -67,7 +67,7 @@ async fn a_history_is_read_and_the_id_is_one_segment() {
 async fn a_cancel_always_carries_a_message() {
     for (reason, body) in [("two words", r#"{"message":"two words"}"#), ("", r#"{"message":""}"#)] {
         let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-        let (result, request) = meet(reply, |client| async move { client.cancel("job?1", reason).await }).await;
+        let (result, request) = meet(reply, |client| async move { client.procs().cancel("job?1", reason).await }).await;
         result.unwrap();
         assert!(request.starts_with("DELETE /procs/job%3F1 HTTP/1.1\r\n"), "{request}");
         assert!(request.ends_with(body), "{request}");
@@ -77,12 +77,12 @@ async fn a_cancel_always_carries_a_message() {
 #[tokio::test]
 async fn the_empty_id_is_not_the_list() {
     let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
-    let (_, request) = meet(reply, |client| async move { client.cancel("", "").await }).await;
+    let (_, request) = meet(reply, |client| async move { client.procs().cancel("", "").await }).await;
     assert!(request.starts_with("DELETE /procs// HTTP/1.1\r\n"), "{request}");
 }
 
 #[tokio::test]
-async fn the_ways_to_refuse_are_told_apart() {
+async fn refusals_are_distinguished() {
     let plain = |status, body| reply(status, "text/plain; charset=utf-8", body);
     let error = cancel_error(plain("404 Not Found", "Not Found\n")).await;
     assert!(matches!(error, ClientError::NotFound { .. }), "{error}");
@@ -98,12 +98,12 @@ async fn the_ways_to_refuse_are_told_apart() {
 async fn the_missing_task_of_the_original_is_not_found() {
     let body = "Not Found\n{\"history\":[],\"serverTime\":\"2026-11-24T04:03:36Z\"}";
     let reply = reply("404 Not Found", "text/plain", body);
-    let (result, _) = meet(reply, |client| async move { client.history("a").await }).await;
+    let (result, _) = meet(reply, |client| async move { client.procs().history("a").await }).await;
     assert!(matches!(result, Err(ClientError::NotFound { .. })));
 }
 
 #[tokio::test]
-async fn a_web_page_is_no_process_list() {
+async fn a_web_page_is_not_a_process_list() {
     let page = "<html><title>Router</title></html>";
     let error = list_error(reply("200 OK", "text/html; charset=utf-8", page)).await;
     assert!(matches!(&error, ClientError::NotPm { excerpt, .. } if excerpt == page), "{error}");
@@ -157,7 +157,7 @@ async fn an_answer_beyond_the_limit_is_refused() {
     let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n{}\r\n0\r\n\r\n", "x".repeat(64));
     for reply in [reply("200 OK", "application/json", LIST), chunked] {
         let (result, _) = meet(reply, |client| async move {
-            Client::builder(client.endpoint()).unwrap().max_body_bytes(63).build().list().await
+            Client::builder(client.endpoint()).unwrap().max_body_bytes(63).build().procs().list().await
         })
         .await;
         assert!(matches!(result, Err(ClientError::TooLarge { limit: 63, .. })));
@@ -171,7 +171,7 @@ async fn a_silent_server_does_not_hold_the_caller() {
     let endpoint = listener.local_addr().unwrap().to_string();
     let limit = Duration::from_millis(20);
     let client = Client::builder(&endpoint).unwrap().timeout(limit).build();
-    let error = client.list().await.unwrap_err();
+    let error = client.procs().list().await.unwrap_err();
     assert!(matches!(error, ClientError::TimedOut { stage: Stage::Answer, after, .. } if after == limit), "{error}");
 }
 
@@ -180,7 +180,7 @@ async fn nobody_there_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
     drop(listener);
-    let error = Client::new(&endpoint).unwrap().list().await.unwrap_err();
+    let error = Client::new(&endpoint).unwrap().procs().list().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error}");
     assert_eq!(error.to_string(), format!("could not connect to http://{endpoint}/procs/"));
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pm_client::{Builder, Client, ClientError, Event, Query};
+use pm_client::{Builder, Client, ClientError, Query, Update};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use server::{Dir, answer, reply};
 use tokio::net::TcpListener;
@@ -82,7 +82,7 @@ async fn list(
         let stream = server.accept(listener.accept().await.unwrap().0).await.ok()?;
         Some(answer(stream, reply("200 OK", "application/json", LIST).as_bytes()).await)
     };
-    let (list, request) = tokio::join!(client.list(), serve);
+    let (list, request) = tokio::join!(client.procs().list(), serve);
     (list.map(|list| list.procs.len()), request)
 }
 
@@ -158,7 +158,7 @@ async fn a_file_that_is_of_no_use_is_named() {
     let empty = authority.dir.write("empty", "");
     let missing = authority.dir.path("missing");
     let ask = async |set: &dyn Fn(Builder) -> Builder| {
-        set(Client::builder(&endpoint).unwrap()).build().list().await.unwrap_err()
+        set(Client::builder(&endpoint).unwrap()).build().procs().list().await.unwrap_err()
     };
     assert_untrusted(&ask(&|builder| builder.ca_file(&missing)).await, missing.to_str().unwrap());
     assert_untrusted(&ask(&|builder| builder.ca_file(&empty)).await, "no certificate in PEM form");
@@ -180,7 +180,7 @@ async fn a_server_without_tls_is_not_trusted() {
         let _ = socket.write_all(reply("400 Bad Request", "text/plain", "no TLS here").as_bytes()).await;
         socket
     };
-    let (result, _socket) = tokio::join!(client.list(), serve);
+    let (result, _socket) = tokio::join!(client.procs().list(), serve);
     assert_untrusted(&result.unwrap_err(), "");
 }
 
@@ -190,13 +190,13 @@ async fn events_end_when_there_is_no_trust() {
     let server = theirs.server(&["127.0.0.1"], None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("https://{}", listener.local_addr().unwrap());
-    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().events(&Query::new());
+    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().v1().events(&Query::new());
     let serve = async { server.accept(listener.accept().await.unwrap().0).await.map(drop) };
     let (event, _) = tokio::join!(events.next(), serve);
     assert_untrusted(&event.unwrap().unwrap_err(), "invalid peer certificate");
     assert!(events.next().await.is_none());
     drop(listener);
     // A server that is not there may come back.
-    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().events(&Query::new());
-    assert!(matches!(events.next().await, Some(Ok(Event::Lost { error: ClientError::Unreachable { .. }, .. }))));
+    let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().v1().events(&Query::new());
+    assert!(matches!(events.next().await, Some(Ok(Update::Lost { error: ClientError::Unreachable { .. }, .. }))));
 }

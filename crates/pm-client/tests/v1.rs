@@ -1,10 +1,13 @@
-//! The calls of /v1: what is asked, what is understood, and what each refusal becomes.
+//! The calls of /v1: their requests, the answers they read, and the error that each refusal becomes.
 
 use std::error::Error as _;
 use std::future::Future;
 use std::time::Duration;
 
-use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef};
+use pm_client::{
+    BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Outcome, Permission, Query, Serial, TaskRef, Update,
+    Verdict,
+};
 use server::{Dir, answer, meet, problem, reply};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -13,7 +16,11 @@ mod server;
 
 const TIME: &str = "\"serverTime\":\"2026-11-24T04:03:36Z\"";
 
-/// What a call makes of this JSON, and the first line of its request.
+fn serial(number: u64) -> Serial {
+    Serial::from_u64(number).unwrap()
+}
+
+/// Returns the value that a call reads from this JSON, and the first line of its request.
 async fn ask<T, Call: Future<Output = Result<T, ClientError>>>(
     body: &str,
     call: impl FnOnce(Client) -> Call,
@@ -24,12 +31,12 @@ async fn ask<T, Call: Future<Output = Result<T, ClientError>>>(
 }
 
 async fn refused(reply: impl AsRef<[u8]>) -> ClientError {
-    meet(reply, |client| async move { client.tasks(&Query::new()).await }).await.0.unwrap_err()
+    meet(reply, |client| async move { client.v1().tasks(&Query::new()).await }).await.0.unwrap_err()
 }
 
 async fn cancel_refused(status: &str, body: &str) -> ClientError {
     let reply = problem(status, "", body);
-    meet(reply, |client| async move { client.cancel_task(TaskRef::id("a"), &CancelOptions::default()).await })
+    meet(reply, |client| async move { client.v1().cancel(TaskRef::id("a"), &CancelOptions::default()).await })
         .await
         .0
         .unwrap_err()
@@ -40,32 +47,33 @@ async fn a_page_of_tasks_knows_the_next_page() {
     let body = r#"{"tasks":[{"serial":"1","id":"a"},{"serial":"2"}],TIME,"total":9,"truncated":true,"nextCursor":"c/2",
         "groups":[{"value":"x","count":3},{"count":6}],"missing":{"tasksNotShown":4},"later":[]}"#;
     let query = Query::new().filter("kind", "imp*").min_age(Duration::from_secs(5)).sort("-age").limit(2);
-    let (tasks, line) = ask(body, async |client| client.tasks(&query).await).await;
+    let (tasks, line) = ask(body, async |client| client.v1().tasks(&query).await).await;
     assert_eq!(line, "GET /v1/tasks?kind=imp%2A&minAge=5000ms&sort=-age&limit=2 HTTP/1.1");
     assert_eq!((tasks.tasks.len(), tasks.total, tasks.truncated), (2, 9, true));
-    assert_eq!((tasks.groups[1].value.as_deref(), tasks.groups[1].count), (None, 6));
+    let group = &tasks.groups.as_ref().unwrap()[1];
+    assert_eq!((group.value.as_deref(), group.count), (None, 6));
     assert_eq!(tasks.missing.as_ref().unwrap().tasks_not_shown, 4);
-    let next = tasks.next_page(&query).unwrap();
-    let (_, line) = ask(r#"{"tasks":[],TIME}"#, async |client| client.tasks(&next).await).await;
+    let next = query.next_page(&tasks).unwrap();
+    let (_, line) = ask(r#"{"tasks":[],TIME}"#, async |client| client.v1().tasks(&next).await).await;
     assert!(line.contains("kind=imp%2A") && line.contains("cursor=c%2F2"), "{line}");
 }
 
 #[tokio::test]
 async fn one_task_goes_by_serial_or_id() {
     let body = r#"{"task":{"serial":"7","id":"a/b"},TIME}"#;
-    let (task, line) = ask(body, async |client| client.task(7).await).await;
+    let (task, line) = ask(body, async |client| client.v1().task(serial(7)).await).await;
     assert_eq!((task.task.id.as_str(), line.as_str()), ("a/b", "GET /v1/tasks/7 HTTP/1.1"));
-    let (_, line) = ask(body, async |client| client.task(TaskRef::id("a/b")).await).await;
+    let (_, line) = ask(body, async |client| client.v1().task(TaskRef::id("a/b")).await).await;
     assert_eq!(line, "GET /v1/tasks/id:a%2Fb HTTP/1.1");
-    let (_, line) = ask(body, async |client| client.task(&task.task).await).await;
+    let (_, line) = ask(body, async |client| client.v1().task(&task.task).await).await;
     assert_eq!(line, "GET /v1/tasks/7 HTTP/1.1");
 }
 
 #[tokio::test]
-async fn a_history_tells_what_was_dropped_and_where() {
+async fn a_history_says_what_was_dropped_and_where() {
     let body = r#"{"serial":"7","history":[{"at":"2026-11-24T04:03:36Z","status":"s"}],"dropped":5,"droppedAfter":1,
         "outcome":"failed",TIME}"#;
-    let (history, line) = ask(body, async |client| client.task_history(7).await).await;
+    let (history, line) = ask(body, async |client| client.v1().history(serial(7)).await).await;
     assert_eq!(line, "GET /v1/tasks/7/history HTTP/1.1");
     assert_eq!((history.dropped, history.dropped_after, history.history[0].status.as_str()), (5, Some(1), "s"));
 }
@@ -76,11 +84,12 @@ async fn a_cancel_carries_its_options_and_brings_a_verdict() {
     let options = CancelOptions::new("why").wait(Duration::from_secs(1)).expect(Expect::new().status("s"));
     let options = options.idempotency_key("k-1");
     let (result, request) = meet(reply("202 Accepted", "application/json", verdict), async |client| {
-        client.cancel_task(TaskRef::id("a"), &options).await
+        client.v1().cancel(TaskRef::id("a"), &options).await
     })
     .await;
     let verdict = result.unwrap();
-    assert_eq!((verdict.verdict.as_str(), verdict.took_ms, verdict.below), ("cancelling", Some(1.5), 2));
+    let took = Some(Duration::from_micros(1500));
+    assert_eq!((verdict.verdict, verdict.took, verdict.below), (Some(Verdict::Cancelling), took, 2));
     assert!(request.starts_with("POST /v1/tasks/id:a/cancel HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("idempotency-key: k-1\r\n"), "{request}");
     assert!(request.contains("content-type: application/json\r\n"), "{request}");
@@ -88,47 +97,47 @@ async fn a_cancel_carries_its_options_and_brings_a_verdict() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_no_header_is_not_sent() {
+async fn a_key_that_cannot_be_a_header_is_not_sent() {
     let client = Client::new("127.0.0.1:1").unwrap();
-    let error = client.cancel_task(7, &CancelOptions::default().idempotency_key("a\nb")).await.unwrap_err();
+    let error = client.v1().cancel(serial(7), &CancelOptions::default().idempotency_key("a\nb")).await.unwrap_err();
     assert!(matches!(error, ClientError::Unsendable { .. }), "{error:?}");
-    let error = client.task(TaskRef::id("x".repeat(70_000))).await.unwrap_err();
+    let error = client.v1().task(TaskRef::id("x".repeat(70_000))).await.unwrap_err();
     assert!(matches!(error, ClientError::Unsendable { .. }), "{error:?}");
     assert!(error.to_string().len() < 400);
 }
 
 #[tokio::test]
-async fn a_cancel_of_many_tells_what_came_of_each() {
+async fn a_cancel_of_many_has_the_verdict_of_each() {
     let body = r#"{"dryRun":false,"total":2,"counts":{"finished":1,"refused":1},
         "verdicts":[{"serial":"1","id":"a","verdict":"finished","outcome":"cancelled","tookMs":3},{"serial":"2","verdict":"new"}]}"#;
     let bulk = BulkCancel::new("kind=a").expect_total(2);
-    let (done, line) = ask(body, async |client| client.cancel_many(&bulk).await).await;
+    let (done, line) = ask(body, async |client| client.v1().cancel_many(&bulk).await).await;
     assert_eq!(line, "POST /v1/cancel HTTP/1.1");
-    assert_eq!((done.total, done.counts["refused"], done.verdicts[1].verdict.as_str()), (2, 1, "new"));
+    let verdict = done.verdicts[1].verdict.as_ref().map(Verdict::as_str);
+    assert_eq!((done.total, done.counts["refused"], verdict), (2, 1, Some("new")));
 }
 
 #[tokio::test]
 async fn the_other_answers_are_read() {
     let query = Query::new().root(&TaskRef::id("a")).brief();
     let tree = r#"{"tasks":[{"serial":"1","depth":0},{"serial":"2","depth":1}],TIME}"#;
-    let (tree, line) = ask(tree, async |client| client.tree(&query).await).await;
+    let (tree, line) = ask(tree, async |client| client.v1().tree(&query).await).await;
     assert_eq!((tree.tasks[1].depth, line.as_str()), (Some(1), "GET /v1/tree?root=id%3Aa&view=brief HTTP/1.1"));
 
     let ended =
         r#"{"tasks":[{"serial":"1","state":"ended","outcome":"failed","endedAt":"2026-11-24T04:03:36Z"}],TIME}"#;
     let failed = Query::new().filter("outcome", "failed");
-    let (ended, line) = ask(ended, async |client| client.ended(&failed).await).await;
-    assert_eq!(
-        (ended.tasks[0].outcome.as_deref(), line.as_str()),
-        (Some("failed"), "GET /v1/ended?outcome=failed HTTP/1.1")
-    );
+    let (ended, line) = ask(ended, async |client| client.v1().ended(&failed).await).await;
+    assert_eq!(ended.tasks[0].outcome, Some(Outcome::Failed));
+    assert_eq!(line, "GET /v1/ended?outcome=failed HTTP/1.1");
 
     let kinds = r#"{"kinds":[{"kind":"k","running":1,"started":5,"latency":{"count":4,"p99Ms":7.5,
         "buckets":[{"leastMs":1,"belowMs":2,"count":3},{"leastMs":2,"count":1}]},"statuses":[{"entered":2,"timeMs":4}]},
         {"other":true}],TIME}"#;
-    let (kinds, line) = ask(kinds, async |client| client.kinds().await).await;
+    let (kinds, line) = ask(kinds, async |client| client.v1().kinds().await).await;
     let kind = &kinds.kinds[0];
-    assert_eq!((kind.started, kind.latency.p99_ms, kind.latency.buckets[1].below_ms), (5, Some(7.5), None));
+    let p99 = Some(Duration::from_micros(7_500));
+    assert_eq!((kind.started, kind.latency.p99, kind.latency.buckets[1].upper), (5, p99, None));
     assert_eq!(
         (kind.statuses[0].status.as_deref(), kinds.kinds[1].other, line.as_str()),
         (None, true, "GET /v1/kinds HTTP/1.1")
@@ -139,24 +148,24 @@ async fn the_other_answers_are_read() {
         "cycles":[{"steps":[{"serial":"1","id":"a","resource":"lock:x","heldBy":"2"}]}],
         "tree":[{"depth":0,"serial":"2","id":"b"},{"depth":1,"serial":"1","id":"a","resource":"lock:x","waitMs":2.5}],
         "total":1,"truncated":false,"notShown":4,TIME}"#;
-    let (waits, line) = ask(waits, async |client| client.waits(Some(5)).await).await;
+    let (waits, line) = ask(waits, async |client| client.v1().waits(Some(5)).await).await;
     let wait = &waits.waits[0];
-    assert_eq!((wait.wait_ms, wait.holders[0].held_ms, wait.unknown_holders, wait.more_holders), (2.5, 7.0, 3, 0));
-    assert_eq!((waits.cycles[0].steps[0].held_by.as_str(), waits.tree[1].depth, waits.not_shown), ("2", 1, 4));
-    assert_eq!((TaskRef::from(wait), line.as_str()), (TaskRef::serial(1), "GET /v1/waits?limit=5 HTTP/1.1"));
-    let (_, line) = ask(r#"{"waits":[],TIME}"#, async |client| client.waits(None).await).await;
+    assert_eq!((wait.waited, wait.holders[0].held), (Duration::from_micros(2_500), Duration::from_millis(7)));
+    assert_eq!((wait.unknown_holders, wait.more_holders), (3, 0));
+    assert_eq!((waits.cycles[0].steps[0].held_by, waits.tree[1].depth, waits.not_shown), (Some(serial(2)), 1, 4));
+    assert_eq!((TaskRef::from(wait), line.as_str()), (TaskRef::serial(serial(1)), "GET /v1/waits?limit=5 HTTP/1.1"));
+    let (_, line) = ask(r#"{"waits":[],TIME}"#, async |client| client.v1().waits(None).await).await;
     assert_eq!(line, "GET /v1/waits HTTP/1.1");
 
     let audit = r#"{"records":[{"at":"2026-11-24T04:03:36Z","peer":"127.0.0.1:9","identity":"ops","scope":"cancel",
         "action":"cancelMany","filter":"kind=a","reason":"r","result":"2 finished"}],TIME,"dropped":1}"#;
-    let (audit, line) = ask(audit, async |client| client.audit(5).await).await;
+    let (audit, line) = ask(audit, async |client| client.v1().audit(5).await).await;
     assert_eq!((audit.records[0].filter.as_deref(), audit.dropped), (Some("kind=a"), 1));
     assert_eq!(line, "GET /v1/audit?limit=5 HTTP/1.1");
 
-    let info =
-        r#"{"version":"0.1.0","boot":"b","uptimeMs":5,"limits":{"tasks":10000},"dropped":0,"scope":"read",TIME}"#;
-    let (info, line) = ask(info, async |client| client.info().await).await;
-    assert_eq!((info.limits["tasks"].as_u64(), info.scope.as_deref()), (Some(10_000), Some("read")));
+    let info = r#"{"version":"0.1.0","boot":"b","uptimeMs":5,"limits":{"maxBytes":10000,"new":1},"scope":"read",TIME}"#;
+    let (info, line) = ask(info, async |client| client.v1().info().await).await;
+    assert_eq!((info.limits.max_bytes, info.permission), (10_000, Some(Permission::Read)));
     assert_eq!(line, "GET /v1/info HTTP/1.1");
 }
 
@@ -178,13 +187,13 @@ async fn metrics_are_text_and_health_is_an_answer() {
 }
 
 #[tokio::test]
-async fn other_json_is_no_page_of_tasks() {
+async fn other_json_is_not_a_page_of_tasks() {
     let error = refused(reply("200 OK", "application/json", r#"{"ok":true}"#)).await;
     assert!(matches!(error, ClientError::NotPm { source: Some(_), .. }), "{error:?}");
 }
 
 #[tokio::test]
-async fn the_first_pm_has_no_v1() {
+async fn a_server_of_vividcortex_pm_has_no_v1() {
     for answer in [
         reply("404 Not Found", "text/plain; charset=utf-8", "404 page not found\n"),
         reply("404 Not Found", "text/html", "<p/>"),
@@ -197,12 +206,15 @@ async fn the_first_pm_has_no_v1() {
 }
 
 #[tokio::test]
-async fn refusals_of_a_cancel_are_told_apart() {
+async fn refusals_of_a_cancel_are_distinguished() {
     let detail = r#""detail":"the words","#;
     let error = cancel_refused("404 Not Found", &format!(r#"{detail}"code":"task-not-found""#)).await;
     assert!(matches!(&error, ClientError::NotFound { text, .. } if text == "the words"), "{error:?}");
     let error = cancel_refused("409 Conflict", r#""code":"ambiguous-id","serials":["7","9"]"#).await;
-    assert!(matches!(&error, ClientError::Ambiguous { serials, .. } if *serials == ["7", "9"]), "{error:?}");
+    assert!(
+        matches!(&error, ClientError::Ambiguous { serials, .. } if *serials == [serial(7), serial(9)]),
+        "{error:?}"
+    );
     assert!(error.to_string().ends_with("; name one by its serial: 7, 9"), "{error}");
     let error = cancel_refused("403 Forbidden", &format!(r#"{detail}"code":"not-cancellable""#)).await;
     assert!(matches!(error, ClientError::NotCancellable { .. }), "{error:?}");
@@ -241,27 +253,27 @@ async fn a_busy_server_says_when_to_come_again() {
     assert!(matches!(error, ClientError::Status { status: 503, .. }), "{error:?}");
 }
 
-/// What two calls, one of the old routes and one of the new, show of themselves, and become when refused with this.
+/// Returns the errors and requests of two calls, one of `/procs/` and one of `/v1`, that are refused with this.
 async fn with_token(reply: &str, client: impl Fn(&str) -> Client) -> [(ClientError, String); 2] {
     let (old, old_request) = meet(reply, |there| {
         let client = client(there.endpoint());
-        async move { client.list().await.unwrap_err() }
+        async move { client.procs().list().await.unwrap_err() }
     })
     .await;
     let (new, new_request) = meet(reply, |there| {
         let client = client(there.endpoint());
-        async move { client.info().await.unwrap_err() }
+        async move { client.v1().info().await.unwrap_err() }
     })
     .await;
     [(old, old_request), (new, new_request)]
 }
 
 #[tokio::test]
-async fn a_token_is_shown_and_never_told() {
+async fn a_token_is_sent_and_never_shown() {
     let refusal = reply("401 Unauthorized", "text/plain", "no\n");
     for (error, request) in with_token(&refusal, |endpoint| {
         let client = Client::builder(endpoint).unwrap().token("s3cret").build();
-        assert!(!format!("{client:?} {:?}", client.events(&Query::new())).contains("s3cret"));
+        assert!(!format!("{client:?} {:?}", client.v1().events(&Query::new())).contains("s3cret"));
         client
     })
     .await
@@ -283,10 +295,10 @@ async fn without_a_token_the_error_says_how_to_give_one() {
 }
 
 #[tokio::test]
-async fn a_token_that_may_not_cancel_is_no_task_that_may_not_be_cancelled() {
+async fn a_token_that_may_not_cancel_is_not_a_task_that_cannot_be_cancelled() {
     let refusal =
         "HTTP/1.1 403 Forbidden\r\nWWW-Authenticate: Bearer error=\"insufficient_scope\"\r\nContent-Length: 0\r\n\r\n";
-    let error = meet(refusal, async |client| client.cancel("a", "").await).await.0.unwrap_err();
+    let error = meet(refusal, async |client| client.procs().cancel("a", "").await).await.0.unwrap_err();
     assert!(matches!(error, ClientError::Forbidden { .. }), "{error:?}");
 }
 
@@ -320,7 +332,7 @@ async fn a_unix_socket_is_an_endpoint() {
     let dir = Dir::new();
     let path = dir.path("pm.sock");
     let client = Client::new(&format!("unix:{}", path.display())).unwrap();
-    let error = client.info().await.unwrap_err();
+    let error = client.v1().info().await.unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("could not connect to unix:{}:/v1/info", path.display()));
 
@@ -329,7 +341,7 @@ async fn a_unix_socket_is_an_endpoint() {
     let serve = async {
         answer(listener.accept().await.unwrap().0, reply("200 OK", "application/json", &body).as_bytes()).await
     };
-    let (info, request) = tokio::join!(client.info(), serve);
+    let (info, request) = tokio::join!(client.v1().info(), serve);
     assert_eq!(info.unwrap().version, "1");
     assert!(request.starts_with("GET /v1/info HTTP/1.1\r\nhost: localhost\r\n"), "{request}");
 }
@@ -338,7 +350,7 @@ async fn a_unix_socket_is_an_endpoint() {
 async fn events_come_over_a_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = Client::builder(&listener.local_addr().unwrap().to_string()).unwrap().token("abc").build();
-    let mut events = client.events(&Query::new().filter("state", "running"));
+    let mut events = client.v1().events(&Query::new().filter("state", "running"));
     let serve = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
@@ -351,12 +363,12 @@ async fn events_come_over_a_socket() {
         (String::from_utf8(request).unwrap(), socket)
     };
     let read = async {
-        assert!(matches!(events.next().await, Some(Ok(Event::Connected))));
-        assert!(matches!(events.next().await, Some(Ok(Event::Unseen { count: 5 }))));
+        assert!(matches!(events.next().await, Some(Ok(Update::Connected))));
+        assert!(matches!(events.next().await, Some(Ok(Update::Event(Event::Unseen(5))))));
     };
     let ((request, socket), ()) = tokio::join!(serve, read);
     assert!(request.starts_with("GET /v1/events?state=running HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: Bearer abc\r\n"), "{request}");
     drop(socket);
-    assert!(matches!(events.next().await, Some(Ok(Event::Lost { error: ClientError::Cut { .. }, .. }))));
+    assert!(matches!(events.next().await, Some(Ok(Update::Lost { error: ClientError::Cut { .. }, .. }))));
 }

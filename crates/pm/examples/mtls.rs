@@ -30,19 +30,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
             .client_certificate(folder.join("client.pem"), folder.join("client.key"))
             .build();
         println!("\nthe list, with a certificate:");
-        for task in known.tasks(&Query::new()).await?.tasks {
+        for task in known.v1().tasks(&Query::new()).await?.tasks {
             println!("{}  {}  {}", task.id, task.kind.unwrap_or_default(), task.status);
         }
-        let cancel = known.cancel_task(&TaskRef::id("payroll"), &CancelOptions::new("an attempt")).await;
+        let cancel = known.v1().cancel(&TaskRef::id("payroll"), &CancelOptions::new("an attempt")).await;
         println!("\na cancel: {}", cancel.expect_err("they may only read"));
         let unknown = Client::builder(&url)?.ca_file(folder.join("authority.pem")).build();
         println!(
             "\nwithout a certificate: {}",
-            unknown.tasks(&Query::new()).await.expect_err("they have no certificate")
+            unknown.v1().tasks(&Query::new()).await.expect_err("they have no certificate")
         );
         // The audit log has the fingerprint of the certificate.
-        for record in known.audit(10).await?.records {
-            println!("\nthe audit log: {} {} from {}", record.result, record.action, record.identity);
+        for record in known.v1().audit(10).await?.records {
+            let action = record.action.map_or_else(String::new, |action| action.to_string());
+            println!("\nthe audit log: {} {action} from {}", record.result, record.identity);
         }
         task.checkpoint()?;
     } else {

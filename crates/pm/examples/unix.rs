@@ -24,14 +24,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         // As any program of this user may.
         let client = Client::new(&format!("unix:{}", path.display()))?;
         println!("\nthe list:");
-        for task in client.tasks(&Query::new()).await?.tasks {
+        for task in client.v1().tasks(&Query::new()).await?.tasks {
             println!("{}  {}  {}  {}", task.id, task.kind.unwrap_or_default(), task.status, task.attrs["disk"]);
         }
-        let reply = client.cancel_task(&TaskRef::id("backup"), &CancelOptions::new("disk is full")).await?;
-        println!("\na cancel: {}", reply.verdict);
+        let reply = client.v1().cancel(&TaskRef::id("backup"), &CancelOptions::new("disk is full")).await?;
+        println!("\na cancel: {}", reply.verdict.map_or_else(String::new, |verdict| verdict.to_string()));
         println!("the task observes: {}", task.checkpoint().unwrap_err());
         // The kernel reports the user.
-        for record in client.audit(10).await?.records {
+        for record in client.v1().audit(10).await?.records {
             println!("the audit log: {} by {}: {}", record.result, record.identity, record.reason);
         }
     } else {

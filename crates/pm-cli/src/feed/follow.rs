@@ -60,7 +60,7 @@ impl Feed {
 
     /// Follows the stream for as long as it lasts.
     async fn stream(&self) -> Result<(), Closed> {
-        let mut events = self.endpoint.client.events(&self.query);
+        let mut events = self.endpoint.client.v1().events(&self.query);
         // The first part after `Connected`, a gap or a last part begins a new snapshot.
         let mut begins = true;
         let mut limit = None;
@@ -77,12 +77,12 @@ impl Feed {
                 None => return Ok(()),
                 Some(Err(ClientError::NoV1 { .. })) => return self.poll().await,
                 Some(Err(error)) => return self.refused(error).await,
-                Some(Ok(event)) => match event {
-                    Event::Connected => {
+                Some(Ok(update)) => match update {
+                    pm_client::Update::Connected => {
                         begins = true;
                         Update::Live
                     }
-                    Event::Lost { error, retry_in } => {
+                    pm_client::Update::Lost { error, retry_in } => {
                         let retry_in = match error {
                             ClientError::TooMany { .. } => retry_in,
                             _ => retry_in.min(MAX_RETRY),
@@ -90,23 +90,26 @@ impl Feed {
                         limit = Some(retry_in + ATTEMPT);
                         Update::Lost { why: error::message(&self.endpoint.name, &error), retry_in }
                     }
-                    Event::Snapshot { tasks, more, .. } => {
-                        let update = Update::Snapshot { rows: tasks, begins, ends: !more };
-                        begins = !more;
+                    pm_client::Update::Event(Event::Snapshot(snapshot)) => {
+                        let update = Update::Snapshot { rows: snapshot.tasks, begins, ends: !snapshot.more };
+                        begins = !snapshot.more;
                         update
                     }
-                    Event::Started { task } => Update::Task { change: Change::Started, row: task },
-                    Event::Status { task } => Update::Task { change: Change::Status, row: task },
-                    Event::Progress { task } => Update::Task { change: Change::Progress, row: task },
-                    Event::Cancel { task } => Update::Task { change: Change::Cancel, row: task },
-                    Event::Ended { task } => Update::Ended { row: task },
-                    Event::Left { serial } => Update::Left { serial },
-                    Event::Gap { why } => {
-                        begins = true;
-                        Update::Gap { why }
-                    }
-                    Event::Unseen { count } => Update::Unseen { count },
-                    Event::Bye { why } => Update::Bye { why },
+                    pm_client::Update::Event(event) => match event {
+                        Event::Started(row) => Update::Task { change: Change::Started, row },
+                        Event::Status(row) => Update::Task { change: Change::Status, row },
+                        Event::Progress(row) => Update::Task { change: Change::Progress, row },
+                        Event::Cancel(row) => Update::Task { change: Change::Cancel, row },
+                        Event::Ended(row) => Update::Ended { row },
+                        Event::Left(serial) => Update::Left { serial },
+                        Event::Gap(why) => {
+                            begins = true;
+                            Update::Gap { why: why.to_string() }
+                        }
+                        Event::Unseen(count) => Update::Unseen { count },
+                        Event::Bye(why) => Update::Bye { why: why.to_string() },
+                        _ => continue,
+                    },
                     _ => continue,
                 },
             };
@@ -118,7 +121,7 @@ impl Feed {
     async fn poll(&self) -> Result<(), Closed> {
         let mut is_first = true;
         loop {
-            match self.endpoint.client.list().await {
+            match self.endpoint.client.procs().list().await {
                 Ok(list) => {
                     if std::mem::take(&mut is_first) {
                         self.send(Update::Polled).await?;

@@ -6,13 +6,16 @@
 //! A task that is gone keeps its slot until [`Store::sweep`], so lines that refer to slots stay valid until they are
 //! rebuilt.
 
+use std::time::Duration;
+
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 
-use pm_client::Row;
+use pm_client::{Row, Serial};
 
 use super::update::Update;
+use crate::out::format::{to_duration, to_millis};
 
 /// How many ended tasks are retained.
 const MAX_ENDED: usize = 1_000;
@@ -27,12 +30,12 @@ pub(crate) struct Key {
 
 impl Key {
     pub(crate) fn of(endpoint: u32, row: &Row) -> Key {
-        Key { endpoint, number: number(&row.serial).unwrap_or_else(|| substitute(row)) }
+        Key { endpoint, number: number(row.serial).unwrap_or_else(|| substitute(row)) }
     }
 }
 
-fn number(serial: &str) -> Option<u64> {
-    serial.parse().ok().filter(|&number| number != 0 && number < 1 << 63)
+fn number(serial: Option<Serial>) -> Option<u64> {
+    serial.map(Serial::get).filter(|&number| number < 1 << 63)
 }
 
 fn substitute(row: &Row) -> u64 {
@@ -91,11 +94,10 @@ impl Task {
     /// The row with its ages as of `now`.
     pub(crate) fn row_at(&self, now: f64) -> Row {
         let mut row = Row::clone(&self.row);
-        let round = |millis: f64| (millis * 1e3).round() / 1e3;
-        row.age_ms = self.age(now).map(round);
-        row.status_age_ms = self.status_age(now).map(round);
+        row.age = self.age(now).map(to_duration);
+        row.status_age = self.status_age(now).map(to_duration);
         if let (Some(cancel), Some(at)) = (&mut row.cancel, self.cancelled_at) {
-            cancel.age_ms = Some(round((now - at).max(0.0)));
+            cancel.age = Some(to_duration(now - at));
         }
         row
     }
@@ -277,7 +279,7 @@ impl Store {
             }
             Update::Left { serial } => {
                 let mut row = empty();
-                row.serial = serial;
+                row.serial = Some(serial);
                 changed = self.remove(Key::of(endpoint, &row));
             }
             Update::Gap { .. } => state.gaps += 1,
@@ -308,13 +310,13 @@ impl Store {
     pub(crate) fn put(&mut self, endpoint: u32, now: f64, row: Row) -> Changed {
         let key = Key::of(endpoint, &row);
         let epoch = self.endpoints[endpoint as usize].epoch;
-        let back = |age: Option<f64>| age.map(|age| now - age.max(0.0));
+        let back = |age: Option<Duration>| age.map(|age| now - to_millis(age));
         let mut task = Task {
             key,
-            parent: row.parent.as_deref().and_then(number).unwrap_or(0),
-            started_at: back(row.age_ms),
-            status_at: back(row.status_age_ms),
-            cancelled_at: back(row.cancel.as_ref().and_then(|cancel| cancel.age_ms)),
+            parent: number(row.parent).unwrap_or(0),
+            started_at: back(row.age),
+            status_at: back(row.status_age),
+            cancelled_at: back(row.cancel.as_ref().and_then(|cancel| cancel.age)),
             first_progress: row.progress.as_ref().map(|progress| (now, progress.done)),
             gone: false,
             epoch,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pm_client::Row;
+use pm_client::{Row, Serial};
 
 /// An update of an endpoint.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,7 +22,7 @@ pub(crate) enum Update {
     /// The final state of a task.
     Ended { row: Row },
     /// A task no longer matches the filter of the stream.
-    Left { serial: String },
+    Left { serial: Serial },
     /// Some events are missing; a snapshot follows.
     Gap { why: String },
     /// The number of tasks that started and ended between two scans of the server.

@@ -1,13 +1,14 @@
 //! The tasks of one endpoint: all pages, or those of a Go original, which has no `/v1`.
 
+use std::time::Duration;
+
 use std::collections::BTreeMap;
 
-use pm_client::{Client, ClientError, Event, Row};
+use pm_client::{Client, ClientError, Event, Outcome, Row, Serial, TaskState, Update};
 use pm_wire::filter::{Filter, Parts};
 use pm_wire::v1::GroupBy;
 use pm_wire::{TaskList, TaskRow, Timestamp, attr_text};
 
-use crate::out::format::to_duration;
 use crate::query::Selection;
 
 /// The most rows of a page.
@@ -47,8 +48,8 @@ pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source
         let query = selection.query().limit(u32::try_from(left.min(PAGE)).expect("a page is small"));
         let query = cursor.take().map_or(query.clone(), |cursor| query.cursor(cursor));
         let page = match source {
-            Source::Live => client.tasks(&query).await,
-            Source::Ended => client.ended(&query).await,
+            Source::Live => client.v1().tasks(&query).await,
+            Source::Ended => client.v1().ended(&query).await,
         };
         let page = match page {
             Err(ClientError::NoV1 { .. }) if source == Source::Live => return original(client, selection).await,
@@ -87,15 +88,15 @@ pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source
 
 /// Fetches all rows from the snapshot at the start of a stream; `None` if the stream fails.
 async fn snapshot_rows(client: &Client, selection: &Selection) -> Option<Vec<Row>> {
-    let mut events = client.events(&selection.unsorted());
+    let mut events = client.v1().events(&selection.unsorted());
     let mut rows = Vec::new();
     let snapshot = async {
         loop {
             match events.next().await?.ok()? {
-                Event::Connected => {}
-                Event::Snapshot { tasks, more, .. } => {
-                    rows.extend(tasks);
-                    if !more {
+                Update::Connected => {}
+                Update::Event(Event::Snapshot(snapshot)) => {
+                    rows.extend(snapshot.tasks);
+                    if !snapshot.more {
                         return Some(rows);
                     }
                 }
@@ -107,10 +108,10 @@ async fn snapshot_rows(client: &Client, selection: &Selection) -> Option<Vec<Row
 }
 
 async fn groups(client: &Client, selection: &Selection, key: &GroupBy, source: Source) -> Result<Tasks, ClientError> {
-    let query = selection.query().limit(0).group_by(&key.to_string());
+    let query = selection.query().limit(0).group_by(key);
     let page = match source {
-        Source::Live => client.tasks(&query).await,
-        Source::Ended => client.ended(&query).await,
+        Source::Live => client.v1().tasks(&query).await,
+        Source::Ended => client.v1().ended(&query).await,
     };
     let page = match page {
         Err(ClientError::NoV1 { .. }) if source == Source::Live => {
@@ -125,7 +126,7 @@ async fn groups(client: &Client, selection: &Selection, key: &GroupBy, source: S
         page => page?,
     };
     Ok(Tasks {
-        groups: page.groups.into_iter().map(|group| (group.value, group.count)).collect(),
+        groups: page.groups.into_iter().flatten().map(|group| (group.value, group.count)).collect(),
         total: page.total,
         server_time: page.server_time,
         not_shown: page.missing.map_or(0, |missing| missing.tasks_not_shown),
@@ -137,16 +138,15 @@ async fn groups(client: &Client, selection: &Selection, key: &GroupBy, source: S
 fn value(row: &Row, key: &GroupBy) -> Option<String> {
     match key {
         GroupBy::Kind => row.kind.clone(),
-        GroupBy::State => Some(row.state.clone()),
+        GroupBy::State => row.state.as_ref().map(|state| state.to_string()),
         GroupBy::Status => Some(row.status.clone()),
-        GroupBy::Outcome => row.outcome.clone(),
+        GroupBy::Outcome => row.outcome.as_ref().map(|outcome| outcome.to_string()),
         GroupBy::Attr(name) => row.attrs.get(name).map(|value| attr_text(value).into_owned()),
-        _ => None,
     }
 }
 
 async fn original(client: &Client, selection: &Selection) -> Result<Tasks, ClientError> {
-    let TaskList { procs, server_time, .. } = client.list().await?;
+    let TaskList { procs, server_time, .. } = client.procs().list().await?;
     let mut rows: Vec<Row> = procs.iter().map(|task| original_row(task, server_time)).collect();
     rows.retain(|row| matches(&selection.filter, row));
     rows.sort_by(|a, b| selection.order.compare(a, b));
@@ -159,20 +159,21 @@ async fn original(client: &Client, selection: &Selection) -> Result<Tasks, Clien
 
 /// Converts a row of `/procs/` to one of `/v1`.
 pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
-    let millis = |since: Timestamp| Some(pm_wire::duration::millis(now.since(since)).floor());
+    // In whole milliseconds, as in `/v1`.
+    let age = |since: Timestamp| Some(Duration::from_millis(now.since(since).as_millis() as u64));
     let mut row = Row::default();
-    row.serial = task.serial.map(|serial| serial.to_string()).unwrap_or_default();
+    row.serial = task.serial;
     row.id.clone_from(&task.id);
     row.kind.clone_from(&task.kind);
-    row.state = if task.cancelling { "cancelling" } else { "running" }.to_owned();
+    row.state = Some(if task.cancelling { TaskState::Cancelling } else { TaskState::Running });
     row.started_at = Some(task.proc_time);
-    row.age_ms = millis(task.proc_time);
+    row.age = age(task.proc_time);
     row.status.clone_from(&task.status);
     row.status_at = Some(task.status_time);
-    row.status_age_ms = millis(task.status_time);
+    row.status_age = age(task.status_time);
     row.attrs.clone_from(&task.attrs);
     row.progress.clone_from(&task.progress);
-    row.parent = task.parent.map(|parent| parent.to_string());
+    row.parent = task.parent;
     row.parent_ended = task.parent_ended;
     row.protected = task.protected;
     row.cancellable = task.cancellable;
@@ -181,15 +182,15 @@ pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
 
 pub(crate) fn matches(filter: &Filter, row: &Row) -> bool {
     filter.matches_parts(&Parts {
-        serial: row.serial.parse().unwrap_or(0),
+        serial: row.serial.map_or(0, Serial::get),
         id: &row.id,
         kind: row.kind.as_deref().unwrap_or_default(),
-        state: &row.state,
-        outcome: row.outcome.as_deref().unwrap_or_default(),
+        state: row.state.as_ref().map_or("", TaskState::as_str),
+        outcome: row.outcome.as_ref().map_or("", Outcome::as_str),
         status: &row.status,
-        parent: row.parent.as_deref().and_then(|parent| parent.parse().ok()).unwrap_or(0),
-        age: row.age_ms.map(to_duration),
-        status_age: row.status_age_ms.map(to_duration),
+        parent: row.parent.map_or(0, Serial::get),
+        age: row.age,
+        status_age: row.status_age,
         attrs: Some(&row.attrs),
     })
 }

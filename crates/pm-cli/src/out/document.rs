@@ -62,10 +62,10 @@ fn name(item: &Value, several: bool) -> String {
 
 /// The name of a task in messages: its id, and its serial if it has one.
 pub(crate) fn name_of(row: &pm_client::Row) -> String {
-    match (row.id.as_str(), row.serial.as_str()) {
-        (id, "") => id.to_owned(),
-        ("", serial) => format!("task {serial}"),
-        (id, serial) => format!("{id} ({serial})"),
+    match (row.id.as_str(), row.serial) {
+        (id, None) => id.to_owned(),
+        ("", Some(serial)) => format!("task {serial}"),
+        (id, Some(serial)) => format!("{id} ({serial})"),
     }
 }
 

@@ -5,14 +5,24 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use pm_client::Row;
-use pm_wire::{Progress, Timestamp, attr_text};
+use pm_wire::{Progress, Serial, Timestamp, attr_text};
 use serde_json::Value;
 
 use super::{Style, table::Cell};
 
-/// A duration in milliseconds; empty when unknown.
-pub(crate) fn duration(millis: Option<f64>) -> String {
+/// A duration; empty when unknown.
+pub(crate) fn duration(duration: impl Into<Option<Duration>>) -> String {
+    duration.into().map(|duration| millis(to_millis(duration))).unwrap_or_default()
+}
+
+/// An age in milliseconds; empty when unknown.
+pub(crate) fn age(millis: Option<f64>) -> String {
     millis.map(self::millis).unwrap_or_default()
+}
+
+/// A serial; empty when unknown.
+pub(crate) fn serial(serial: Option<Serial>) -> String {
+    serial.map(|serial| serial.to_string()).unwrap_or_default()
 }
 
 /// A duration in milliseconds; short ones with one more digit, as `0.3 ms`.
@@ -26,6 +36,11 @@ pub(crate) fn millis(millis: f64) -> String {
 /// Converts milliseconds; negative and invalid numbers become zero.
 pub(crate) fn to_duration(millis: f64) -> Duration {
     Duration::try_from_secs_f64(millis / 1e3).unwrap_or_default()
+}
+
+/// Converts to milliseconds.
+pub(crate) fn to_millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 /// The time since `at` by the server's clock, which may differ from the local one.
@@ -59,7 +74,7 @@ pub(crate) fn attr(value: &Value) -> String {
 
 /// The status of a task. Marks such as `(cancelling)` come first, so that truncation keeps them.
 pub(crate) fn status(row: &Row) -> Cell {
-    let is_cancelling = row.state == "cancelling";
+    let is_cancelling = row.is_cancelling();
     let mark = match (is_cancelling, row.protected, row.is_cancellable()) {
         (true, true, _) => "(cancelling, protected) ",
         (true, false, _) => "(cancelling) ",

@@ -1,5 +1,7 @@
 //! The colours of tables. Each accompanies a word with the same meaning.
 
+use pm_client::Outcome;
+
 /// The style of a text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Style {
@@ -32,11 +34,11 @@ impl Style {
     }
 
     /// The style of an outcome.
-    pub(crate) fn of_outcome(outcome: Option<&str>) -> Style {
+    pub(crate) fn of_outcome(outcome: Option<&Outcome>) -> Style {
         match outcome {
-            Some("finished") => Style::Good,
-            Some("cancelled" | "dropped") => Style::Warning,
-            Some("failed" | "aborted") => Style::Bad,
+            Some(Outcome::Finished) => Style::Good,
+            Some(Outcome::Cancelled | Outcome::Dropped) => Style::Warning,
+            Some(Outcome::Failed | Outcome::Aborted) => Style::Bad,
             _ => Style::Plain,
         }
     }

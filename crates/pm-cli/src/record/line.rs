@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pm_client::Row;
+use pm_client::{Row, Serial};
 use pm_wire::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
 use crate::feed::{Change, Update};
@@ -39,10 +39,16 @@ struct Line {
     tasks: Vec<Row>,
     begins: bool,
     ends: bool,
-    serial: String,
+    #[serde(deserialize_with = "serial")]
+    serial: Option<Serial>,
     why: String,
     retry_in_ms: f64,
     count: u64,
+}
+
+fn serial<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Serial>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(text.parse().ok())
 }
 
 /// Formats an update, without a line break.
@@ -73,7 +79,7 @@ pub(super) fn write(at: Timestamp, endpoint: &str, update: &Update) -> String {
         }
         Update::Left { serial } => {
             set("event", "left".into());
-            set("serial", serial.as_str().into());
+            set("serial", serial.to_string().into());
         }
         Update::Gap { why } | Update::Bye { why } => {
             set("event", if matches!(update, Update::Gap { .. }) { "gap" } else { "bye" }.into());
@@ -103,7 +109,10 @@ pub(super) fn read(text: &str) -> Result<(Timestamp, String, Option<Update>), se
         ("refused", _) => Update::Refused { why, retry_in },
         ("snapshot", _) => Update::Snapshot { rows: line.tasks, begins: line.begins, ends: line.ends },
         ("ended", Some(row)) => Update::Ended { row },
-        ("left", _) => Update::Left { serial: line.serial },
+        ("left", _) => match line.serial {
+            Some(serial) => Update::Left { serial },
+            None => return Ok((line.at, line.endpoint, None)),
+        },
         ("gap", _) => Update::Gap { why },
         ("bye", _) => Update::Bye { why },
         ("unseen", _) => Update::Unseen { count: line.count },
@@ -135,7 +144,7 @@ mod tests {
             Update::Snapshot { rows: vec![row()], begins: true, ends: false },
             Update::Task { change: Change::Cancel, row: row() },
             Update::Ended { row: row() },
-            Update::Left { serial: "7".into() },
+            Update::Left { serial: "7".parse().unwrap() },
             Update::Gap { why: "slow".into() },
             Update::Unseen { count: 3 },
             Update::Bye { why: "shutdown".into() },

@@ -125,18 +125,17 @@ fn counted<'s>(name: &str, start: &str, store: &'s Store) -> BTreeMap<std::borro
 
 fn value<'t>(task: &'t Task, name: &str) -> Option<std::borrow::Cow<'t, str>> {
     let row = &task.row;
-    let text = match name {
-        "id" => &row.id,
-        "kind" => row.kind.as_ref()?,
-        "status" => &row.status,
-        "serial" => &row.serial,
-        "parent" => row.parent.as_ref()?,
+    Some(match name {
+        "id" => row.id.as_str().into(),
+        "kind" => row.kind.as_deref()?.into(),
+        "status" => row.status.as_str().into(),
+        "serial" => row.serial?.to_string().into(),
+        "parent" => row.parent?.to_string().into(),
         name => {
             let name = name.strip_prefix("attr.")?.trim_matches('"');
-            return Some(attr_text(row.attrs.get(name)?));
+            attr_text(row.attrs.get(name)?)
         }
-    };
-    Some(text.into())
+    })
 }
 
 /// The most frequent values first.

@@ -110,13 +110,13 @@ fn print(store: &Store, at: f64, player: &Player, filter: &Filter, out: Out) -> 
         table.row(vec![
             Cell::new(if several { name(*endpoint) } else { "" }, Style::Dim),
             row.id.as_str().into(),
-            row.serial.as_str().into(),
+            format::serial(row.serial).into(),
             row.kind.as_deref().unwrap_or_default().into(),
-            format::duration(row.age_ms).into(),
+            format::duration(row.age).into(),
             format::status(row),
-            format::duration(row.status_age_ms).into(),
+            format::duration(row.status_age).into(),
             row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
-            row.parent.as_deref().unwrap_or_default().into(),
+            format::serial(row.parent).into(),
             format::attrs(&row.attrs).into(),
         ]);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pm_client::{History, Info, Kinds, Row, TaskRef, Waits};
+use pm_client::{History, Info, KindReport, Row, Serial, TaskRef, WaitReport};
 use pm_wire::Timestamp;
 
 use super::theme::Role;
@@ -24,7 +24,7 @@ pub(crate) enum Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) key: Key,
-    pub(crate) serial: String,
+    pub(crate) serial: Option<Serial>,
     pub(crate) id: String,
     pub(crate) is_original: bool,
     /// A younger task with this serial belongs to another run of the program.
@@ -34,14 +34,14 @@ pub(crate) struct Target {
 impl Target {
     pub(super) fn task_ref(&self) -> TaskRef {
         let mut row = Row::default();
-        row.serial.clone_from(&self.serial);
+        row.serial = self.serial;
         row.id.clone_from(&self.id);
         TaskRef::from(&row)
     }
 
     pub(super) fn name(&self) -> TaskName {
-        let is_serial = !self.serial.is_empty() && self.serial.bytes().all(|byte| byte.is_ascii_digit());
-        TaskName::new(&if is_serial && !self.is_original { self.serial.clone() } else { format!("id:{}", self.id) })
+        let serial = self.serial.filter(|_| !self.is_original);
+        TaskName::new(&serial.map_or_else(|| format!("id:{}", self.id), |serial| serial.to_string()))
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) enum Reply {
     },
     Kinds {
         endpoint: u32,
-        result: Result<Kinds, String>,
+        result: Result<KindReport, String>,
     },
     Ended {
         endpoint: u32,
@@ -63,7 +63,7 @@ pub(crate) enum Reply {
     /// `None`: the server does not support it.
     Waits {
         endpoint: u32,
-        result: Result<Option<Waits>, String>,
+        result: Result<Option<WaitReport>, String>,
     },
     About {
         endpoint: u32,

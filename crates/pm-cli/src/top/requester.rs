@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pm_client::{BulkCancel, CancelOptions, ClientError, Expect, Query};
+use pm_client::{BulkCancel, CancelOptions, ClientError, Expect, Query, Verdict};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
@@ -14,7 +14,7 @@ use super::theme::Role;
 use crate::config::Endpoint;
 use crate::feed::Key;
 use crate::fleet::error;
-use crate::out::Style;
+use crate::out::{Style, format};
 use crate::verbs::find;
 
 /// The most ended tasks of one endpoint.
@@ -43,11 +43,11 @@ impl Requester {
         match request {
             Request::Details(target) => self.details(target),
             Request::Kinds => self.all(|at, endpoint| async move {
-                let result = endpoint.client.kinds().await;
+                let result = endpoint.client.v1().kinds().await;
                 Reply::Kinds { endpoint: at, result: sentence(&endpoint, result) }
             }),
             Request::Ended => self.all(|at, endpoint| async move {
-                let result = endpoint.client.ended(&Query::new().sort("-endedAt").limit(ENDED)).await;
+                let result = endpoint.client.v1().ended(&Query::new().sort("-endedAt").limit(ENDED)).await;
                 let result = result.map(|page| (page.tasks, page.server_time));
                 Reply::Ended { endpoint: at, result: sentence(&endpoint, result) }
             }),
@@ -56,7 +56,7 @@ impl Requester {
                 Reply::Waits { endpoint: at, result: sentence(&endpoint, result) }
             }),
             Request::About => self.all(|at, endpoint| async move {
-                let result = match endpoint.client.info().await {
+                let result = match endpoint.client.v1().info().await {
                     Err(ClientError::NoV1 { .. }) => Ok(None),
                     result => result.map(Some),
                 };
@@ -117,13 +117,13 @@ impl Requester {
 
 async fn kill_one(endpoint: &Endpoint, target: &Target, reason: String) -> Reply {
     let result = if target.is_original {
-        endpoint.client.cancel(&target.id, &reason).await.map(|()| None)
+        endpoint.client.procs().cancel(&target.id, &reason).await.map(|()| None)
     } else {
         let mut options = CancelOptions::new(reason).wait(VERDICT);
         if !target.min_age.is_zero() {
             options = options.expect(Expect::new().min_age(target.min_age));
         }
-        endpoint.client.cancel_task(target.task_ref(), &options).await.map(Some)
+        endpoint.client.v1().cancel(target.task_ref(), &options).await.map(Some)
     };
     match result {
         Ok(verdict) => verdict_of(target.key, verdict.as_ref()),
@@ -132,9 +132,9 @@ async fn kill_one(endpoint: &Endpoint, target: &Target, reason: String) -> Reply
 }
 
 async fn kill_many(endpoint: &Endpoint, batch: Vec<Target>, reason: String) -> Vec<Reply> {
-    let serials: Vec<&str> = batch.iter().map(|target| target.serial.as_str()).collect();
+    let serials: Vec<String> = batch.iter().map(|target| format::serial(target.serial)).collect();
     let bulk = BulkCancel::new([("serial", serials.join(",").as_str())]).reason(reason).max(batch.len() as u64);
-    match endpoint.client.cancel_many(&bulk).await {
+    match endpoint.client.v1().cancel_many(&bulk).await {
         Ok(reply) => batch
             .iter()
             .map(|target| match reply.verdicts.iter().find(|verdict| verdict.serial == target.serial) {
@@ -146,8 +146,8 @@ async fn kill_many(endpoint: &Endpoint, batch: Vec<Target>, reason: String) -> V
     }
 }
 
-fn verdict_of(key: Key, verdict: Option<&pm_client::Verdict>) -> Reply {
-    if let Some(verdict) = verdict.filter(|verdict| verdict.verdict == "refused") {
+fn verdict_of(key: Key, verdict: Option<&pm_client::TaskVerdict>) -> Reply {
+    if let Some(verdict) = verdict.filter(|verdict| verdict.verdict == Some(Verdict::Refused)) {
         return reply_with(
             key,
             &format!("refused: {}", verdict.why.as_deref().unwrap_or("not cancellable")),
@@ -162,7 +162,7 @@ fn verdict_of(key: Key, verdict: Option<&pm_client::Verdict>) -> Reply {
         _ => Role::Plain,
     };
     // A task that is still running is watched further.
-    let is_final = verdict.is_some_and(|verdict| verdict.verdict != "cancelling");
+    let is_final = verdict.is_some_and(|verdict| verdict.verdict != Some(Verdict::Cancelling));
     reply_with(key, &text, role, is_final)
 }
 

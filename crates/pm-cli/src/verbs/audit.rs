@@ -1,6 +1,6 @@
 //! `pm audit`: attempts to cancel tasks, and their results.
 
-use pm_client::{Audit, AuditRecord};
+use pm_client::{AuditRecord, AuditReport};
 use serde_json::{Value, json};
 
 use super::QueryArgs;
@@ -20,9 +20,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let (endpoints, out) = args.query.resolve()?;
     let limit = args.limit;
-    let answers = fleet::all(endpoints, |client| async move { client.audit(limit).await }).await;
-    let items = |audit: &Audit| audit.records.iter().map(|record| json!(record)).collect::<Vec<Value>>();
-    let about = |audit: &Audit| json!({ "serverTime": audit.server_time, "dropped": audit.dropped });
+    let answers = fleet::all(endpoints, |client| async move { client.v1().audit(limit).await }).await;
+    let items = |audit: &AuditReport| audit.records.iter().map(|record| json!(record)).collect::<Vec<Value>>();
+    let about = |audit: &AuditReport| json!({ "serverTime": audit.server_time, "dropped": audit.dropped });
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
         if let Ok(audit) = &answer.result
@@ -35,7 +35,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     Ok(Tally::of(&answers).exit())
 }
 
-fn table(answers: &[Answer<Audit>]) -> Table {
+fn table(answers: &[Answer<AuditReport>]) -> Table {
     let mut table = Table::new(&["ENDPOINT", "WHEN", "WHO", "FROM", "WHAT", "RESULT", "REASON"]);
     for answer in answers {
         let Ok(audit) = &answer.result else { continue };
@@ -60,8 +60,8 @@ fn object(record: &AuditRecord) -> String {
     match (&record.task, &record.serial, &record.filter) {
         (Some(task), Some(serial), _) => format!("{task} ({serial})"),
         (Some(task), None, _) => task.clone(),
-        (None, Some(serial), _) => serial.clone(),
+        (None, Some(serial), _) => serial.to_string(),
         (None, None, Some(filter)) => filter.clone(),
-        (None, None, None) => record.action.clone(),
+        (None, None, None) => record.action.as_ref().map(|action| action.to_string()).unwrap_or_default(),
     }
 }

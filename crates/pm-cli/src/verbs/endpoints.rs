@@ -1,5 +1,7 @@
 //! `pm endpoints`: the state of each endpoint.
 
+use std::time::Duration;
+
 use pm_client::{Client, ClientError, Query};
 use serde_json::json;
 
@@ -20,7 +22,7 @@ struct Health {
     /// The version of pm; `None` for a Go original.
     version: Option<String>,
     tasks: u64,
-    uptime_ms: Option<f64>,
+    uptime: Option<Duration>,
     scope: Option<String>,
     server_time: pm_wire::Timestamp,
 }
@@ -44,21 +46,21 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
 }
 
 async fn health(client: &Client) -> Result<Health, ClientError> {
-    match client.info().await {
+    match client.v1().info().await {
         Ok(info) => {
-            let tasks = client.tasks(&Query::new().limit(0)).await?;
+            let tasks = client.v1().tasks(&Query::new().limit(0)).await?;
             Ok(Health {
                 version: Some(info.version),
                 tasks: tasks.total,
-                uptime_ms: info.uptime_ms,
-                scope: info.scope,
+                uptime: info.uptime,
+                scope: info.permission.map(|permission| permission.to_string()),
                 server_time: info.server_time,
             })
         }
         Err(ClientError::NoV1 { .. }) => {
-            let list = client.list().await?;
+            let list = client.procs().list().await?;
             let tasks = list.procs.len() as u64;
-            Ok(Health { version: None, tasks, uptime_ms: None, scope: None, server_time: list.server_time })
+            Ok(Health { version: None, tasks, uptime: None, scope: None, server_time: list.server_time })
         }
         Err(error) => Err(error),
     }
@@ -78,7 +80,7 @@ fn item(answer: &Answer<Health>) -> serde_json::Value {
             item["isOriginal"] = health.version.is_none().into();
             for (name, value) in [
                 ("version", health.version.as_ref().map(|text| json!(text))),
-                ("uptimeMs", health.uptime_ms.map(|millis| json!(millis))),
+                ("uptimeMs", health.uptime.map(|uptime| json!(format::to_millis(uptime)))),
                 ("scope", health.scope.as_ref().map(|text| json!(text))),
             ] {
                 if let Some(value) = value {
@@ -97,14 +99,14 @@ fn table(answers: &[Answer<Health>]) -> Table {
         let address = endpoint.client.endpoint();
         let address = if address == endpoint.name { "" } else { address };
         let mut cells: Vec<Cell> = vec![endpoint.name.as_str().into(), address.into()];
-        let took = format::millis(pm_wire::duration::millis(*took));
+        let took = format::duration(*took);
         match result {
             Ok(health) => cells.extend([
                 Cell::new("yes", Style::Good),
                 took.into(),
                 health.version.as_deref().unwrap_or("Go original").into(),
                 health.tasks.to_string().into(),
-                format::duration(health.uptime_ms).into(),
+                format::duration(health.uptime).into(),
                 health.scope.as_deref().unwrap_or_default().into(),
             ]),
             Err(error) => cells.extend([

@@ -24,21 +24,20 @@ pub(crate) async fn run(task: TaskArgs) -> Result<Exit, Stop> {
 
 /// Fetches the history, also from a Go original.
 pub(crate) async fn history(client: &Client, target: &TaskName) -> Result<History, ClientError> {
-    match client.task_history(target.task_ref()).await {
+    match client.v1().history(target.task_ref()).await {
         Err(ClientError::NoV1 { .. }) => {
-            let old = client.history(target.id()).await?;
+            let old = client.procs().history(target.id()).await?;
             let mut history = History::default();
             history.history = old
                 .history
                 .into_iter()
                 .map(|entry| {
-                    let mut new = pm_client::Entry::default();
+                    let mut new = pm_client::HistoryEntry::default();
                     (new.at, new.status) = (entry.ts, entry.status);
                     new
                 })
                 .collect();
-            let outcome = old.outcome.map(|outcome| outcome.to_string());
-            (history.dropped, history.outcome, history.server_time) = (old.dropped, outcome, old.server_time);
+            (history.dropped, history.outcome, history.server_time) = (old.dropped, old.outcome, old.server_time);
             Ok(history)
         }
         result => result,
@@ -55,7 +54,7 @@ pub(crate) fn durations(history: &History) -> impl Iterator<Item = std::time::Du
 }
 
 fn items(history: &History) -> Vec<Value> {
-    let item = |(entry, duration): (&pm_client::Entry, std::time::Duration)| {
+    let item = |(entry, duration): (&pm_client::HistoryEntry, std::time::Duration)| {
         let millis = pm_wire::duration::millis(duration);
         json!({ "at": entry.at, "forMs": millis, "status": entry.status })
     };
@@ -64,8 +63,8 @@ fn items(history: &History) -> Vec<Value> {
 
 fn about(history: &History) -> Value {
     let mut about = json!({ "serverTime": history.server_time, "dropped": history.dropped });
-    if !history.serial.is_empty() {
-        about["serial"] = history.serial.as_str().into();
+    if let Some(serial) = history.serial {
+        about["serial"] = serial.to_string().into();
     }
     if let Some(outcome) = &history.outcome {
         about["outcome"] = outcome.as_str().into();

@@ -1,6 +1,8 @@
 //! `pm kinds`: outcomes and latencies by kind, and where time goes.
 
-use pm_client::{Kind, Kinds};
+use std::time::Duration;
+
+use pm_client::{KindReport, KindStats};
 use serde_json::{Value, json};
 
 use super::QueryArgs;
@@ -16,8 +18,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let (endpoints, out) = args.query.resolve()?;
-    let answers = fleet::all(endpoints, |client| async move { client.kinds().await }).await;
-    let items = |kinds: &Kinds| kinds.kinds.iter().map(|kind| json!(kind)).collect::<Vec<Value>>();
+    let answers = fleet::all(endpoints, |client| async move { client.v1().kinds().await }).await;
+    let items = |kinds: &KindReport| kinds.kinds.iter().map(|kind| json!(kind)).collect::<Vec<Value>>();
     fleet::show(
         out,
         || fleet::document(&answers, items, |kinds| fleet::at(kinds.server_time)),
@@ -27,7 +29,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     Ok(Tally::of(&answers).exit())
 }
 
-fn table(answers: &[Answer<Kinds>]) -> Table {
+fn table(answers: &[Answer<KindReport>]) -> Table {
     let mut table = Table::new(&[
         "ENDPOINT",
         "KIND",
@@ -49,7 +51,7 @@ fn table(answers: &[Answer<Kinds>]) -> Table {
         let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
         for kind in &kinds.kinds {
             let latency = &kind.latency;
-            let duration = |millis: Option<f64>| format::duration(millis.filter(|_| latency.count > 0));
+            let duration = |duration: Option<Duration>| format::duration(duration.filter(|_| latency.count > 0));
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
                 name(kind).into(),
@@ -59,10 +61,10 @@ fn table(answers: &[Answer<Kinds>]) -> Table {
                 count(kind.cancelled, Style::Warning),
                 count(kind.aborted, Style::Bad),
                 count(kind.dropped, Style::Warning),
-                duration(latency.p50_ms).into(),
-                duration(latency.p95_ms).into(),
-                duration(latency.p99_ms).into(),
-                duration(latency.max_ms).into(),
+                duration(latency.p50).into(),
+                duration(latency.p95).into(),
+                duration(latency.p99).into(),
+                duration(latency.max).into(),
                 where_time_goes(kind).into(),
             ]);
         }
@@ -70,7 +72,7 @@ fn table(answers: &[Answer<Kinds>]) -> Table {
     if table.is_empty() { Table::new(&["KIND", "RUNNING", "FINISHED"]) } else { table.without_empty_columns() }
 }
 
-pub(crate) fn name(kind: &Kind) -> &str {
+pub(crate) fn name(kind: &KindStats) -> &str {
     match (&kind.kind, kind.other) {
         (_, true) => "(all other kinds)",
         (Some(kind), false) => kind,
@@ -79,13 +81,13 @@ pub(crate) fn name(kind: &Kind) -> &str {
 }
 
 /// The three statuses that took most time, with percentages.
-pub(crate) fn where_time_goes(kind: &Kind) -> String {
-    let all: f64 = kind.statuses.iter().map(|status| status.time_ms).sum();
-    let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| status.time_ms > 0.0).collect();
-    statuses.sort_by(|a, b| b.time_ms.total_cmp(&a.time_ms));
+pub(crate) fn where_time_goes(kind: &KindStats) -> String {
+    let all: Duration = kind.statuses.iter().map(|status| status.time).sum();
+    let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| !status.time.is_zero()).collect();
+    statuses.sort_by_key(|status| std::cmp::Reverse(status.time));
     let part = |status: &&pm_client::StatusTime| {
         let name = status.status.as_deref().unwrap_or("(all others)");
-        format!("{name} {:.0} %", 100.0 * status.time_ms / all)
+        format!("{name} {:.0} %", 100.0 * status.time.as_secs_f64() / all.as_secs_f64())
     };
     statuses.iter().take(3).map(part).collect::<Vec<_>>().join(", ")
 }

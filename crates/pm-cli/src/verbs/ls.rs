@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use pm_client::Row;
+use pm_client::{Outcome, Row};
 use serde_json::{Value, json};
 
 use super::{QueryArgs, note_original};
@@ -173,23 +173,23 @@ fn table(
     for (at, row) in rows {
         let only = |is_shown: bool, text: String| if is_shown { text } else { String::new() };
         let started = only(is_wide, row.started_at.map(|at| at.to_string()).unwrap_or_default());
-        let parent = only(is_wide, row.parent.clone().unwrap_or_default());
+        let parent = only(is_wide, format::serial(row.parent));
         let mut cells: Vec<Cell> = vec![
             Cell::new(only(answers.len() > 1, answers[*at].endpoint.name.clone()), Style::Dim),
             row.id.as_str().into(),
-            only(shows_serials, row.serial.clone()).into(),
+            only(shows_serials, format::serial(row.serial)).into(),
             row.kind.as_deref().unwrap_or_default().into(),
         ];
         match source {
             Source::Live => cells.extend([
-                format::duration(row.age_ms).into(),
+                format::duration(row.age).into(),
                 format::status(row),
-                format::duration(row.status_age_ms).into(),
+                format::duration(row.status_age).into(),
                 row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
             ]),
             Source::Ended => cells.extend([
-                Cell::new(row.outcome.as_deref().unwrap_or_default(), Style::of_outcome(row.outcome.as_deref())),
-                format::duration(row.age_ms).into(),
+                Cell::new(row.outcome.as_ref().map_or("", Outcome::as_str), Style::of_outcome(row.outcome.as_ref())),
+                format::duration(row.age).into(),
                 format::ago(row.ended_at, now(*at)).into(),
                 row.status.as_str().into(),
             ]),

@@ -17,7 +17,7 @@ pub(crate) mod watch;
 pub(crate) mod why;
 
 use clap::Args;
-use pm_client::{Client, ClientError, Query, Row, TaskRef, Wait};
+use pm_client::{BlockedTask, Client, ClientError, Query, Row, TaskRef};
 use pm_wire::Timestamp;
 
 use crate::config::{CommonArgs, Endpoints};
@@ -122,9 +122,9 @@ fn finish<T>(answers: &[Answer<T>], is_original: impl Fn(&T) -> bool) -> Exit {
 pub(crate) struct Found {
     pub(crate) row: Row,
     /// The resources it waits for.
-    pub(crate) waits: Vec<Wait>,
+    pub(crate) waits: Vec<BlockedTask>,
     /// The waits of other tasks for resources that it holds.
-    pub(crate) holds_up: Vec<Wait>,
+    pub(crate) holds_up: Vec<BlockedTask>,
     pub(crate) server_time: Timestamp,
     /// Its endpoint is a Go original, which has ids only.
     pub(crate) is_original: bool,
@@ -132,16 +132,16 @@ pub(crate) struct Found {
 
 /// Finds a task, running or ended; in a Go original, a running one.
 pub(crate) async fn find(client: &Client, target: &TaskName) -> Result<Found, ClientError> {
-    match client.task(target.task_ref()).await {
+    match client.v1().task(target.task_ref()).await {
         Ok(reply) => Ok(Found {
             row: reply.task,
             waits: reply.waits,
-            holds_up: reply.holds_up,
+            holds_up: reply.holds_up.into_iter().map(BlockedTask::from).collect(),
             server_time: reply.server_time,
             is_original: false,
         }),
         Err(ClientError::NoV1 { url }) => {
-            let list = client.list().await?;
+            let list = client.procs().list().await?;
             let mut tasks = list.procs.iter().filter(|task| task.id == target.id());
             let text = || "it is not in the list of this Go original, which has ids only".to_owned();
             let task = tasks.next().ok_or_else(|| ClientError::NotFound { url, text: text() })?;

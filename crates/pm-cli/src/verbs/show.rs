@@ -1,8 +1,10 @@
 //! `pm show`: one task in detail.
 
+use std::time::Duration;
+
 use std::fmt::Write as _;
 
-use pm_client::Row;
+use pm_client::{Outcome, Row, TaskState};
 use pm_wire::Timestamp;
 use serde_json::{Value, json};
 
@@ -57,24 +59,21 @@ fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
     };
     line("endpoint", endpoint.unwrap_or_default().to_owned());
     line("id", row.id.clone());
-    line("serial", row.serial.clone());
+    line("serial", format::serial(row.serial));
     line("kind", row.kind.clone().unwrap_or_default());
     line("state", state(row, now));
     line("status", status(row));
-    line(
-        "progress",
-        row.progress.as_ref().map(|progress| progress_with_rate(progress, row.age_ms)).unwrap_or_default(),
-    );
+    line("progress", row.progress.as_ref().map(|progress| progress_with_rate(progress, row.age)).unwrap_or_default());
     for wait in &found.waits {
         line("waits for", super::waits::waits_for(wait));
     }
     for wait in &found.holds_up {
-        let since = format::millis(wait.wait_ms);
+        let since = format::duration(wait.waited);
         line(
             "blocks",
             format!(
                 "{}, which has waited for {} for {since}",
-                super::waits::name(&wait.id, &wait.serial),
+                super::waits::name(&wait.id, wait.serial),
                 wait.resource
             ),
         );
@@ -94,45 +93,43 @@ fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
 }
 
 fn state(row: &Row, now: Timestamp) -> String {
-    let age = format::duration(row.age_ms);
+    let age = format::duration(row.age);
     let started = row.started_at.map(|at| format!(", since {at}")).unwrap_or_default();
-    match (row.state.as_str(), &row.outcome) {
-        ("ended", outcome) => {
-            let outcome = outcome.as_deref().unwrap_or("unknown outcome");
-            format!("ended {}: {outcome}, after {age}", format::ago(row.ended_at, now))
-        }
-        (state, _) => format!("{state}, for {age}{started}"),
+    if row.has_ended() {
+        let outcome = row.outcome.as_ref().map_or("unknown outcome", Outcome::as_str);
+        return format!("ended {}: {outcome}, after {age}", format::ago(row.ended_at, now));
     }
+    format!("{}, for {age}{started}", row.state.as_ref().map_or("", TaskState::as_str))
 }
 
 fn status(row: &Row) -> String {
-    match row.state.as_str() {
-        "ended" => row.status.clone(),
-        _ => format!("{} (for {})", row.status, format::duration(row.status_age_ms)),
+    if row.has_ended() {
+        return row.status.clone();
     }
+    format!("{} (for {})", row.status, format::duration(row.status_age))
 }
 
 fn parent(row: &Row) -> String {
     let ended = if row.parent_ended { " (it has ended)" } else { "" };
-    row.parent.as_ref().map(|parent| format!("{parent}{ended}")).unwrap_or_default()
+    row.parent.map(|parent| format!("{parent}{ended}")).unwrap_or_default()
 }
 
 fn cancel(row: &Row) -> String {
     let Some(cancel) = &row.cancel else { return String::new() };
     let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
-    let origin = if cancel.origin.is_empty() { String::new() } else { format!(" ({})", cancel.origin) };
+    let origin = cancel.origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
     let reason = if cancel.reason.is_empty() { "no reason given" } else { &cancel.reason };
-    format!("requested {} ago{by}{origin}: {reason}", format::duration(cancel.age_ms))
+    format!("requested {} ago{by}{origin}: {reason}", format::duration(cancel.age))
 }
 
 /// The progress with percentage, rate and remaining time.
-fn progress_with_rate(progress: &pm_wire::Progress, age_ms: Option<f64>) -> String {
+fn progress_with_rate(progress: &pm_wire::Progress, age: Option<Duration>) -> String {
     let mut text = format::progress(progress);
     let (done, total) = (progress.done as f64, progress.total as f64);
     if progress.total > 0 {
         let _ = write!(text, ", {:.0} %", (100.0 * done / total).min(100.0).floor());
     }
-    let seconds = age_ms.unwrap_or(0.0) / 1e3;
+    let seconds = age.unwrap_or_default().as_secs_f64();
     if progress.done > 0 && seconds > 0.0 {
         let rate = done / seconds;
         let _ = if rate >= 10.0 { write!(text, ", {rate:.0}/s") } else { write!(text, ", {rate:.1}/s") };
@@ -152,11 +149,11 @@ mod tests {
         let progress =
             |done, total| serde_json::from_value(json!({ "done": done, "total": total, "unit": "rows" })).unwrap();
         assert_eq!(
-            progress_with_rate(&progress(50, 100), Some(5_000.0)),
+            progress_with_rate(&progress(50, 100), Some(Duration::from_secs(5))),
             "50/100 rows, 50 %, 10/s, 5.0 s left at this rate"
         );
-        assert_eq!(progress_with_rate(&progress(0, 100), Some(5_000.0)), "0/100 rows, 0 %");
+        assert_eq!(progress_with_rate(&progress(0, 100), Some(Duration::from_secs(5))), "0/100 rows, 0 %");
         assert_eq!(progress_with_rate(&progress(7, 0), None), "7 rows");
-        assert_eq!(progress_with_rate(&progress(9, 5), Some(1_000.0)), "9/5 rows, 100 %, 9.0/s");
+        assert_eq!(progress_with_rate(&progress(9, 5), Some(Duration::from_secs(1))), "9/5 rows, 100 %, 9.0/s");
     }
 }

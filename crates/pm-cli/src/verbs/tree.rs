@@ -1,6 +1,6 @@
 //! `pm tree`: tasks as a tree of parents and children.
 
-use pm_client::{Query, Row, Tasks};
+use pm_client::{Query, Row, TaskPage};
 use serde_json::{Value, json};
 
 use super::{QueryArgs, TaskName};
@@ -37,12 +37,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     };
     let answers = fleet::all(endpoints, |client| {
         let query = query.clone();
-        async move { client.tree(&query).await }
+        async move { client.v1().tree(&query).await }
     })
     .await;
-    let items = |tasks: &Tasks| tasks.tasks.iter().map(|row| json!(row)).collect::<Vec<Value>>();
-    let about =
-        |tasks: &Tasks| json!({ "serverTime": tasks.server_time, "total": tasks.total, "truncated": tasks.truncated });
+    let items = |tasks: &TaskPage| tasks.tasks.iter().map(|row| json!(row)).collect::<Vec<Value>>();
+    let about = |tasks: &TaskPage| json!({ "serverTime": tasks.server_time, "total": tasks.total, "truncated": tasks.truncated });
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
         if let Ok(tasks) = &answer.result
@@ -58,7 +57,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     Ok(if selection.filter.is_empty() { tally.exit() } else { tally.exit_with(total as usize) })
 }
 
-fn table(answers: &[Answer<Tasks>]) -> Table {
+fn table(answers: &[Answer<TaskPage>]) -> Table {
     let mut table = Table::new(&["ENDPOINT", "TASK", "SERIAL", "KIND", "AGE", "STATUS", "IN STATUS", "PROGRESS"]);
     for answer in answers {
         let Ok(tasks) = &answer.result else { continue };
@@ -67,11 +66,11 @@ fn table(answers: &[Answer<Tasks>]) -> Table {
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
                 format!("{branch}{}", row.id).into(),
-                row.serial.as_str().into(),
+                format::serial(row.serial).into(),
                 row.kind.as_deref().unwrap_or_default().into(),
-                format::duration(row.age_ms).into(),
+                format::duration(row.age).into(),
                 format::status(row),
-                format::duration(row.status_age_ms).into(),
+                format::duration(row.status_age).into(),
                 row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
             ]);
         }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pm_client::{Client, ClientError, Event, Query, Row, TaskRef};
+use pm_client::{Client, ClientError, Event, Outcome, Query, Row, Serial, TaskRef, Update};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             note_original(&answer.endpoint.name);
         }
         all += found.rows.len();
-        let (over, live): (Vec<Row>, Vec<Row>) = found.rows.into_iter().partition(|row| row.state == "ended");
+        let (over, live): (Vec<Row>, Vec<Row>) = found.rows.into_iter().partition(|row| row.has_ended());
         ends.extend(over.into_iter().map(|row| (answer.endpoint.clone(), row)));
         if !live.is_empty() {
             let (endpoint, send) = (answer.endpoint, send.clone());
@@ -148,7 +148,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         return Ok(Exit::StillRunning);
     }
     Ok(match tally.exit() {
-        Exit::Ok if ends.iter().any(|(_, row)| row.outcome.as_deref() != Some("finished")) => Exit::Failure,
+        Exit::Ok if ends.iter().any(|(_, row)| row.outcome != Some(Outcome::Finished)) => Exit::Failure,
         exit => exit,
     })
 }
@@ -171,7 +171,7 @@ fn print_end(out: Out, (endpoint, row): &End, several: bool) -> Result<(), Stop>
         Some(_) => watch::ended(row),
         None => "ended, outcome unknown".to_owned(),
     };
-    let what = out.styled(Style::of_outcome(row.outcome.as_deref()), &clean::line(&what));
+    let what = out.styled(Style::of_outcome(row.outcome.as_ref()), &clean::line(&what));
     Ok(print(&format!("{what}: {}\n", clean::line(&format!("{}{place}", name_of(row)))))?)
 }
 
@@ -179,25 +179,28 @@ type Ends = mpsc::Sender<Result<End, (String, ClientError)>>;
 
 /// Follows the stream until all tasks have ended.
 async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), ClientError> {
-    let mut live: HashMap<String, Row> = live.into_iter().map(|row| (row.serial.clone(), row)).collect();
-    let serials: Vec<&str> = live.keys().map(String::as_str).collect();
+    let mut live: HashMap<Option<Serial>, Row> = live.into_iter().map(|row| (row.serial, row)).collect();
+    let serials: Vec<String> = live.keys().map(|serial| format::serial(*serial)).collect();
     let query = match live.len() {
         ..=MAX_SERIALS => Query::new().filter("serial", serials.join(",")),
         _ => Query::new(),
     };
-    let mut events = endpoint.client.events(&query);
+    let mut events = endpoint.client.v1().events(&query);
     // The running tasks of a snapshot, until it is complete.
     let mut running = HashSet::new();
     while !live.is_empty() {
         let over: Vec<Row> = match events.next().await {
-            Some(Ok(Event::Ended { task })) => live.remove(&task.serial).map(|_| task).into_iter().collect(),
-            Some(Ok(Event::Snapshot { tasks, more, .. })) => {
-                running.extend(tasks.into_iter().map(|task| task.serial));
-                if more {
+            Some(Ok(Update::Event(Event::Ended(task)))) => {
+                live.remove(&task.serial).map(|_| task).into_iter().collect()
+            }
+            Some(Ok(Update::Event(Event::Snapshot(snapshot)))) => {
+                running.extend(snapshot.tasks.into_iter().map(|task| task.serial));
+                if snapshot.more {
                     continue;
                 }
                 let running = std::mem::take(&mut running);
-                let gone: Vec<String> = live.keys().filter(|serial| !running.contains(*serial)).cloned().collect();
+                let gone: Vec<Option<Serial>> =
+                    live.keys().filter(|serial| !running.contains(*serial)).copied().collect();
                 gone.iter().filter_map(|serial| live.remove(serial)).collect()
             }
             Some(Ok(_)) => continue,
@@ -216,7 +219,7 @@ async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), 
 
 /// The last row of an ended task, if the list still retains it.
 async fn last_row(client: &Client, row: Row) -> Row {
-    match client.task(TaskRef::from(&row)).await {
+    match client.v1().task(TaskRef::from(&row)).await {
         Ok(reply) => reply.task,
         Err(_) => row,
     }
@@ -226,7 +229,7 @@ async fn last_row(client: &Client, row: Row) -> Row {
 async fn poll(endpoint: &Endpoint, mut live: Vec<Row>, ends: &Ends) -> Result<(), ClientError> {
     while !live.is_empty() {
         tokio::time::sleep(POLL).await;
-        let list = endpoint.client.list().await?;
+        let list = endpoint.client.procs().list().await?;
         let is_listed =
             |row: &Row| list.procs.iter().any(|task| task.id == row.id && Some(task.proc_time) == row.started_at);
         let (still, over): (Vec<Row>, Vec<Row>) = live.into_iter().partition(is_listed);

@@ -1,6 +1,6 @@
 //! `pm waits`: tasks waiting for others, as a tree with the blocking tasks at the top, and deadlocks.
 
-use pm_client::{Client, ClientError, Cycle, Wait, Waits};
+use pm_client::{BlockedTask, Client, ClientError, Cycle, Serial, WaitReport};
 use serde_json::{Value, json};
 
 use super::QueryArgs;
@@ -21,7 +21,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let (endpoints, out) = args.query.resolve()?;
     let limit = args.limit;
     let answers = fleet::all(endpoints, |client| async move { waits(&client, limit).await }).await;
-    let items = |waits: &Option<Waits>| match waits {
+    let items = |waits: &Option<WaitReport>| match waits {
         Some(waits) => waits.waits.iter().map(|wait| json!(wait)).collect(),
         None => Vec::new(),
     };
@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
 }
 
 /// Prints deadlocks to stderr, before the table.
-fn say_deadlocks(answers: &[Answer<Option<Waits>>]) {
+fn say_deadlocks(answers: &[Answer<Option<WaitReport>>]) {
     for answer in answers {
         for cycle in answer.result.iter().flatten().flat_map(|waits| &waits.cycles) {
             let name = &answer.endpoint.name;
@@ -60,16 +60,16 @@ fn say_deadlocks(answers: &[Answer<Option<Waits>>]) {
 }
 
 /// Fetches the waits; `None` if the server does not support them.
-pub(crate) async fn waits(client: &Client, limit: u32) -> Result<Option<Waits>, ClientError> {
-    match client.waits(Some(limit)).await {
+pub(crate) async fn waits(client: &Client, limit: u32) -> Result<Option<WaitReport>, ClientError> {
+    match client.v1().waits(Some(limit)).await {
         Err(ClientError::Problem { problem, .. }) if problem.status == 404 => Ok(None),
         // Not pm, unless it is a Go original with a list.
-        Err(ClientError::NoV1 { .. }) => client.list().await.map(|_| None),
+        Err(ClientError::NoV1 { .. }) => client.procs().list().await.map(|_| None),
         result => result.map(Some),
     }
 }
 
-fn about(waits: &Option<Waits>) -> Value {
+fn about(waits: &Option<WaitReport>) -> Value {
     match waits {
         Some(waits) => json!({
             "serverTime": waits.server_time, "total": waits.total, "truncated": waits.truncated, "cycles": waits.cycles,
@@ -79,7 +79,7 @@ fn about(waits: &Option<Waits>) -> Value {
     }
 }
 
-fn table(answers: &[Answer<Option<Waits>>]) -> Table {
+fn table(answers: &[Answer<Option<WaitReport>>]) -> Table {
     let mut table = Table::new(&["ENDPOINT", "TASK", "SERIAL", "KIND", "WAITS FOR", "SINCE", "NOTE"]);
     for answer in answers {
         let Ok(Some(waits)) = &answer.result else { continue };
@@ -96,10 +96,10 @@ fn table(answers: &[Answer<Option<Waits>>]) -> Table {
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
                 format!("{branch}{}", row.id).into(),
-                row.serial.as_str().into(),
+                format::serial(row.serial).into(),
                 row.kind.as_deref().unwrap_or_default().into(),
                 row.resource.as_deref().unwrap_or_default().into(),
-                format::duration(row.wait_ms).into(),
+                format::duration(row.waited).into(),
                 Cell::new(note, if in_cycle { Style::Bad } else { Style::Dim }),
             ]);
         }
@@ -108,17 +108,18 @@ fn table(answers: &[Answer<Option<Waits>>]) -> Table {
 }
 
 /// The name of a task in messages.
-pub(crate) fn name(id: &str, serial: &str) -> String {
+pub(crate) fn name(id: &str, serial: Option<Serial>) -> String {
+    let serial = format::serial(serial);
     if id.is_empty() { format!("task {serial}") } else { format!("{id} ({serial})") }
 }
 
 /// The resource, the time waited, and the holders.
-pub(crate) fn waits_for(wait: &Wait) -> String {
+pub(crate) fn waits_for(wait: &BlockedTask) -> String {
     let mut holders: Vec<String> = wait
         .holders
         .iter()
         .take(3)
-        .map(|holder| format!("{} for {}", name(&holder.id, &holder.serial), format::millis(holder.held_ms)))
+        .map(|holder| format!("{} for {}", name(&holder.id, holder.serial), format::duration(holder.held)))
         .collect();
     let more = (wait.holders.len() - holders.len()) as u64 + wait.more_holders;
     if more > 0 {
@@ -132,17 +133,17 @@ pub(crate) fn waits_for(wait: &Wait) -> String {
         1 => format!(", held by {}", holders[0]),
         _ => format!(", held by {} and {}", holders[..holders.len() - 1].join(", "), holders[holders.len() - 1]),
     };
-    format!("{} for {}{held}", wait.resource, format::millis(wait.wait_ms))
+    format!("{} for {}{held}", wait.resource, format::duration(wait.waited))
 }
 
 /// A deadlock as text: each task with the resource it waits for and the holder.
 pub(crate) fn cycle_text(cycle: &Cycle) -> String {
-    let called = |serial: &str| {
+    let called = |serial: Option<Serial>| {
         let step = cycle.steps.iter().find(|step| step.serial == serial);
-        step.map_or_else(|| format!("task {serial}"), |step| name(&step.id, &step.serial))
+        step.map_or_else(|| name("", serial), |step| name(&step.id, step.serial))
     };
     let step = |step: &pm_client::CycleStep| {
-        format!("{} waits for {} of {}", name(&step.id, &step.serial), step.resource, called(&step.held_by))
+        format!("{} waits for {} of {}", name(&step.id, step.serial), step.resource, called(step.held_by))
     };
     cycle.steps.iter().map(step).collect::<Vec<_>>().join(", ")
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use pm_client::{Client, ClientError, Event, Query, Row};
+use pm_client::{Client, ClientError, Event, Outcome, Query, Row, Update};
 use pm_wire::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -57,24 +57,31 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
             next = receive.recv() => next,
             () = &mut timeout => return Ok(tally.exit()),
         };
-        let Some((endpoint, event)) = next else { return Ok(tally.exit()) };
-        match event {
+        let Some((endpoint, update)) = next else { return Ok(tally.exit()) };
+        match update {
             Err(error) => {
                 say(&error::message(&endpoint, &error));
                 tally.add::<()>(&Err(error));
             }
-            Ok(event) => {
-                match &event {
-                    Event::Connected => tally.good += 1,
-                    Event::Started { .. } => live += 1,
-                    Event::Snapshot { tasks, .. } => live += tasks.len() as u64,
-                    Event::Ended { .. } => live = live.saturating_sub(1),
+            Ok(update) => {
+                let (mut has_ended, mut is_complete) = (false, false);
+                match &update {
+                    Update::Connected => tally.good += 1,
+                    Update::Event(Event::Started(_)) => live += 1,
+                    Update::Event(Event::Snapshot(snapshot)) => {
+                        live += snapshot.tasks.len() as u64;
+                        is_complete = !snapshot.more;
+                    }
+                    Update::Event(Event::Ended(_)) => {
+                        live = live.saturating_sub(1);
+                        has_ended = true;
+                    }
                     _ => {}
                 }
                 seen |= live > 0;
-                let is_last = is_one && seen && live == 0 && matches!(event, Event::Ended { .. });
-                let is_missing = is_one && !several && !seen && matches!(event, Event::Snapshot { more: false, .. });
-                printer.print(&endpoint, event)?;
+                let is_last = is_one && seen && live == 0 && has_ended;
+                let is_missing = is_one && !several && !seen && is_complete;
+                printer.print(&endpoint, update)?;
                 if is_last {
                     return Ok(Exit::Ok);
                 }
@@ -103,9 +110,9 @@ pub(super) async fn follow(
     client: Client,
     query: &Query,
     name: &str,
-    send: &mpsc::Sender<(String, Result<Event, ClientError>)>,
+    send: &mpsc::Sender<(String, Result<Update, ClientError>)>,
 ) {
-    let mut events = client.events(query);
+    let mut events = client.v1().events(query);
     while let Some(event) = events.next().await {
         if send.send((name.to_owned(), event)).await.is_err() {
             return;
@@ -120,38 +127,43 @@ struct Printer {
 }
 
 impl Printer {
-    fn print(&mut self, endpoint: &str, event: Event) -> Result<(), Stop> {
-        match event {
-            Event::Lost { error, retry_in } => {
+    fn print(&mut self, endpoint: &str, update: Update) -> Result<(), Stop> {
+        let event = match update {
+            Update::Lost { error, retry_in } => {
                 let retry = pm_wire::duration::show(retry_in);
                 say(&format!("{}; retrying in {retry}", error::message(endpoint, &error)));
+                return Ok(());
             }
-            Event::Gap { why } => say(&format!("{endpoint}: events are missing ({why}); the running tasks follow")),
-            Event::Unseen { count } => {
+            Update::Event(event) => event,
+            _ => return Ok(()),
+        };
+        match event {
+            Event::Gap(why) => say(&format!("{endpoint}: events are missing ({why}); the running tasks follow")),
+            Event::Unseen(count) => {
                 let tasks = format::count(count, "task", "tasks");
                 say(&format!("{endpoint}: {tasks} started and ended unseen"));
             }
-            Event::Bye { why } => say(&format!("{endpoint}: shutting down ({why})")),
-            Event::Snapshot { tasks, .. } => {
-                for row in &tasks {
-                    let running = format!("running for {}: {}", format::duration(row.age_ms), row.status);
+            Event::Bye(why) => say(&format!("{endpoint}: shutting down ({why})")),
+            Event::Snapshot(snapshot) => {
+                for row in &snapshot.tasks {
+                    let running = format!("running for {}: {}", format::duration(row.age), row.status);
                     self.line(endpoint, "running", row, &running, Style::Dim)?;
                 }
             }
-            Event::Started { task } => self.line(endpoint, "started", &task, "started", Style::Bold)?,
-            Event::Status { task } => self.line(endpoint, "status", &task, &task.status, Style::Plain)?,
-            Event::Progress { task } if self.progress => {
+            Event::Started(task) => self.line(endpoint, "started", &task, "started", Style::Bold)?,
+            Event::Status(task) => self.line(endpoint, "status", &task, &task.status, Style::Plain)?,
+            Event::Progress(task) if self.progress => {
                 let progress = task.progress.as_ref().map(format::progress).unwrap_or_default();
                 self.line(endpoint, "progress", &task, &progress, Style::Dim)?;
             }
-            Event::Cancel { task } => self.line(endpoint, "cancel", &task, &cancel(&task), Style::Warning)?,
-            Event::Ended { task } => {
-                let outcome = task.outcome.as_deref();
-                self.line(endpoint, "ended", &task, &ended(&task), Style::of_outcome(outcome))?;
+            Event::Cancel(task) => self.line(endpoint, "cancel", &task, &cancel(&task), Style::Warning)?,
+            Event::Ended(task) => {
+                let style = Style::of_outcome(task.outcome.as_ref());
+                self.line(endpoint, "ended", &task, &ended(&task), style)?;
             }
-            Event::Left { serial } => {
+            Event::Left(serial) => {
                 let mut row = Row::default();
-                row.serial = serial;
+                row.serial = Some(serial);
                 self.line(endpoint, "left", &row, "no longer matches", Style::Dim)?;
             }
             _ => {}
@@ -200,8 +212,8 @@ fn cancel(row: &Row) -> String {
 }
 
 pub(super) fn ended(row: &Row) -> String {
-    let outcome = row.outcome.as_deref().unwrap_or("ended");
-    let after = row.age_ms.map(|age| format!(" after {}", format::millis(age))).unwrap_or_default();
+    let outcome = row.outcome.as_ref().map_or("ended", Outcome::as_str);
+    let after = row.age.map(|age| format!(" after {}", format::duration(age))).unwrap_or_default();
     // The last status is the outcome, possibly with a reason: `failed: no file`.
     match row.status.split_once(": ") {
         Some((_, why)) if matches!(outcome, "failed" | "cancelled" | "aborted") => format!("{outcome}{after}: {why}"),

@@ -1,32 +1,33 @@
-//! What happens to tasks, as it happens: a stream that reconnects by itself.
+//! Events of tasks: a stream that reconnects by itself.
 //!
-//! Everything that is under way lives in [`Events`], so a caller may drop [`Events::next`] at any time and lose nothing.
+//! All progress is stored in [`Events`], timers included, so a caller may drop [`Events::next`] at any time and lose
+//! nothing. That is also why a poll may make a new future of [`Events::advance`] each time.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, Hasher};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_core::Stream;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
-use tokio::time::{Instant, sleep_until, timeout_at};
+use pm_wire::v1::Event;
+use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use crate::answer::Answer;
-use crate::call::{Ask, Opened, open};
-use crate::client::Client;
+use crate::call::{Opened, Request, open};
 use crate::error::{ClientError, Stage};
-use crate::query::Query;
-use crate::sse::{self, Decoder};
+use crate::settings::{Settings, deadline_in};
+use crate::sse::{self, Decoder, Message};
+use crate::text::excerpt;
 
-mod event;
 #[cfg(test)]
 mod tests;
-
-pub use event::Event;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: &str = "text/event-stream";
@@ -38,27 +39,57 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// Three heartbeats: nothing for so long means that the connection is dead.
 const MAX_QUIET: Duration = Duration::from_secs(45);
-/// How long a caller who was away gets to see what came in the meantime.
-const LATE_LOOK: Duration = Duration::from_secs(5);
+/// The last part of it, which begins anew for a caller that did not poll: data may have arrived in the meantime.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 /// The most that is read of a refusal.
 const MAX_REFUSAL: u64 = 64 << 10;
 
-/// The events of one endpoint, without end. From [`Client::events`].
+/// An update from a stream of events.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Update {
+    /// The stream is connected. A snapshot comes next, unless the stream continues where it was lost.
+    Connected,
+    /// An event.
+    Event(Event),
+    /// The connection is lost, or could not be made. Nothing is known from here to the next
+    /// [`Connected`](Self::Connected), and earlier events may be outdated.
+    Lost {
+        /// Why.
+        error: ClientError,
+        /// When the next attempt begins.
+        retry_in: Duration,
+    },
+}
+
+/// The events of one endpoint, without end; made by [`V1::events`](crate::V1::events).
+///
+/// A lost connection is made again, as often as it takes: after 0.5 s at first (or what the server asks for), then twice
+/// as long each time, up to 30 s, each up to a quarter shorter at random. The stream continues after the last event if
+/// the server still can. A server that sends nothing for 45 s, not even a heartbeat, counts as lost. An overloaded server
+/// is asked again after the time that it names.
+///
+/// # Errors
+///
+/// The stream ends with an error that another attempt cannot fix: the query, the token or the certificates are refused,
+/// there is no `/v1`, or the answer is not a stream of events or has one beyond 8 MiB.
+#[must_use = "nothing is connected until the first event is asked for"]
 pub struct Events {
-    client: Client,
+    settings: Settings,
     path: String,
     state: State,
-    ready: VecDeque<Result<Event, ClientError>>,
+    ready: VecDeque<Result<Update, ClientError>>,
     last_id: String,
     first_wait: Duration,
-    /// Failures since data last came.
+    /// Failures since data last arrived.
     failures: u32,
 }
 
 type Opening = Pin<Box<dyn Future<Output = Result<Opened, ClientError>> + Send>>;
 
 enum State {
-    Waiting(Instant),
+    Idle,
+    Waiting(Pin<Box<Sleep>>),
     Opening(Opening),
     Live(Box<Live>),
     Ended,
@@ -67,72 +98,59 @@ enum State {
 struct Live {
     opened: Opened,
     decoder: Decoder,
-    quiet_until: Instant,
-    late: bool,
+    /// Until when data must arrive.
+    quiet: Pin<Box<Sleep>>,
+    /// Whether this is the last part of the quiet time.
+    is_last: bool,
 }
 
-impl Client {
-    /// What happens to the tasks that the query's filters fit, as it happens.
-    ///
-    /// Nothing is connected before the first [`next`](Events::next).
-    ///
-    /// ```no_run
-    /// # async fn look(client: pm_client::Client) -> Result<(), pm_client::ClientError> {
-    /// use pm_client::{Event, Query};
-    ///
-    /// let mut events = client.events(&Query::new().filter("kind", "import"));
-    /// while let Some(event) = events.next().await {
-    ///     match event? {
-    ///         Event::Status { task } => println!("{}: {}", task.id, task.status),
-    ///         Event::Lost { error, retry_in } => eprintln!("{error}; trying again in {retry_in:?}"),
-    ///         _ => {}
-    ///     }
-    /// }
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn events(&self, query: &Query) -> Events {
-        Events {
-            client: self.clone(),
-            path: query.behind("v1/events"),
-            state: State::Waiting(Instant::now()),
+impl Stream for Events {
+    type Item = Result<Update, ClientError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        pin!(self.get_mut().advance()).poll(context)
+    }
+}
+
+impl Events {
+    pub(crate) fn new(settings: Settings, path: String) -> Self {
+        Self {
+            settings,
+            path,
+            state: State::Idle,
             ready: VecDeque::new(),
             last_id: String::new(),
             first_wait: FIRST_WAIT,
             failures: 0,
         }
     }
-}
 
-impl Events {
-    /// The next event. It may be dropped before it is done, as in a `select!`; nothing is lost.
-    ///
-    /// A lost connection is made again, as often as it takes: after 0.5 s at first (or what the server asks for), then
-    /// twice as long each time, up to 30 s, each up to a quarter shorter by chance. It goes on after the last event,
-    /// if the server still can. A server that sends nothing for 45 s, not even a heartbeat, is lost. A server that has
-    /// too much to do is asked again after the time that it names.
+    /// Returns the next update; `None` after an error. Dropping this before it is done, as `select!` does, loses nothing.
     ///
     /// # Errors
     ///
-    /// What trying again cannot mend: the query, the token or the certificates are refused, `/v1` is not there, or what
-    /// comes is no stream of events or has one beyond 8 MiB. `None` comes after it.
-    pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
+    /// As for [the stream](Self).
+    pub async fn next(&mut self) -> Option<Result<Update, ClientError>> {
+        poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
+    }
+
+    /// Works towards the next update.
+    async fn advance(&mut self) -> Option<Result<Update, ClientError>> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+            if let Some(update) = self.ready.pop_front() {
+                return Some(update);
             }
             match &mut self.state {
                 State::Ended => return None,
-                State::Waiting(until) => {
-                    sleep_until(*until).await;
+                State::Idle => self.state = State::Opening(self.open()),
+                State::Waiting(timer) => {
+                    timer.as_mut().await;
                     self.state = State::Opening(self.open());
                 }
                 State::Opening(opening) => match opening.as_mut().await {
                     Ok(opened) => {
-                        let decoder = Decoder::after(&self.last_id);
-                        let quiet_until = Instant::now() + MAX_QUIET;
-                        self.state = State::Live(Box::new(Live { opened, decoder, quiet_until, late: false }));
-                        return Some(Ok(Event::Connected));
+                        self.state = State::Live(Box::new(Live::new(opened, Decoder::after(&self.last_id))));
+                        return Some(Ok(Update::Connected));
                     }
                     Err(error) => return Some(self.fail(error)),
                 },
@@ -144,37 +162,37 @@ impl Events {
         }
     }
 
-    /// The id of the last event that came; empty if none had one.
+    /// Returns the id of the last event; empty if none had one.
+    #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_id
     }
 
     fn open(&self) -> Opening {
-        let client = self.client.clone();
-        let mut ask = Ask::get(self.path.clone()).accept(EVENT_STREAM);
-        // What is no header was no id of ours; then the server begins with a snapshot.
+        let settings = self.settings.clone();
+        let mut request = Request::get(self.path.clone()).accept(EVENT_STREAM);
+        // An id that cannot be a header is not one of ours; then the server begins with a snapshot.
         if let Ok(id) = HeaderValue::from_bytes(self.last_id.as_bytes())
             && !self.last_id.is_empty()
         {
-            ask = ask.header(LAST_EVENT_ID, id);
+            request = request.header(LAST_EVENT_ID, id);
         }
         Box::pin(async move {
-            let mut opened = open(&client, ask).await?;
+            let mut opened = open(&settings, request).await?;
             match opened.answer.status {
                 StatusCode::OK if opened.answer.is_type(EVENT_STREAM) => Ok(opened),
                 _ => {
-                    let after = client.timeout;
+                    let after = settings.timeout;
                     let url = opened.answer.url.clone();
                     let late = |_| ClientError::TimedOut { url, after, stage: Stage::Answer };
-                    let limit = crate::call::moment_in(after);
-                    timeout_at(limit, opened.collect(MAX_REFUSAL)).await.map_err(late)??;
+                    timeout_at(deadline_in(after), opened.collect(MAX_REFUSAL)).await.map_err(late)??;
                     Err(refused(opened.answer))
                 }
             }
         })
     }
 
-    /// Makes events of what came.
+    /// Reads the events in these bytes.
     fn take(&mut self, bytes: &[u8]) {
         let State::Live(live) = &mut self.state else { return };
         self.failures = 0;
@@ -183,9 +201,9 @@ impl Events {
         let url = &live.opened.answer.url;
         let result = live.decoder.push(bytes, |message| {
             if !failed {
-                let event = Event::read(message, url);
+                let event = read(message, url);
                 failed = event.is_err();
-                ready.push_back(event);
+                ready.push_back(event.map(Update::Event));
             }
         });
         if let Some(wait) = live.decoder.take_retry() {
@@ -201,7 +219,7 @@ impl Events {
         }
     }
 
-    fn fail(&mut self, error: ClientError) -> Result<Event, ClientError> {
+    fn fail(&mut self, error: ClientError) -> Result<Update, ClientError> {
         let asked = match &error {
             ClientError::TooMany { retry_after, .. } => retry_after.unwrap_or_default().min(MAX_RETRY_AFTER),
             error if is_passing(error) => Duration::ZERO,
@@ -214,21 +232,22 @@ impl Events {
         let wait = self.first_wait.saturating_mul(1 << self.failures.min(16)).min(longest);
         self.failures = self.failures.saturating_add(1);
         let retry_in = spread(wait).max(asked);
-        self.state = State::Waiting(Instant::now() + retry_in);
-        Ok(Event::Lost { error, retry_in })
+        self.state = State::Waiting(Box::pin(sleep(retry_in)));
+        Ok(Update::Lost { error, retry_in })
     }
 }
 
 impl fmt::Debug for Events {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
+            State::Idle => "idle",
             State::Waiting(_) => "waiting",
             State::Opening(_) => "connecting",
             State::Live(_) => "connected",
             State::Ended => "ended",
         };
         f.debug_struct("Events")
-            .field("client", &self.client)
+            .field("endpoint", &self.settings.endpoint.name)
             .field("path", &self.path)
             .field("state", &state)
             .field("last_id", &self.last_id)
@@ -237,44 +256,74 @@ impl fmt::Debug for Events {
 }
 
 impl Live {
-    /// The next bytes, heartbeats included.
+    fn new(opened: Opened, decoder: Decoder) -> Self {
+        let quiet = Box::pin(sleep(MAX_QUIET - LAST_WAIT));
+        Self { opened, decoder, quiet, is_last: false }
+    }
+
+    /// Returns the next bytes, heartbeats included.
     async fn chunk(&mut self) -> Result<bytes::Bytes, ClientError> {
-        // A caller who comes back late has not waited in vain yet: what came while nobody looked is to be read first.
-        let now = Instant::now();
-        if now >= self.quiet_until && !self.late {
-            self.late = true;
-            self.quiet_until = now + LATE_LOOK;
-        }
-        match timeout_at(self.quiet_until, self.opened.chunk()).await {
-            Ok(Ok(Some(bytes))) => {
-                self.late = false;
-                self.quiet_until = Instant::now() + MAX_QUIET;
-                Ok(bytes)
-            }
-            Ok(Ok(None)) => {
-                let source = io::Error::from(io::ErrorKind::UnexpectedEof).into();
-                let (url, received) = (self.opened.answer.url.clone(), self.opened.received());
-                Err(ClientError::Cut { url, received, source })
-            }
-            Ok(Err(error)) => Err(error),
-            Err(_) => {
-                let url = self.opened.answer.url.clone();
-                Err(ClientError::TimedOut { url, after: MAX_QUIET, stage: Stage::Heartbeat })
-            }
+        loop {
+            let arrived = {
+                let Self { opened, quiet, .. } = &mut *self;
+                let mut chunk = pin!(opened.chunk());
+                // Data comes before the timer, for a caller that did not poll for long.
+                poll_fn(|context| match chunk.as_mut().poll(context) {
+                    Poll::Ready(result) => Poll::Ready(Some(result)),
+                    Poll::Pending => quiet.as_mut().poll(context).map(|()| None),
+                })
+                .await
+            };
+            return match arrived {
+                Some(Ok(Some(bytes))) => {
+                    self.is_last = false;
+                    self.quiet.as_mut().reset(Instant::now() + MAX_QUIET - LAST_WAIT);
+                    Ok(bytes)
+                }
+                Some(Ok(None)) => {
+                    let source = io::Error::from(io::ErrorKind::UnexpectedEof).into();
+                    let (url, received) = (self.opened.answer.url.clone(), self.opened.received());
+                    Err(ClientError::Cut { url, received, source })
+                }
+                Some(Err(error)) => Err(error),
+                None if !self.is_last => {
+                    self.is_last = true;
+                    self.quiet.as_mut().reset(Instant::now() + LAST_WAIT);
+                    continue;
+                }
+                None => {
+                    let url = self.opened.answer.url.clone();
+                    Err(ClientError::TimedOut { url, after: MAX_QUIET, stage: Stage::Heartbeat })
+                }
+            };
         }
     }
 }
 
-/// What an answer means that is no stream of events.
+/// Reads the event in a message.
+fn read(message: Message, url: &str) -> Result<Event, ClientError> {
+    let data = message.data.as_str();
+    let event = match message.event.as_str() {
+        // The event field is missing, so the type is in the JSON.
+        "message" => serde_json::from_str(data),
+        type_name => Event::from_json(type_name, data),
+    };
+    event.map_err(|error| {
+        let (url, excerpt) = (url.to_owned(), excerpt(data.as_bytes()));
+        ClientError::BrokenJson { url, excerpt, source: error.into() }
+    })
+}
+
+/// Returns the error for an answer that is not a stream of events.
 fn refused(answer: Answer) -> ClientError {
     match answer.success_v1() {
-        // A redirection has a status of its own; so this is a success of another kind.
+        // A redirection is an error already, so this is a success of another sort.
         Ok(answer) => answer.not_pm(None),
         Err(error) => error,
     }
 }
 
-/// Whether it may be otherwise soon.
+/// Returns whether another attempt may succeed.
 fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } | ClientError::TimedOut { .. } | ClientError::Cut { .. } => true,
@@ -284,7 +333,7 @@ fn is_passing(error: &ClientError) -> bool {
     }
 }
 
-/// Between three quarters and the whole of it, so that many watchers do not all come back at once.
+/// Returns a random part of it, at least three quarters, so that many watchers do not all return at once.
 fn spread(wait: Duration) -> Duration {
     // Of two new hashers no two have the same keys: random enough for this, and no crate is needed.
     let random = RandomState::new().build_hasher().finish() >> 32;

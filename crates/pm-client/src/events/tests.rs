@@ -1,10 +1,12 @@
+use pm_wire::v1::{ByeReason, GapReason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::connect::Memory;
-use crate::endpoint::Place;
+use crate::client::Client;
+use crate::memory::Memory;
+use crate::query::Query;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
@@ -40,23 +42,22 @@ impl Far {
 }
 
 fn pair() -> (Events, Far) {
-    let mut client = Client::new("memory").unwrap();
     let (memory, far) = Memory::new();
-    client.endpoint.place = Place::Memory(memory);
-    (client.events(&Query::new().filter("kind", "a")), Far(far))
+    let client = Client::in_memory(memory);
+    (client.v1().events(&Query::new().filter("kind", "a")), Far(far))
 }
 
 /// A stream that is connected.
 async fn connected() -> (Events, Far, DuplexStream) {
     let (mut events, mut far) = pair();
     let (event, (_, stream)) = tokio::join!(events.next(), far.accept(HEAD));
-    assert!(matches!(event, Some(Ok(Event::Connected))), "{event:?}");
+    assert!(matches!(event, Some(Ok(Update::Connected))), "{event:?}");
     (events, far, stream)
 }
 
 async fn lost(events: &mut Events) -> (ClientError, Duration) {
     match events.next().await {
-        Some(Ok(Event::Lost { error, retry_in })) => (error, retry_in),
+        Some(Ok(Update::Lost { error, retry_in })) => (error, retry_in),
         other => panic!("{other:?}"),
     }
 }
@@ -71,19 +72,26 @@ fn assert_near(wait: Duration, millis: u64) {
 async fn every_event_has_its_type() {
     let (mut events, _far, mut stream) = connected().await;
     stream.write_all(ALL.as_bytes()).await.unwrap();
-    let mut next = async || events.next().await.unwrap().unwrap();
-    assert!(matches!(next().await, Event::Snapshot { tasks, more: true, total: Some(2) } if tasks[0].id == "ü"));
-    assert!(matches!(next().await, Event::Snapshot { tasks, more: false, total: None } if tasks.is_empty()));
-    assert!(matches!(next().await, Event::Started { task } if task.serial == "2" && task.age_ms == Some(1.0)));
-    assert!(matches!(next().await, Event::Status { task } if task.status == "s"));
-    assert!(matches!(next().await, Event::Progress { task } if task.progress.as_ref().unwrap().done == 1));
-    assert!(matches!(next().await, Event::Cancel { task } if task.cancel.as_ref().unwrap().reason == "r"));
-    assert!(matches!(next().await, Event::Ended { task } if task.outcome.is_none()));
-    assert!(matches!(next().await, Event::Left { serial } if serial == "1"));
-    assert!(matches!(next().await, Event::Gap { why } if why == "slow"));
-    assert!(matches!(next().await, Event::Unseen { count: 3 }));
-    assert!(matches!(next().await, Event::Other(json) if json == r#"{"type":"later","task":5}"#));
-    assert!(matches!(next().await, Event::Bye { why } if why == "shutdown"));
+    let mut next = async || match events.next().await.unwrap().unwrap() {
+        Update::Event(event) => event,
+        other => panic!("{other:?}"),
+    };
+    let Event::Snapshot(first) = next().await else { panic!() };
+    assert_eq!((first.tasks[0].id.as_str(), first.more, first.total), ("ü", true, Some(2)));
+    assert!(
+        matches!(next().await, Event::Snapshot(last) if last.tasks.is_empty() && !last.more && last.total.is_none())
+    );
+    let Event::Started(task) = next().await else { panic!() };
+    assert_eq!((task.serial.unwrap().get(), task.age), (2, Some(Duration::from_millis(1))));
+    assert!(matches!(next().await, Event::Status(task) if task.status == "s"));
+    assert!(matches!(next().await, Event::Progress(task) if task.progress.as_ref().unwrap().done == 1));
+    assert!(matches!(next().await, Event::Cancel(task) if task.cancel.as_ref().unwrap().reason == "r"));
+    assert!(matches!(next().await, Event::Ended(task) if task.outcome.is_none()));
+    assert!(matches!(next().await, Event::Left(serial) if serial.get() == 1));
+    assert!(matches!(next().await, Event::Gap(GapReason::Slow)));
+    assert!(matches!(next().await, Event::Unseen(3)));
+    assert!(matches!(next().await, Event::Unknown(json) if json["task"] == 5));
+    assert!(matches!(next().await, Event::Bye(ByeReason::Shutdown)));
     assert_eq!(events.last_event_id(), "b-3");
 }
 
@@ -105,7 +113,7 @@ async fn a_cut_at_any_byte_gives_the_same_events() {
             let mut seen = Vec::new();
             loop {
                 match events.next().await.unwrap().unwrap() {
-                    Event::Lost { .. } => break seen,
+                    Update::Lost { .. } => break seen,
                     event => seen.push(format!("{event:?}")),
                 }
             }
@@ -117,27 +125,27 @@ async fn a_cut_at_any_byte_gives_the_same_events() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_stream_goes_on_after_the_last_event() {
+async fn a_lost_stream_continues_after_the_last_event() {
     let (mut events, mut far) = pair();
     let (_, (request, mut stream)) = tokio::join!(events.next(), far.accept(HEAD));
     assert!(request.starts_with("GET /v1/events?kind=a HTTP/1.1\r\n"), "{request}");
     assert!(request.contains("accept: text/event-stream\r\n") && !request.contains("last-event-id"), "{request}");
     stream.write_all(b"event: left\ndata: {\"serial\":\"1\"}\nid: b-7\n\nevent: left\ndata: {\"ser").await.unwrap();
     drop(stream);
-    assert!(matches!(events.next().await, Some(Ok(Event::Left { .. }))));
+    assert!(matches!(events.next().await, Some(Ok(Update::Event(Event::Left(_))))));
     let (error, retry_in) = lost(&mut events).await;
     assert!(matches!(error, ClientError::Cut { received: 65, .. }), "{error:?}");
     assert_near(retry_in, 500);
 
     let since = Instant::now();
     let (event, (request, _stream)) = tokio::join!(events.next(), far.accept(HEAD));
-    assert!(matches!(event, Some(Ok(Event::Connected))));
+    assert!(matches!(event, Some(Ok(Update::Connected))));
     assert!(request.contains("last-event-id: b-7\r\n"), "{request}");
     assert!(since.elapsed().abs_diff(retry_in) <= Duration::from_millis(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_waits_double_up_to_half_a_minute_and_begin_anew_after_data() {
+async fn the_delays_double_up_to_half_a_minute_and_begin_anew_after_data() {
     let (mut events, mut far) = pair();
     for millis in [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000] {
         let ((error, retry_in), _) = tokio::join!(lost(&mut events), async { drop(far.accept("").await) });
@@ -187,11 +195,11 @@ async fn heartbeats_keep_a_quiet_stream_and_silence_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_who_was_away_still_gets_what_came() {
+async fn a_caller_that_did_not_poll_for_long_still_gets_what_arrived() {
     let (mut events, _far, mut stream) = connected().await;
     stream.write_all(b"event: unseen\ndata: {\"count\":1}\n\n").await.unwrap();
     advance(Duration::from_secs(600)).await;
-    assert!(matches!(events.next().await, Some(Ok(Event::Unseen { count: 1 }))));
+    assert!(matches!(events.next().await, Some(Ok(Update::Event(Event::Unseen(1))))));
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +219,7 @@ async fn next_may_be_dropped_at_any_time() {
     };
     let look = async {
         let mut seen = Vec::new();
-        while seen.iter().filter(|event| matches!(event, Event::Connected)).count() < 2 {
+        while seen.iter().filter(|event| matches!(event, Update::Connected)).count() < 2 {
             tokio::select! {
                 event = events.next() => seen.push(event.unwrap().unwrap()),
                 () = sleep(Duration::from_millis(10)) => {}
@@ -224,7 +232,7 @@ async fn next_may_be_dropped_at_any_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_trying_again_cannot_mend_ends_the_stream() {
+async fn an_error_that_another_attempt_cannot_fix_ends_the_stream() {
     let json = |status: &str, body: &str| {
         let length = body.len();
         format!("HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {length}\r\n\r\n{body}")
@@ -291,7 +299,7 @@ async fn an_event_that_cannot_be_read_ends_the_stream_after_those_before_it() {
         let (mut events, _far, mut stream) = connected().await;
         let text = format!("event: unseen\ndata: {{\"count\":1}}\n\nevent: unseen\ndata: {bad}\n\n{ALL}");
         stream.write_all(text.as_bytes()).await.unwrap();
-        assert!(matches!(events.next().await, Some(Ok(Event::Unseen { count: 1 }))));
+        assert!(matches!(events.next().await, Some(Ok(Update::Event(Event::Unseen(1))))));
         let error = events.next().await.unwrap().unwrap_err();
         assert!(matches!(&error, ClientError::BrokenJson { excerpt, .. } if excerpt == bad), "{error:?}");
         assert!(events.next().await.is_none());

@@ -1,8 +1,11 @@
 //! One record of the audit log, and how it is written.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use pm_core::Serial;
+use pm_wire::Timestamp;
+use pm_wire::v1::AuditRecord;
+use serde::Serialize;
 
 use crate::access::{Identity, Permission};
 
@@ -49,39 +52,20 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The record as a JSON object.
-    pub(crate) fn json(&self) -> String {
-        let mut json = String::with_capacity(256);
-        self.begin_json(&mut json);
-        json.push('}');
-        json
-    }
-
-    /// Writes all but the closing brace.
-    fn begin_json(&self, json: &mut String) {
-        let nanos = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let at = pm_wire::time::rfc3339(u64::try_from(nanos).unwrap_or(u64::MAX));
-        json.push_str("{\"at\":\"");
-        json.push_str(at.as_str());
-        json.push('"');
-        let identity = self.identity.to_string();
-        let serial = self.serial.map(|serial| serial.to_string());
-        let members = [
-            ("peer", Some(self.peer.as_str())),
-            ("identity", Some(&identity)),
-            ("scope", self.permission.map(Permission::name)),
-            ("action", Some(self.action.name())),
-            ("task", self.task.as_deref()),
-            ("serial", serial.as_deref()),
-            ("filter", self.filter.as_deref()),
-            ("reason", Some(&self.reason)),
-            ("result", Some(&self.result)),
-        ];
-        for (name, value) in members {
-            if let Some(value) = value {
-                push_member(json, name, value);
-            }
-        }
+    /// Returns the record as `/v1/audit` shows it.
+    pub(crate) fn shown(&self) -> AuditRecord {
+        let mut record = AuditRecord::default();
+        record.at = Timestamp::try_from(self.at).ok();
+        record.peer.clone_from(&self.peer);
+        record.identity = self.identity.to_string();
+        record.permission = self.permission.map(|permission| permission.name().into());
+        record.action = Some(self.action.name().into());
+        record.task.clone_from(&self.task);
+        record.serial = self.serial;
+        record.filter.clone_from(&self.filter);
+        record.reason.clone_from(&self.reason);
+        record.result.clone_from(&self.result);
+        record
     }
 
     /// Truncates long strings.
@@ -123,14 +107,6 @@ impl Record {
     }
 }
 
-fn push_member(json: &mut String, name: &str, value: &str) {
-    json.push_str(",\"");
-    json.push_str(name);
-    json.push_str("\":");
-    // Serializing a string can't fail.
-    json.push_str(&serde_json::to_string(value).unwrap_or_else(|_| "\"\"".to_owned()));
-}
-
 fn cut(text: &mut String) {
     if text.len() > LONGEST {
         let end = (0..=LONGEST - "…".len()).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
@@ -142,12 +118,18 @@ fn cut(text: &mut String) {
 
 /// Returns a record as a line of the file; `lost` records before it were not written.
 pub(super) fn line(record: &Record, lost: u64, because: Option<&str>) -> String {
-    let mut line = String::with_capacity(256);
-    record.begin_json(&mut line);
-    if lost > 0 {
-        line.push_str(&format!(",\"lostBefore\":{lost}"));
-        push_member(&mut line, "lostBecause", because.unwrap_or_default());
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line<'l> {
+        #[serde(flatten)]
+        record: AuditRecord,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lost_before: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lost_because: Option<&'l str>,
     }
-    line.push_str("}\n");
-    line
+    let (lost_before, lost_because) = (lost > 0).then(|| (lost, because.unwrap_or_default())).unzip();
+    let line = Line { record: record.shown(), lost_before, lost_because };
+    // Serializing strings and numbers can't fail.
+    serde_json::to_string(&line).unwrap_or_default() + "\n"
 }

@@ -55,5 +55,5 @@ pub(crate) fn ambiguous(serials: &[Serial], how_to_name: &str) -> Failure {
     let shown: Vec<String> = serials.iter().take(SHOWN).map(Serial::to_string).collect();
     let more = if serials.len() > SHOWN { ", ..." } else { "" };
     let detail = format!("{} live tasks have this id; {how_to_name}: {}{more}", serials.len(), shown.join(", "));
-    Failure::new(StatusCode::CONFLICT, "ambiguous-id", detail).with("serials", shown)
+    Failure::new(StatusCode::CONFLICT, "ambiguous-id", detail).serials(&serials[..serials.len().min(SHOWN)])
 }

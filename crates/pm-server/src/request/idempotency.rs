@@ -58,7 +58,7 @@ impl Idempotency {
     ) -> Result<Seen, Failure> {
         if key.is_empty() || key.len() > MAX_KEY {
             let detail = format!("Idempotency-Key must have 1 to {MAX_KEY} characters");
-            return Err(Failure::bad("invalid-parameter", detail).with("parameter", "Idempotency-Key"));
+            return Err(Failure::bad("invalid-parameter", detail).parameter("Idempotency-Key"));
         }
         let fingerprint = self.hasher.hash_one(request);
         let key = (caller.to_owned(), key.to_owned());

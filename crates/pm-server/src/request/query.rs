@@ -35,8 +35,7 @@ pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Failur
 
 /// 400 for an error of a filter in `parameter`.
 pub(crate) fn invalid_filter(error: &FilterError, parameter: &str) -> Failure {
-    let mut failure =
-        Failure::bad("invalid-filter", error.detail()).with("parameter", parameter).with("position", error.position());
+    let mut failure = Failure::bad("invalid-filter", error.detail()).parameter(parameter).position(error.position());
     if let Some(hint) = error.hint() {
         failure = failure.hint(hint);
     }
@@ -48,7 +47,7 @@ pub(crate) fn unknown(name: &str, known: &[&str], filtered: bool) -> Failure {
     let filter = if filtered { Filter::names() } else { &[] };
     let all = known.iter().chain(filter).copied();
     let detail = format!("unknown parameter `{}`", name.chars().take(60).collect::<String>());
-    let failure = Failure::bad("unknown-parameter", detail).with("parameter", name);
+    let failure = Failure::bad("unknown-parameter", detail).parameter(name);
     match pm_wire::nearest(name, all.clone()) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None if known.is_empty() && !filtered => failure.hint("this route has no parameters"),
@@ -87,7 +86,7 @@ pub(crate) fn number(name: &str, value: &str, most: u64) -> Result<u64, Failure>
 
 /// 400 for a value that a parameter can't have.
 pub(crate) fn invalid(name: &str, detail: impl Into<String>) -> Failure {
-    Failure::bad("invalid-parameter", detail).with("parameter", name)
+    Failure::bad("invalid-parameter", detail).parameter(name)
 }
 
 /// Stores the value of a parameter that may occur once.

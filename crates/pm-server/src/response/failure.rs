@@ -1,11 +1,13 @@
 //! Refusals: responses as problem JSON (RFC 9457), or as plain text on the routes of VividCortex/pm.
 
+use std::time::Duration;
+
 use http::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use serde_json::{Map, Value};
+use pm_core::Serial;
+use pm_wire::v1::Problem;
 
-use super::problem::{PROBLEM_JSON, Problem};
-use super::{Body, error, whole};
+use super::{Body, error, to_json, whole};
 
 /// A refusal, with a text for people and a code for programs.
 #[derive(Clone, Debug)]
@@ -15,10 +17,7 @@ pub(crate) struct Failure(Box<Parts>);
 struct Parts {
     status: StatusCode,
     code: &'static str,
-    detail: String,
-    hint: Option<String>,
-    /// Members that only some codes have.
-    more: Map<String, Value>,
+    problem: Problem,
     allow: Option<String>,
     /// Seconds.
     retry_after: Option<u64>,
@@ -29,9 +28,9 @@ struct Parts {
 impl Failure {
     /// `code` never changes: programs match on it.
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        let detail = detail.into();
-        let (hint, more, allow, retry_after, closes) = (None, Map::new(), None, None, false);
-        Self(Box::new(Parts { status, code, detail, hint, more, allow, retry_after, closes }))
+        let problem = Problem::new(status.as_u16(), status.canonical_reason().unwrap_or_default(), code, detail);
+        let (allow, retry_after, closes) = (None, None, false);
+        Self(Box::new(Parts { status, code, problem, allow, retry_after, closes }))
     }
 
     #[cfg(test)]
@@ -53,12 +52,31 @@ impl Failure {
 
     /// Adds what to do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.0.hint = Some(hint.into());
+        self.0.problem.hint = Some(hint.into());
         self
     }
 
-    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.0.more.insert(name.to_owned(), value.into());
+    /// Names the parameter or member that is wrong.
+    pub(crate) fn parameter(mut self, name: impl Into<String>) -> Self {
+        self.0.problem.parameter = Some(name.into());
+        self
+    }
+
+    /// Adds the position in the parameter, in characters from 0.
+    pub(crate) fn position(mut self, position: usize) -> Self {
+        self.0.problem.position = Some(position as u64);
+        self
+    }
+
+    /// Adds the tasks that it is about.
+    pub(crate) fn serials(mut self, serials: &[Serial]) -> Self {
+        self.0.problem.serials = serials.to_vec();
+        self
+    }
+
+    /// Adds the number of tasks that the filter selects.
+    pub(crate) fn total(mut self, total: u64) -> Self {
+        self.0.problem.total = Some(total);
         self
     }
 
@@ -69,7 +87,8 @@ impl Failure {
 
     pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.0.retry_after = Some(seconds);
-        self.with("retryAfterMs", seconds.saturating_mul(1000))
+        self.0.problem.retry_after = Some(Duration::from_secs(seconds));
+        self
     }
 
     pub(crate) fn closing(mut self) -> Self {
@@ -103,20 +122,13 @@ impl Failure {
     }
 
     fn line(&self) -> String {
-        match &self.0.hint {
-            Some(hint) => format!("{}; {hint}", self.0.detail),
-            None => self.0.detail.clone(),
+        match &self.0.problem.hint {
+            Some(hint) => format!("{}; {hint}", self.0.problem.detail),
+            None => self.0.problem.detail.clone(),
         }
     }
 
     fn problem(&self) -> Response<Body> {
-        let mut problem = Problem::new(self.0.status, self.0.code, &self.0.detail);
-        if let Some(hint) = &self.0.hint {
-            problem = problem.text("hint", hint);
-        }
-        for (name, value) in &self.0.more {
-            problem = problem.json(name, value);
-        }
-        whole(self.0.status, PROBLEM_JSON, problem.finish().into())
+        whole(self.0.status, Problem::MEDIA_TYPE, to_json(&self.0.problem))
     }
 }

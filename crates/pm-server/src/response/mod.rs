@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `mod.rs` | responses of each kind, with the headers that all of them have |
 //! | `body.rs` | bodies: complete, or produced while the client reads |
-//! | `failure.rs`, `problem.rs` | refusals, as problem JSON or as plain text |
+//! | `failure.rs` | refusals, as problem JSON or as plain text |
 //! | `compress.rs`, `file.rs` | compression; files of the page |
 //!
 //! No response may be cached or interpreted as another type. None carries a CORS header: no cross-site page can read
@@ -15,7 +15,6 @@ pub(crate) mod compress;
 mod failure;
 #[cfg(feature = "dashboard")]
 mod file;
-mod problem;
 
 use bytes::Bytes;
 use http::header::{
@@ -23,6 +22,7 @@ use http::header::{
     REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
+use serde::Serialize;
 
 pub use self::body::Body;
 pub(crate) use self::body::Produce;
@@ -96,9 +96,14 @@ pub(crate) fn whole(status: StatusCode, content_type: &'static str, text: Bytes)
     response(status, Some(content_type), Kind::Whole(text))
 }
 
-/// A value, as JSON.
-pub(crate) fn serialized(status: StatusCode, value: &serde_json::Value) -> Response<Body> {
-    whole(status, JSON, value.to_string().into())
+/// A shape of the wire, as JSON.
+pub(crate) fn serialized(status: StatusCode, shape: &impl Serialize) -> Response<Body> {
+    whole(status, JSON, to_json(shape))
+}
+
+/// Serializes a shape of the wire, which cannot fail: it has strings, numbers and maps with string keys.
+pub(crate) fn to_json(shape: &impl Serialize) -> Bytes {
+    serde_json::to_vec(shape).unwrap_or_default().into()
 }
 
 /// 200 with JSON that is produced while it is sent.

@@ -10,8 +10,9 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use pm_core::{CancelError, CancelHandle, CancelRequest, Serial, Verdict, VerdictFuture};
 use pm_wire::filter::Filter;
-use pm_wire::{VerdictReply, duration};
-use serde_json::{Map, Value, json};
+use pm_wire::v1::{BulkCancel, BulkReply, CancelOptions, Expect, TaskVerdict};
+use pm_wire::{VerdictReply, duration, members_of};
+use serde_json::{Map, Value};
 
 use super::tasks::{NAME_SERIAL, find};
 use crate::cancel::{Attempt, refused, request};
@@ -37,7 +38,7 @@ pub(super) async fn begin(
         (None, _) => None,
         (Some(_), Some(_)) => {
             let words = "there is more than one Idempotency-Key";
-            return Err(Failure::bad("invalid-parameter", words).with("parameter", "Idempotency-Key"));
+            return Err(Failure::bad("invalid-parameter", words).parameter("Idempotency-Key"));
         }
         (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
@@ -55,17 +56,17 @@ pub(super) async fn begin(
         _ => many(state, requester, body).await?,
     };
     Ok(match work {
-        Work::Done(status, value) => Answer::ready(finish(ticket, status, &value)),
+        Work::Done(status, body) => Answer::ready(finish(ticket, status, body)),
         Work::Waits(waits) => Answer::Later(Box::pin(async move {
-            let (status, value) = waits.await;
-            finish(ticket, status, &value)
+            let (status, body) = waits.await;
+            finish(ticket, status, body)
         })),
     })
 }
 
 enum Work {
-    Done(StatusCode, Value),
-    Waits(Pin<Box<dyn Future<Output = (StatusCode, Value)> + Send>>),
+    Done(StatusCode, Bytes),
+    Waits(Pin<Box<dyn Future<Output = (StatusCode, Bytes)> + Send>>),
 }
 
 /// Keeps the answer for who asks again, or forgets the key if there is none: a client that went away may ask anew.
@@ -82,8 +83,7 @@ impl Drop for Kept {
     }
 }
 
-fn finish(kept: Option<Kept>, status: StatusCode, value: &Value) -> Response<Body> {
-    let body = Bytes::from(value.to_string());
+fn finish(kept: Option<Kept>, status: StatusCode, body: Bytes) -> Response<Body> {
     if let Some(mut kept) = kept
         && let Some(ticket) = kept.ticket.take()
     {
@@ -113,7 +113,7 @@ impl Members {
     }
 
     fn wrong(name: &str, what: &str) -> Failure {
-        Failure::bad("invalid-body", format!("`{name}` is {what}")).with("parameter", name)
+        Failure::bad("invalid-body", format!("`{name}` is {what}")).parameter(name)
     }
 
     fn text(&mut self, name: &str) -> Result<Option<String>, Failure> {
@@ -126,7 +126,7 @@ impl Members {
 
     fn length(&mut self, name: &str) -> Result<Option<Duration>, Failure> {
         let Some(text) = self.text(name)? else { return Ok(None) };
-        duration::parse(&text).map(Some).map_err(|error| Self::wrong(name, &format!("not a length of time: {error}")))
+        duration::parse(&text).map(Some).map_err(|error| Self::wrong(name, &format!("not a duration: {error}")))
     }
 
     fn wait(&mut self) -> Result<Option<Duration>, Failure> {
@@ -164,7 +164,7 @@ impl Members {
             Some(name) => {
                 let shown: String = name.chars().take(60).collect();
                 let failure =
-                    Failure::bad("invalid-body", format!("there is no member `{shown}` here")).with("parameter", shown);
+                    Failure::bad("invalid-body", format!("there is no member `{shown}` here")).parameter(shown);
                 Err(match pm_wire::nearest(name, known.iter().copied()) {
                     Some(near) => failure.hint(format!("did you mean `{near}`?")),
                     None => failure.hint(format!("there are {}", known.join(", "))),
@@ -181,28 +181,14 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| fraction().map(|number| number as u64))
 }
 
-/// What a verdict says of a task, to be put into an answer.
-fn shown(serial: Serial, id: &str, verdict: &Verdict) -> Value {
-    let mut value = json!({ "verdict": verdict.as_str(), "serial": serial.to_string(), "id": id });
-    if let Some(took) = verdict.took() {
-        value["tookMs"] = duration::millis(took).into();
-    }
-    match verdict {
-        Verdict::Finished { outcome, .. } => value["outcome"] = outcome.as_str().into(),
-        Verdict::Refused(why) => value["why"] = why.to_string().into(),
-        _ => {}
-    }
-    value
-}
-
 async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
-    members.finish(&["reason", "wait", "expect"])?;
-    let mut expect = Members::of(expect.unwrap_or(json!({})), "`expect`")?;
+    members.finish(members_of::<CancelOptions>())?;
+    let mut expect = Members::of(expect.unwrap_or_else(|| Map::new().into()), "`expect`")?;
     let (expected, min_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
-    expect.finish(&["serial", "minAge", "status"])?;
+    expect.finish(members_of::<Expect>())?;
 
     let named = match task {
         TaskRef::Id(id) => Some(id.clone()),
@@ -231,16 +217,14 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
             attempt.asked();
             let below = asked.below();
             let answer = move |verdict: &Verdict| {
-                let mut value = shown(serial, &id, verdict);
-                if below > 0 {
-                    value["below"] = below.into();
-                }
+                let mut answer = TaskVerdict::new(serial, &*id, verdict);
+                answer.below = below;
                 let still = matches!(verdict, Verdict::Cancelling { .. });
-                (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, value)
+                (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, response::to_json(&answer))
             };
             let Some(wait) = wait else {
-                let (status, value) = answer(&asked.verdict());
-                return Ok(Work::Done(status, value));
+                let (status, body) = answer(&asked.verdict());
+                return Ok(Work::Done(status, body));
             };
             let within = asked.wait(wait);
             Ok(Work::Waits(Box::pin(async move {
@@ -252,12 +236,12 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
         Err(CancelError::NotFound) => {
             let outcome = outcome.or_else(|| state.list.view(serial, |task| task.outcome()).flatten());
             attempt.note("finished");
-            let mut value = json!({ "verdict": "finished", "serial": serial.to_string(), "id": id, "tookMs": 0.0 });
-            value["alreadyEnded"] = true.into();
-            if let Some(outcome) = outcome {
-                value["outcome"] = outcome.as_str().into();
-            }
-            Ok(Work::Done(StatusCode::OK, value))
+            let mut answer = TaskVerdict::dry_run(serial, id);
+            answer.verdict = Some(pm_wire::v1::Verdict::Finished);
+            answer.took = Some(Duration::ZERO);
+            answer.outcome = outcome.map(Into::into);
+            answer.already_ended = true;
+            Ok(Work::Done(StatusCode::OK, response::to_json(&answer)))
         }
         Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
     }
@@ -273,15 +257,12 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
     let dry_run = members.flag("dryRun")?;
     let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
-    members.finish(&["filter", "reason", "wait", "dryRun", "max", "expectTotal"])?;
+    members.finish(members_of::<BulkCancel>())?;
     let attempt = Attempt::many(state, requester, filter.to_string(), &reason);
     let victims = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
-    let total = victims.len();
     if dry_run {
-        let would: Vec<Value> =
-            victims.iter().map(|(serial, id)| json!({ "serial": serial.to_string(), "id": id })).collect();
-        let answer = json!({ "dryRun": true, "total": total, "counts": {}, "verdicts": would });
-        return Ok(Work::Done(StatusCode::OK, answer));
+        let targets = victims.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
+        return Ok(Work::Done(StatusCode::OK, response::to_json(&BulkReply::dry_run(targets))));
     }
     attempt.begin().await?;
     attempt.asked();
@@ -305,7 +286,7 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
         })
         .collect();
     Ok(Work::Waits(Box::pin(async move {
-        let verdicts: Vec<Value> = AllOf(asked)
+        let verdicts: Vec<TaskVerdict> = AllOf(asked)
             .await
             .into_iter()
             .map(|(victim, verdict)| {
@@ -313,16 +294,10 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
                 if wait.is_some() && verdict.took().is_some() {
                     victim.attempt.note(verdict.as_str());
                 }
-                shown(victim.serial, &victim.id, &verdict)
+                TaskVerdict::new(victim.serial, &*victim.id, &verdict)
             })
             .collect();
-        let mut counts: Map<String, Value> = Map::new();
-        for verdict in &verdicts {
-            let name = verdict["verdict"].as_str().unwrap_or_default();
-            let count = counts.get(name).and_then(Value::as_u64).unwrap_or(0);
-            counts.insert(name.to_owned(), (count + 1).into());
-        }
-        (StatusCode::OK, json!({ "dryRun": false, "total": total, "counts": counts, "verdicts": verdicts }))
+        (StatusCode::OK, response::to_json(&BulkReply::new(verdicts)))
     })))
 }
 
@@ -347,13 +322,13 @@ fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> R
     });
     if let Some(expected) = expected.filter(|expected| *expected != total) {
         let words = format!("the filter matches {total} tasks, not {expected}; none was asked to stop");
-        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words).with("total", total));
+        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words).total(total));
     }
     if total > most {
         let words =
             format!("the filter matches {total} tasks, more than the {most} that are allowed; none was asked to stop");
         return Err(Failure::new(StatusCode::CONFLICT, "too-many-victims", words)
-            .with("total", total)
+            .total(total)
             .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_VICTIMS.1)));
     }
     victims.sort_unstable();

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use pm_wire::Timestamp;
 use pm_wire::v1_rows::Fields;
 
 use crate::access::gate::Gate;
@@ -89,9 +90,15 @@ pub(crate) fn read(
     }
 }
 
-/// The current time, as responses show it.
-fn server_time(state: &State) -> String {
-    pm_wire::time::rfc3339(state.list.now().unix_nanos()).as_str().to_owned()
+/// Returns the time of the list.
+fn server_time(state: &State) -> Timestamp {
+    timestamp(state.list.now().unix_nanos())
+}
+
+/// Returns a time in nanoseconds since 1970 as responses show it.
+fn timestamp(unix_nanos: u64) -> Timestamp {
+    // All 64 bits are in the range of a timestamp.
+    Timestamp::try_from_unix_nanos(unix_nanos.into()).unwrap_or_default()
 }
 
 /// Answers a call that changes something.

@@ -11,15 +11,15 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Write;
 
 use http::StatusCode;
 use pm_core::{StatusText, TaskView, Timestamp};
 use pm_wire::filter::Filter;
+use pm_wire::v1::{Group, GroupBy, GroupByError, Missing, SortBy, SortKey, TaskPage};
 use pm_wire::v1_rows::{Fields, RowWriter};
 use serde_json::{Value, json};
 
-use super::fields_of;
+use super::{fields_of, timestamp};
 use crate::request::query::{self, invalid, invalid_filter, number, once};
 use crate::response::Failure;
 
@@ -29,41 +29,13 @@ const MAX_LIMIT: u64 = 1000;
 const MAX_PAGE: usize = 4 << 20;
 /// What a text is sorted by, in bytes; it must fit into a cursor.
 const SORT_BYTES: usize = 512;
-const MAX_SORT_KEYS: usize = 3;
 const MAX_GROUPS: usize = 1000;
-const SORT_KEYS: &str = "age, statusAge, id, kind, status, serial, and of ended tasks endedAt";
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Key {
-    Age,
-    StatusAge,
-    EndedAt,
-    Id,
-    Kind,
-    Status,
-    Serial,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Order {
-    key: Key,
-    descending: bool,
-}
-
-#[derive(Clone, Debug)]
-enum GroupBy {
-    Kind,
-    State,
-    Status,
-    Outcome,
-    Attr(String),
-}
 
 /// What a query wants to see.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) filter: Filter,
-    order: Vec<Order>,
+    order: Vec<SortBy>,
     pub(super) limit: usize,
     after: Option<Position>,
     pub(crate) fields: Fields,
@@ -143,7 +115,7 @@ impl Query {
     fn place(&self, task: &TaskView<'_>) -> Position {
         let mut keys = Keys::default();
         for (key, order) in keys.iter_mut().zip(&self.order) {
-            *key = order.of(task).into_owned();
+            *key = value_of(order.key, task).into_owned();
         }
         Position { keys, serial: task.serial().get() }
     }
@@ -151,7 +123,7 @@ impl Query {
     /// Whether the task comes before this place, without making a place of its own.
     fn compare(&self, task: &TaskView<'_>, place: &Position) -> Ordering {
         for (order, other) in self.order.iter().zip(&place.keys) {
-            let ordering = order.compare(&order.of(task), other);
+            let ordering = compare(*order, &value_of(order.key, task), other);
             if ordering != Ordering::Equal {
                 return ordering;
             }
@@ -160,63 +132,33 @@ impl Query {
     }
 }
 
-fn read_order(text: &str, takes: Takes) -> Result<Vec<Order>, Failure> {
-    let mut all = Vec::new();
-    for part in text.split(',') {
-        let (name, descending) = part.strip_prefix('-').map_or((part, false), |name| (name, true));
-        let key = match name {
-            "age" => Key::Age,
-            "statusAge" => Key::StatusAge,
-            "endedAt" if takes == Takes::Ended => Key::EndedAt,
-            "id" => Key::Id,
-            "kind" => Key::Kind,
-            "status" => Key::Status,
-            "serial" => Key::Serial,
-            _ => {
-                let words = format!("`{}` is nothing to sort by", name.chars().take(60).collect::<String>());
-                return Err(invalid("sort", words).hint(format!("there are {SORT_KEYS}; a - before it turns it round")));
-            }
-        };
-        all.push(Order { key, descending });
-    }
-    if all.len() > MAX_SORT_KEYS {
-        return Err(invalid("sort", format!("sort has {MAX_SORT_KEYS} keys at most")));
-    }
-    Ok(all)
+fn read_order(text: &str, takes: Takes) -> Result<Vec<SortBy>, Failure> {
+    SortBy::parse(text, takes == Takes::Ended).map_err(|error| invalid("sort", error.to_string()).hint(error.hint()))
 }
 
 fn read_group(text: &str) -> Result<GroupBy, Failure> {
-    Ok(match text {
-        "kind" => GroupBy::Kind,
-        "state" => GroupBy::State,
-        "status" => GroupBy::Status,
-        "outcome" => GroupBy::Outcome,
-        _ => match text.strip_prefix("attr.") {
-            Some(name) if !name.is_empty() => GroupBy::Attr(name.to_owned()),
-            _ => return Err(invalid("groupBy", "groupBy is kind, state, status, outcome or attr.NAME")),
-        },
-    })
+    text.parse().map_err(|error: GroupByError| invalid("groupBy", error.to_string()))
 }
 
-impl Order {
-    fn of<'t>(&self, task: &TaskView<'t>) -> SortKey<'t> {
-        match self.key {
-            // In ticks, as dates may be corrected between two pages. A task that started later is younger: it is as if
-            // all that live ended at the same time to come.
-            Key::Age => SortKey::Number(task.ended_ticks().saturating_sub(task.started_ticks())),
-            Key::StatusAge => SortKey::Number(task.ended_ticks().saturating_sub(task.status_ticks())),
-            Key::EndedAt => SortKey::Number(task.ended_ticks()),
-            Key::Serial => SortKey::Number(task.serial().get()),
-            Key::Id => text_key(Cow::Borrowed(task.id().as_bytes())),
-            Key::Kind => text_key(Cow::Borrowed(task.kind().map_or(b"".as_slice(), |kind| kind.as_bytes()))),
-            Key::Status => text_key(shown_status(task)),
-        }
+/// Returns the value by which the key sorts the task.
+fn value_of<'t>(key: SortKey, task: &TaskView<'t>) -> SortValue<'t> {
+    match key {
+        // In ticks, as dates may be corrected between two pages. A task that started later is younger: it is as if
+        // all that live ended at the same time to come.
+        SortKey::Age => SortValue::Number(task.ended_ticks().saturating_sub(task.started_ticks())),
+        SortKey::StatusAge => SortValue::Number(task.ended_ticks().saturating_sub(task.status_ticks())),
+        SortKey::EndedAt => SortValue::Number(task.ended_ticks()),
+        SortKey::Serial => SortValue::Number(task.serial().get()),
+        SortKey::Id => text_key(Cow::Borrowed(task.id().as_bytes())),
+        SortKey::Kind => text_key(Cow::Borrowed(task.kind().map_or(b"".as_slice(), |kind| kind.as_bytes()))),
+        SortKey::Status => text_key(shown_status(task)),
     }
+}
 
-    fn compare(self, a: &SortKey<'_>, b: &SortKey<'_>) -> Ordering {
-        let ordering = a.cmp(b);
-        if self.descending { ordering.reverse() } else { ordering }
-    }
+/// Compares two values in the direction of the order.
+fn compare(by: SortBy, a: &SortValue<'_>, b: &SortValue<'_>) -> Ordering {
+    let ordering = a.cmp(b);
+    if by.descending { ordering.reverse() } else { ordering }
 }
 
 fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
@@ -228,12 +170,12 @@ fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
 }
 
 /// Cut where a cursor could not hold more, between two characters.
-fn text_key(text: Cow<'_, [u8]>) -> SortKey<'_> {
+fn text_key(text: Cow<'_, [u8]>) -> SortValue<'_> {
     if text.len() <= SORT_BYTES {
-        return SortKey::Text(text);
+        return SortValue::Text(text);
     }
     let end = (0..=SORT_BYTES).rev().find(|&end| text[end] & 0xc0 != 0x80).unwrap_or(0);
-    SortKey::Text(match text {
+    SortValue::Text(match text {
         Cow::Borrowed(text) => Cow::Borrowed(&text[..end]),
         Cow::Owned(mut text) => {
             text.truncate(end);
@@ -244,28 +186,28 @@ fn text_key(text: Cow<'_, [u8]>) -> SortKey<'_> {
 
 /// What a task is sorted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum SortKey<'t> {
+enum SortValue<'t> {
     Number(u64),
     Text(Cow<'t, [u8]>),
 }
 
-impl Default for SortKey<'_> {
+impl Default for SortValue<'_> {
     fn default() -> Self {
         Self::Number(0)
     }
 }
 
-impl SortKey<'_> {
-    fn into_owned(self) -> SortKey<'static> {
+impl SortValue<'_> {
+    fn into_owned(self) -> SortValue<'static> {
         match self {
-            Self::Number(number) => SortKey::Number(number),
-            Self::Text(text) => SortKey::Text(Cow::Owned(text.into_owned())),
+            Self::Number(number) => SortValue::Number(number),
+            Self::Text(text) => SortValue::Text(Cow::Owned(text.into_owned())),
         }
     }
 }
 
 /// As many as an order may have; those that it has not are the same for all.
-type Keys = [SortKey<'static>; MAX_SORT_KEYS];
+type Keys = [SortValue<'static>; SortBy::MAX_KEYS];
 
 /// The place of a task in an order.
 #[derive(Clone, Debug)]
@@ -280,8 +222,8 @@ impl Position {
         let keys: Vec<Value> = self.keys[..query.order.len()]
             .iter()
             .map(|key| match key {
-                SortKey::Number(number) => json!(number),
-                SortKey::Text(text) => json!(String::from_utf8_lossy(text)),
+                SortValue::Number(number) => json!(number),
+                SortValue::Text(text) => json!(String::from_utf8_lossy(text)),
             })
             .collect();
         let text = json!([query.identity(), self.serial, keys]).to_string();
@@ -290,7 +232,7 @@ impl Position {
     }
 
     fn read(cursor: &str, query: &Query) -> Result<Self, Failure> {
-        let broken = || Failure::bad("invalid-cursor", "this is no cursor of this server").with("parameter", "cursor");
+        let broken = || Failure::bad("invalid-cursor", "this is no cursor of this server").parameter("cursor");
         let (theirs, hex) = cursor.split_once('.').ok_or_else(broken)?;
         let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
@@ -306,7 +248,7 @@ impl Position {
         if value[0].as_str().ok_or_else(broken)? != query.identity() {
             let words = "the cursor belongs to another filter or order";
             return Err(Failure::bad("invalid-cursor", words)
-                .with("parameter", "cursor")
+                .parameter("cursor")
                 .hint("send it with the query it came from"));
         }
         let serial = value[1].as_u64().ok_or_else(broken)?;
@@ -318,10 +260,10 @@ impl Position {
     }
 }
 
-fn read_key(value: &Value) -> Option<SortKey<'static>> {
+fn read_key(value: &Value) -> Option<SortValue<'static>> {
     match value {
-        Value::Number(number) => number.as_u64().map(SortKey::Number),
-        Value::String(text) => Some(SortKey::Text(Cow::Owned(text.clone().into_bytes()))),
+        Value::Number(number) => number.as_u64().map(SortValue::Number),
+        Value::String(text) => Some(SortValue::Text(Cow::Owned(text.clone().into_bytes()))),
         _ => None,
     }
 }
@@ -342,7 +284,7 @@ pub(super) struct Page<'q> {
 }
 
 struct Row<'q> {
-    order: &'q [Order],
+    order: &'q [SortBy],
     place: Position,
     json: Vec<u8>,
 }
@@ -350,7 +292,7 @@ struct Row<'q> {
 impl Ord for Row<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         for ((order, a), b) in self.order.iter().zip(&self.place.keys).zip(&other.place.keys) {
-            let ordering = order.compare(a, b);
+            let ordering = compare(*order, a, b);
             if ordering != Ordering::Equal {
                 return ordering;
             }
@@ -421,29 +363,18 @@ impl<'q> Page<'q> {
     pub(super) fn finish(self, at: Timestamp, missing: u64) -> Vec<u8> {
         let rows = self.first.into_sorted_vec();
         let is_truncated = (rows.len() as u64) < self.behind;
-        let mut out = Vec::with_capacity(self.bytes + rows.len() + 256);
-        out.extend_from_slice(br#"{"tasks":["#);
+        let mut tasks = Vec::with_capacity(self.bytes + rows.len());
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
-                out.push(b',');
+                tasks.push(b',');
             }
-            out.extend_from_slice(&row.json);
+            tasks.extend_from_slice(&row.json);
         }
-        out.extend_from_slice(br#"],"serverTime":""#);
-        out.extend_from_slice(pm_wire::time::rfc3339(at.unix_nanos()).as_bytes());
-        // A vector takes every write.
-        let _ = write!(out, r#"","total":{},"truncated":{is_truncated}"#, self.total);
-        if let (true, Some(last)) = (is_truncated, rows.last()) {
-            let _ = write!(out, r#","nextCursor":"{}""#, last.place.cursor(self.query));
-        }
-        if self.query.group_by.is_some() {
-            let _ = write!(out, r#","groups":{}"#, self.groups.finish());
-        }
-        if missing > 0 {
-            let _ = write!(out, r#","missing":{{"tasksNotShown":{missing}}}"#);
-        }
-        out.push(b'}');
-        out
+        let mut page = TaskPage::new(Vec::new(), self.total, is_truncated, timestamp(at.unix_nanos()));
+        page.next_cursor = rows.last().filter(|_| is_truncated).map(|last| last.place.cursor(self.query));
+        page.groups = self.query.group_by.is_some().then(|| self.groups.finish());
+        page.missing = Missing::new(missing);
+        page.around(&tasks)
     }
 }
 
@@ -479,17 +410,16 @@ impl Groups {
     }
 
     /// The largest first.
-    fn finish(self) -> Value {
+    fn finish(self) -> Vec<Group> {
         let mut all: Vec<(String, u64)> = self.counts.into_iter().collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        let mut groups: Vec<Value> =
-            all.into_iter().map(|(value, count)| json!({ "value": value, "count": count })).collect();
+        let mut groups: Vec<Group> = all.into_iter().map(|(value, count)| Group::new(Some(value), count)).collect();
         if self.without > 0 {
-            groups.push(json!({ "count": self.without }));
+            groups.push(Group::new(None, self.without));
         }
         if self.other > 0 {
-            groups.push(json!({ "other": true, "count": self.other }));
+            groups.push(Group::other(self.other));
         }
-        groups.into()
+        groups
     }
 }

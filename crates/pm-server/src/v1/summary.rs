@@ -1,11 +1,12 @@
 //! What the tasks of each kind have in common, and what the list says of itself.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use http::{Response, StatusCode};
-use pm_core::KindStats;
-use pm_wire::duration::millis;
-use serde_json::{Value, json};
+#[cfg(feature = "tls")]
+use pm_wire::v1::TlsHealth;
+use pm_wire::v1::{AuditReport, Info, KindReport, TokensHealth};
 
 use super::server_time;
 use crate::access::Permission;
@@ -17,57 +18,7 @@ use crate::response::{self, Body, Failure};
 
 /// All kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {
-    let kinds: Vec<Value> = state.list.kinds().iter().map(kind).collect();
-    response::serialized(StatusCode::OK, &json!({ "kinds": kinds, "serverTime": server_time(state) }))
-}
-
-fn kind(stats: &KindStats) -> Value {
-    let KindStats { running, started, finished, failed, cancelled, aborted, dropped, latency, .. } = stats;
-    let quantile = |part| millis(latency.quantile(part));
-    let buckets: Vec<Value> = latency
-        .buckets()
-        .iter()
-        .map(|bucket| {
-            json!({
-                "leastMs": millis(bucket.lower),
-                "belowMs": millis(bucket.upper),
-                "count": bucket.count,
-            })
-        })
-        .collect();
-    let statuses: Vec<Value> = stats
-        .statuses
-        .iter()
-        .map(|status| {
-            let mut value = json!({ "entered": status.entered, "timeMs": millis(status.time) });
-            if let Some(text) = &status.status {
-                value["status"] = text.as_str().into();
-            }
-            value
-        })
-        .collect();
-    let mut value = json!({
-        "running": running, "started": started, "finished": finished, "failed": failed, "cancelled": cancelled,
-        "aborted": aborted, "dropped": dropped,
-        "latency": {
-            "count": latency.count(),
-            "meanMs": millis(latency.mean()),
-            "p50Ms": quantile(0.5),
-            "p90Ms": quantile(0.9),
-            "p95Ms": quantile(0.95),
-            "p99Ms": quantile(0.99),
-            "maxMs": millis(latency.max()),
-            "buckets": buckets,
-        },
-        "statuses": statuses,
-    });
-    if let Some(name) = &stats.kind {
-        value["kind"] = name.as_str().into();
-    }
-    if stats.is_other {
-        value["other"] = true.into();
-    }
-    value
+    response::serialized(StatusCode::OK, &KindReport::new(&state.list.kinds(), server_time(state)))
 }
 
 /// Who tried to cancel what, newest first.
@@ -75,93 +26,56 @@ pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>,
     const MOST: u64 = 1000;
     let limit = query::only_limit(text, MOST)?;
     let (records, dropped) = state.audit().newest(limit.unwrap_or(100) as usize);
-    let records: Vec<String> = records.iter().map(|record| record.json()).collect();
-    let mut text = format!(r#"{{"records":[{}],"serverTime":"{}""#, records.join(","), server_time(state));
-    if dropped > 0 {
-        text += &format!(r#","dropped":{dropped}"#);
-    }
-    text.push('}');
-    Ok(response::json(text.into_bytes()))
+    let records = records.iter().map(|record| record.shown()).collect();
+    Ok(response::serialized(StatusCode::OK, &AuditReport::new(records, dropped, server_time(state))))
 }
 
 /// Version, limits, what was counted and dropped, and what the server itself takes.
 pub(super) fn info(state: &State, gate: &Gate, scope: Permission) -> Response<Body> {
     let (counters, limits) = (state.list.counters(), state.list.limits());
     let feed = state.feed.status();
-    let mut answer = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "boot": state.boot,
-        "serverTime": server_time(state),
-        "uptimeMs": u64::try_from(state.since.elapsed().as_millis()).unwrap_or(u64::MAX),
-        "limits": {
-            "maxBytes": limits.max_bytes,
-            "maxId": limits.max_id,
-            "maxAttrName": limits.max_attr_name,
-            "maxAttrValue": limits.max_attr_value,
-            "maxStatus": limits.max_status,
-            "maxAttrs": limits.max_attrs,
-            "firstEntries": limits.first_entries,
-            "newestEntries": limits.newest_entries,
-            "keepEnded": limits.keep_ended,
-            "keepEndedBytes": limits.keep_ended_bytes,
-            "keepEndedForMs": u64::try_from(limits.keep_ended_for.as_millis()).unwrap_or(u64::MAX),
-            "maxKinds": limits.max_kinds,
-            "maxStatuses": limits.max_statuses,
-            "maxWatchers": feed.max_watchers,
-        },
-        "counters": {
-            "live": counters.live,
-            "peak": counters.peak,
-            "started": counters.started,
-            "finished": counters.finished,
-            "failed": counters.failed,
-            "cancelled": counters.cancelled,
-            "aborted": counters.aborted,
-            "dropped": counters.dropped,
-            "cancelling": counters.cancelling,
-            "forced": counters.forced,
-            "cancelRequests": counters.cancel_requests,
-            "panicsCaught": counters.panics_caught,
-            "lateCalls": counters.late_calls,
-        },
-        "dropped": {
-            "tasksNotShown": counters.not_shown,
-            "statuses": counters.statuses_dropped,
-            "attrs": counters.attrs_dropped,
-            "textsCut": counters.texts_cut,
-            "redacted": counters.redacted,
-            "endedLetGo": counters.ended_evicted,
-            "kinds": counters.kinds_dropped,
-        },
-        "own": {
-            "bytesHeld": counters.bytes_held,
-            "connections": state.connections.load(Relaxed),
-            "watchers": feed.watchers,
-            "watches": feed.channels,
-            "watchBytes": feed.bytes,
-            "looks": feed.looks,
-            "lastLookMs": millis(feed.last_look),
-        },
-    });
-    answer["scope"] = scope.name().into();
+    let mut info = Info::default();
+    info.version = env!("CARGO_PKG_VERSION").to_owned();
+    info.boot = state.boot.clone();
+    info.server_time = server_time(state);
+    info.uptime = Some(whole_millis(state.since.elapsed()));
+    info.limits = (&limits).into();
+    info.limits.max_watchers = feed.max_watchers as u64;
+    info.counters = (&counters).into();
+    info.dropped = (&counters).into();
+    info.own.bytes_held = counters.bytes_held as u64;
+    info.own.connections = state.connections.load(Relaxed) as u64;
+    info.own.watchers = feed.watchers as u64;
+    info.own.watches = feed.channels as u64;
+    info.own.watch_bytes = feed.bytes as u64;
+    info.own.looks = feed.looks;
+    info.own.last_look = feed.last_look;
+    info.permission = Some(scope.name().into());
     let audit = state.audit().health();
-    answer["audit"] = json!({ "written": audit.written, "lost": audit.lost });
-    if let Some(error) = audit.error {
-        answer["audit"]["error"] = error.into();
-    }
-    if let Some(health) = gate.tokens().map(Tokens::health) {
-        answer["tokens"] = json!({ "count": health.tokens, "reloads": health.reloads, "failures": health.failures });
-        if let Some(error) = health.error {
-            answer["tokens"]["error"] = error.into();
-        }
-    }
+    info.audit.written = audit.written;
+    info.audit.lost = audit.lost;
+    info.audit.error = audit.error;
+    info.tokens = gate.tokens().map(Tokens::health).map(|health| {
+        let mut tokens = TokensHealth::default();
+        tokens.count = health.tokens as u64;
+        tokens.reloads = health.reloads;
+        tokens.failures = health.failures;
+        tokens.error = health.error;
+        tokens
+    });
     #[cfg(feature = "tls")]
     if let Some(health) = state.tls.get() {
         let counts = health.counts();
-        answer["tls"] = json!({ "reloads": counts.reloads, "failures": counts.failures });
-        if let Some(error) = counts.error {
-            answer["tls"]["error"] = error.into();
-        }
+        let mut tls = TlsHealth::default();
+        tls.reloads = counts.reloads;
+        tls.failures = counts.failures;
+        tls.error = counts.error;
+        info.tls = Some(tls);
     }
-    response::serialized(StatusCode::OK, &answer)
+    response::serialized(StatusCode::OK, &info)
+}
+
+/// Cuts a duration to milliseconds.
+fn whole_millis(duration: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 
 use http::Response;
 use pm_core::{ProcessList, Serial, Snapshot, TaskView};
+use pm_wire::v1::{Row, TaskPage, TaskReply};
 use pm_wire::v1_rows::{self, RowWriter};
-use serde_json::json;
 
 use super::page::{Page, Query, Takes};
-use super::waits::OfTask;
-use super::{fields_of, server_time};
+use super::waits;
+use super::{fields_of, server_time, timestamp};
 use crate::cancel::ambiguous;
 use crate::request::State;
 use crate::request::query::{self, once};
@@ -71,22 +71,14 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
     }
     let fields = fields_of(fields.as_deref(), view.as_deref())?;
     let mut writer = RowWriter::new();
-    writer.raw(br#"{"task":"#);
     let found = state.list.view(find(&state.list, task)?, |task| {
         writer.row(&task, fields);
         task.serial()
     });
     let serial = found.ok_or_else(gone)?;
-    let waits = OfTask::of(&state.list.waits(), serial);
-    for (name, value) in [("waits", waits.waits), ("holdsUp", waits.holds_up)] {
-        if let Some(value) = value {
-            writer.raw(format!(r#","{name}":{value}"#).as_bytes());
-        }
-    }
-    writer.raw(br#","serverTime":""#);
-    writer.raw(server_time(state).as_bytes());
-    writer.raw(br#""}"#);
-    Ok(response::json(writer.take()))
+    let (waits, holds_up) = waits::of_task(&state.list.waits(), serial);
+    let reply = TaskReply::new(Row::default(), waits, holds_up, server_time(state));
+    Ok(response::json(reply.around(&writer.take())))
 }
 
 fn gone() -> Failure {
@@ -114,11 +106,10 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     let matching: HashSet<Serial> =
         snapshot.iter().filter(|task| query.filter.matches(task)).map(|task| task.serial()).collect();
     if let Some(root) = root.filter(|root| !snapshot.iter().any(|task| task.serial() == *root)) {
-        return Err(no_such_task(&format!("no live task has the serial {root}")).with("parameter", "root"));
+        return Err(no_such_task(&format!("no live task has the serial {root}")).parameter("root"));
     }
     let walk = Walk::new(&snapshot, &matching, root);
     let (mut writer, mut count) = (RowWriter::new(), 0);
-    writer.raw(br#"{"tasks":["#);
     let total = walk.each(|task, depth| {
         if count < query.limit {
             if count > 0 {
@@ -128,14 +119,9 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
             writer.row_at_depth(task, query.fields, depth);
         }
     });
-    let rest = json!({
-        "serverTime": pm_wire::time::rfc3339(snapshot.at().unix_nanos()).as_str(),
-        "total": total,
-        "truncated": total > count,
-    });
-    writer.raw(b"],");
-    writer.raw(&rest.to_string().as_bytes()[1..]);
-    Ok(response::json(writer.take()))
+    let server_time = timestamp(snapshot.at().unix_nanos());
+    let page = TaskPage::new(Vec::new(), total as u64, total > count, server_time);
+    Ok(response::json(page.around(&writer.take())))
 }
 
 /// The forest of those tasks that match.

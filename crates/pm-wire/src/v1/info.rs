@@ -208,3 +208,58 @@ pub struct TlsHealth {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+impl From<&pm_core::ListLimits> for Limits {
+    fn from(limits: &pm_core::ListLimits) -> Self {
+        Self {
+            max_bytes: limits.max_bytes as u64,
+            max_id: limits.max_id as u64,
+            max_attr_name: limits.max_attr_name as u64,
+            max_attr_value: limits.max_attr_value as u64,
+            max_status: limits.max_status as u64,
+            max_attrs: limits.max_attrs as u64,
+            first_entries: limits.first_entries as u64,
+            newest_entries: limits.newest_entries as u64,
+            keep_ended: limits.keep_ended as u64,
+            keep_ended_bytes: limits.keep_ended_bytes as u64,
+            keep_ended_for: limits.keep_ended_for,
+            max_kinds: limits.max_kinds as u64,
+            max_statuses: limits.max_statuses as u64,
+            max_watchers: 0,
+        }
+    }
+}
+
+impl From<&pm_core::Counters> for Counters {
+    fn from(counters: &pm_core::Counters) -> Self {
+        Self {
+            live: counters.live,
+            peak: counters.peak,
+            started: counters.started,
+            finished: counters.finished,
+            failed: counters.failed,
+            cancelled: counters.cancelled,
+            aborted: counters.aborted,
+            dropped: counters.dropped,
+            cancelling: counters.cancelling,
+            forced: counters.forced,
+            cancel_requests: counters.cancel_requests,
+            panics_caught: counters.panics_caught,
+            late_calls: counters.late_calls,
+        }
+    }
+}
+
+impl From<&pm_core::Counters> for Dropped {
+    fn from(counters: &pm_core::Counters) -> Self {
+        Self {
+            tasks_not_shown: counters.not_shown,
+            statuses: counters.statuses_dropped,
+            attrs: counters.attrs_dropped,
+            texts_cut: counters.texts_cut,
+            redacted: counters.redacted,
+            ended_let_go: counters.ended_evicted,
+            kinds: counters.kinds_dropped,
+        }
+    }
+}

@@ -36,6 +36,29 @@ pub struct TaskPage {
     pub missing: Option<Missing>,
 }
 
+impl TaskPage {
+    /// A page of these rows, with the server's clock; for readers of other shapes, such as a gateway.
+    #[must_use]
+    pub fn new(tasks: Vec<Row>, total: u64, truncated: bool, server_time: Timestamp) -> Self {
+        Self { tasks, server_time, total, truncated, ..Self::default() }
+    }
+
+    /// Writes the page with rows that are JSON already, with commas between them, in the place of [`tasks`](Self::tasks).
+    #[must_use]
+    pub fn around(mut self, rows: &[u8]) -> Vec<u8> {
+        self.tasks.clear();
+        spliced(&self, br#"{"tasks":["#, br#"{"tasks":["#, rows)
+    }
+}
+
+/// Writes `shape` as JSON, but for its beginning, which is `begin` and then `json`.
+fn spliced(shape: &impl Serialize, without: &[u8], begin: &[u8], json: &[u8]) -> Vec<u8> {
+    // Shapes have strings, numbers and maps with string keys, so they always can be written.
+    let shape = serde_json::to_vec(shape).unwrap_or_default();
+    let rest = shape.strip_prefix(without).unwrap_or_default();
+    [begin, json, rest].concat()
+}
+
 /// A number of tasks that share a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -74,6 +97,14 @@ pub struct Missing {
     pub tasks_not_shown: u64,
 }
 
+impl Missing {
+    /// The number of tasks that have no place in the list; `None` for zero.
+    #[must_use]
+    pub fn new(tasks_not_shown: u64) -> Option<Self> {
+        (tasks_not_shown > 0).then_some(Self { tasks_not_shown })
+    }
+}
+
 /// One task: the answer to `GET /v1/tasks/{ref}`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -89,6 +120,21 @@ pub struct TaskReply {
     pub holds_up: Vec<Waiter>,
     /// The server's clock.
     pub server_time: Timestamp,
+}
+
+impl TaskReply {
+    /// A task with its waits, the tasks that it holds up, and the server's clock.
+    #[must_use]
+    pub fn new(task: Row, waits: Vec<BlockedTask>, holds_up: Vec<Waiter>, server_time: Timestamp) -> Self {
+        Self { task, waits, holds_up, server_time }
+    }
+
+    /// Writes the answer with a row that is JSON already in the place of [`task`](Self::task).
+    #[must_use]
+    pub fn around(mut self, row: &[u8]) -> Vec<u8> {
+        self.task = Row::default();
+        spliced(&self, br#"{"task":{"serial":"","id":""}"#, br#"{"task":"#, row)
+    }
 }
 
 /// The history of a task, oldest entry first: the answer to `GET /v1/tasks/{ref}/history`.
@@ -126,8 +172,9 @@ pub struct HistoryEntry {
 }
 
 /// What tasks are sorted by: a word of the parameter `sort`.
+///
+/// Whatever sorts tasks matches all keys, so that none can be added without an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum SortKey {
     /// The age.
     Age,
@@ -257,7 +304,6 @@ impl std::error::Error for SortError {}
 /// assert_eq!(GroupBy::Kind.to_string(), "kind");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum GroupBy {
     /// The kind.
     Kind,
@@ -320,6 +366,18 @@ impl std::error::Error for GroupByError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_that_are_json_already_stand_where_those_of_the_type_would() {
+        let row: Row = serde_json::from_str(r#"{"serial":"7","id":"a"}"#).unwrap();
+        let json = serde_json::to_vec(&row).unwrap();
+        let page = TaskPage::new(vec![row.clone(), row.clone()], 2, false, Timestamp::default());
+        let expected = serde_json::to_vec(&page).unwrap();
+        assert_eq!(page.around(&[&json[..], b",", &json[..]].concat()), expected);
+        let reply = TaskReply::new(row, Vec::new(), vec![Waiter::default()], Timestamp::default());
+        let expected = serde_json::to_vec(&reply).unwrap();
+        assert_eq!(reply.around(&json), expected);
+    }
 
     #[test]
     fn an_order_has_known_keys_and_few_of_them() {

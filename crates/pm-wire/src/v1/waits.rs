@@ -225,6 +225,14 @@ impl From<&pm_core::BlockedTask> for BlockedTask {
     }
 }
 
+/// Leaves out what a [`Waiter`] does not say: its holders, and whether it is stuck.
+impl From<Waiter> for BlockedTask {
+    fn from(waiter: Waiter) -> Self {
+        let Waiter { serial, id, kind, resource, resource_kind, units, waited } = waiter;
+        Self { serial, id, kind, resource, resource_kind, units, waited, ..Self::default() }
+    }
+}
+
 impl From<&pm_core::BlockedTask> for Waiter {
     fn from(wait: &pm_core::BlockedTask) -> Self {
         let TaskBrief { serial, id, kind, .. } = wait.task.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use pm_client::{Info, Kind, Kinds, Row, Waits};
+use pm_client::{Info, KindReport, KindStats, Row, WaitReport};
 
 use super::view::View;
 use crate::feed::{Key, Store};
@@ -30,8 +30,8 @@ pub(crate) struct EndedRow {
 
 #[derive(Debug, Default)]
 pub(crate) struct Boards {
-    pub(crate) kinds: Answers<Kinds>,
-    pub(crate) waits: Answers<Option<Waits>>,
+    pub(crate) kinds: Answers<KindReport>,
+    pub(crate) waits: Answers<Option<WaitReport>>,
     pub(crate) about: Answers<Option<Info>>,
     ended_by: Answers<()>,
     pub(crate) ended: Vec<EndedRow>,
@@ -164,14 +164,14 @@ impl Boards {
     }
 
     /// The kinds of all endpoints.
-    pub(crate) fn all_kinds(&self) -> impl Iterator<Item = (u32, &Kind)> {
+    pub(crate) fn all_kinds(&self) -> impl Iterator<Item = (u32, &KindStats)> {
         (0..).zip(&self.kinds).flat_map(|(at, answer)| {
             answer.iter().flatten().flat_map(move |kinds| kinds.kinds.iter().map(move |kind| (at, kind)))
         })
     }
 
     /// Ends per second of a kind, between consecutive replies.
-    pub(crate) fn rates(&self, endpoint: u32, kind: &Kind) -> Vec<f64> {
+    pub(crate) fn rates(&self, endpoint: u32, kind: &KindStats) -> Vec<f64> {
         let name = crate::verbs::kinds::name(kind).to_owned();
         let Some(counts) = self.counts.get(&(endpoint, name)) else { return Vec::new() };
         let rate = |(before, after): (&(f64, u64), &(f64, u64))| {
@@ -181,7 +181,7 @@ impl Boards {
     }
 
     /// The waits of all endpoints that report them.
-    pub(crate) fn all_waits(&self) -> impl Iterator<Item = (u32, &Waits)> {
+    pub(crate) fn all_waits(&self) -> impl Iterator<Item = (u32, &WaitReport)> {
         (0..).zip(&self.waits).filter_map(|(at, answer)| match answer {
             Some(Ok(Some(waits))) => Some((at, waits)),
             _ => None,
@@ -195,6 +195,6 @@ fn set<T>(answers: &mut Answers<T>, endpoint: u32, result: Result<T, String>) {
     }
 }
 
-fn ended(kind: &Kind) -> u64 {
+fn ended(kind: &KindStats) -> u64 {
     kind.finished + kind.failed + kind.cancelled + kind.aborted + kind.dropped
 }

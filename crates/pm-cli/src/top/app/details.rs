@@ -26,13 +26,8 @@ pub(crate) struct Details {
 
 impl Details {
     pub(crate) fn new(key: Key, row: Row, is_original: bool) -> Details {
-        let target = Target {
-            key,
-            serial: row.serial.clone(),
-            id: row.id.clone(),
-            is_original,
-            min_age: std::time::Duration::ZERO,
-        };
+        let target =
+            Target { key, serial: row.serial, id: row.id.clone(), is_original, min_age: std::time::Duration::ZERO };
         Details {
             key,
             target,
@@ -47,7 +42,7 @@ impl Details {
 
     pub(super) fn due(&mut self, store: &Store, now: f64) -> Option<Request> {
         // A task that has ended no longer changes.
-        let has_ended = self.reply.as_ref().is_some_and(|reply| reply.found.row.state == "ended");
+        let has_ended = self.reply.as_ref().is_some_and(|reply| reply.found.row.has_ended());
         let wait = if self.is_waiting { TIMEOUT } else { INTERVAL };
         if has_ended || !store.endpoint(self.key).is_up() || now - self.requested_at < wait - 1.0 {
             return None;

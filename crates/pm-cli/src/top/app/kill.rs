@@ -62,16 +62,16 @@ impl Kill {
             Some(KillTarget {
                 target: Target {
                     key,
-                    serial: row.serial.clone(),
+                    serial: row.serial,
                     id: row.id.clone(),
                     is_original: endpoint.is_original(),
                     min_age,
                 },
-                name: crate::verbs::waits::name(&row.id, &row.serial),
+                name: crate::verbs::waits::name(&row.id, row.serial),
                 about: format!(
                     "{}, running for {}: {}",
                     row.kind.as_deref().unwrap_or("without a kind"),
-                    format::duration(age),
+                    format::age(age),
                     row.status
                 ),
                 endpoint: endpoint.name.clone(),
@@ -128,7 +128,7 @@ impl Kill {
                     };
                     (target.verdict, target.is_final) = (Some((text, Role::Good)), is_final);
                 }
-                Some(task) if task.row.state == "cancelling" => {
+                Some(task) if task.row.is_cancelling() => {
                     let since = format::millis(now - task.cancelled_at.unwrap_or(self.sent_at));
                     target.verdict = Some((format!("cancelling for {since}"), Role::Warning));
                 }

@@ -1,5 +1,6 @@
 //! The columns, and the order of tasks by each.
 
+use pm_client::TaskState;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
@@ -114,7 +115,9 @@ impl Column {
             Column::Id => by_text(descending, store, slots, |task| &task.row.id),
             Column::Kind => by_text(descending, store, slots, |task| task.row.kind.as_deref().unwrap_or_default()),
             Column::Status => by_text(descending, store, slots, |task| &task.row.status),
-            Column::State => by_text(descending, store, slots, |task| &task.row.state),
+            Column::State => {
+                by_text(descending, store, slots, |task| task.row.state.as_ref().map_or("", TaskState::as_str))
+            }
             Column::Attrs => slots.sort_by(|&a, &b| {
                 let attrs = |slot: u32| &store.task(slot).row.attrs;
                 directed(by_attrs(attrs(a), attrs(b)), descending).then_with(|| tie(store, a, b))

@@ -38,7 +38,7 @@ impl Held {
             }
             Update::Left { serial } => {
                 let mut row = Row::default();
-                row.serial = serial;
+                row.serial = Some(serial);
                 self.gone(store, Key::of(endpoint, &row), now);
             }
             update => return store.apply(endpoint, now, update),

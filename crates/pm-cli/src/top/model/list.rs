@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use pm_client::{Outcome, TaskState};
 use pm_wire::filter::{Filter, Parts};
 
 use super::column::Column;
@@ -368,8 +369,8 @@ fn matches(filter: &Filter, task: &Task, now: f64) -> bool {
         serial: task.key.number,
         id: &row.id,
         kind: row.kind.as_deref().unwrap_or_default(),
-        state: &row.state,
-        outcome: row.outcome.as_deref().unwrap_or_default(),
+        state: row.state.as_ref().map_or("", TaskState::as_str),
+        outcome: row.outcome.as_ref().map_or("", Outcome::as_str),
         status: &row.status,
         parent: task.parent,
         age: task.age(now).map(to_duration),

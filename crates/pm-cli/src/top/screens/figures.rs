@@ -134,7 +134,7 @@ fn figures_of_a_hundred_thousand_tasks() {
             for _ in 0..TASKS / 1_000 {
                 next += 1;
                 app.apply(0, now, Update::Task { change: Change::Started, row: row(next, 1.0, "init") });
-                app.apply(0, now, Update::Left { serial: (next - TASKS).to_string() });
+                app.apply(0, now, Update::Left { serial: pm_client::Serial::from_u64(next - TASKS).unwrap() });
             }
             app.refresh(now);
             frame(&mut app, &mut renderer, &mut terminal);

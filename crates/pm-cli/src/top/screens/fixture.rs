@@ -6,6 +6,7 @@ use pm_client::Row;
 use serde_json::{Value, json};
 
 use crate::feed::{Key, Store, Update};
+use crate::out::format;
 use crate::top::app::{App, Mode, Options, Replayed, View};
 use crate::top::model::{Column, List, Shape};
 use crate::top::request::{Reply, TaskDetails};
@@ -161,7 +162,7 @@ pub(super) fn answers(app: &mut App) {
     }
 }
 
-fn kinds(step: i64) -> pm_client::Kinds {
+fn kinds(step: i64) -> pm_client::KindReport {
     let buckets: Vec<Value> = [1, 4, 9, 30, 22, 12, 7, 3, 1, 0, 0, 1]
         .iter()
         .enumerate()
@@ -181,7 +182,7 @@ fn kinds(step: i64) -> pm_client::Kinds {
     .unwrap()
 }
 
-fn waits() -> pm_client::Waits {
+fn waits() -> pm_client::WaitReport {
     let wait = |serial: &str, id: &str, resource: &str| json!({ "serial": serial, "id": id, "resource": resource, "resourceKind": "mutex", "waitMs": 290e3, "isStuck": true, "inCycle": true });
     serde_json::from_value(json!({
         "serverTime": SERVER, "total": 3,
@@ -204,9 +205,9 @@ fn waits() -> pm_client::Waits {
 fn details(app: &App, key: Key) -> TaskDetails {
     let task = app.store.find(key).unwrap();
     let at = |seconds: u64| format!("2026-11-24T10:{:02}:{:02}Z", 26 + seconds / 60, seconds % 60);
-    let wait = json!({ "serial": task.row.serial, "id": task.row.id, "resource": "lock:customers", "resourceKind": "mutex",
+    let wait = json!({ "serial": format::serial(task.row.serial), "id": task.row.id, "resource": "lock:customers", "resourceKind": "mutex",
         "waitMs": 290e3, "holders": [{ "serial": "30", "id": "merge", "heldMs": 301e3 }] });
-    let history = json!({ "serial": task.row.serial, "serverTime": SERVER, "dropped": 12, "droppedAfter": 3, "history": [
+    let history = json!({ "serial": format::serial(task.row.serial), "serverTime": SERVER, "dropped": 12, "droppedAfter": 3, "history": [
         { "at": at(0), "status": "init" }, { "at": at(1), "status": "opening b.csv" }, { "at": at(4), "status": "parsing" },
         { "at": at(64), "status": "writing" }, { "at": at(75), "status": "waiting for lock:customers" },
     ] });

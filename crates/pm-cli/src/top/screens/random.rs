@@ -63,7 +63,7 @@ fn update(random: &mut Random) -> Update {
     .unwrap();
     match random.below(7) {
         0 => Update::Ended { row },
-        1 => Update::Left { serial: serial.to_string() },
+        1 => Update::Left { serial: pm_client::Serial::from_u64(serial).unwrap() },
         2 => Update::Lost { why: "gone".into(), retry_in: std::time::Duration::from_secs(random.below(9)) },
         3 => Update::Live,
         4 => Update::Snapshot { rows: vec![row], begins: random.below(2) == 0, ends: random.below(2) == 0 },

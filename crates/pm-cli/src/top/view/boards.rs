@@ -1,6 +1,8 @@
 //! Kinds, ended tasks, waits, and endpoints.
 
-use pm_client::Kind;
+use std::time::Duration;
+
+use pm_client::{KindStats, Outcome, Permission};
 use ratatui_core::layout::Rect;
 
 use super::pass::Pass;
@@ -111,7 +113,8 @@ pub(super) fn kinds(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
             number => Cell::new(number.to_string(), role),
         };
         let latency = &kind.latency;
-        let duration = |millis: Option<f64>| Cell::from(format::duration(millis.filter(|_| latency.count > 0)));
+        let duration =
+            |duration: Option<Duration>| Cell::from(format::duration(duration.filter(|_| latency.count > 0)));
         let rates = app.boards.rates(endpoint, kind);
         let rate = rates.last().map(|rate| format!("{rate:>5.1} ")).unwrap_or_default();
         Row {
@@ -126,10 +129,10 @@ pub(super) fn kinds(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
                     number(kind.cancelled, Role::Warning),
                     number(kind.aborted, Role::Bad),
                     number(kind.dropped, Role::Warning),
-                    duration(latency.p50_ms),
-                    duration(latency.p95_ms),
-                    duration(latency.p99_ms),
-                    duration(latency.max_ms),
+                    duration(latency.p50),
+                    duration(latency.p95),
+                    duration(latency.p99),
+                    duration(latency.max),
                     app.glyphs.sparks(&spread(kind)).into(),
                     format!("{rate}{}", app.glyphs.sparks(&rates)).into(),
                     crate::verbs::kinds::where_time_goes(kind).into(),
@@ -141,7 +144,7 @@ pub(super) fn kinds(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
 }
 
 /// The histogram of durations, merged into at most [`SPREAD`] parts.
-fn spread(kind: &Kind) -> Vec<f64> {
+fn spread(kind: &KindStats) -> Vec<f64> {
     let buckets = &kind.latency.buckets;
     let mut parts = vec![0.0; SPREAD.min(buckets.len())];
     for (at, bucket) in buckets.iter().enumerate() {
@@ -170,7 +173,7 @@ pub(super) fn ended(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
         let ended = &app.boards.ended[at];
         let row = &ended.row;
         let ago = ended.at.map(|at| format!("{} ago", format::millis((app.shown_at() - at).max(0.0))));
-        let outcome = row.outcome.as_deref().unwrap_or("unknown");
+        let outcome = row.outcome.as_ref().map_or("unknown", Outcome::as_str);
         let role = match outcome {
             "finished" => Role::Good,
             "failed" | "aborted" => Role::Bad,
@@ -183,10 +186,10 @@ pub(super) fn ended(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
                 vec![
                     ago.unwrap_or_default().into(),
                     Cell::new(outcome, role),
-                    row.serial.as_str().into(),
+                    format::serial(row.serial).into(),
                     row.id.as_str().into(),
                     row.kind.as_deref().unwrap_or_default().into(),
-                    format::duration(row.age_ms).into(),
+                    format::duration(row.age).into(),
                     row.status.as_str().into(),
                 ],
             ),
@@ -249,10 +252,10 @@ pub(super) fn waits(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
                 app,
                 endpoint,
                 vec![
-                    format!("{branch}{}", name(&row.id, &row.serial)).into(),
+                    format!("{branch}{}", name(&row.id, row.serial)).into(),
                     row.kind.as_deref().unwrap_or_default().into(),
                     row.resource.as_deref().unwrap_or_default().into(),
-                    format::duration(row.wait_ms).into(),
+                    format::duration(row.waited).into(),
                     Cell::new(note, if in_cycle { Role::Bad } else { Role::Dim }),
                 ],
             ),
@@ -339,15 +342,15 @@ pub(super) fn about(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
         if endpoint.gaps > 0 {
             notes.push(format::count(endpoint.gaps, "gap in its stream", "gaps in its stream"));
         }
-        let dropped = info.and_then(|info| info.dropped["tasksNotShown"].as_u64()).filter(|count| *count > 0);
+        let dropped = info.map(|info| info.dropped.tasks_not_shown).filter(|count| *count > 0);
         Row {
             cells: vec![
                 endpoint.name.as_str().into(),
                 Cell::new(state, role),
                 endpoint.tasks.to_string().into(),
                 info.map(|info| info.version.clone()).unwrap_or_default().into(),
-                format::duration(info.and_then(|info| info.uptime_ms)).into(),
-                info.and_then(|info| info.scope.clone()).unwrap_or_default().into(),
+                format::duration(info.and_then(|info| info.uptime)).into(),
+                info.and_then(|info| info.permission.as_ref()).map_or("", Permission::as_str).into(),
                 dropped.map(|count| count.to_string()).unwrap_or_default().into(),
                 notes.join("; ").into(),
             ],

@@ -1,6 +1,6 @@
 //! One task: facts, and its history as a timeline; side by side on a wide screen.
 
-use pm_client::{History, Row};
+use pm_client::{History, Outcome, Row, TaskState};
 use ratatui_core::layout::Rect;
 
 use crate::feed::{Key, Task};
@@ -66,7 +66,7 @@ fn facts(app: &App, details: &Details) -> Vec<Line> {
     };
     let endpoint = app.store.endpoint(details.key);
     line("id", row.id.clone(), Role::Title);
-    line("serial", row.serial.clone(), Role::Plain);
+    line("serial", format::serial(row.serial), Role::Plain);
     line("kind", row.kind.clone().unwrap_or_default(), Role::Plain);
     line("endpoint", endpoint.name.clone(), Role::Plain);
     let (state, role) = state(details, live, now);
@@ -83,8 +83,8 @@ fn facts(app: &App, details: &Details) -> Vec<Line> {
             line("waits for", format!("{}{stuck}", waits_for(wait)), role);
         }
         for wait in &reply.found.holds_up {
-            let since = format::millis(wait.wait_ms);
-            let text = format!("{}, which has waited for {} for {since}", name(&wait.id, &wait.serial), wait.resource);
+            let since = format::duration(wait.waited);
+            let text = format!("{}, which has waited for {} for {since}", name(&wait.id, wait.serial), wait.resource);
             line("blocks", text, Role::Warning);
         }
     }
@@ -99,8 +99,8 @@ fn facts(app: &App, details: &Details) -> Vec<Line> {
     let children: Vec<&Task> = children(app, details.key);
     for (at, child) in children.iter().take(CHILDREN).enumerate() {
         let title = if at == 0 { "children" } else { " " };
-        let age = format::duration(child.age(now));
-        line(title, format!("{}, {age}: {}", name(&child.row.id, &child.row.serial), child.row.status), Role::Plain);
+        let age = format::age(child.age(now));
+        line(title, format!("{}, {age}: {}", name(&child.row.id, child.row.serial), child.row.status), Role::Plain);
     }
     if children.len() > CHILDREN {
         line(" ", format!("and {} more", children.len() - CHILDREN), Role::Dim);
@@ -117,18 +117,22 @@ fn facts(app: &App, details: &Details) -> Vec<Line> {
 fn state(details: &Details, live: Option<&Task>, now: f64) -> (String, Role) {
     match live {
         Some(task) => {
-            let is_cancelling = task.row.state == "cancelling";
-            let text = format!("{}, for {}", task.row.state, format::duration(task.age(now)));
+            let is_cancelling = task.row.is_cancelling();
+            let text = format!(
+                "{}, for {}",
+                task.row.state.as_ref().map_or("", TaskState::as_str),
+                format::age(task.age(now))
+            );
             (text, if is_cancelling { Role::Warning } else { Role::Plain })
         }
-        None => match details.row.outcome.as_deref() {
+        None => match details.row.outcome.as_ref().map(Outcome::as_str) {
             Some(outcome) => {
                 let role = match outcome {
                     "finished" => Role::Good,
                     "failed" | "aborted" => Role::Bad,
                     _ => Role::Warning,
                 };
-                (format!("ended: {outcome}, after {}", format::duration(details.row.age_ms)), role)
+                (format!("ended: {outcome}, after {}", format::duration(details.row.age)), role)
             }
             None => ("ended, or no longer reported".to_owned(), Role::Warning),
         },
@@ -167,8 +171,8 @@ fn cancel(row: &Row) -> String {
     if !cancel.by.is_empty() {
         text += &format!(" by {}", cancel.by);
     }
-    if let Some(age) = cancel.age_ms {
-        text += &format!(", {} ago", format::millis(age));
+    if let Some(age) = cancel.age {
+        text += &format!(", {} ago", format::duration(age));
     }
     if !cancel.reason.is_empty() {
         text += &format!(": {}", cancel.reason);
@@ -177,10 +181,10 @@ fn cancel(row: &Row) -> String {
 }
 
 fn parent(app: &App, key: Key, row: &Row) -> String {
-    let Some(serial) = &row.parent else { return String::new() };
-    let parent = serial.parse().ok().and_then(|number| app.store.find(Key { number, ..key }));
+    let Some(serial) = row.parent else { return String::new() };
+    let parent = app.store.find(Key { number: serial.get(), ..key });
     match (parent, row.parent_ended) {
-        (Some(parent), _) => name(&parent.row.id, serial),
+        (Some(parent), _) => name(&parent.row.id, Some(serial)),
         (None, true) => format!("task {serial}, which has ended"),
         (None, false) => format!("task {serial}"),
     }

@@ -101,7 +101,7 @@ fn cell(app: &App, task: &Task, depth: u16, column: Column) -> Cell {
             let text = if endpoint.is_up() { endpoint.name.clone() } else { format!("?{}", endpoint.name) };
             Cell { text, role: Some(Role::Dim) }
         }
-        Column::Serial => row.serial.as_str().into(),
+        Column::Serial => format::serial(row.serial).into(),
         Column::Id => match (app.list.shape(), depth) {
             (Shape::Tree, 1..) => {
                 let blanks = "  ".repeat(usize::from(depth.min(MAX_DEPTH)) - 1);
@@ -112,12 +112,15 @@ fn cell(app: &App, task: &Task, depth: u16, column: Column) -> Cell {
         },
         Column::Kind => row.kind.as_deref().unwrap_or_default().into(),
         Column::State if task.gone => "ended".into(),
-        Column::State => Cell { text: row.state.clone(), role: (row.state == "cancelling").then_some(Role::Warning) },
-        Column::Age => format::duration(task.age(now)).into(),
-        Column::InStatus => format::duration(task.status_age(now)).into(),
+        Column::State => Cell {
+            text: row.state.as_ref().map(|state| state.to_string()).unwrap_or_default(),
+            role: (row.is_cancelling()).then_some(Role::Warning),
+        },
+        Column::Age => format::age(task.age(now)).into(),
+        Column::InStatus => format::age(task.status_age(now)).into(),
         Column::Progress => progress(app, task).into(),
         Column::Status => status(task),
-        Column::Parent => row.parent.as_deref().unwrap_or_default().into(),
+        Column::Parent => format::serial(row.parent).into(),
         Column::History => row.history_len.map(|len| len.to_string()).unwrap_or_default().into(),
         Column::Attrs => format::attrs(&row.attrs).into(),
     }
@@ -137,7 +140,7 @@ fn progress(app: &App, task: &Task) -> String {
 /// The status. Marks such as `(cancelling)` come first, so that truncation keeps them.
 fn status(task: &Task) -> Cell {
     let row = &task.row;
-    let is_cancelling = row.state == "cancelling";
+    let is_cancelling = row.is_cancelling();
     let mark = match (task.gone, is_cancelling, row.protected, row.is_cancellable()) {
         (true, ..) => "(ended) ",
         (_, true, true, _) => "(cancelling, protected) ",

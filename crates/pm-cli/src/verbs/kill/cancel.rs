@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pm_client::{BulkCancel, CancelOptions, ClientError, Row, TaskRef, Verdict};
+use pm_client::{BulkCancel, CancelOptions, ClientError, Row, TaskRef, TaskVerdict, Verdict};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -31,7 +31,7 @@ pub(super) struct Target {
 struct Outcome {
     target: Target,
     /// `None` if the server accepts cancels without reporting verdicts.
-    result: Result<Option<Verdict>, ClientError>,
+    result: Result<Option<TaskVerdict>, ClientError>,
 }
 
 /// Cancels all targets concurrently, and prints each outcome as soon as it is known.
@@ -111,37 +111,43 @@ async fn cancel_batch(batch: Vec<(usize, Target)>, reason: String, wait: Option<
     outcomes
 }
 
-async fn cancel_one(target: &Target, reason: String, wait: Option<Duration>) -> Result<Option<Verdict>, ClientError> {
+async fn cancel_one(
+    target: &Target,
+    reason: String,
+    wait: Option<Duration>,
+) -> Result<Option<TaskVerdict>, ClientError> {
     let client = &target.endpoint.client;
     if target.is_original {
-        return client.cancel(&target.row.id, &reason).await.map(|()| None);
+        return client.procs().cancel(&target.row.id, &reason).await.map(|()| None);
     }
     let options = CancelOptions::new(reason);
     let options = match wait {
         Some(wait) => options.wait(wait),
         None => options,
     };
-    client.cancel_task(TaskRef::from(&target.row), &options).await.map(Some)
+    client.v1().cancel(TaskRef::from(&target.row), &options).await.map(Some)
 }
 
 /// Cancels several tasks of one endpoint by one request.
 async fn cancel_many(batch: Vec<(usize, Target)>, reason: String, wait: Option<Duration>) -> Vec<(usize, Outcome)> {
-    let serials: Vec<&str> = batch.iter().map(|(_, target)| target.row.serial.as_str()).collect();
+    let serials: Vec<String> = batch.iter().map(|(_, target)| format::serial(target.row.serial)).collect();
     let bulk = BulkCancel::new([("serial", serials.join(",").as_str())]).reason(reason).max(batch.len() as u64);
     let bulk = match wait {
         Some(wait) => bulk.wait(wait),
         None => bulk,
     };
-    let reply = batch[0].1.endpoint.client.cancel_many(&bulk).await;
+    let reply = batch[0].1.endpoint.client.v1().cancel_many(&bulk).await;
     let url = || format!("{}/v1/cancel", batch[0].1.endpoint.client.endpoint());
-    let results: Vec<Result<Option<Verdict>, ClientError>> = match reply {
+    let results: Vec<Result<Option<TaskVerdict>, ClientError>> = match reply {
         Ok(reply) => batch
             .iter()
             .map(|(_, target)| {
                 let verdict = reply.verdicts.iter().find(|verdict| verdict.serial == target.row.serial).cloned();
                 let verdict = verdict.ok_or_else(|| ClientError::NotFound { url: url(), text: String::new() })?;
-                match verdict.verdict.as_str() {
-                    "refused" => Err(ClientError::NotCancellable { url: url(), text: verdict.why.unwrap_or_default() }),
+                match verdict.verdict {
+                    Some(Verdict::Refused) => {
+                        Err(ClientError::NotCancellable { url: url(), text: verdict.why.unwrap_or_default() })
+                    }
                     _ => Ok(Some(verdict)),
                 }
             })
@@ -200,7 +206,7 @@ fn item(outcome: &Outcome) -> Value {
             json!({ "verdict": verdict, "error": error::json(error) })
         }
     };
-    item["serial"] = row.serial.as_str().into();
+    item["serial"] = format::serial(row.serial).into();
     item["id"] = row.id.as_str().into();
     fleet::with_endpoint(outcome.target.endpoint.name.as_str().into(), item)
 }
@@ -222,8 +228,7 @@ fn exit(outcomes: &[Outcome], has_waited: bool, fetched: Tally) -> Exit {
     for outcome in outcomes {
         tally.add(&outcome.result);
     }
-    let is_running =
-        |outcome: &Outcome| matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == "cancelling");
+    let is_running = |outcome: &Outcome| matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == Some(Verdict::Cancelling));
     match tally.exit() {
         // Tasks that had already ended count as cancelled.
         Exit::Ok | Exit::NotFound if has_waited && outcomes.iter().any(is_running) => Exit::StillRunning,
@@ -233,24 +238,26 @@ fn exit(outcomes: &[Outcome], has_waited: bool, fetched: Tally) -> Exit {
 }
 
 /// Describes a verdict.
-pub(crate) fn verdict_text(verdict: Option<&Verdict>) -> (String, Style) {
+pub(crate) fn verdict_text(verdict: Option<&TaskVerdict>) -> (String, Style) {
     let Some(verdict) = verdict else { return ("cancel requested".to_owned(), Style::Plain) };
-    let took = verdict.took_ms.map(format::millis).unwrap_or_default();
+    let took = format::duration(verdict.took);
     let below = match verdict.below {
         0 => String::new(),
         several => format!(", with {}", format::count(several, "descendant", "descendants")),
     };
-    match (verdict.verdict.as_str(), verdict.outcome.as_deref()) {
+    match (verdict.verdict.as_ref(), verdict.outcome.as_ref()) {
         _ if verdict.already_ended => ("already ended".to_owned(), Style::Plain),
-        ("dropped", _) => (format!("dropped after {took}{below}"), Style::Good),
-        ("finished", Some("cancelled") | None) => (format!("cancelled after {took}{below}"), Style::Good),
-        ("finished", Some(outcome)) => (format!("{outcome} after {took}{below}"), Style::Good),
+        (Some(Verdict::Dropped), _) => (format!("dropped after {took}{below}"), Style::Good),
+        (Some(Verdict::Finished), Some(pm_client::Outcome::Cancelled) | None) => {
+            (format!("cancelled after {took}{below}"), Style::Good)
+        }
+        (Some(Verdict::Finished), Some(outcome)) => (format!("{outcome} after {took}{below}"), Style::Good),
         // Without a wait, whether it is still running is unknown.
-        ("cancelling", _) if verdict.took_ms.is_none_or(|took| took < 1.0) => {
+        (Some(Verdict::Cancelling), _) if verdict.took.is_none_or(|took| took < Duration::from_millis(1)) => {
             (format!("cancel requested{below}"), Style::Plain)
         }
-        ("cancelling", _) => (format!("still running after {took}{below}"), Style::Warning),
-        (other, _) => (format!("{other} after {took}{below}"), Style::Plain),
+        (Some(Verdict::Cancelling), _) => (format!("still running after {took}{below}"), Style::Warning),
+        (other, _) => (format!("{} after {took}{below}", other.map_or("unknown", Verdict::as_str)), Style::Plain),
     }
 }
 

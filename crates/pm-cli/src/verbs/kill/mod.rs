@@ -157,9 +157,9 @@ fn table(targets: &[Target], several: bool) -> Table {
         table.row(vec![
             Cell::new(if several { endpoint.name.as_str() } else { "" }, Style::Dim),
             row.id.as_str().into(),
-            row.serial.as_str().into(),
+            format::serial(row.serial).into(),
             row.kind.as_deref().unwrap_or_default().into(),
-            format::duration(row.age_ms).into(),
+            format::duration(row.age).into(),
             format::status(row),
             format::attrs(&row.attrs).into(),
         ]);

@@ -4,7 +4,7 @@
 //! filters and a reason. A possibly misspelt filter is never taken as part of the reason, which would cancel more tasks
 //! than intended.
 
-use pm_client::{Client, ClientError};
+use pm_client::{Client, ClientError, Outcome};
 use pm_wire::filter::Filter;
 
 use crate::exit::Stop;
@@ -67,8 +67,8 @@ impl Selector {
             }
             Selector::One(target) => {
                 let found = find(client, &target).await?;
-                if found.row.state == "ended" {
-                    let outcome = found.row.outcome.as_deref().unwrap_or("ended");
+                if found.row.has_ended() {
+                    let outcome = found.row.outcome.as_ref().map_or("ended", Outcome::as_str);
                     let text = format!("it has already ended: {outcome}");
                     return Err(ClientError::NotFound { url: target.text().to_owned(), text });
                 }

@@ -1,8 +1,9 @@
 //! The data that is fetched about one task. All but the task itself is optional.
 
-use pm_client::{Client, ClientError, Entry, Kind, Query, Row, TaskRef, Wait, Waits};
+use pm_client::{BlockedTask, Client, ClientError, HistoryEntry, KindStats, Query, Row, TaskRef, WaitReport};
 use pm_wire::Timestamp;
 
+use crate::out::format;
 use crate::verbs::{TaskName, find};
 
 /// The history entries that are kept.
@@ -17,7 +18,7 @@ pub(super) struct Evidence {
     pub(super) server_time: Timestamp,
     pub(super) is_original: bool,
     /// Statistics of its kind.
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<KindStats>,
     /// Its parent, if it is still running.
     pub(super) parent: Option<Row>,
     /// Its running children, oldest first.
@@ -25,13 +26,13 @@ pub(super) struct Evidence {
     /// The number of its running children.
     pub(super) children_total: u64,
     /// The resources it waits for.
-    pub(super) waits: Vec<Wait>,
+    pub(super) waits: Vec<BlockedTask>,
     /// The waits of other tasks for resources that it holds.
-    pub(super) holds_up: Vec<Wait>,
+    pub(super) holds_up: Vec<BlockedTask>,
     /// All waits of its server, if it waits itself.
-    pub(super) all_waits: Option<Waits>,
+    pub(super) all_waits: Option<WaitReport>,
     /// Its newest history entries.
-    pub(super) history: Vec<Entry>,
+    pub(super) history: Vec<HistoryEntry>,
 }
 
 /// Fetches the task, then its context.
@@ -46,9 +47,9 @@ pub(super) async fn gather(client: &Client, target: &TaskName) -> Result<Evidenc
         ..Evidence::default()
     };
     if found.is_original {
-        if let Ok(history) = client.history(&evidence.task.id).await {
+        if let Ok(history) = client.procs().history(&evidence.task.id).await {
             let entry = |entry: pm_wire::HistoryEntry| {
-                let mut new = Entry::default();
+                let mut new = HistoryEntry::default();
                 (new.at, new.status) = (entry.ts, entry.status);
                 new
             };
@@ -57,15 +58,15 @@ pub(super) async fn gather(client: &Client, target: &TaskName) -> Result<Evidenc
         return Ok(evidence);
     }
     let task = TaskRef::from(&evidence.task);
-    let below = Query::new().filter("parent", evidence.task.serial.clone()).limit(CHILDREN);
+    let below = Query::new().filter("parent", format::serial(evidence.task.serial)).limit(CHILDREN);
     let parent = async {
-        let parent = TaskRef::parse(evidence.task.parent.as_deref()?);
-        client.task(parent).await.ok().map(|reply| reply.task).filter(|parent| parent.state != "ended")
+        let parent = TaskRef::serial(evidence.task.parent?);
+        client.v1().task(parent).await.ok().map(|reply| reply.task).filter(|parent| !parent.has_ended())
     };
     // Older servers do not support waits.
-    let all_waits = async { if evidence.waits.is_empty() { None } else { client.waits(None).await.ok() } };
+    let all_waits = async { if evidence.waits.is_empty() { None } else { client.v1().waits(None).await.ok() } };
     let (kinds, history, children, parent, all_waits) =
-        tokio::join!(client.kinds(), client.task_history(&task), client.tasks(&below), parent, all_waits);
+        tokio::join!(client.v1().kinds(), client.v1().history(&task), client.v1().tasks(&below), parent, all_waits);
     evidence.all_waits = all_waits;
     evidence.kind = kinds
         .ok()
@@ -79,7 +80,7 @@ pub(super) async fn gather(client: &Client, target: &TaskName) -> Result<Evidenc
     Ok(evidence)
 }
 
-fn last(mut entries: Vec<Entry>) -> Vec<Entry> {
+fn last(mut entries: Vec<HistoryEntry>) -> Vec<HistoryEntry> {
     entries.drain(..entries.len().saturating_sub(ENTRIES));
     entries
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{TaskArgs, finish};
 use crate::exit::{Exit, Stop};
 use crate::fleet;
-use crate::out::{Style, clean, print};
+use crate::out::{Style, clean, format, print};
 
 use evidence::Evidence;
 
@@ -46,15 +46,15 @@ pub(crate) async fn run(task: TaskArgs) -> Result<Exit, Stop> {
 fn item(evidence: &Evidence) -> Value {
     let why = sentence::explain(evidence);
     let mut item = json!({
-        "serial": evidence.task.serial,
+        "serial": format::serial(evidence.task.serial),
         "id": evidence.task.id,
         "waitsFor": why.waits_for.name(),
         "sentence": why.sentence,
         "facts": why.facts,
         "evidence": { "task": evidence.task, "children": evidence.children, "history": evidence.history },
     });
-    if let Some(since) = why.since_ms {
-        item["sinceMs"] = since.into();
+    if let Some(since) = why.since {
+        item["sinceMs"] = format::to_millis(since).into();
     }
     if let Some(unusual) = why.is_unusual {
         item["isUnusual"] = unusual.into();

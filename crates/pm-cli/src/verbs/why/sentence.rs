@@ -1,7 +1,9 @@
 //! Interprets the evidence, from the most to the least certain explanation: the task has ended, was cancelled, waits
 //! for a resource, waits for children, or is in a status. Then compares it with its kind.
 
-use pm_client::{Kind, Row};
+use std::time::Duration;
+
+use pm_client::{KindStats, Outcome, Row, Serial};
 
 use super::evidence::Evidence;
 use crate::out::{format, name_of};
@@ -43,7 +45,7 @@ impl WaitsFor {
 pub(super) struct Why {
     pub(super) waits_for: WaitsFor,
     pub(super) sentence: String,
-    pub(super) since_ms: Option<f64>,
+    pub(super) since: Option<Duration>,
     /// Set if it runs longer than 95 % of its kind; `None` without data on its kind.
     pub(super) is_unusual: Option<bool>,
     /// The facts behind it, a sentence each.
@@ -54,32 +56,32 @@ pub(super) struct Why {
 pub(super) fn explain(evidence: &Evidence) -> Why {
     let task = &evidence.task;
     let usual = evidence.kind.as_ref().and_then(|kind| compared(task, kind));
-    let (waits_for, what, since_ms) = reason(evidence);
+    let (waits_for, what, since) = reason(evidence);
     let mut sentence = format!("{} {what}", name_of(task));
     if let Some(usual) = usual.as_ref().filter(|_| waits_for != WaitsFor::Nothing) {
         sentence += &format!("; {}", usual.text);
     }
     sentence.push('.');
-    Why { waits_for, sentence, since_ms, is_unusual: usual.map(|usual| usual.is_unusual), facts: facts(evidence) }
+    Why { waits_for, sentence, since, is_unusual: usual.map(|usual| usual.is_unusual), facts: facts(evidence) }
 }
 
-fn reason(evidence: &Evidence) -> (WaitsFor, String, Option<f64>) {
+fn reason(evidence: &Evidence) -> (WaitsFor, String, Option<Duration>) {
     let task = &evidence.task;
-    if task.state == "ended" {
+    if task.has_ended() {
         let what = match &task.outcome {
             Some(outcome) => format!("is not waiting: it {} {}", outcome_words(outcome), ran(task)),
             None => format!("is not waiting: it ended {}", ran(task)),
         };
         return (WaitsFor::Nothing, what, None);
     }
-    if let Some(cancel) = task.cancel.as_ref().filter(|_| task.state == "cancelling") {
-        let since = format::duration(cancel.age_ms);
-        let how = match (task.protected, still_moves(task, cancel.age_ms)) {
+    if let Some(cancel) = task.cancel.as_ref().filter(|_| task.is_cancelling()) {
+        let since = format::duration(cancel.age);
+        let how = match (task.protected, still_moves(task, cancel.age)) {
             (true, _) => "is in a protected section, at the end of which it will stop".to_owned(),
             (false, true) => format!("is still making progress: it {}", doing(task)),
             (false, false) => format!("has not observed the cancel: it {}", doing(task)),
         };
-        return (WaitsFor::End, format!("was cancelled {since} ago and {how}"), cancel.age_ms);
+        return (WaitsFor::End, format!("was cancelled {since} ago and {how}"), cancel.age);
     }
     if let Some(wait) = evidence.waits.first() {
         let (how, waits_for) = match (wait.in_cycle, wait.is_stuck) {
@@ -87,29 +89,30 @@ fn reason(evidence: &Evidence) -> (WaitsFor, String, Option<f64>) {
             (false, true) => (format!("; it is behind a deadlock: {}", deadlock(evidence)), WaitsFor::Deadlock),
             (false, false) => (String::new(), WaitsFor::Resource),
         };
-        return (waits_for, format!("has waited for {}{how}", waits::waits_for(wait)), Some(wait.wait_ms));
+        return (waits_for, format!("has waited for {}{how}", waits::waits_for(wait)), Some(wait.waited));
     }
     if let Some(slowest) = evidence.children.first() {
         let children = format::count(evidence.children_total, "child", "children");
         let text = format!("is waiting for {children}, the oldest of which, {}, {}", name_of(slowest), doing(slowest));
-        return (WaitsFor::Children, text, slowest.age_ms);
+        return (WaitsFor::Children, text, slowest.age);
     }
-    (WaitsFor::Status, doing(task), task.status_age_ms)
+    (WaitsFor::Status, doing(task), task.status_age)
 }
 
 /// Describes the deadlock that the task is in or waits for.
 fn deadlock(evidence: &Evidence) -> String {
     let Some(all) = &evidence.all_waits else { return "unknown tasks".to_owned() };
-    let has = |serial: &str| all.cycles.iter().find(|cycle| cycle.steps.iter().any(|step| step.serial == serial));
+    let has =
+        |serial: Option<Serial>| all.cycles.iter().find(|cycle| cycle.steps.iter().any(|step| step.serial == serial));
     // Following the holders of stuck waits leads to the deadlock.
-    let mut serial = evidence.task.serial.as_str();
+    let mut serial = evidence.task.serial;
     for _ in 0..=all.waits.len() {
         if let Some(cycle) = has(serial) {
             return waits::cycle_text(cycle);
         }
         let wait = all.waits.iter().find(|wait| wait.serial == serial && wait.is_stuck);
         match wait.and_then(|wait| wait.holders.first()) {
-            Some(holder) => serial = &holder.serial,
+            Some(holder) => serial = holder.serial,
             None => break,
         }
     }
@@ -117,14 +120,14 @@ fn deadlock(evidence: &Evidence) -> String {
 }
 
 /// Returns whether its status changed after the cancel.
-fn still_moves(task: &Row, cancel_age_ms: Option<f64>) -> bool {
+fn still_moves(task: &Row, cancel_age: Option<Duration>) -> bool {
     // The request itself is recorded as a status.
     let is_request = task.status.starts_with("[cancel request");
-    !is_request && matches!((task.status_age_ms, cancel_age_ms), (Some(status), Some(cancel)) if status < cancel)
+    !is_request && matches!((task.status_age, cancel_age), (Some(status), Some(cancel)) if status < cancel)
 }
 
 fn doing(task: &Row) -> String {
-    let since = format::duration(task.status_age_ms);
+    let since = format::duration(task.status_age);
     match task.status.as_str() {
         "init" => format!("has set no status since it started {since} ago"),
         status => format!("has been in `{status}` for {since}"),
@@ -132,15 +135,15 @@ fn doing(task: &Row) -> String {
 }
 
 fn ran(task: &Row) -> String {
-    task.age_ms.map(|age| format!("after {}", format::millis(age))).unwrap_or_default()
+    task.age.map(|age| format!("after {}", format::duration(age))).unwrap_or_default()
 }
 
-fn outcome_words(outcome: &str) -> &str {
+fn outcome_words(outcome: &Outcome) -> &str {
     match outcome {
-        "cancelled" => "was cancelled",
-        "aborted" => "was aborted",
-        "dropped" => "was dropped",
-        other => other,
+        Outcome::Cancelled => "was cancelled",
+        Outcome::Aborted => "was aborted",
+        Outcome::Dropped => "was dropped",
+        other => other.as_str(),
     }
 }
 
@@ -150,13 +153,13 @@ struct Usual {
 }
 
 /// Compares the age of the task with the latencies of its kind.
-fn compared(task: &Row, kind: &Kind) -> Option<Usual> {
-    let (age, latency) = (task.age_ms?, &kind.latency);
+fn compared(task: &Row, kind: &KindStats) -> Option<Usual> {
+    let (age, latency) = (task.age?, &kind.latency);
     if latency.count == 0 {
         return None;
     }
-    let (p50, p95, p99) = (latency.p50_ms?, latency.p95_ms?, latency.p99_ms?);
-    let max = latency.max_ms.unwrap_or(f64::INFINITY);
+    let (p50, p95, p99) = (latency.p50?, latency.p95?, latency.p99?);
+    let max = latency.max.unwrap_or(Duration::MAX);
     let rank = match age {
         age if age > max => format!("longer than all {} ended tasks of its kind", latency.count),
         age if age > p99 => "longer than 99 % of its kind".to_owned(),
@@ -164,7 +167,7 @@ fn compared(task: &Row, kind: &Kind) -> Option<Usual> {
         age if age > p50 => "longer than half of its kind".to_owned(),
         _ => "as usual for its kind".to_owned(),
     };
-    let text = format!("it has run for {}, {rank} (median {})", format::millis(age), format::millis(p50));
+    let text = format!("it has run for {}, {rank} (median {})", format::duration(age), format::duration(p50));
     Some(Usual { text, is_unusual: age > p95 })
 }
 
@@ -181,13 +184,13 @@ fn facts(evidence: &Evidence) -> Vec<String> {
         facts.push(format!("it has also waited for {}", waits::waits_for(wait)));
     }
     for wait in &evidence.holds_up {
-        let (name, since) = (waits::name(&wait.id, &wait.serial), format::millis(wait.wait_ms));
+        let (name, since) = (waits::name(&wait.id, wait.serial), format::duration(wait.waited));
         facts.push(format!("it blocks {name}, which has waited for {} for {since}", wait.resource));
     }
     if let Some(cancel) = &task.cancel {
         let by = if cancel.by.is_empty() { "an unknown caller" } else { &cancel.by };
         let reason = if cancel.reason.is_empty() { "without a reason" } else { &cancel.reason };
-        facts.push(format!("cancelled {} ago by {by}: {reason}", format::duration(cancel.age_ms)));
+        facts.push(format!("cancelled {} ago by {by}: {reason}", format::duration(cancel.age)));
     }
     if let Some(progress) = &task.progress {
         facts.push(format!("its progress is {}", format::progress(progress)));
@@ -197,8 +200,8 @@ fn facts(evidence: &Evidence) -> Vec<String> {
     }
     if let Some(kind) = evidence.kind.as_ref().filter(|kind| kind.latency.count > 0) {
         let latency = &kind.latency;
-        if let (Some(p50), Some(p95), Some(p99)) = (latency.p50_ms, latency.p95_ms, latency.p99_ms) {
-            let [p50, p95, p99] = [p50, p95, p99].map(format::millis);
+        if let (Some(p50), Some(p95), Some(p99)) = (latency.p50, latency.p95, latency.p99) {
+            let [p50, p95, p99] = [p50, p95, p99].map(format::duration);
             facts.push(format!("{} tasks of its kind have ended: p50 {p50}, p95 {p95}, p99 {p99}", latency.count));
         }
         let bad = kind.failed + kind.aborted + kind.cancelled + kind.dropped;
@@ -216,20 +219,20 @@ fn facts(evidence: &Evidence) -> Vec<String> {
 fn usual_status(evidence: &Evidence) -> Option<String> {
     let task = &evidence.task;
     let status = evidence.kind.as_ref()?.statuses.iter().find(|found| found.status.as_ref() == Some(&task.status))?;
-    let (entered, now) = (status.entered.max(1), task.status_age_ms?);
-    if task.state == "ended" {
+    let (entered, now) = (status.entered.max(1), task.status_age?);
+    if task.has_ended() {
         return None;
     }
-    let mean = status.time_ms / entered as f64;
-    let by = match now / mean {
+    let mean = status.time.div_f64(entered as f64);
+    let by = match now.as_secs_f64() / mean.as_secs_f64() {
         times if times >= 2.0 => format!(", {} times as long", times.floor()),
         _ => String::new(),
     };
-    let mean = format::millis(mean);
+    let mean = format::duration(mean);
     Some(format!(
         "tasks of its kind are in `{}` for {mean} on average, this one for {}{by}",
         task.status,
-        format::millis(now)
+        format::duration(now)
     ))
 }
 
@@ -268,7 +271,7 @@ mod tests {
     fn a_running_task_is_explained_by_its_status() {
         let why = explain(&evidence(task(json!({})), None, vec![]));
         assert_eq!(why.sentence, "a (7) has been in `reading` for 3.0 s.");
-        assert_eq!((why.waits_for, why.since_ms, why.is_unusual), (WaitsFor::Status, Some(3_000.0), None));
+        assert_eq!((why.waits_for, why.since, why.is_unusual), (WaitsFor::Status, Some(Duration::from_secs(3)), None));
         let why = explain(&evidence(task(json!({ "status": "init" })), None, vec![]));
         assert!(why.sentence.contains("has set no status since it started 3.0 s ago"), "{}", why.sentence);
     }
@@ -315,7 +318,7 @@ mod tests {
             why.sentence,
             "a (7) has waited for lock:cache for 3.0 s, held by b (9) for 5.0 s and others that are not tasks."
         );
-        assert_eq!((why.waits_for, why.since_ms), (WaitsFor::Resource, Some(3_000.0)));
+        assert_eq!((why.waits_for, why.since), (WaitsFor::Resource, Some(Duration::from_secs(3))));
 
         let all = json!({ "serverTime": "2026-11-24T04:03:36Z", "waits": [], "cycles": [{ "steps": [
             { "serial": "7", "id": "a", "resource": "lock:cache", "heldBy": "9" },
