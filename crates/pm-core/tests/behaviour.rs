@@ -598,7 +598,7 @@ fn an_ended_parent_is_still_reported() {
     let parent = list.start("parent");
     let (handle, serial) = (parent.handle(), parent.serial());
     drop(parent);
-    let child = list.task("child").parent(&handle).start();
+    let child = list.task("child").parent(handle).start();
     assert_eq!(list.view(child.serial(), |row| row.parent()), Some(serial));
 }
 

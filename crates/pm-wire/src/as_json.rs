@@ -37,7 +37,7 @@ impl Serialize for Millis {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let millis = self.0.as_millis();
         match u64::try_from(millis) {
-            Ok(millis) if self.0.subsec_nanos() % 1_000_000 == 0 => serializer.serialize_u64(millis),
+            Ok(millis) if self.0.subsec_nanos().is_multiple_of(1_000_000) => serializer.serialize_u64(millis),
             _ => serializer.serialize_f64(crate::duration::millis(self.0)),
         }
     }
