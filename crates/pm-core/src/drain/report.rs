@@ -143,7 +143,7 @@ mod tests {
     fn a_line_of_a_task_obeys_nothing() {
         let list = ProcessList::new();
         let task = list.task("a\u{1b}[2J\n").kind("\u{202e}kind").start();
-        let brief = list.view(task.serial(), |task| TaskBrief::of(task)).unwrap();
+        let brief = list.view(task.serial(), TaskBrief::of).unwrap();
         let line = brief.to_string();
         assert!(line.starts_with("a\\u{1b}[2J\\u{a} (task "), "{line}");
         assert!(line.contains(", \\u{202e}kind, 0.0 s): init"), "{line}");

@@ -212,7 +212,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     attempt.begin().await?;
     let by = requester.name();
     let request = request(&reason, &by, min_age, status.as_deref());
-    match state.list.cancel(serial, &request) {
+    match state.list.cancel(serial, request) {
         Ok(asked) => {
             attempt.asked();
             let below = asked.below();
@@ -272,7 +272,7 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
         .into_iter()
         .map(|(serial, id)| {
             let attempt = attempt.target(serial, &id);
-            let state = match state.list.cancel(serial, &request) {
+            let state = match state.list.cancel(serial, request) {
                 Ok(asked) => {
                     attempt.asked();
                     Waiting::for_end_of(asked, wait)

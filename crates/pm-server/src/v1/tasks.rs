@@ -72,7 +72,7 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
     let fields = fields_of(fields.as_deref(), view.as_deref())?;
     let mut writer = RowWriter::new();
     let found = state.list.view(find(&state.list, task)?, |task| {
-        writer.row(&task, fields);
+        writer.row(task, fields);
         task.serial()
     });
     let serial = found.ok_or_else(gone)?;
