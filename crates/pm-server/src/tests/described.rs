@@ -343,7 +343,7 @@ fn members_of_bodies_and_rows_are_those_that_are_known() {
         ("/v1/cancel", r#"{"filter":"id=x","zzzzzzzzz":1}"#, many),
     ] {
         let hint = ask(&mut service(&list), "POST", target, &[], body).json()["hint"].as_str().unwrap().to_owned();
-        let known = hint.strip_prefix("there are ").unwrap().split(", ").map(str::to_owned).collect();
+        let known = hint.strip_prefix("the members are ").unwrap().split(", ").map(str::to_owned).collect();
         assert_eq!(members(schema), known, "{body}");
     }
 }

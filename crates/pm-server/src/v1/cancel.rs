@@ -1,4 +1,4 @@
-//! Asking tasks to stop: one, or all that match a filter; and what came of it.
+//! Cancels one task, or all that match a filter, and returns the verdicts.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,18 +14,18 @@ use pm_wire::v1::{BulkCancel, BulkReply, CancelOptions, Expect, TaskVerdict};
 use pm_wire::{VerdictReply, duration, members_of};
 use serde_json::{Map, Value};
 
-use super::tasks::{NAME_SERIAL, find};
+use super::tasks::{NAME_SERIAL, find, gone};
 use crate::cancel::{Attempt, refused, request};
 use crate::request::idempotency::{Seen, Ticket};
 use crate::request::query::invalid_filter;
-use crate::request::route::{Op, TaskRef, no_such_task};
+use crate::request::route::{Op, TaskRef};
 use crate::request::{Answer, Call, Requester, State};
 use crate::response::{self, Body, Failure};
 
-/// Victims of one request, unless it says otherwise; and the most it may say.
-const MAX_VICTIMS: (u64, u64) = (100, 10_000);
+/// The default and the highest limit of targets per request.
+const MAX_TARGETS: (u64, u64) = (100, 10_000);
 
-/// Begins what is asked; it has been recorded when this returns.
+/// Makes the cancel requests; they are in the audit log when this returns.
 pub(super) async fn begin(
     state: &Arc<State>,
     call: Call,
@@ -37,8 +37,8 @@ pub(super) async fn begin(
     let ticket = match (all_keys.next(), all_keys.next()) {
         (None, _) => None,
         (Some(_), Some(_)) => {
-            let words = "there is more than one Idempotency-Key";
-            return Err(Failure::bad("invalid-parameter", words).parameter("Idempotency-Key"));
+            let detail = "there is more than one Idempotency-Key";
+            return Err(Failure::bad("invalid-parameter", detail).parameter("Idempotency-Key"));
         }
         (Some(key), None) => {
             let key = key.to_str().unwrap_or_default();
@@ -47,7 +47,7 @@ pub(super) async fn begin(
                 Seen::Before(status, body) => {
                     return Ok(Answer::ready(response::whole(status, response::JSON, body)));
                 }
-                Seen::First(ticket) => Some(Kept { state: Arc::clone(state), ticket: Some(ticket) }),
+                Seen::First(ticket) => Some(Reserved { state: Arc::clone(state), ticket: Some(ticket) }),
             }
         }
     };
@@ -69,13 +69,14 @@ enum Work {
     Waits(Pin<Box<dyn Future<Output = (StatusCode, Bytes)> + Send>>),
 }
 
-/// Keeps the answer for who asks again, or forgets the key if there is none: a client that went away may ask anew.
-struct Kept {
+/// Stores the response for repeated requests, or removes the key if there is none: a client that disconnected may
+/// retry.
+struct Reserved {
     state: Arc<State>,
     ticket: Option<Ticket>,
 }
 
-impl Drop for Kept {
+impl Drop for Reserved {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.state.keys.forget(ticket);
@@ -83,11 +84,11 @@ impl Drop for Kept {
     }
 }
 
-fn finish(kept: Option<Kept>, status: StatusCode, body: Bytes) -> Response<Body> {
-    if let Some(mut kept) = kept
-        && let Some(ticket) = kept.ticket.take()
+fn finish(reserved: Option<Reserved>, status: StatusCode, body: Bytes) -> Response<Body> {
+    if let Some(mut reserved) = reserved
+        && let Some(ticket) = reserved.ticket.take()
     {
-        kept.state.keys.store(ticket, status, &body);
+        reserved.state.keys.store(ticket, status, &body);
     }
     response::whole(status, response::JSON, body)
 }
@@ -101,14 +102,14 @@ impl Members {
             return Ok(Self(Map::new()));
         }
         let value: Value = serde_json::from_slice(body)
-            .map_err(|error| Failure::bad("invalid-body", format!("the body is no JSON: {error}")))?;
+            .map_err(|error| Failure::bad("invalid-body", format!("the body is not JSON: {error}")))?;
         Self::of(value, "the body")
     }
 
     fn of(value: Value, what: &str) -> Result<Self, Failure> {
         match value {
             Value::Object(members) => Ok(Self(members)),
-            _ => Err(Failure::bad("invalid-body", format!("{what} is no JSON object"))),
+            _ => Err(Failure::bad("invalid-body", format!("{what} is not a JSON object"))),
         }
     }
 
@@ -120,20 +121,20 @@ impl Members {
         match self.0.remove(name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(Self::wrong(name, "not a text")),
+            Some(_) => Err(Self::wrong(name, "not a string")),
         }
     }
 
-    fn length(&mut self, name: &str) -> Result<Option<Duration>, Failure> {
+    fn duration(&mut self, name: &str) -> Result<Option<Duration>, Failure> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         duration::parse(&text).map(Some).map_err(|error| Self::wrong(name, &format!("not a duration: {error}")))
     }
 
     fn wait(&mut self) -> Result<Option<Duration>, Failure> {
-        match self.length("wait")? {
+        match self.duration("wait")? {
             Some(wait) if wait > VerdictReply::MAX_WAIT => {
                 let most = duration::show(VerdictReply::MAX_WAIT);
-                Err(Self::wrong("wait", &format!("too long: {most} is the most; ask again after it")))
+                Err(Self::wrong("wait", &format!("too long: it must be {most} at most; send another request after it")))
             }
             wait => Ok(wait),
         }
@@ -157,24 +158,23 @@ impl Members {
         }
     }
 
-    /// A member that is not known may be a slip that would kill the wrong task.
+    /// Checks that no member is left: an unknown one may be a typing error, and the request would cancel another task.
     fn finish(self, known: &[&str]) -> Result<(), Failure> {
         match self.0.keys().next() {
             None => Ok(()),
             Some(name) => {
                 let shown: String = name.chars().take(60).collect();
-                let failure =
-                    Failure::bad("invalid-body", format!("there is no member `{shown}` here")).parameter(shown);
+                let failure = Failure::bad("invalid-body", format!("unknown member `{shown}`")).parameter(shown);
                 Err(match pm_wire::nearest(name, known.iter().copied()) {
                     Some(near) => failure.hint(format!("did you mean `{near}`?")),
-                    None => failure.hint(format!("there are {}", known.join(", "))),
+                    None => failure.hint(format!("the members are {}", known.join(", "))),
                 })
             }
         }
     }
 }
 
-/// A whole number, also one that is written `1.0`: JSON knows no difference.
+/// Returns a whole number, also one that is written `1.0`, as JSON makes no difference.
 fn whole(value: &Value) -> Option<u64> {
     const EXACT: f64 = (1_u64 << 53) as f64;
     let fraction = || value.as_f64().filter(|number| number.fract() == 0.0 && (0.0..EXACT).contains(number));
@@ -187,7 +187,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     let expect = members.0.remove("expect");
     members.finish(members_of::<CancelOptions>())?;
     let mut expect = Members::of(expect.unwrap_or_else(|| Map::new().into()), "`expect`")?;
-    let (expected, min_age, status) = (expect.text("serial")?, expect.length("minAge")?, expect.text("status")?);
+    let (expected, min_age, status) = (expect.text("serial")?, expect.duration("minAge")?, expect.text("status")?);
     expect.finish(members_of::<Expect>())?;
 
     let named = match task {
@@ -202,12 +202,10 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     let serial = find(&state.list, task).map_err(|failure| refuse(&attempt, failure))?;
     let attempt = attempt.of(serial, None);
     if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
-        let words = format!("the task has the serial {serial}, not {expected}");
-        return Err(refuse(&attempt, Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words)));
+        let detail = format!("the task has the serial {serial}, not {expected}");
+        return Err(refuse(&attempt, Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail)));
     }
-    let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(|| {
-        no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
-    })?;
+    let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(gone)?;
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
     let by = requester.name();
@@ -255,20 +253,20 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
     };
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let dry_run = members.flag("dryRun")?;
-    let most = members.number("max", MAX_VICTIMS.1)?.unwrap_or(MAX_VICTIMS.0);
+    let most = members.number("max", MAX_TARGETS.1)?.unwrap_or(MAX_TARGETS.0);
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
     members.finish(members_of::<BulkCancel>())?;
     let attempt = Attempt::many(state, requester, filter.to_string(), &reason);
-    let victims = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
+    let targets = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
     if dry_run {
-        let targets = victims.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
+        let targets = targets.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
         return Ok(Work::Done(StatusCode::OK, response::to_json(&BulkReply::dry_run(targets))));
     }
     attempt.begin().await?;
     attempt.asked();
     let by = requester.name();
     let request = CancelRequest::new(&reason).by(&by);
-    let asked: Vec<Victim> = victims
+    let asked: Vec<Target> = targets
         .into_iter()
         .map(|(serial, id)| {
             let attempt = attempt.target(serial, &id);
@@ -282,61 +280,58 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
                     Waiting::Done(error.into())
                 }
             };
-            Victim { serial, id, state, attempt }
+            Target { serial, id, state, attempt }
         })
         .collect();
     Ok(Work::Waits(Box::pin(async move {
         let verdicts: Vec<TaskVerdict> = AllOf(asked)
             .await
             .into_iter()
-            .map(|(victim, verdict)| {
-                // Of what was refused there is a record already.
+            .map(|(target, verdict)| {
+                // A refusal has a record already.
                 if wait.is_some() && verdict.took().is_some() {
-                    victim.attempt.note(verdict.as_str());
+                    target.attempt.note(verdict.as_str());
                 }
-                TaskVerdict::new(victim.serial, &*victim.id, &verdict)
+                TaskVerdict::new(target.serial, &*target.id, &verdict)
             })
             .collect();
         (StatusCode::OK, response::to_json(&BulkReply::new(verdicts)))
     })))
 }
 
-/// The tasks that a filter names, if they are as many as may be; oldest first, so that parents come before what they
-/// started.
+/// Returns the tasks that a filter selects, if they are within the limits; oldest first, so that parents come before
+/// their children.
 fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> Result<Vec<(Serial, String)>, Failure> {
     if filter.lets_all_pass() {
-        let words = "there is no filter, or one that lets every task pass";
-        return Err(
-            Failure::bad("missing-filter", words).hint("say which tasks: {\"filter\":\"kind=import minAge=5m\"}")
-        );
+        let detail = "the filter is missing, or matches every task";
+        return Err(Failure::bad("missing-filter", detail).hint("select tasks: {\"filter\":\"kind=import minAge=5m\"}"));
     }
-    let mut victims: Vec<(u64, Serial, String)> = Vec::new();
+    let mut targets: Vec<(u64, Serial, String)> = Vec::new();
     let mut total = 0;
     state.list.for_each(|task| {
         if filter.matches(task) {
             total += 1;
             if total <= most {
-                victims.push((task.started_at().unix_nanos(), task.serial(), task.id().to_string()));
+                targets.push((task.started_at().unix_nanos(), task.serial(), task.id().to_string()));
             }
         }
     });
     if let Some(expected) = expected.filter(|expected| *expected != total) {
-        let words = format!("the filter matches {total} tasks, not {expected}; none was asked to stop");
-        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", words).total(total));
+        let detail = format!("the filter matches {total} tasks, not {expected}; none was cancelled");
+        return Err(Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail).total(total));
     }
     if total > most {
-        let words =
-            format!("the filter matches {total} tasks, more than the {most} that are allowed; none was asked to stop");
-        return Err(Failure::new(StatusCode::CONFLICT, "too-many-victims", words)
+        let detail = format!("the filter matches {total} tasks, more than the limit of {most}; none was cancelled");
+        return Err(Failure::new(StatusCode::CONFLICT, "too-many-victims", detail)
             .total(total)
-            .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_VICTIMS.1)));
+            .hint(format!("narrow the filter, or raise `max` (at most {})", MAX_TARGETS.1)));
     }
-    victims.sort_unstable();
-    Ok(victims.into_iter().map(|(_, serial, id)| (serial, id)).collect())
+    targets.sort_unstable();
+    Ok(targets.into_iter().map(|(_, serial, id)| (serial, id)).collect())
 }
 
-/// One task of many that were asked to stop.
-struct Victim {
+/// One of the tasks that a filter selects.
+struct Target {
     serial: Serial,
     id: String,
     state: Waiting,
@@ -357,18 +352,18 @@ impl Waiting {
     }
 }
 
-/// Waits for all of them; each has its own time, and all have the same.
-struct AllOf(Vec<Victim>);
+/// Waits for all verdicts; each has the same time limit.
+struct AllOf(Vec<Target>);
 
 impl Future for AllOf {
-    type Output = Vec<(Victim, Verdict)>;
+    type Output = Vec<(Target, Verdict)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut is_ready = true;
-        for victim in &mut self.0 {
-            if let Waiting::For(within) = &mut victim.state {
+        for target in &mut self.0 {
+            if let Waiting::For(within) = &mut target.state {
                 match pin!(within.as_mut()).poll(context) {
-                    Poll::Ready(verdict) => victim.state = Waiting::Done(verdict),
+                    Poll::Ready(verdict) => target.state = Waiting::Done(verdict),
                     Poll::Pending => is_ready = false,
                 }
             }
@@ -376,10 +371,10 @@ impl Future for AllOf {
         if !is_ready {
             return Poll::Pending;
         }
-        let done = std::mem::take(&mut self.0).into_iter().filter_map(|victim| match &victim.state {
+        let done = std::mem::take(&mut self.0).into_iter().filter_map(|target| match &target.state {
             Waiting::Done(verdict) => {
                 let verdict = verdict.clone();
-                Some((victim, verdict))
+                Some((target, verdict))
             }
             Waiting::For(_) => None,
         });

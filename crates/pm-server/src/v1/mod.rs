@@ -81,7 +81,7 @@ pub(crate) fn read(
         #[cfg(feature = "dashboard")]
         (Op::PageFile, Some(TaskRef::Id(name))) => match dashboard::file(name) {
             Some(file) => Ok(file),
-            None => Err(Failure::not_found("not-found", "the page has no such file").hint("load the page anew")),
+            None => Err(Failure::not_found("not-found", "the page has no such file").hint("reload the page")),
         },
         (Op::Home, _) => Ok(response::whole(StatusCode::OK, response::TEXT, Bytes::from_static(HOME.as_bytes()))),
         (Op::Task | Op::History | Op::CancelTask | Op::CancelMany | Op::PageFile, _) => {
@@ -113,13 +113,14 @@ pub(crate) async fn change(
     cancel::begin(state, call, requester, headers, body).await
 }
 
-/// What `fields` and `view` mean: where both are there, the one says which members, the other whether statuses are cut.
+/// Parses `fields` and `view`. Where both are given, `fields` selects the members, and `view` whether statuses are
+/// truncated.
 fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
     let named = fields.map(Fields::parse).transpose();
     let named = named.map_err(|error| query::invalid("fields", error.to_string()))?;
     match view {
         Some("brief") => Ok(named.map_or(Fields::BRIEF, Fields::with_brief_status)),
         None | Some("full") => Ok(named.unwrap_or(Fields::FULL)),
-        Some(_) => Err(query::invalid("view", "view is brief or full")),
+        Some(_) => Err(query::invalid("view", "view must be brief or full")),
     }
 }

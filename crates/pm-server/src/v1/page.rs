@@ -1,11 +1,10 @@
-//! Some tasks out of many: first the filter, then the order, then the limit, in one pass over the list.
+//! A page of tasks: filter, then order, then limit, in one pass over the list.
 //!
-//! What is kept meanwhile is a page: the tasks that come first, already written, the last of them on top of a heap.
-//! So it takes no more memory for a hundred thousand tasks than for a hundred. A page is also no longer than its bytes
-//! allow: what no longer fits is on the next one.
+//! Only the rows of the page are in memory, in a heap with the last one on top: a hundred thousand tasks take no more
+//! memory than a hundred. A page is also limited in bytes; rows that do not fit are on the next one.
 //!
-//! A cursor tells the last task of a page by what it was sorted by, so that the next page goes on behind it whatever
-//! started or ended meanwhile: a task whose place does not change is neither repeated nor left out.
+//! A cursor contains the sort keys of the last row, so that the next page continues after it whatever started or ended
+//! in the meantime: a task whose position does not change is neither repeated nor left out.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -27,11 +26,11 @@ const LIMIT: usize = 100;
 const MAX_LIMIT: u64 = 1000;
 /// Rows of a page, in bytes.
 const MAX_PAGE: usize = 4 << 20;
-/// What a text is sorted by, in bytes; it must fit into a cursor.
+/// The bytes of a string that it is sorted by; they must fit into a cursor.
 const SORT_BYTES: usize = 512;
 const MAX_GROUPS: usize = 1000;
 
-/// What a query wants to see.
+/// The query of a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) filter: Filter,
@@ -45,19 +44,19 @@ pub(crate) struct Query {
     boot: String,
 }
 
-/// What a route takes beside a filter.
+/// The parameters that a route has besides a filter.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Takes {
     /// Tasks in pages.
     Pages,
-    /// The same, of tasks that ended.
+    /// Ended tasks in pages.
     Ended,
     /// As many as fit.
     Limit,
 }
 
 impl Query {
-    /// Reads a query; parameters that `other` takes are none of ours.
+    /// Parses a query; `other` handles further parameters.
     pub(super) fn read(
         text: Option<&str>,
         takes: Takes,
@@ -104,15 +103,15 @@ impl Query {
         Ok(query)
     }
 
-    /// Tells this query from others, for cursors.
+    /// Returns a hash of filter and order, for cursors.
     fn identity(&self) -> String {
         let mut hasher = DefaultHasher::new();
         (self.filter.to_string(), &self.order, self.ended).hash(&mut hasher);
         format!("{:016x}", hasher.finish())
     }
 
-    /// Where the task stands in the order.
-    fn place(&self, task: &TaskView<'_>) -> Position {
+    /// Returns the position of a task in the order.
+    fn position(&self, task: &TaskView<'_>) -> Position {
         let mut keys = Keys::default();
         for (key, order) in keys.iter_mut().zip(&self.order) {
             *key = value_of(order.key, task).into_owned();
@@ -120,15 +119,15 @@ impl Query {
         Position { keys, serial: task.serial().get() }
     }
 
-    /// Whether the task comes before this place, without making a place of its own.
-    fn compare(&self, task: &TaskView<'_>, place: &Position) -> Ordering {
-        for (order, other) in self.order.iter().zip(&place.keys) {
+    /// Compares a task with a position, without allocating one for the task.
+    fn compare(&self, task: &TaskView<'_>, position: &Position) -> Ordering {
+        for (order, other) in self.order.iter().zip(&position.keys) {
             let ordering = compare(*order, &value_of(order.key, task), other);
             if ordering != Ordering::Equal {
                 return ordering;
             }
         }
-        task.serial().get().cmp(&place.serial)
+        task.serial().get().cmp(&position.serial)
     }
 }
 
@@ -143,8 +142,8 @@ fn read_group(text: &str) -> Result<GroupBy, Failure> {
 /// Returns the value by which the key sorts the task.
 fn value_of<'t>(key: SortKey, task: &TaskView<'t>) -> SortValue<'t> {
     match key {
-        // In ticks, as dates may be corrected between two pages. A task that started later is younger: it is as if
-        // all that live ended at the same time to come.
+        // In ticks, as dates may be corrected between two pages. The end of a live task counts as a constant in the
+        // future, so that tasks that started later are younger.
         SortKey::Age => SortValue::Number(task.ended_ticks().saturating_sub(task.started_ticks())),
         SortKey::StatusAge => SortValue::Number(task.ended_ticks().saturating_sub(task.status_ticks())),
         SortKey::EndedAt => SortValue::Number(task.ended_ticks()),
@@ -169,7 +168,7 @@ fn shown_status<'t>(task: &TaskView<'t>) -> Cow<'t, [u8]> {
     }
 }
 
-/// Cut where a cursor could not hold more, between two characters.
+/// Truncates a string to what a cursor can hold, between two characters.
 fn text_key(text: Cow<'_, [u8]>) -> SortValue<'_> {
     if text.len() <= SORT_BYTES {
         return SortValue::Text(text);
@@ -184,7 +183,7 @@ fn text_key(text: Cow<'_, [u8]>) -> SortValue<'_> {
     })
 }
 
-/// What a task is sorted by.
+/// A value that tasks are sorted by.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum SortValue<'t> {
     Number(u64),
@@ -206,10 +205,10 @@ impl SortValue<'_> {
     }
 }
 
-/// As many as an order may have; those that it has not are the same for all.
+/// The keys of an order; unused ones are equal for all tasks.
 type Keys = [SortValue<'static>; SortBy::MAX_KEYS];
 
-/// The place of a task in an order.
+/// The position of a task in an order.
 #[derive(Clone, Debug)]
 struct Position {
     keys: Keys,
@@ -217,7 +216,7 @@ struct Position {
 }
 
 impl Position {
-    /// As a text that its reader need not understand.
+    /// Returns the position as an opaque string.
     fn cursor(&self, query: &Query) -> String {
         let keys: Vec<Value> = self.keys[..query.order.len()]
             .iter()
@@ -232,7 +231,7 @@ impl Position {
     }
 
     fn read(cursor: &str, query: &Query) -> Result<Self, Failure> {
-        let broken = || Failure::bad("invalid-cursor", "this is no cursor of this server").parameter("cursor");
+        let broken = || Failure::bad("invalid-cursor", "this is not a cursor of this server").parameter("cursor");
         let (theirs, hex) = cursor.split_once('.').ok_or_else(broken)?;
         let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
         let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
@@ -241,15 +240,15 @@ impl Position {
         let boot = &query.boot;
         let is_boot = |text: &str| text.len() == boot.len() && text.bytes().all(|byte| digit(byte).is_some());
         if theirs != boot && is_boot(theirs) {
-            let words = "the cursor is of another run of the program, whose tasks are gone";
-            return Err(Failure::new(StatusCode::GONE, "cursor-expired", words).hint("begin again without a cursor"));
+            let detail = "the cursor is from another run of the program, whose tasks are gone";
+            return Err(Failure::new(StatusCode::GONE, "cursor-expired", detail).hint("start again without a cursor"));
         }
         let value: Value = serde_json::from_slice(&bytes).ok().filter(|_| theirs == boot).ok_or_else(broken)?;
         if value[0].as_str().ok_or_else(broken)? != query.identity() {
-            let words = "the cursor belongs to another filter or order";
-            return Err(Failure::bad("invalid-cursor", words)
+            let detail = "the cursor belongs to another filter or order";
+            return Err(Failure::bad("invalid-cursor", detail)
                 .parameter("cursor")
-                .hint("send it with the query it came from"));
+                .hint("send it with the query that returned it"));
         }
         let serial = value[1].as_u64().ok_or_else(broken)?;
         let all: Option<Vec<_>> = value[2].as_array().and_then(|all| all.iter().map(read_key).collect());
@@ -268,36 +267,36 @@ fn read_key(value: &Value) -> Option<SortValue<'static>> {
     }
 }
 
-/// Tasks that were seen, and the first of them.
+/// The page while the list is read.
 pub(super) struct Page<'q> {
     query: &'q Query,
     first: BinaryHeap<Row<'q>>,
     bytes: usize,
-    /// The first of those that were put on a later page; what comes behind it goes there as well.
+    /// The first position that is on a later page, and so are all after it.
     bound: Option<Position>,
-    /// Those that match, on this page or another.
+    /// The matching tasks of all pages.
     total: u64,
-    /// Those behind the cursor.
-    behind: u64,
+    /// The matching tasks after the cursor.
+    after_cursor: u64,
     groups: Groups,
     writer: RowWriter,
 }
 
 struct Row<'q> {
     order: &'q [SortBy],
-    place: Position,
+    position: Position,
     json: Vec<u8>,
 }
 
 impl Ord for Row<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        for ((order, a), b) in self.order.iter().zip(&self.place.keys).zip(&other.place.keys) {
+        for ((order, a), b) in self.order.iter().zip(&self.position.keys).zip(&other.position.keys) {
             let ordering = compare(*order, a, b);
             if ordering != Ordering::Equal {
                 return ordering;
             }
         }
-        self.place.serial.cmp(&other.place.serial)
+        self.position.serial.cmp(&other.position.serial)
     }
 }
 
@@ -323,13 +322,13 @@ impl<'q> Page<'q> {
             bytes: 0,
             bound: None,
             total: 0,
-            behind: 0,
+            after_cursor: 0,
             groups: Groups::default(),
             writer: RowWriter::new(),
         }
     }
 
-    /// Looks at a task.
+    /// Adds a task, if it matches and is on the page.
     pub(super) fn offer(&mut self, task: &TaskView<'_>) {
         let query = self.query;
         if !query.filter.matches(task) {
@@ -342,7 +341,7 @@ impl<'q> Page<'q> {
         if query.after.as_ref().is_some_and(|after| query.compare(task, after) != Ordering::Greater) {
             return;
         }
-        self.behind += 1;
+        self.after_cursor += 1;
         let is_late = self.bound.as_ref().is_some_and(|bound| query.compare(task, bound) == Ordering::Greater);
         if is_late || query.limit == 0 {
             return;
@@ -351,18 +350,18 @@ impl<'q> Page<'q> {
         self.writer.row(task, query.fields);
         let json = self.writer.written().to_vec();
         self.bytes += json.len();
-        self.first.push(Row { order: &query.order, place: query.place(task), json });
+        self.first.push(Row { order: &query.order, position: query.position(task), json });
         while self.first.len() > query.limit || (self.bytes > MAX_PAGE && self.first.len() > 1) {
             let Some(last) = self.first.pop() else { break };
             self.bytes -= last.json.len();
-            self.bound = Some(last.place);
+            self.bound = Some(last.position);
         }
     }
 
-    /// The answer; `missing` are tasks that were not shown since the list was made, as it was full.
+    /// Returns the response; `missing` tasks did not fit into the list since it was created.
     pub(super) fn finish(self, at: Timestamp, missing: u64) -> Vec<u8> {
         let rows = self.first.into_sorted_vec();
-        let is_truncated = (rows.len() as u64) < self.behind;
+        let is_truncated = (rows.len() as u64) < self.after_cursor;
         let mut tasks = Vec::with_capacity(self.bytes + rows.len());
         for (index, row) in rows.iter().enumerate() {
             if index > 0 {
@@ -371,18 +370,18 @@ impl<'q> Page<'q> {
             tasks.extend_from_slice(&row.json);
         }
         let mut page = TaskPage::new(Vec::new(), self.total, is_truncated, timestamp(at.unix_nanos()));
-        page.next_cursor = rows.last().filter(|_| is_truncated).map(|last| last.place.cursor(self.query));
+        page.next_cursor = rows.last().filter(|_| is_truncated).map(|last| last.position.cursor(self.query));
         page.groups = self.query.group_by.is_some().then(|| self.groups.finish());
         page.missing = Missing::new(missing);
         page.around(&tasks)
     }
 }
 
-/// How many tasks have which value; of more values than fit, the later ones are counted together.
+/// Counts of tasks by value; values beyond the limit are counted together.
 #[derive(Default)]
 struct Groups {
     counts: HashMap<String, u64>,
-    /// Those that have no value.
+    /// Tasks without a value.
     without: u64,
     other: u64,
 }
@@ -409,7 +408,7 @@ impl Groups {
         }
     }
 
-    /// The largest first.
+    /// Returns the groups, the largest first.
     fn finish(self) -> Vec<Group> {
         let mut all: Vec<(String, u64)> = self.counts.into_iter().collect();
         all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

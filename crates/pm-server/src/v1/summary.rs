@@ -1,4 +1,4 @@
-//! What the tasks of each kind have in common, and what the list says of itself.
+//! Statistics of kinds, the audit log, and the limits and counters of the list.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use crate::request::State;
 use crate::request::query;
 use crate::response::{self, Body, Failure};
 
-/// All kinds, the one with the most tasks first.
+/// `GET /v1/kinds`: all kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {
     response::serialized(StatusCode::OK, &KindReport::new(&state.list.kinds(), server_time(state)))
 }
 
-/// Who tried to cancel what, newest first.
+/// `GET /v1/audit`: attempts to cancel, newest first.
 pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     const MOST: u64 = 1000;
     let limit = query::only_limit(text, MOST)?;
@@ -30,8 +30,8 @@ pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>,
     Ok(response::serialized(StatusCode::OK, &AuditReport::new(records, dropped, server_time(state))))
 }
 
-/// Version, limits, what was counted and dropped, and what the server itself takes.
-pub(super) fn info(state: &State, gate: &Gate, scope: Permission) -> Response<Body> {
+/// `GET /v1/info`: version, limits, counters, dropped data, and the resources of the server itself.
+pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Response<Body> {
     let (counters, limits) = (state.list.counters(), state.list.limits());
     let feed = state.feed.status();
     let mut info = Info::default();
@@ -43,14 +43,14 @@ pub(super) fn info(state: &State, gate: &Gate, scope: Permission) -> Response<Bo
     info.limits.max_watchers = feed.max_watchers as u64;
     info.counters = (&counters).into();
     info.dropped = (&counters).into();
-    info.own.bytes_held = counters.bytes_held as u64;
+    info.own.bytes_held = counters.bytes_held;
     info.own.connections = state.connections.load(Relaxed) as u64;
     info.own.watchers = feed.watchers as u64;
     info.own.watches = feed.channels as u64;
     info.own.watch_bytes = feed.bytes as u64;
     info.own.looks = feed.looks;
     info.own.last_look = feed.last_look;
-    info.permission = Some(scope.name().into());
+    info.permission = Some(permission.name().into());
     let audit = state.audit().health();
     info.audit.written = audit.written;
     info.audit.lost = audit.lost;

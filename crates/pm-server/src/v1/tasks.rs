@@ -1,4 +1,4 @@
-//! What runs, what ended, what belongs to what, one task, and what it did so far.
+//! Live tasks, ended tasks, the tree, one task, and its history.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,14 +16,14 @@ use crate::request::query::{self, once};
 use crate::request::route::{TaskRef, no_such_task};
 use crate::response::{self, Body, Failure};
 
-/// How one of several tasks with the same id is named here.
+/// How a client of these routes names one of several tasks with the same id.
 pub(super) const NAME_SERIAL: &str = "name one by its serial";
 
 fn no_other(_: &str, _: &str) -> Result<bool, Failure> {
     Ok(false)
 }
 
-/// The tasks that run.
+/// `GET /v1/tasks`
 pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
     let mut page = Page::new(&query);
@@ -31,7 +31,7 @@ pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     Ok(response::json(page.finish(now, state.list.not_shown())))
 }
 
-/// The tasks that ended and are kept.
+/// `GET /v1/ended`
 pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let query = Query::read(text, Takes::Ended, &state.boot, no_other)?;
     let mut page = Page::new(&query);
@@ -42,7 +42,7 @@ pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>,
     Ok(response::json(page.finish(ended.at(), 0)))
 }
 
-/// The serials of the live tasks that a path means, or of the newest that ended.
+/// Returns the serial of the live task that a path names, or of the newest ended one.
 pub(super) fn find(list: &ProcessList, task: &TaskRef) -> Result<Serial, Failure> {
     let id = match task {
         TaskRef::Serial(serial) => return Ok(*serial),
@@ -53,13 +53,13 @@ pub(super) fn find(list: &ProcessList, task: &TaskRef) -> Result<Serial, Failure
         [] => {
             let ended = list.find_ended(id);
             let newest = ended.iter().next_back().map(|task| task.serial());
-            newest.ok_or_else(|| no_such_task("no task has this id, and none that ended of late had it"))
+            newest.ok_or_else(|| no_such_task("no live or recently ended task has this id"))
         }
         ref several => Err(ambiguous(several, NAME_SERIAL)),
     }
 }
 
-/// One task, live or ended.
+/// `GET /v1/tasks/{ref}`: one task, live or ended.
 pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let (mut fields, mut view) = (None, None);
     for (name, value) in query::pairs(text)? {
@@ -81,11 +81,12 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
     Ok(response::json(reply.around(&writer.take())))
 }
 
-fn gone() -> Failure {
-    no_such_task("no task has this serial; it has ended and is no longer kept, or there never was one")
+/// 404: no task has the serial.
+pub(super) fn gone() -> Failure {
+    no_such_task("no task has this serial, or it has ended and was evicted")
 }
 
-/// What a task did so far.
+/// `GET /v1/tasks/{ref}/history`
 pub(super) fn history(state: &State, task: &TaskRef, text: Option<&str>) -> Result<Response<Body>, Failure> {
     query::none(text)?;
     let serial = find(&state.list, task)?;
@@ -93,8 +94,8 @@ pub(super) fn history(state: &State, task: &TaskRef, text: Option<&str>) -> Resu
     Ok(response::json(v1_rows::history(serial, &history)))
 }
 
-/// Live tasks, each behind its parent and before its parent's next child. Flat, so that no depth is too much for a
-/// reader of JSON: `depth` tells.
+/// `GET /v1/tree`: live tasks, each after its parent and before the next child of its parent. In one array with a
+/// `depth`, so that no nesting is too deep for a JSON parser.
 pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let mut root = None;
     let query = Query::read(text, Takes::Limit, &state.boot, |name, value| match name {
@@ -124,18 +125,18 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
     Ok(response::json(page.around(&writer.take())))
 }
 
-/// The forest of those tasks that match.
+/// The forest of the matching tasks.
 struct Walk<'s> {
     snapshot: &'s Snapshot,
     /// The tasks below each, by the nearest ancestor that matches or is the root; oldest first. Below `None`: those
     /// without one.
     below: HashMap<Option<Serial>, Vec<usize>>,
-    /// Where to begin.
+    /// The roots of the walk.
     first: Vec<usize>,
 }
 
 impl<'s> Walk<'s> {
-    /// All of them, or only `root` and those below it.
+    /// Builds the forest, or only the tree of `root`.
     fn new(snapshot: &'s Snapshot, matching: &HashSet<Serial>, root: Option<Serial>) -> Self {
         let mut above: HashMap<Serial, Option<Serial>> =
             snapshot.iter().map(|task| (task.serial(), task.parent())).collect();
@@ -146,10 +147,10 @@ impl<'s> Walk<'s> {
             let mut parent = task.parent();
             while let Some(serial) = parent.filter(|serial| !stays(serial)) {
                 passed.push(serial);
-                // A parent that is no longer there has no parent that is known.
+                // The parent of a task that has ended is unknown.
                 parent = above.get(&serial).copied().flatten();
             }
-            // Who comes this way later need not climb again.
+            // Later walks up the same path take one step.
             for serial in passed.drain(..) {
                 above.insert(serial, parent);
             }
