@@ -213,17 +213,17 @@ impl From<&pm_core::ListLimits> for Limits {
     fn from(limits: &pm_core::ListLimits) -> Self {
         Self {
             max_bytes: limits.max_bytes,
-            max_id: limits.max_id,
-            max_attr_name: limits.max_attr_name,
-            max_attr_value: limits.max_attr_value,
-            max_status: limits.max_status,
+            max_id: limits.max_id as u64,
+            max_attr_name: limits.max_attr_name as u64,
+            max_attr_value: limits.max_attr_value as u64,
+            max_status: limits.max_status as u64,
             max_attrs: limits.max_attrs,
             first_entries: limits.first_entries,
             newest_entries: limits.newest_entries,
             keep_ended: limits.keep_ended,
             keep_ended_bytes: limits.keep_ended_bytes,
             keep_ended_for: limits.keep_ended_for,
-            max_kinds: limits.max_kinds,
+            max_kinds: limits.max_kinds as u64,
             max_statuses: limits.max_statuses as u64,
             max_watchers: 0,
         }
