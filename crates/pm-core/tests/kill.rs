@@ -440,7 +440,7 @@ fn a_child_of_a_parent_that_was_cancelled_and_has_ended_is_cancelled_too() {
         list.cancel("parent", "deploy").unwrap();
         drop(parent);
         let _in_its_slot = list.start("another");
-        let child = list.task("child").parent(&handle).start();
+        let child = list.task("child").parent(handle).start();
         let reason = child.checkpoint().unwrap_err().reason().to_owned();
         assert_eq!(reason, if keep > 0 { "deploy" } else { "its parent was cancelled" });
     }
@@ -488,7 +488,7 @@ fn no_child_escapes_while_ten_thousand_are_cancelled_eight_levels_deep() {
                             std::thread::yield_now();
                             continue;
                         }
-                        let task = list.task("child").parent(&parent).start();
+                        let task = list.task("child").parent(parent).start();
                         born.fetch_add(1, Ordering::SeqCst);
                         let mut tree = tree.lock().unwrap();
                         if level + 1 < depth {
@@ -596,11 +596,11 @@ fn a_verdict_reports_the_result_and_its_time() {
     drop(refuses);
 
     let task = list.start("a");
-    let asked = list.cancel("a", &request).unwrap();
+    let asked = list.cancel("a", request).unwrap();
     assert!(asked.is_first());
     hand.advance(SECOND);
     assert_eq!((asked.verdict().as_str(), asked.verdict().took()), ("cancelling", Some(SECOND)));
-    let again = list.cancel("a", &request).unwrap();
+    let again = list.cancel("a", request).unwrap();
     assert!(!again.is_first());
     hand.advance(SECOND);
     assert!(task.checkpoint().is_err());
@@ -613,7 +613,7 @@ fn a_verdict_reports_the_result_and_its_time() {
 
     let mut running = Bench::new(list.run("a", pending::<()>()));
     assert!(running.poll().is_pending());
-    let asked = list.cancel("a", &request).unwrap();
+    let asked = list.cancel("a", request).unwrap();
     hand.advance(SECOND);
     killed(running.poll());
     assert!(matches!(asked.wait(SECOND).blocking(), Verdict::Dropped { took, .. } if took == SECOND));

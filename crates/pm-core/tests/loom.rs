@@ -282,7 +282,7 @@ fn a_cancel_races_with_the_start_of_a_child() {
         let list = list(Options::new());
         let parent = list.start("parent");
         let (other, handle) = (list.clone(), parent.handle());
-        let mother = thread::spawn(move || other.task("child").parent(&handle).start());
+        let mother = thread::spawn(move || other.task("child").parent(handle).start());
         list.cancel(parent.serial(), "why").unwrap();
         let child = mother.join().unwrap();
         assert_eq!(child.checkpoint().unwrap_err().reason(), "why");
@@ -296,7 +296,7 @@ fn a_cancel_races_with_the_start_of_a_grandchild() {
         let root = list.start("root");
         let (other, handle) = (list.clone(), root.handle());
         let mother = thread::spawn(move || {
-            let child = other.task("child").parent(&handle).start();
+            let child = other.task("child").parent(handle).start();
             let grandchild = other.task("grandchild").parent(&child).start();
             (child, grandchild)
         });
@@ -314,7 +314,7 @@ fn a_cancel_and_the_end_of_a_parent_race_with_the_start_of_its_child() {
         let handle = parent.handle();
         list.cancel(parent.serial(), "why").unwrap();
         let other = list.clone();
-        let mother = thread::spawn(move || other.task("child").parent(&handle).start());
+        let mother = thread::spawn(move || other.task("child").parent(handle).start());
         drop(parent);
         let another = list.start("in the slot of its parent, perhaps");
         let child = mother.join().unwrap();

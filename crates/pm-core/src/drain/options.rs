@@ -10,7 +10,7 @@ const LEAST_INTERVAL: Duration = Duration::from_millis(1);
 
 type ReportProgress = dyn FnMut(&DrainProgress) + Send;
 
-/// Options of a drain: see [`ProcessList::drain`].
+/// Options of a drain: see [`ProcessList::drain`](crate::ProcessList::drain).
 ///
 /// A `Duration` is a drain that [waits](Self::wait) so long, and has the defaults else.
 #[must_use = "it is for `ProcessList::drain`"]

@@ -37,7 +37,7 @@ pub struct Counters {
     pub forced: u64,
     /// Ended tasks that are no longer kept.
     pub ended_evicted: u64,
-    /// Tasks that ended and whose kind came after the [limit](Options::max_kinds) was reached.
+    /// Tasks that ended and whose kind came after the [limit](crate::Options::max_kinds) was reached.
     pub kinds_dropped: u64,
     /// Panics of hooks and wakers, which went no further.
     pub panics_caught: u64,
@@ -49,7 +49,7 @@ pub struct Counters {
     pub attrs_dropped: u64,
     /// Strings that were truncated to their limit.
     pub texts_cut: u64,
-    /// Values and strings in which something was [masked](Options::redact).
+    /// Values and strings in which something was [masked](crate::Options::redact).
     pub redacted: u64,
     /// Calls on handles of tasks that had ended, which did nothing.
     pub late_calls: u64,

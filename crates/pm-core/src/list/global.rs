@@ -28,7 +28,8 @@ pub fn start(id: &str) -> Task {
 ///
 /// # Errors
 ///
-/// [`Cancelled`] when `f` returned it, or was unwound by [`TaskHandle::checkpoint_or_unwind`].
+/// [`Cancelled`] when `f` returned it, or was unwound by
+/// [`checkpoint_or_unwind`](crate::TaskHandle::checkpoint_or_unwind).
 ///
 /// # Panics
 ///

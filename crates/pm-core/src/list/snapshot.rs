@@ -49,8 +49,8 @@ impl ProcessList {
 
     /// Returns the tasks that ended and are retained, in order of their end.
     ///
-    /// [`Options::keep_ended`] and its neighbours set how many are retained, and for how long. Their
-    /// [outcome](TaskView::outcome) is known, and the last entry of their [`history`](Self::history).
+    /// [`Options::keep_ended`](crate::Options::keep_ended) and its neighbours set how many are retained, and for how
+    /// long. Their [outcome](TaskView::outcome) is known, and the last entry of their [`history`](Self::history).
     ///
     /// ```
     /// use pm_core::{Outcome, ProcessList};

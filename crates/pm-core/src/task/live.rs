@@ -82,7 +82,8 @@ impl Task {
     }
 
     /// Runs fallible work as this task: an error ends the task as failed, with the error as its reason, or as cancelled
-    /// if it was cancelled. The counterpart of [`TaskBuilder::try_run`] for code that does not await.
+    /// if it was cancelled. The counterpart of [`TaskBuilder::try_run`](crate::TaskBuilder::try_run) for code that does
+    /// not await.
     ///
     /// ```
     /// # fn read(file: &str) -> Result<u64, std::num::ParseIntError> { file.parse() }

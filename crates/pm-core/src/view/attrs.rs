@@ -3,7 +3,7 @@
 use super::records::{RecordView, Records};
 use super::values::{Text, ValueView};
 
-/// The attributes of a task; made by [`TaskView::attrs`].
+/// The attributes of a task; made by [`TaskView::attrs`](crate::TaskView::attrs).
 #[derive(Clone, Copy, Debug)]
 pub struct Attrs<'a> {
     pub(super) records: Records<'a>,

@@ -205,7 +205,7 @@ fn look(shared: &'static Shared) -> (Look, graph::Found) {
 impl ProcessList {
     /// Returns what each task waits for, since when, which tasks hold it, and deadlocks.
     ///
-    /// Shows what tasks declare by [`waiting_on`](TaskHandle::waiting_on), and what the locks and channels of
+    /// Shows what tasks declare by [`waiting_on`](crate::TaskHandle::waiting_on), and what the locks and channels of
     /// `pm::sync` declare by themselves. Every task of a cycle was in it at one point in time, so a lock that is just
     /// handed on makes none; a cycle through undeclared waits is not found.
     ///
