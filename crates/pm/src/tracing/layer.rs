@@ -289,7 +289,7 @@ impl SpansLayer {
             attrs.record(&mut fields);
             let above = self.above(attrs, id, context);
             let builder = match (fields.to, above) {
-                (Some(builder), Some(above)) => builder.parent(&above.handle),
+                (Some(builder), Some(above)) => builder.parent(above.handle),
                 (Some(builder), None) if attrs.is_root() => builder.detached(),
                 (Some(builder), None) => builder,
                 // Unreachable: the builder is put back each time.
