@@ -9,8 +9,8 @@ use std::time::Duration;
 use pm_core::Serial;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::Timestamp;
 use crate::as_json::{is_false, is_zero, millis, serial};
+use crate::timestamp::Timestamp;
 use crate::v1::{Outcome, Verdict};
 
 /// The answer to `GET /procs/`: the tasks that ran when it was made.

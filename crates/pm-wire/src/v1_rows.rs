@@ -137,7 +137,7 @@ impl UnknownField {
 impl fmt::Display for UnknownField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "unknown field `{}`", self.name)?;
-        match crate::nearest(&self.name, NAMES.iter().copied()) {
+        match crate::suggest::nearest(&self.name, NAMES.iter().copied()) {
             Some(near) => write!(f, "; did you mean `{near}`?"),
             None => write!(f, "; there are {}", NAMES.join(", ")),
         }

@@ -41,7 +41,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     })
     .await;
     let items = |tasks: &TaskPage| tasks.tasks.iter().map(|row| json!(row)).collect::<Vec<Value>>();
-    let about = |tasks: &TaskPage| json!({ "serverTime": tasks.server_time, "total": tasks.total, "truncated": tasks.truncated });
+    let about = |tasks: &TaskPage| {
+        let TaskPage { server_time, total, truncated, .. } = tasks;
+        json!({ "serverTime": server_time, "total": total, "truncated": truncated })
+    };
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
         if let Ok(tasks) = &answer.result

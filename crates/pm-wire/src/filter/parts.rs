@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::condition::{Condition, OUTCOMES, STATES};
-use crate::attr_text;
+use crate::attr::attr_text;
 
 /// What is known of a task elsewhere; by default nothing.
 ///

@@ -4,8 +4,8 @@ use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
 use super::{AuditAction, Permission};
-use crate::Timestamp;
 use crate::as_json::{is_zero, serial};
+use crate::timestamp::Timestamp;
 
 /// The newest records, newest first: the answer to `GET /v1/audit`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

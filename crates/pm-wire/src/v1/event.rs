@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{ByeReason, GapReason, Row};
-use crate::Timestamp;
 use crate::as_json::serial;
+use crate::timestamp::Timestamp;
 
 /// An event. In JSON, its `type` is the name of the variant.
 ///

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Permission;
-use crate::Timestamp;
 use crate::as_json::millis;
+use crate::timestamp::Timestamp;
 
 /// A server and its list: the answer to `GET /v1/info`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
 use crate::as_json::{is_false, millis};
+use crate::timestamp::Timestamp;
 
 /// Statistics of all kinds: the answer to `GET /v1/kinds`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

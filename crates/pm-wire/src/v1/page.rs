@@ -7,8 +7,8 @@ use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
 use super::{BlockedTask, Outcome, Row, Waiter};
-use crate::Timestamp;
 use crate::as_json::{is_false, is_zero, serial};
+use crate::timestamp::Timestamp;
 
 /// A page of tasks: the answer to `GET /v1/tasks`, `/v1/ended` and `/v1/tree`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{Outcome, TaskState};
 use crate::as_json::{is_false, millis, serial};
-use crate::{Progress, Timestamp};
+use crate::timestamp::Timestamp;
+use crate::types::Progress;
 
 /// A task. Where only some members were asked for, the others are unknown.
 ///

@@ -6,8 +6,8 @@ use pm_core::{Serial, TaskBrief};
 use serde::{Deserialize, Serialize};
 
 use super::ResourceKind;
-use crate::Timestamp;
 use crate::as_json::{is_false, is_zero, millis, serial};
+use crate::timestamp::Timestamp;
 
 /// Holders that are written of each wait: those that have held the resource longest.
 const MAX_HOLDERS: usize = 10;

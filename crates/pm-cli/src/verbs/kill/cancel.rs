@@ -228,7 +228,10 @@ fn exit(outcomes: &[Outcome], has_waited: bool, fetched: Tally) -> Exit {
     for outcome in outcomes {
         tally.add(&outcome.result);
     }
-    let is_running = |outcome: &Outcome| matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == Some(Verdict::Cancelling));
+    let is_running = |outcome: &Outcome| {
+        let verdict = outcome.result.as_ref().ok().and_then(Option::as_ref);
+        verdict.is_some_and(|verdict| verdict.verdict == Some(Verdict::Cancelling))
+    };
     match tally.exit() {
         // Tasks that had already ended count as cancelled.
         Exit::Ok | Exit::NotFound if has_waited && outcomes.iter().any(is_running) => Exit::StillRunning,
