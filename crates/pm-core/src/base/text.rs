@@ -71,13 +71,13 @@ struct Limited<'b>(&'b mut String);
 impl Write for Limited<'_> {
     #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = MAX_FORMATTED - self.0.len();
-        if text.len() <= room {
+        let space = MAX_FORMATTED - self.0.len();
+        if text.len() <= space {
             self.0.push_str(text);
             return Ok(());
         }
         // Longer than any limit: what fits is cut once more, which adds the ellipsis.
-        self.0.push_str(&text[..floor(text, room)]);
+        self.0.push_str(&text[..floor(text, space)]);
         Err(fmt::Error)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::timer::{ListEvent, schedule};
-use crate::shared::hooks::{InHook, StuckHook};
+use crate::shared::hooks::InHook;
 use crate::shared::state::TaskRef;
 use crate::slot::copy::Detail;
 use crate::view::row::Row;
@@ -23,14 +23,5 @@ pub(super) fn cancelled(task: TaskRef) {
         && let Some(_in_hook) = InHook::enter()
     {
         cancels.iter().for_each(|hook| hook.call(&task.store().counters, &row.view()));
-    }
-}
-
-/// Calls the hook for a task that does not stop.
-pub(super) fn stuck(task: TaskRef, stuck: &StuckHook) {
-    if let Some(row) = Row::live(task.slot(), task.serial, Detail::History)
-        && let Some(_in_hook) = InHook::enter()
-    {
-        stuck.hook.call(&task.store().counters, &row.view());
     }
 }

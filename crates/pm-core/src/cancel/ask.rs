@@ -44,6 +44,11 @@ pub(crate) fn cancel_task(task: TaskRef, request: &CancelRequest<'_>) -> Result<
     Ok(handle.with_below(count))
 }
 
+/// Cancels a task whose deadline is over.
+pub(crate) fn meet_deadline(task: TaskRef) {
+    let _ = cancel_task(task, &CancelRequest::new("deadline").by("deadline"));
+}
+
 /// Checks that the task, whose lock is held, is as the request expects.
 fn expect(task: TaskRef, request: &CancelRequest<'_>) -> Result<(), CancelError> {
     if request.min_age.is_none() && request.status.is_none() {

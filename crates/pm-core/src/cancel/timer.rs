@@ -7,23 +7,20 @@
 use std::sync::{Arc, Condvar, Weak};
 use std::time::Duration;
 
-use super::announce;
-use super::ask;
-use super::request::CancelRequest;
 pub(crate) use crate::base::agenda::{Agenda, Event};
 use crate::base::clock::{ClockReader, system_nanos};
 use crate::base::sync::{PlainMutex, wait_timeout};
-use crate::shared::hooks::StuckHook;
+use crate::shared::hooks::{InHook, StuckHook};
 use crate::shared::state::TaskRef;
+use crate::slot::copy::Detail;
 use crate::store::Store;
 use crate::store::cell::EndWait;
+use crate::view::row::Row;
 
 /// An event of a list.
 pub(crate) enum ListEvent {
-    /// The deadline of a task.
-    Deadline(TaskRef),
-    /// The grace of a task that runs as a future is over.
-    Grace(TaskRef),
+    /// Something that is done to a task if it is still live, as at its deadline or at the end of its grace.
+    Task(TaskRef, fn(TaskRef)),
     /// A timed wait has expired.
     Timeout(&'static Store, Weak<EndWait>),
     /// A cancelled task still runs when its hook is due.
@@ -33,7 +30,7 @@ pub(crate) enum ListEvent {
 impl Event for ListEvent {
     fn matters(&self) -> bool {
         match self {
-            Self::Deadline(task) | Self::Grace(task) => task.is_live(),
+            Self::Task(task, _) => task.is_live(),
             Self::Timeout(_, wait) => wait.strong_count() > 0,
             Self::Stuck(task, hook) => hook.strong_count() > 0 && task.is_live(),
         }
@@ -41,18 +38,18 @@ impl Event for ListEvent {
 
     fn happen(&self) {
         match self {
-            Self::Deadline(task) => {
-                let _ = ask::cancel_task(*task, &CancelRequest::new("deadline").by("deadline"));
-            }
-            Self::Grace(task) => task.slot().wake_future(task.serial),
+            Self::Task(task, act) => act(*task),
             Self::Timeout(store, wait) => {
                 if let Some(wait) = wait.upgrade() {
                     wait.time_is_up(&store.counters);
                 }
             }
             Self::Stuck(task, hook) => {
-                if let Some(hook) = hook.upgrade() {
-                    announce::stuck(*task, &hook);
+                if let Some(stuck) = hook.upgrade()
+                    && let Some(row) = Row::live(task.slot(), task.serial, Detail::History)
+                    && let Some(_in_hook) = InHook::enter()
+                {
+                    stuck.hook.call(&task.store().counters, &row.view());
                 }
             }
         }

@@ -32,7 +32,7 @@ enum Inherited {
 
 /// Completes the start of a child: it is cancelled if its parent was.
 #[inline(never)]
-pub(crate) fn born(child: TaskRef) {
+pub(crate) fn child_started(child: TaskRef) {
     let (parent, Some(at)) = child.slot().parent() else { return };
     let word = at.cancel();
     if acquire(word) & cancel::PARENT == 0 {
@@ -88,7 +88,7 @@ pub(super) fn cancel_below(root: TaskRef, request: &Request<'_>) -> Vec<(TaskRef
     let (store, mut asked) = (root.store(), Vec::new());
     let mut parents = HashSet::from([root.serial]);
     while !parents.is_empty() {
-        // Pairs with the fence in `born`.
+        // Pairs with the fence in `child_started`.
         fence(Ordering::SeqCst);
         let mut next = HashSet::new();
         store.slab.chunks.each_live(|index| {

@@ -124,7 +124,7 @@ pub(crate) struct Record<'a> {
     head_bits: u32,
     /// A word between header and text (far statuses).
     time: Option<u64>,
-    texts: [&'a [u8]; 2],
+    strings: [&'a [u8]; 2],
     tail: [u64; 2],
     tail_len: usize,
     raw: Option<&'a [u64]>,
@@ -132,15 +132,15 @@ pub(crate) struct Record<'a> {
 
 impl<'a> Record<'a> {
     fn new(head: u64, head_bits: u32, first: &'a [u8], second: &'a [u8]) -> Self {
-        Self { head, head_bits, time: None, texts: [first, second], tail: [0; 2], tail_len: 0, raw: None }
+        Self { head, head_bits, time: None, strings: [first, second], tail: [0; 2], tail_len: 0, raw: None }
     }
 
     pub(crate) fn text(kind: u64, text: &'a str) -> Self {
-        Self::texts(Head::text(kind, text.len()), text, "")
+        Self::strings(Head::text(kind, text.len()), text, "")
     }
 
     /// A record of nothing but a header and strings.
-    pub(crate) fn texts(head: Head, first: &'a str, second: &'a str) -> Self {
+    pub(crate) fn strings(head: Head, first: &'a str, second: &'a str) -> Self {
         Self::new(head.0, 8 * head.text_at() as u32, first.as_bytes(), second.as_bytes())
     }
 
@@ -204,9 +204,9 @@ impl<'a> Record<'a> {
         if let Some(time) = self.time {
             put(time);
         }
-        packer.text(self.texts[0], &mut put);
-        if !self.texts[1].is_empty() {
-            packer.text(self.texts[1], &mut put);
+        packer.text(self.strings[0], &mut put);
+        if !self.strings[1].is_empty() {
+            packer.text(self.strings[1], &mut put);
         }
         if packer.bits > 0 {
             put(packer.word);
@@ -312,7 +312,7 @@ mod tests {
         for name_len in 0..40 {
             for value_len in 0..40 {
                 let (name, value) = (&alphabet[..name_len], &alphabet[100..100 + value_len]);
-                let out = bytes(&Record::texts(Head::attr_text(name.len(), value.len()), name, value));
+                let out = bytes(&Record::strings(Head::attr_text(name.len(), value.len()), name, value));
                 assert_eq!(&out[4..4 + name_len], name.as_bytes());
                 assert_eq!(&out[4 + name_len..4 + name_len + value_len], value.as_bytes());
             }

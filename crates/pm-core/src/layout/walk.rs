@@ -3,7 +3,7 @@
 //! For memory that does not change in the meantime: under the lock of the task's writers, or after its end.
 
 use super::chunk::{Chunk, WORDS};
-use super::record::{self, Head};
+use super::record::{self, Head, words_for};
 use super::table::ChunkTable;
 use super::words::*;
 
@@ -65,7 +65,7 @@ impl<'c> TaskRecords<'c> {
     /// Returns where the entries of a task may begin in its slot: after the records that it started with.
     #[inline]
     pub(crate) fn entries_from(self) -> usize {
-        LOG + Tail(self.slot.get(RING)).born_with()
+        LOG + Tail(self.slot.get(RING)).started_with()
     }
 
     /// Returns the end of the log in the slot.
@@ -178,7 +178,13 @@ impl<'c> TaskRecords<'c> {
     }
 
     /// Returns the position so many words later, in a later chunk if need be.
-    pub(crate) fn step(self, position: Position, mut words: usize) -> Position {
+    #[inline]
+    pub(crate) fn step(self, position: Position, words: usize) -> Position {
+        let Position { chunk, at } = position;
+        if at + words < WORDS { Position { chunk, at: at + words } } else { self.step_over(position, words) }
+    }
+
+    fn step_over(self, position: Position, mut words: usize) -> Position {
         let Position { mut chunk, mut at } = position;
         while at + words >= WORDS {
             let Some(next) = next_of(chunk).filter(|_| !std::ptr::eq(chunk, self.slot)) else {
@@ -198,14 +204,20 @@ impl<'c> TaskRecords<'c> {
     }
 
     /// Returns `true` if the string that begins `from` bytes into the record is `text`.
+    #[inline]
     pub(crate) fn text_is(self, position: Position, from: usize, text: &[u8]) -> bool {
-        let mut word = (usize::MAX, 0);
-        text.iter().enumerate().all(|(index, &byte)| {
-            let at = (from + index) / 8;
-            if word.0 != at {
-                word = (at, self.word(position, at));
-            }
-            (word.1 >> (8 * ((from + index) % 8))) as u8 == byte
-        })
+        let Position { chunk, at } = position;
+        if at + words_for(from + text.len()) > WORDS {
+            return self.text_over_chunks_is(position, from, text);
+        }
+        text.iter().zip(from..).all(|(&byte, index)| (chunk.peek(at + index / 8) >> (8 * (index % 8))) as u8 == byte)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn text_over_chunks_is(self, position: Position, from: usize, text: &[u8]) -> bool {
+        text.iter()
+            .zip(from..)
+            .all(|(&byte, index)| (self.word(position, index / 8) >> (8 * (index % 8))) as u8 == byte)
     }
 }

@@ -72,7 +72,7 @@ impl Cursor {
     /// The log in the slot is closed: it continues in `kept`.
     pub(crate) const SPILLED: u64 = 1 << 9;
     /// The thread was panicking when the task started.
-    pub(crate) const BORN_IN_PANIC: u64 = 1 << 10;
+    pub(crate) const STARTED_IN_PANIC: u64 = 1 << 10;
     /// The outcome, once the task ended.
     pub(crate) const OUTCOME: u32 = 11;
     /// The task has a cell with waiters: see `store/cell.rs`.
@@ -144,7 +144,7 @@ impl Tail {
     }
     /// In the tail of `ring`: how many words of the log were there when the task started.
     #[inline(always)]
-    pub(super) fn born_with(self) -> usize {
+    pub(super) fn started_with(self) -> usize {
         (self.0 >> 56) as usize
     }
 }

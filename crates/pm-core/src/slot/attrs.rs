@@ -1,6 +1,6 @@
 //! Attributes and progress: the newest value of each counts.
 
-use super::gate::{NoRoom, Writer};
+use super::gate::{NoSpace, Writer};
 use crate::layout::record;
 use crate::layout::record::{Head, Record};
 use crate::layout::walk::Position;
@@ -22,16 +22,16 @@ fn name_bit(name: &str) -> u64 {
 impl Writer {
     /// Sets an attribute to a string.
     #[inline(always)]
-    pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoRoom> {
+    pub(crate) fn set_text(&self, name: &str, value: &str) -> Result<(), NoSpace> {
         let old = self.find_attr(name);
-        self.check_room(old)?;
-        self.log_texts(Head::attr_text(name.len(), value.len()), name, value)?;
+        self.check_space(old)?;
+        self.log_strings(Head::attr_text(name.len(), value.len()), name, value)?;
         self.replaced(name, old);
         Ok(())
     }
 
     /// Sets an attribute to a number.
-    pub(crate) fn set_number(&self, name: &str, number_type: u64, value: u64) -> Result<(), NoRoom> {
+    pub(crate) fn set_number(&self, name: &str, number_type: u64, value: u64) -> Result<(), NoSpace> {
         let old = self.find_attr(name);
         if let Some((position, head, _)) = old
             && head.kind() == record::NUMBER
@@ -42,13 +42,13 @@ impl Writer {
             value_at.chunk.put(value_at.at, value);
             return Ok(());
         }
-        self.check_room(old)?;
+        self.check_space(old)?;
         self.log(&Record::attr_number(name, number_type, value))?;
         self.replaced(name, old);
         Ok(())
     }
 
-    pub(crate) fn unset(&self, name: &str) -> Result<(), NoRoom> {
+    pub(crate) fn unset(&self, name: &str) -> Result<(), NoSpace> {
         let Some((_, head, kept)) = self.find_attr(name) else { return Ok(()) };
         let record = Record::unset(name);
         self.log(&record)?;
@@ -59,19 +59,19 @@ impl Writer {
         Ok(())
     }
 
-    pub(crate) fn progress(&self, done: u64, total: u64, unit: &str) -> Result<(), NoRoom> {
-        let mut old = None;
-        self.records().each_record(|position, head, kept| {
+    pub(crate) fn progress(&self, done: u64, total: u64, unit: &str) -> Result<(), NoSpace> {
+        let (records, mut old) = (self.records(), None);
+        records.each_record(|position, head, kept| {
             if head.kind() == record::PROGRESS {
                 old = Some((position, head, kept));
             }
         });
         if let Some((position, head, _)) = old
-            && self.records().word(position, head.words() - 1) == total
+            && records.word(position, head.words() - 1) == total
             && head.text_len() == unit.len()
-            && self.records().text_is(position, head.text_at(), unit.as_bytes())
+            && records.text_is(position, head.text_at(), unit.as_bytes())
         {
-            let done_at = self.records().step(position, head.words() - 2);
+            let done_at = records.step(position, head.words() - 2);
             done_at.chunk.put(done_at.at, done);
             return Ok(());
         }
@@ -95,11 +95,11 @@ impl Writer {
 
     #[inline(never)]
     pub(super) fn look_for_attr(&self, name: &str) -> Option<(Position, Head, bool)> {
-        let mut found = None;
-        self.records().each_record(|position, head, kept| {
+        let (records, mut found) = (self.records(), None);
+        records.each_record(|position, head, kept| {
             if head.is_attr()
                 && head.name_len() == name.len()
-                && self.records().text_is(position, head.text_at(), name.as_bytes())
+                && records.text_is(position, head.text_at(), name.as_bytes())
             {
                 found = Some((position, head, kept));
             }
@@ -109,8 +109,8 @@ impl Writer {
 
     /// Checks that there may be one attribute more, unless `old` is one of the same name.
     #[inline(always)]
-    pub(super) fn check_room(&self, old: Option<(Position, Head, bool)>) -> Result<(), NoRoom> {
-        if old.is_none() && self.attrs() >= self.slot.store.limits.attrs { Err(NoRoom) } else { Ok(()) }
+    pub(super) fn check_space(&self, old: Option<(Position, Head, bool)>) -> Result<(), NoSpace> {
+        if old.is_none() && self.attrs() >= self.slot.store.limits.attrs { Err(NoSpace) } else { Ok(()) }
     }
 
     /// Updates the book after a value was logged.

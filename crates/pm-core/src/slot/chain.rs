@@ -1,6 +1,6 @@
 //! Chains of chunks behind a slot: how they grow, and how they are freed.
 
-use super::gate::{NoRoom, Writer};
+use super::gate::{NoSpace, Writer};
 use crate::base::sync::{Ordering, fence};
 use crate::layout::chunk::{WORDS, mark};
 use crate::layout::record::Record;
@@ -20,9 +20,9 @@ impl Writer {
         tail: Tail,
         record: &Record<'_>,
         reuse: impl FnMut(Option<u32>) -> Option<u32>,
-    ) -> Result<Grown, NoRoom> {
-        let room = tail.index().map_or(0, |_| WORDS - tail.used());
-        let missing = record.words().saturating_sub(room).div_ceil(PAYLOAD_WORDS);
+    ) -> Result<Grown, NoSpace> {
+        let space = tail.index().map_or(0, |_| WORDS - tail.used());
+        let missing = record.words().saturating_sub(space).div_ceil(PAYLOAD_WORDS);
         // At most 4 + 255 + 8191 bytes of record, so 38 chunks; but nearly always one, for which a small array is
         // enough.
         if missing <= 1 {
@@ -39,10 +39,10 @@ impl Writer {
         record: &Record<'_>,
         mut missing: usize,
         mut reuse: impl FnMut(Option<u32>) -> Option<u32>,
-    ) -> Result<Grown, NoRoom> {
+    ) -> Result<Grown, NoSpace> {
         let store = self.slot.store;
         let words = record.words();
-        let room = tail.index().map_or(0, |_| WORDS - tail.used());
+        let space = tail.index().map_or(0, |_| WORDS - tail.used());
         let mut fresh = [0_u32; MOST];
         let count = missing;
         while missing > 0 {
@@ -50,7 +50,7 @@ impl Writer {
                 for &index in &fresh[..count - missing] {
                     self.free(index);
                 }
-                return Err(NoRoom);
+                return Err(NoSpace);
             };
             fresh[count - missing] = index;
             missing -= 1;
@@ -59,10 +59,10 @@ impl Writer {
 
         let mut before = tail.index();
         let next_ordinal = before.map_or(0, |index| Place(store.slab.chunks.get(index).get(PLACE)).ordinal() + 1);
-        let mut left = words.saturating_sub(room);
+        let mut left = words.saturating_sub(space);
         for (&index, ordinal) in fresh.iter().zip(next_ordinal..) {
             let chunk = store.slab.chunks.get(index);
-            let begins_here = room == 0 && ordinal == next_ordinal;
+            let begins_here = space == 0 && ordinal == next_ordinal;
             let first = if begins_here { PAYLOAD } else { (PAYLOAD + left).min(WORDS) };
             chunk.put(PLACE, NO_PLACE);
             // Pairs with the reader's Acquire fence, as in `prepare`.
@@ -82,7 +82,7 @@ impl Writer {
 
         let mut used = tail.used();
         let mut chunk = match tail.index() {
-            Some(index) if room > 0 => {
+            Some(index) if space > 0 => {
                 let chunk = store.slab.chunks.get(index);
                 chunk.put(STARTS, chunk.get(STARTS) + 1);
                 chunk
@@ -110,7 +110,7 @@ impl Writer {
     pub(super) fn free(&self, index: u32) {
         let chunk = self.slot.store.slab.chunks.get(index);
         chunk.gate().store(mark::of(0, mark::FREE), Ordering::Relaxed);
-        magazine::give_chunk(self.slot.store, index);
+        magazine::return_chunk(self.slot.store, index);
     }
 
     pub(super) fn free_chain(&self, first: Option<u32>) {

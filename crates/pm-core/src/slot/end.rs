@@ -12,19 +12,20 @@ impl Writer {
     /// Ends the task. Its slot is free when this returns, or retained.
     ///
     /// `outcome` gets the cancel word, and whether the thread was panicking when the task started. `before_close` is
-    /// called while the task still has its slot and its lock; its result is returned.
+    /// called while the task still has its slot and its lock, with the cancel word, whether there may be waiters, and the
+    /// end; its result is returned.
     #[inline]
     pub(crate) fn end<A>(
         mut self,
         outcome: impl FnOnce(u64, bool) -> Count,
-        before_close: impl FnOnce(&Self, u64, &End) -> A,
+        before_close: impl FnOnce(&Self, u64, bool, &End) -> A,
     ) -> A {
         let slot = self.slot();
         let store = slot.store;
         let index = slot.index();
         let cursor = self.cursor();
         let word = own(slot.cancel());
-        let outcome = outcome(word, cursor.has(Cursor::BORN_IN_PANIC));
+        let outcome = outcome(word, cursor.has(Cursor::STARTED_IN_PANIC));
         let ended = store.clock.ticks().max(slot.chunk.get(NEWEST));
         slot.chunk.put(NEWEST, ended);
         slot.chunk.put(CURSOR, cursor.0 | (outcome as u64) << Cursor::OUTCOME);
@@ -38,7 +39,7 @@ impl Writer {
             ended,
             chained: if has_chains { self.records().chained() } else { 0 },
         };
-        let before = before_close(&self, word, &end);
+        let before = before_close(&self, word, cursor.has(Cursor::WATCHED), &end);
         let tag = store.slab.chunks.tag(index);
         if store.limits.ended == 0 {
             tag.store(0, Ordering::Relaxed);
@@ -46,19 +47,19 @@ impl Writer {
             self.unlock_to = mark::of(self.serial(), mark::FREE);
             // Release: the next task in this slot is ordered behind all that was written here.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-            magazine::count_end(store, slot.records(), &end);
+            magazine::count_end(store, slot.chunk, &end);
             if has_chains {
                 for first in chains {
                     self.free_chain(first);
                 }
             }
-            magazine::give_slot(store, index, &end);
+            magazine::return_slot(store, index, &end);
         } else {
             tag.store(own(tag) & !tag::LIVE, Ordering::Relaxed);
             self.unlock_to = mark::of(self.serial(), mark::ENDED);
             // Release: pairs with the Acquire of readers, and with the next task in this slot after the eviction.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);
-            magazine::keep_slot(store, index, slot.records(), &end);
+            magazine::retain_slot(store, slot.chunk, &end);
         }
         std::mem::forget(self);
         before

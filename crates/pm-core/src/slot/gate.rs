@@ -62,7 +62,7 @@ impl Slot {
         let hash = text::hash(id);
         self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
         // If there is no memory for a long id, the task is shown without one.
-        let _ = self.unpublished().log_texts(Head::text(record::ID, id.len()), id, "");
+        let _ = self.unpublished().log_strings(Head::text(record::ID, id.len()), id, "");
     }
 
     /// Sets the parent, before `publish`; without a slot (0) it is in no list, or in another one.
@@ -90,10 +90,10 @@ impl Slot {
         let parent_slot = self.chunk.get(NEWEST);
         let own = self.chunk.get(SELF);
         self.chunk.put(SELF, own & 0xffff_ffff | parent_slot << 32);
-        let born_with = Cursor(self.chunk.get(CURSOR)).used();
-        self.chunk.put(RING, self.chunk.get(RING) | (born_with as u64) << 56);
+        let started_with = Cursor(self.chunk.get(CURSOR)).used();
+        self.chunk.put(RING, self.chunk.get(RING) | (started_with as u64) << 56);
         if std::thread::panicking() {
-            self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::BORN_IN_PANIC);
+            self.chunk.put(CURSOR, self.chunk.get(CURSOR) | Cursor::STARTED_IN_PANIC);
         }
         let now = self.store.clock.ticks();
         self.chunk.put(STARTED, now);
@@ -157,7 +157,7 @@ impl Slot {
     /// The records of the task, for memory that does not change in the meantime.
     #[inline]
     pub(crate) fn records(self) -> TaskRecords<'static> {
-        TaskRecords { chunks: &self.store.slab.chunks, slot: self.chunk }
+        self.store.slab.records(self.chunk)
     }
 
     /// Returns the number of the task's kind.
@@ -194,7 +194,7 @@ impl Drop for Writer {
 
 /// There is no memory for a record, or the task has as many as it may have.
 #[derive(Debug)]
-pub(crate) struct NoRoom;
+pub(crate) struct NoSpace;
 
 impl Writer {
     #[inline]
@@ -249,7 +249,7 @@ impl Writer {
     /// Frees the slot of a task that never started.
     pub(crate) fn discard(&self) {
         self.free_chain(self.records().kept_first());
-        magazine::give_unused(self.slot.store, self.slot.index());
+        magazine::return_unused(self.slot.store, self.slot.index());
     }
 
     pub(crate) fn set_cancellable(&self, yes: bool) {

@@ -1,6 +1,6 @@
 //! The history of a task: its first entries, and the newest ones, which replace older ones.
 
-use super::gate::{NoRoom, Writer};
+use super::gate::{NoSpace, Writer};
 use crate::base::sync::Ordering;
 use crate::layout::chunk::{Chunk, WORDS};
 use crate::layout::record;
@@ -19,18 +19,18 @@ fn write_status(chunk: &Chunk, at: usize, text: &str, delta: u64) {
 impl Writer {
     /// Sets the status of a task that starts now, without reading the clock.
     #[inline]
-    pub(crate) fn first_status(&self, text: &str) -> Result<(), NoRoom> {
+    pub(crate) fn first_status(&self, text: &str) -> Result<(), NoSpace> {
         self.status_after(0, text)
     }
 
     #[inline(always)]
-    pub(crate) fn status(&self, text: &str) -> Result<(), NoRoom> {
+    pub(crate) fn status(&self, text: &str) -> Result<(), NoSpace> {
         self.status_after(self.stamp(), text)
     }
 
     /// Sets a status, so many ticks after the start.
     #[inline(always)]
-    fn status_after(&self, delta: u64, text: &str) -> Result<(), NoRoom> {
+    fn status_after(&self, delta: u64, text: &str) -> Result<(), NoSpace> {
         let cursor = self.cursor();
         let words = 1 + record::words_for(text.len());
         let at = LOG + cursor.used();
@@ -65,7 +65,7 @@ impl Writer {
 
     /// Adds a history entry; the newest ones replace older ones, except for the first.
     #[cold]
-    pub(super) fn entry(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+    pub(super) fn entry(&self, record: &Record<'_>) -> Result<(), NoSpace> {
         let limits = &self.slot.store.limits;
         if self.cursor().entries() < limits.first_entries {
             self.log(record)?;
@@ -76,7 +76,7 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn ring(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+    pub(super) fn ring(&self, record: &Record<'_>) -> Result<(), NoSpace> {
         let chunk = self.slot.chunk;
         let chunks = &self.slot.store.slab.chunks;
         let newest = self.slot.store.limits.newest_entries;

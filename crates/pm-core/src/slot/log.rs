@@ -1,7 +1,7 @@
 //! The log of a task: in its slot while there is space, then in `kept`, which is compacted when most of it is obsolete.
 
 use super::chain::Grown;
-use super::gate::{NoRoom, Writer};
+use super::gate::{NoSpace, Writer};
 use crate::base::sync::Ordering;
 use crate::layout::chunk::WORDS;
 use crate::layout::record;
@@ -14,7 +14,7 @@ const WORTH_COMPACTING: usize = if cfg!(loom) { 0 } else { 2 * PAYLOAD_WORDS };
 impl Writer {
     /// Adds a record to the log, in the slot or behind it.
     #[inline]
-    pub(crate) fn log(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+    pub(crate) fn log(&self, record: &Record<'_>) -> Result<(), NoSpace> {
         let cursor = self.cursor();
         let at = cursor.used();
         let words = record.words();
@@ -33,12 +33,12 @@ impl Writer {
 
     /// Adds a record of nothing but strings: a shortcut for `log` while it fits into the slot.
     #[inline(always)]
-    pub(crate) fn log_texts(&self, head: Head, first: &str, second: &str) -> Result<(), NoRoom> {
+    pub(crate) fn log_strings(&self, head: Head, first: &str, second: &str) -> Result<(), NoSpace> {
         let cursor = self.cursor();
         let at = LOG + cursor.used();
         let words = record::words_for(head.text_at() + first.len() + second.len());
         if cursor.has(Cursor::SPILLED) || at + words > WORDS {
-            return self.log(&Record::texts(head, first, second));
+            return self.log(&Record::strings(head, first, second));
         }
         let chunk = self.slot.chunk;
         let mut to = at;
@@ -51,7 +51,7 @@ impl Writer {
     }
 
     #[cold]
-    pub(super) fn spill(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+    pub(super) fn spill(&self, record: &Record<'_>) -> Result<(), NoSpace> {
         let tail = Tail(self.slot.chunk.get(KEPT));
         let words = record.words();
         let full = tail.index().is_none() || tail.used() + words > WORDS;
@@ -62,7 +62,7 @@ impl Writer {
         self.append_kept(record)
     }
 
-    pub(super) fn append_kept(&self, record: &Record<'_>) -> Result<(), NoRoom> {
+    pub(super) fn append_kept(&self, record: &Record<'_>) -> Result<(), NoSpace> {
         let tail = Tail(self.slot.chunk.get(KEPT));
         let grown = self.append(tail, record, |_| None)?;
         if tail.index().is_none() {
@@ -111,7 +111,7 @@ impl Writer {
                     first.get_or_insert(grown.first_new);
                     tail = grown.tail;
                 }
-                Err(NoRoom) => return self.free_chain(first),
+                Err(NoSpace) => return self.free_chain(first),
             }
         }
         slot.word(KEPT).store(tail.0, Ordering::Release);
@@ -120,7 +120,7 @@ impl Writer {
         self.free_chain(old_first);
     }
 
-    pub(super) fn append_words(&self, tail: Tail, words: &[u64]) -> Result<Grown, NoRoom> {
+    pub(super) fn append_words(&self, tail: Tail, words: &[u64]) -> Result<Grown, NoSpace> {
         self.append(tail, &Record::raw(words), |_| None)
     }
 

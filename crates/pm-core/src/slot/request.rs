@@ -1,6 +1,6 @@
 //! The cancel request of a task, and its protected sections.
 
-use super::gate::{NoRoom, Writer};
+use super::gate::{NoSpace, Writer};
 use crate::base::sync::{Ordering, own};
 use crate::layout::chunk::WORDS;
 use crate::layout::record;
@@ -35,7 +35,7 @@ impl Writer {
         Some(cancel.fetch_or(chain, Ordering::AcqRel))
     }
 
-    pub(super) fn append_request(&self, request: &Request<'_>, at: u64) -> Result<u32, NoRoom> {
+    pub(super) fn append_request(&self, request: &Request<'_>, at: u64) -> Result<u32, NoSpace> {
         let number = |name, value| Record::attr_number(name, record::U64, value);
         let grown = self.append(Tail(0), &number(request.by, at), |_| None)?;
         let first = grown.first_new;
@@ -44,9 +44,9 @@ impl Writer {
         for record in rest {
             match self.append(tail, &record, |_| None) {
                 Ok(grown) => tail = grown.tail,
-                Err(NoRoom) => {
+                Err(NoSpace) => {
                     self.free_chain(Some(first));
-                    return Err(NoRoom);
+                    return Err(NoSpace);
                 }
             }
         }

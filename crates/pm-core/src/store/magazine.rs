@@ -12,8 +12,8 @@ use super::kinds::Counter;
 use super::slab::{BATCH, NEXT_SERIAL, Shard, Slab};
 use crate::base::outcome::Count;
 use crate::base::sync::Ordering;
-use crate::layout::walk::TaskRecords;
-use crate::layout::words::{CURSOR, Cursor};
+use crate::layout::chunk::Chunk;
+use crate::layout::words::{CURSOR, Cursor, SELF};
 
 /// The most free chunks of a magazine.
 const MAGAZINE: usize = 2 * BATCH;
@@ -32,7 +32,7 @@ pub(crate) struct Magazine {
     ordinary: Batch,
     notable: Batch,
     /// For how many ticks ordinary ended tasks are retained.
-    keep_for: u64,
+    retain_for: u64,
     serial: u64,
     serial_end: u64,
 }
@@ -55,7 +55,7 @@ impl Magazine {
             free: Vec::with_capacity(MAGAZINE + 1),
             ordinary: Batch::default(),
             notable: Batch::default(),
-            keep_for: store.clock.ticks_in(store.limits.ended_for),
+            retain_for: store.clock.ticks_in(store.limits.ended_for),
             serial: 0,
             serial_end: 0,
         }
@@ -71,7 +71,7 @@ impl Magazine {
         }
         self.store = store;
         self.counter = Counter::new(store.slab.kinds());
-        self.keep_for = store.clock.ticks_in(store.limits.ended_for);
+        self.retain_for = store.clock.ticks_in(store.limits.ended_for);
         self.serial = self.serial_end;
         self.spill();
     }
@@ -118,7 +118,7 @@ impl Magazine {
         if self.free.len() > MAGAZINE {
             // The coldest chunks go, the newest stay in the cache.
             let surplus = (self.free.len() - MAGAZINE).next_multiple_of(BATCH);
-            self.store.slab.give_back(self.free.drain(..surplus.min(self.free.len())));
+            self.store.slab.put_back(self.free.drain(..surplus.min(self.free.len())));
         }
     }
 
@@ -129,16 +129,16 @@ impl Magazine {
 
     /// Counts and retains a task that ended.
     #[inline]
-    fn keep(&mut self, index: u32, records: TaskRecords<'_>, end: &End) {
-        self.counter.count(records, end);
+    fn retain(&mut self, slot: &'static Chunk, end: &End) {
+        self.counter.count(self.store.slab.records(slot), end);
         self.shard.bump(end.outcome);
-        let notable = !matches!(end.outcome, Count::Finished) || self.counter.is_slowest(end, self.keep_for);
+        let notable = !matches!(end.outcome, Count::Finished) || self.counter.is_slowest(end, self.retain_for);
         if notable {
             // No other thread writes to an ended task.
-            records.slot.put(CURSOR, records.slot.get(CURSOR) | Cursor::NOTABLE);
+            slot.put(CURSOR, slot.get(CURSOR) | Cursor::NOTABLE);
         }
         let batch = self.batch(notable);
-        batch.push(index, end.chained, end.ended);
+        batch.push(slot.get(SELF) as u32, end.chained, end.ended);
         if batch.slots.len() >= BATCH {
             self.hand_on(notable, end.ended);
         }
@@ -153,7 +153,7 @@ impl Magazine {
         central.retained.push(batch, notable);
         // One batch for the one that was added, and one more as long as there are too many.
         let surplus: [Option<Batch>; 2] =
-            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.keep_for, now));
+            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.retain_for, now));
         drop(central);
         for old in surplus.into_iter().flatten() {
             self.batch(notable).slots = self.evict(old);
@@ -237,8 +237,8 @@ pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
         Some((index, magazine.serial()))
     })
     .unwrap_or_else(|| {
-        let index = take_homeless(store.slab)?;
-        store.slab.homeless.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
+        let index = take_fallback(store.slab)?;
+        store.slab.fallback.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
         Some((index, NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)))
     })
 }
@@ -252,10 +252,10 @@ pub(crate) fn kind_number(store: &'static Store, kind: &str) -> u32 {
 
 /// Takes a chunk for a chain; `None` when the list is full.
 pub(crate) fn take_chunk(store: &'static Store) -> Option<u32> {
-    with_magazine(store, Magazine::take).unwrap_or_else(|| take_homeless(store.slab))
+    with_magazine(store, Magazine::take).unwrap_or_else(|| take_fallback(store.slab))
 }
 
-fn take_homeless(slab: &'static Slab) -> Option<u32> {
+fn take_fallback(slab: &'static Slab) -> Option<u32> {
     let mut one = Vec::with_capacity(1);
     slab.refill(&mut one, 1);
     one.pop()
@@ -263,26 +263,27 @@ fn take_homeless(slab: &'static Slab) -> Option<u32> {
 
 /// Returns a chunk to the magazine.
 #[inline]
-pub(crate) fn give_chunk(store: &'static Store, index: u32) {
+pub(crate) fn return_chunk(store: &'static Store, index: u32) {
     if with_magazine(store, |magazine| magazine.put(index)).is_none() {
-        store.slab.give_back([index]);
+        store.slab.put_back([index]);
     }
 }
 
 /// Returns the slot of a task that never started.
-pub(crate) fn give_unused(store: &'static Store, index: u32) {
+pub(crate) fn return_unused(store: &'static Store, index: u32) {
     let done = with_magazine(store, |magazine| {
         magazine.put(index);
         magazine.shard.bump(Count::Discarded);
     });
     if done.is_none() {
-        store.slab.give_back([index]);
-        store.slab.homeless.counts[Count::Discarded as usize].fetch_add(1, Ordering::Release);
+        store.slab.put_back([index]);
+        store.slab.fallback.counts[Count::Discarded as usize].fetch_add(1, Ordering::Release);
     }
 }
 
 /// Counts the end of a task for its kind, while its records are still in place.
-pub(crate) fn count_end(store: &'static Store, records: TaskRecords<'_>, end: &End) {
+pub(crate) fn count_end(store: &'static Store, slot: &'static Chunk, end: &End) {
+    let records = store.slab.records(slot);
     if with_magazine(store, |magazine| magazine.counter.count(records, end)).is_none() {
         Counter::new(store.slab.kinds()).count(records, end);
     }
@@ -290,30 +291,30 @@ pub(crate) fn count_end(store: &'static Store, records: TaskRecords<'_>, end: &E
 
 /// Returns the slot of a task that is not retained, and counts its end.
 #[inline]
-pub(crate) fn give_slot(store: &'static Store, index: u32, end: &End) {
+pub(crate) fn return_slot(store: &'static Store, index: u32, end: &End) {
     let done = with_magazine(store, |magazine| {
         magazine.put(index);
         magazine.shard.bump(end.outcome);
     });
     if done.is_none() {
-        store.slab.give_back([index]);
-        store.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
+        store.slab.put_back([index]);
+        store.slab.fallback.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
     }
 }
 
 /// Retains the slot of a task that ended, and counts its end.
 #[inline]
-pub(crate) fn keep_slot(store: &'static Store, index: u32, records: TaskRecords<'_>, end: &End) {
-    if with_magazine(store, |magazine| magazine.keep(index, records, end)).is_none() {
-        keep_homeless(store, index, records, end);
+pub(crate) fn retain_slot(store: &'static Store, slot: &'static Chunk, end: &End) {
+    if with_magazine(store, |magazine| magazine.retain(slot, end)).is_none() {
+        retain_fallback(store, slot, end);
     }
 }
 
 #[cold]
-fn keep_homeless(store: &'static Store, index: u32, records: TaskRecords<'_>, end: &End) {
-    Counter::new(store.slab.kinds()).count(records, end);
+fn retain_fallback(store: &'static Store, slot: &'static Chunk, end: &End) {
+    Counter::new(store.slab.kinds()).count(store.slab.records(slot), end);
     let mut batch = Batch::default();
-    batch.push(index, end.chained, end.ended);
+    batch.push(slot.get(SELF) as u32, end.chained, end.ended);
     store.slab.central.lock().retained.push(batch, !matches!(end.outcome, Count::Finished));
-    store.slab.homeless.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
+    store.slab.fallback.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
 }

@@ -9,8 +9,9 @@ use super::kinds::Kinds;
 use crate::base::limits::Limits;
 use crate::base::outcome::{COUNTS, Count};
 use crate::base::sync::{Mutex, Ordering, PlainMutex};
-use crate::layout::chunk::{SEGMENT, WORDS};
+use crate::layout::chunk::{Chunk, SEGMENT, WORDS};
 use crate::layout::table::ChunkTable;
+use crate::layout::walk::TaskRecords;
 
 /// The bytes of one segment with its tags and, at most, the cells of its tasks.
 const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + CELL_BYTES);
@@ -47,7 +48,7 @@ pub(crate) struct Slab {
     pub(crate) chunks: ChunkTable,
     pub(super) central: Mutex<Central>,
     /// Counts of threads that have no magazine (they are about to exit): added to by several threads.
-    pub(super) homeless: Shard,
+    pub(super) fallback: Shard,
     /// The cells of tasks, 64 slots at a time.
     cells: Box<[OnceLock<Pages>]>,
     pages: StdAtomicU64,
@@ -136,7 +137,7 @@ impl Slab {
                 shards: Vec::new(),
                 idle: Vec::new(),
             }),
-            homeless: Shard::new(),
+            fallback: Shard::new(),
             cells: (0..segments).map(|_| OnceLock::new()).collect(),
             pages: StdAtomicU64::new(0),
             kinds: PlainMutex::new(Kinds::new(limits)),
@@ -153,13 +154,19 @@ impl Slab {
         let mut chunks = Vec::new();
         let retained = std::mem::take(&mut self.central.lock().retained);
         retained.into_slots().for_each(|index| evict(&self.chunks, index, |index| chunks.push(index)));
-        self.give_back(chunks);
+        self.put_back(chunks);
         self.evicted.store(0, Ordering::Relaxed);
         self.peak.store(0, Ordering::Relaxed);
         // Release: pairs with the Acquire of `with_magazine`. A thread that still has ended tasks of the previous list
         // evicts them then, and takes new serials; until then their serials show that they are not this list's.
         self.epoch.fetch_add(1, Ordering::Release);
         NEXT_SERIAL.load(Ordering::Relaxed)
+    }
+
+    /// Returns the records of the task in a slot.
+    #[inline]
+    pub(crate) fn records(&self, slot: &'static Chunk) -> TaskRecords<'_> {
+        TaskRecords { chunks: &self.chunks, slot }
     }
 
     /// Returns the statistics by kind.
@@ -194,7 +201,7 @@ impl Slab {
     pub(super) fn refill(&self, into: &mut Vec<u32>, wanted: usize) {
         let mut central = self.central.lock();
         // There are more tasks only with new chunks: a good time to count them.
-        self.peak(central.tally(&self.homeless).live());
+        self.peak(central.tally(&self.fallback).live());
         central.free.take(into, wanted);
         if !into.is_empty() {
             return;
@@ -202,22 +209,22 @@ impl Slab {
         self.chunks.grow(into, wanted);
     }
 
-    pub(super) fn give_back(&self, chunks: impl IntoIterator<Item = u32>) {
+    pub(super) fn put_back(&self, chunks: impl IntoIterator<Item = u32>) {
         self.central.lock().free.put(chunks);
     }
 
     /// Returns the sums over all threads.
     pub(crate) fn tally(&self) -> Tally {
-        self.central.lock().tally(&self.homeless)
+        self.central.lock().tally(&self.fallback)
     }
 }
 
 impl Central {
-    fn tally(&self, homeless: &Shard) -> Tally {
+    fn tally(&self, fallback: &Shard) -> Tally {
         let mut tally = Tally([0; COUNTS]);
         // Ends before starts: a task that ends concurrently must not make more ends than starts.
         for count in (0..COUNTS).rev() {
-            let shards = self.shards.iter().copied().chain([homeless]);
+            let shards = self.shards.iter().copied().chain([fallback]);
             tally.0[count] = shards.map(|shard| shard.counts[count].load(Ordering::Acquire)).sum();
         }
         tally

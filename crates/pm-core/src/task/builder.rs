@@ -15,6 +15,7 @@ use super::value::{Value, is_plain, set, with_changed};
 use crate::base::limits::nanos;
 use crate::base::redact::names;
 use crate::base::text;
+use crate::cancel::ask;
 use crate::cancel::cancelled::Cancelled;
 use crate::cancel::timer::{ListEvent, schedule};
 use crate::cancel::tree;
@@ -101,7 +102,7 @@ impl TaskBuilder<'_> {
                 let number = magazine::kind_number(self.store(), kind);
                 slot.set_kind(number);
                 if number == kinds::OTHER {
-                    let _ = slot.unpublished().log_texts(Head::text(record::KIND, kind.len()), kind, "");
+                    let _ = slot.unpublished().log_strings(Head::text(record::KIND, kind.len()), kind, "");
                 }
             }
         });
@@ -202,10 +203,10 @@ impl TaskBuilder<'_> {
         let (serial, has_parent) = slot.publish(|| current().as_parent(builder.shared), status);
         let task = TaskRef { shared: builder.shared, chunk: slot.chunk, serial };
         if has_parent {
-            tree::born(task);
+            tree::child_started(task);
         }
         if let Some(after) = builder.deadline {
-            schedule(&slot.store.clock, after, ListEvent::Deadline(task));
+            schedule(&slot.store.clock, after, ListEvent::Task(task, ask::meet_deadline));
         }
         Task { handle: TaskHandle { task: Some(task) } }
     }

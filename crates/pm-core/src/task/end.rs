@@ -18,8 +18,8 @@ pub(super) fn end(handle: TaskHandle, outcome: impl FnOnce(u64, bool) -> Count) 
     if let Some(task) = handle.task
         && let Some(writer) = task.lock()
     {
-        let ending = writer.end(outcome, |writer, word, end| {
-            let is_awaited = cancel::is_asked(word) || writer.is_watched() || task.shared.hooks.any();
+        let ending = writer.end(outcome, |writer, word, is_watched, end| {
+            let is_awaited = cancel::is_asked(word) || is_watched || task.shared.hooks.any();
             is_awaited.then(|| Ending::of(task, writer, word, end))
         });
         if let Some(ending) = ending {

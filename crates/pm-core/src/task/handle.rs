@@ -16,7 +16,7 @@ use crate::cancel::request::{CancelError, CancelRequest};
 use crate::layout::words::{acquire, cancel};
 use crate::shared::state::{Shared, TaskRef};
 use crate::slot::copy::Detail;
-use crate::slot::gate::{NoRoom, Writer};
+use crate::slot::gate::{NoSpace, Writer};
 use crate::store::{Store, recorded};
 use crate::view::row::Row;
 use crate::view::task_view::TaskView;
@@ -248,7 +248,7 @@ impl TaskHandle {
         self.write(|writer, store| {
             // Not counted as cut: it was when the attribute was set.
             let name = text::cut(name, store.limits.name);
-            if let Err(NoRoom) = writer.unset(&name) {
+            if let Err(NoSpace) = writer.unset(&name) {
                 store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
             }
         });
@@ -260,7 +260,7 @@ impl TaskHandle {
     pub fn progress(&self, done: u64, total: u64, unit: &str) {
         self.write(|writer, store| {
             let result = recorded::with_cut(store, unit, store.limits.name, |unit| writer.progress(done, total, unit));
-            if let Err(NoRoom) = result {
+            if let Err(NoSpace) = result {
                 store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
             }
         });
@@ -291,7 +291,7 @@ fn observe(task: TaskRef, mark: u64) -> Result<(), Cancelled> {
 fn record_status(task: TaskRef, status: &str) {
     match task.lock() {
         Some(writer) => {
-            if let Err(NoRoom) = writer.status(status) {
+            if let Err(NoSpace) = writer.status(status) {
                 task.store().counters.statuses_dropped.fetch_add(1, StdOrdering::Relaxed);
             }
         }

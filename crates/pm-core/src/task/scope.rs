@@ -9,7 +9,7 @@ use std::fmt;
 use super::handle::{TaskHandle, late};
 use crate::base::text;
 use crate::slot::copy::{Detail, Wanted};
-use crate::slot::gate::{NoRoom, Slot, Writer};
+use crate::slot::gate::{NoSpace, Slot, Writer};
 use crate::store::recorded;
 use crate::store::scopes::NO_SCOPE;
 use crate::view::row::Row;
@@ -82,7 +82,7 @@ impl TaskHandle {
 }
 
 fn say(writer: &Writer, status: &str) {
-    if let Err(NoRoom) = writer.status(status) {
+    if let Err(NoSpace) = writer.status(status) {
         writer.slot().store.counters.statuses_dropped.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
     }
 }

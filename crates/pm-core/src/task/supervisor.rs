@@ -47,6 +47,11 @@ fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
 }
 
+/// Wakes the future that runs as the task, so that it is polled when its grace is over.
+fn wake(task: TaskRef) {
+    task.slot().wake_future(task.serial);
+}
+
 /// Ends the task as aborted, unless it is forgotten: for the time in which code that is not ours may panic.
 struct EndIfPanics<'s>(&'s mut Task);
 
@@ -164,7 +169,7 @@ impl Supervisor {
         let left = self.grace.saturating_sub(task.store().clock.moment().age_nanos(asked));
         if left > 0 && !self.grace_planned {
             self.grace_planned = true;
-            schedule(&task.store().clock, Duration::from_nanos(left), ListEvent::Grace(task));
+            schedule(&task.store().clock, Duration::from_nanos(left), ListEvent::Task(task, wake));
         }
         left == 0
     }

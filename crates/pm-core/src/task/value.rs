@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::base::redact::{self, names};
 use crate::layout::record;
-use crate::slot::gate::{NoRoom, Writer};
+use crate::slot::gate::{NoSpace, Writer};
 use crate::store::{Store, recorded};
 
 /// The value of an attribute. Made from strings, numbers and `bool` by `into`.
@@ -71,7 +71,7 @@ pub(super) fn set(writer: &Writer, store: &Store, name: &str, value: Value<'_>) 
         Value::F64(value) => writer.set_number(name, record::F64, value.to_bits()),
         Value::Bool(value) => writer.set_number(name, record::BOOL, u64::from(value)),
     };
-    if let Err(NoRoom) = result {
+    if let Err(NoSpace) = result {
         store.counters.attrs_dropped.fetch_add(1, StdOrdering::Relaxed);
     }
 }
