@@ -5,16 +5,16 @@ use std::time::Duration;
 use pm_core::Serial;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A duration as a number of milliseconds: an integer if it is one, else with a fraction down to the microsecond.
+/// A duration as a number of milliseconds with a fraction down to the microsecond, `12.0` if there is none.
 pub(crate) mod millis {
     use super::*;
 
     pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        Millis(*duration).serialize(serializer)
+        serializer.serialize_f64(crate::duration::millis(*duration))
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Millis::deserialize(deserializer).map(|Millis(duration)| duration)
+        f64::deserialize(deserializer).map(from_millis)
     }
 
     /// For a duration that may be absent.
@@ -22,36 +22,58 @@ pub(crate) mod millis {
         use super::*;
 
         pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-            duration.map(Millis).serialize(serializer)
+            duration.map(crate::duration::millis).serialize(serializer)
         }
 
         pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-            Ok(Option::<Millis>::deserialize(deserializer)?.map(|Millis(duration)| duration))
+            Ok(Option::<f64>::deserialize(deserializer)?.map(from_millis))
         }
     }
 }
 
-struct Millis(Duration);
+/// A duration as a whole number of milliseconds. A fraction is read, and written back.
+pub(crate) mod whole_millis {
+    use super::*;
 
-impl Serialize for Millis {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let millis = self.0.as_millis();
-        match u64::try_from(millis) {
-            Ok(millis) if self.0.subsec_nanos().is_multiple_of(1_000_000) => serializer.serialize_u64(millis),
-            _ => serializer.serialize_f64(crate::duration::millis(self.0)),
+    pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        match u64::try_from(duration.as_millis()) {
+            Ok(millis) if duration.subsec_nanos().is_multiple_of(1_000_000) => serializer.serialize_u64(millis),
+            _ => super::millis::serialize(duration, serializer),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        super::millis::deserialize(deserializer)
+    }
+
+    /// For a duration that may be absent.
+    pub(crate) mod option {
+        use super::*;
+
+        struct Whole(Duration);
+
+        impl Serialize for Whole {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                super::serialize(&self.0, serializer)
+            }
+        }
+
+        pub(crate) fn serialize<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+            duration.map(Whole).serialize(serializer)
+        }
+
+        pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+            millis::option::deserialize(deserializer)
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Millis {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let millis = f64::deserialize(deserializer)?;
-        Ok(Self(match millis.fract() == 0.0 && (0.0..1e15).contains(&millis) {
-            true => Duration::from_millis(millis as u64),
-            false if millis > 0.0 => Duration::try_from_secs_f64(millis / 1e3).unwrap_or(Duration::MAX),
-            // No clock goes back.
-            false => Duration::ZERO,
-        }))
+fn from_millis(millis: f64) -> Duration {
+    match millis.fract() == 0.0 && (0.0..1e15).contains(&millis) {
+        true => Duration::from_millis(millis as u64),
+        false if millis > 0.0 => Duration::try_from_secs_f64(millis / 1e3).unwrap_or(Duration::MAX),
+        // No clock goes back.
+        false => Duration::ZERO,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Permission;
-use crate::as_json::millis;
+use crate::as_json::{millis, whole_millis};
 use crate::timestamp::Timestamp;
 
 /// A server and its list: the answer to `GET /v1/info`.
@@ -20,7 +20,7 @@ pub struct Info {
     /// The server's clock.
     pub server_time: Timestamp,
     /// The time since the server was made.
-    #[serde(rename = "uptimeMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "uptimeMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Duration>,
     /// The limits of the list.
     pub limits: Limits,
@@ -81,7 +81,7 @@ pub struct Limits {
     /// Bytes of them.
     pub keep_ended_bytes: u64,
     /// How long they are retained.
-    #[serde(rename = "keepEndedForMs", with = "millis")]
+    #[serde(rename = "keepEndedForMs", with = "whole_millis")]
     pub keep_ended_for: Duration,
     /// Kinds with statistics of their own.
     pub max_kinds: u64,

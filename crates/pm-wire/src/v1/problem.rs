@@ -6,7 +6,7 @@ use std::time::Duration;
 use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
-use crate::as_json::{millis, serial};
+use crate::as_json::{serial, whole_millis};
 
 /// A refusal, as problem JSON of RFC 9457.
 ///
@@ -44,7 +44,7 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
     /// How long to wait before the next request.
-    #[serde(rename = "retryAfterMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "retryAfterMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
     /// The task that was cancelled, in the answer of a request that was that task.
     #[serde(with = "serial::option", skip_serializing_if = "Option::is_none")]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Outcome, TaskState};
-use crate::as_json::{is_false, millis, serial};
+use crate::as_json::{is_false, serial, whole_millis};
 use crate::timestamp::Timestamp;
 use crate::types::Progress;
 
@@ -37,7 +37,7 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// The time since the start, or, of an ended task, how long it ran.
-    #[serde(rename = "ageMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ageMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub age: Option<Duration>,
     /// What the task is doing; empty when that is unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -46,7 +46,7 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status_at: Option<Timestamp>,
     /// The time since the status was set, or, of an ended task, how long it was in its last.
-    #[serde(rename = "statusAgeMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "statusAgeMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub status_age: Option<Duration>,
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -109,7 +109,7 @@ pub struct CancelRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The time since then.
-    #[serde(rename = "ageMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "ageMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub age: Option<Duration>,
     /// Why; empty when no reason was given.
     pub reason: String,
