@@ -199,7 +199,6 @@ impl<'c> V1<'c> {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn events(self, query: &Query) -> Events {
         Events::new(self.settings.clone(), query.behind("v1/events"))
     }

@@ -319,7 +319,7 @@ fn kill(list: &ProcessList, hand: &ManualClock, targets: &Mutex<mpsc::Receiver<T
         match number / STATES.len() % 3 {
             0 => drop(handle.cancel("test")),
             1 => drop(list.cancel(handle.serial(), "test")),
-            _ => drop(handle.cancel(&request)),
+            _ => drop(handle.cancel(request)),
         }
         match state {
             State::Protected => gate.open(),

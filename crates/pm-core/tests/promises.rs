@@ -75,7 +75,7 @@ fn a_run_with_its_own_error_type_ends_with_the_matching_outcome() {
         Err::<(), _>(Failure::Disk)
     });
     assert_eq!(failed, Err(Failure::Disk));
-    assert_eq!(list.ended().iter().last().unwrap().status().to_string(), "failed: no disk");
+    assert_eq!(list.ended().iter().next_back().unwrap().status().to_string(), "failed: no disk");
     let cancelled = list.task("job").try_run_sync(|task| {
         cancel(task);
         task.status("reading")?;

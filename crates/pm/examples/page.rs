@@ -112,7 +112,7 @@ fn start(
         task = task.kind(kind);
     }
     if let Some(parent) = command["parent"].as_str() {
-        task = task.parent(&all.get(parent).ok_or("no parent")?.0.handle());
+        task = task.parent(all.get(parent).ok_or("no parent")?.0.handle());
     }
     if command["cancellable"] == false {
         task = task.cancellable(false);

@@ -499,7 +499,7 @@ fn a_chain_of_five_thousand_nests_no_deeper_than_a_list() {
     for number in 1..5_000 {
         let parent = chain.last().unwrap().handle();
         let kind = if number % 1_000 == 999 { "mark" } else { "link" };
-        chain.push(list.task(&number.to_string()).kind(kind).parent(&parent).start());
+        chain.push(list.task(&number.to_string()).kind(kind).parent(parent).start());
     }
     let json = get(&server, "/v1/tree?limit=1000").json();
     assert_eq!(json["total"], 5_000);

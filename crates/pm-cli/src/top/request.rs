@@ -47,6 +47,7 @@ impl Target {
 
 /// A reply; an error is a message for people.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "few replies exist at once")]
 pub(crate) enum Reply {
     Details {
         key: Key,

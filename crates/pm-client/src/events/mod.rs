@@ -47,6 +47,7 @@ const MAX_REFUSAL: u64 = 64 << 10;
 /// An update from a stream of events.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(clippy::large_enum_variant, reason = "events are read one by one, and a box for each would cost more")]
 pub enum Update {
     /// The stream is connected. A snapshot comes next, unless the stream continues where it was lost.
     Connected,
