@@ -12,8 +12,8 @@ impl Writer {
     /// Ends the task. Its slot is free when this returns, or retained.
     ///
     /// `outcome` gets the cancel word, and whether the thread was panicking when the task started. `before_close` is
-    /// called while the task still has its slot and its lock, with the cancel word, whether there may be waiters, and the
-    /// end; its result is returned.
+    /// called while the task still has its slot and its lock, with the cancel word, whether there may be waiters, and
+    /// the end; its result is returned.
     #[inline]
     pub(crate) fn end<A>(
         mut self,

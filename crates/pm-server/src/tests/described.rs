@@ -27,7 +27,7 @@ const ELSEWHERE: [&str; 5] = ["401", "408", "429", "431", "503"];
 const OLD: [(&str, &str); 4] =
     [("GET", "/procs/"), ("GET", "/procs/{id}/history"), ("DELETE", "/procs/{id}"), ("OPTIONS", "/procs/{id}")];
 
-struct Document(Value);
+pub(super) struct Document(pub(super) Value);
 
 /// An operation as it is described.
 struct Described<'d> {
@@ -37,7 +37,7 @@ struct Described<'d> {
 }
 
 impl Document {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self(serde_json::from_str(OPENAPI).unwrap())
     }
 
@@ -56,7 +56,7 @@ impl Document {
     }
 
     /// Returns the value, or the one that it refers to.
-    fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
+    pub(super) fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         match value["$ref"].as_str() {
             Some(to) => self.0.pointer(to.strip_prefix('#').unwrap()).unwrap_or_else(|| panic!("no {to}")),
             None => value,
@@ -167,14 +167,14 @@ fn fits(pattern: &str, text: &str) -> bool {
     }
 }
 
-struct Answer {
+pub(super) struct Answer {
     status: String,
     content_type: Option<String>,
     body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
@@ -186,7 +186,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn ask(service: &mut Service, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(super) fn ask(service: &mut Service, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut request = Request::builder().method(method).uri(target);
     if !headers.iter().any(|(name, _)| *name == "host") {
         request = request.header("host", "localhost");
@@ -551,177 +551,4 @@ fn codes_of_problems_are_those_there_are() {
     let document = Document::new();
     let described = document.schema("Problem")["properties"]["code"]["enum"].as_array().unwrap();
     assert_eq!(found, described.iter().map(|code| code.as_str().unwrap()).collect());
-}
-
-/// The members of a part of the description, which may be a reference.
-fn members_at(document: &Document, pointer: &str) -> BTreeSet<String> {
-    let mut schema = &document.0["components"]["schemas"];
-    for step in pointer.split('/') {
-        schema = document.resolve(&schema[step]);
-    }
-    schema["properties"].as_object().unwrap_or_else(|| panic!("no members at {pointer}")).keys().cloned().collect()
-}
-
-#[test]
-fn the_shapes_are_described_member_by_member_as_their_types_have_them() {
-    use pm_wire::v1::*;
-    use pm_wire::{HistoryReply, Progress, TaskList, TaskRow, VerdictReply, members_of};
-    let document = Document::new();
-    let problem: &[&str] = members_of::<Problem>();
-    for (pointer, members) in [
-        ("TreeRow", members_of::<Row>()),
-        ("CancelRequest", members_of::<CancelRequest>()),
-        ("Progress", members_of::<Progress>()),
-        ("Page", members_of::<TaskPage>()),
-        ("Page/properties/groups/items", members_of::<Group>()),
-        ("Page/properties/missing", members_of::<Missing>()),
-        ("OneTask", members_of::<TaskReply>()),
-        ("History", members_of::<History>()),
-        ("History/properties/history/items", members_of::<HistoryEntry>()),
-        ("CancelOne", members_of::<CancelOptions>()),
-        ("CancelOne/properties/expect", members_of::<Expect>()),
-        ("CancelMany", members_of::<BulkCancel>()),
-        ("Cancelled", members_of::<BulkReply>()),
-        ("Kinds", members_of::<KindReport>()),
-        ("Kind", members_of::<KindStats>()),
-        ("Kind/properties/latency", members_of::<Latency>()),
-        ("Kind/properties/latency/properties/buckets/items", members_of::<Bucket>()),
-        ("Kind/properties/statuses/items", members_of::<StatusTime>()),
-        ("Waits", members_of::<WaitReport>()),
-        ("Waits/properties/cycles/items", members_of::<Cycle>()),
-        ("Waits/properties/cycles/items/properties/steps/items", members_of::<CycleStep>()),
-        ("Waits/properties/tree/items", members_of::<WaitTreeRow>()),
-        ("Wait", members_of::<BlockedTask>()),
-        ("Wait/properties/holders/items", members_of::<ResourceHolder>()),
-        ("Waiter", members_of::<Waiter>()),
-        ("Audit", members_of::<AuditReport>()),
-        ("Audit/properties/records/items", members_of::<AuditRecord>()),
-        ("Info", members_of::<Info>()),
-        ("Info/properties/limits", members_of::<Limits>()),
-        ("Info/properties/counters", members_of::<Counters>()),
-        ("Info/properties/dropped", members_of::<Dropped>()),
-        ("Info/properties/own", members_of::<Own>()),
-        ("Info/properties/audit", members_of::<AuditHealth>()),
-        ("Info/properties/tokens", members_of::<TokensHealth>()),
-        ("Info/properties/tls", members_of::<TlsHealth>()),
-        ("OldList", members_of::<TaskList>()),
-        ("OldList/properties/procs/items", members_of::<TaskRow>()),
-        ("OldHistory", members_of::<HistoryReply>()),
-        ("OldVerdict", members_of::<VerdictReply>()),
-    ] {
-        let known: BTreeSet<String> = members.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(members_at(&document, pointer), known, "{pointer}");
-    }
-    // A verdict is described by what it says, and a problem without the member that only cancelled requests have.
-    let verdict = ["Ended", "Cancelling", "Cancelled/properties/verdicts/items"];
-    let verdict: BTreeSet<String> = verdict.iter().flat_map(|pointer| members_at(&document, pointer)).collect();
-    assert_eq!(verdict, members_of::<TaskVerdict>().iter().map(|name| (*name).to_owned()).collect());
-    let known = problem.iter().filter(|name| **name != "serial").map(|name| (*name).to_owned());
-    assert_eq!(members_at(&document, "Problem"), known.collect());
-}
-
-#[test]
-fn the_words_are_described_as_their_types_know_them() {
-    use pm_wire::v1::*;
-    let document = Document::new();
-    let words = |pointer: &str| {
-        let schema = pointer
-            .split('/')
-            .fold(&document.0["components"]["schemas"], |schema, step| document.resolve(&schema[step]));
-        schema["enum"].as_array().unwrap_or_else(|| panic!("no words at {pointer}")).clone()
-    };
-    for (pointer, known) in [
-        ("Outcome", Outcome::KNOWN),
-        ("Verdict", Verdict::KNOWN),
-        ("Row/properties/state", TaskState::KNOWN),
-        ("Waiter/properties/resourceKind", ResourceKind::KNOWN),
-        ("Info/properties/scope", Permission::KNOWN),
-        ("Audit/properties/records/items/properties/action", AuditAction::KNOWN),
-        ("ServerSentEvent/properties/event", &Event::TYPES),
-    ] {
-        assert_eq!(words(pointer), known.to_vec(), "{pointer}");
-    }
-}
-
-#[test]
-fn each_value_that_group_by_shows_finds_its_tasks_as_a_filter() {
-    let list = ProcessList::new();
-    let mut tasks = vec![
-        list.task("nan").attr("x", f64::NAN).start(),
-        list.task("inf").attr("x", f64::INFINITY).start(),
-        list.task("-inf").attr("x", f64::NEG_INFINITY).start(),
-        list.task("-0").attr("x", -0.0).start(),
-        list.task("0").attr("x", 0.0).start(),
-        list.task("huge").attr("x", 1e300).start(),
-        list.task("tiny").attr("x", 5e-324).start(),
-        list.task("tenth").attr("x", 0.1).start(),
-        list.task("1e20").attr("x", 1e20).start(),
-        list.task("2^63").attr("x", 9_223_372_036_854_775_808.0).start(),
-        list.task("least").attr("x", i64::MIN).start(),
-        list.task("most").attr("x", u64::MAX).start(),
-        list.task("exact").attr("x", 1_u64 << 53).start(),
-        list.task("yes").attr("x", true).start(),
-    ];
-    for text in ["1e300", "NaN", "007", "a,b*", "two \"words\"", "true", "\\", "\u{1b}[2J"] {
-        tasks.push(list.task(text).attr("x", text).start());
-    }
-    let mut service = service(&list);
-    let mut get = |target: &str| ask(&mut service, "GET", target, &[], "").json();
-    let page = get("/v1/tasks?groupBy=attr.x&limit=1000");
-    let rows: Vec<pm_wire::v1::Row> = serde_json::from_value(page["tasks"].clone()).unwrap();
-    let mut found_in_all = 0;
-    for group in page["groups"].as_array().unwrap() {
-        let (value, count) = (group["value"].as_str().unwrap(), group["count"].as_u64().unwrap());
-        let escaped: String =
-            value.chars().flat_map(|c| if ",*\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect();
-        let found = get(&format!("/v1/tasks?limit=0&attr.x={}", pm_wire::encode_id(&escaped)));
-        assert_eq!(found["total"], count, "{value}");
-        // The command's matcher, over the rows as they came.
-        let mut filter = Filter::default();
-        filter.add("attr.x", &escaped).unwrap();
-        let fits = |row: &&pm_wire::v1::Row| {
-            filter.matches_parts(&pm_wire::filter::Parts { attrs: Some(&row.attrs), ..Default::default() })
-        };
-        assert_eq!(rows.iter().filter(fits).count() as u64, count, "{value}");
-        found_in_all += count;
-    }
-    assert_eq!(found_in_all, tasks.len() as u64);
-}
-
-#[test]
-fn the_page_sorts_by_the_keys_of_the_server_and_its_filter_finds_what_the_server_finds() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("page");
-    let order = fs::read_to_string(page.join("order.js")).unwrap();
-    let sorts = order.split_once("export const SORTS = ").unwrap().1.split_once("})").unwrap().0;
-    for key in pm_wire::v1::SortKey::ALL.into_iter().filter(|key| *key != pm_wire::v1::SortKey::EndedAt) {
-        assert!(sorts.contains(&format!("{}:", key.as_str())), "{} is not in order.js", key.as_str());
-    }
-    let values = r#"{"nan":"NaN","inf":"inf","zero":0,"minus":-0,"huge":1e300,"tiny":5e-324,"tenth":0.1,"round":100000000000000000000,
-        "far":9223372036854776000,"most":"18446744073709551615","least":"-9223372036854775808","yes":true,"text":"1e300"}"#;
-    let attrs: std::collections::BTreeMap<String, Value> = serde_json::from_str(values).unwrap();
-    let texts: Vec<String> = attrs.values().map(|value| pm_wire::attr_text(value).into_owned()).collect();
-    let script = format!(
-        "import {{ Filter }} from {filter}; import {{ shown }} from {text};
-        const attrs = {values};
-        const task = (name) => ({{ attrs: {{ x: attrs[name] }} }});
-        const names = Object.keys(attrs).sort();
-        const fits = (text) => names.filter((name) => new Filter(`attr.x=${{text}}`).fits(task(name), 0)).length;
-        const texts = names.map((name) => shown(attrs[name]));
-        console.log(JSON.stringify([texts, texts.map(fits)]));",
-        filter = json!(page.join("filter.js")),
-        text = json!(page.join("text.js")),
-    );
-    let node = std::process::Command::new("node")
-        .args(["--experimental-default-type=module", "--no-warnings", "--input-type=module", "--eval", &script])
-        .output();
-    let output = match node {
-        Ok(output) => output,
-        Err(error) if std::env::var_os("PM_TEST_TOOLS").is_none() => return eprintln!("node: {error}; left out"),
-        Err(error) => panic!("node: {error}"),
-    };
-    let shown: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
-    assert_eq!(shown[0], json!(texts));
-    let expected: Vec<usize> = texts.iter().map(|text| texts.iter().filter(|other| *other == text).count()).collect();
-    assert_eq!(shown[1], json!(expected));
 }

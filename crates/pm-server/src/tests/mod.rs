@@ -1,5 +1,7 @@
-//! Tests of the whole server from inside: hostile input, slow clients, `openapi.json`.
+//! Tests of the whole server from inside: hostile input, slow clients, `openapi.json`, values.
 
 mod described;
 mod fuzz;
+mod shapes;
 mod slow;
+mod values;
