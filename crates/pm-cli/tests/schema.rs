@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
@@ -153,4 +154,29 @@ fn events_and_waits_match_the_schema() {
 #[should_panic(expected = "is not in the schema")]
 fn an_undescribed_member_is_an_error() {
     check_items("config", &[serde_json::json!({ "key": "a", "value": "b", "from": "c", "more": 1 })]);
+}
+
+#[test]
+fn the_schema_has_the_members_of_the_types() {
+    use pm_wire::members_of;
+    use pm_wire::v1::*;
+    let schema = schema();
+    for (name, members, own) in [
+        ("task", members_of::<Row>(), &["endpoint", "waits", "holdsUp"][..]),
+        ("task/properties/progress", members_of::<pm_wire::Progress>(), &[]),
+        ("task/properties/cancel", members_of::<CancelRequest>(), &[]),
+        ("wait", members_of::<BlockedTask>(), &["endpoint"]),
+        ("wait/properties/holders/items", members_of::<ResourceHolder>(), &[]),
+        ("cycle", members_of::<Cycle>(), &[]),
+        ("cycle/properties/steps/items", members_of::<CycleStep>(), &[]),
+        ("blocked", members_of::<WaitTreeRow>(), &[]),
+        ("kind", members_of::<KindStats>(), &["endpoint"]),
+        ("record", members_of::<AuditRecord>(), &["endpoint"]),
+        ("verdict", members_of::<TaskVerdict>(), &["endpoint", "error"]),
+        ("entry", members_of::<HistoryEntry>(), &["endpoint", "forMs"]),
+    ] {
+        let described = schema.pointer(&format!("/$defs/{name}/properties")).unwrap_or_else(|| panic!("{name}"));
+        let described: BTreeSet<&str> = described.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(described, members.iter().chain(own).copied().collect(), "{name}");
+    }
 }

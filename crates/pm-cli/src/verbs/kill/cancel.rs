@@ -198,7 +198,11 @@ fn print_outcome(out: Out, outcome: &Outcome, several: bool) -> Result<(), Stop>
 fn item(outcome: &Outcome) -> Value {
     let row = &outcome.target.row;
     let mut item = match &outcome.result {
-        Ok(Some(verdict)) => json!(verdict),
+        Ok(Some(verdict)) => {
+            let mut item = json!(verdict);
+            item["below"] = verdict.below.into();
+            item
+        }
         Ok(None) => json!({ "verdict": "asked" }),
         Err(ClientError::NotFound { .. }) => json!({ "verdict": "notFound" }),
         Err(error) => {
