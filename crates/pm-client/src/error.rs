@@ -253,7 +253,7 @@ impl fmt::Display for ClientError {
             }
             ClientError::Forbidden { url, text } => {
                 with_text(f, format_args!("{url} does not allow this"), text)?;
-                f.write_str("; a cancel needs a token of the scope `cancel`")
+                f.write_str("; a cancel needs a token with the permission `cancel`")
             }
             ClientError::TooMany { url, text, retry_after } => {
                 with_text(f, format_args!("{url} is overloaded"), text)?;

@@ -254,7 +254,7 @@ fn mtls() {
         "payroll  payroll  adding up",
         "this certificate may read, not cancel",
         "without a certificate: ",
-        "wants a token",
+        "requires a token",
         "from cert:",
     ];
     assert_shows("mtls", &lines);
