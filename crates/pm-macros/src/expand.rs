@@ -170,7 +170,7 @@ mod tests {
             quote!(
                 fn f() {}
             ),
-            "write `#[pm::task(no_cancel)]`",
+            "or `#[pm::task(no_cancel)]`",
         );
         refused(
             none(),
