@@ -13,16 +13,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
             "serde_json::value::Value",
         ],
     ),
-    (
-        "pm-client",
-        &[
-            "serde_core::de::Deserialize",
-            "serde_core::de::Deserializer",
-            "serde_core::ser::Serialize",
-            "serde_core::ser::Serializer",
-            "serde_json::value::Value",
-        ],
-    ),
+    ("pm-client", &["futures_core::stream::Stream"]),
     (
         "pm-server",
         &[
