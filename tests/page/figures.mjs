@@ -1,6 +1,7 @@
-// The cost of the page: its time to load, its size, and its speed with 100,000 tasks. The figures are printed; one beyond its
-// bound fails. Bounds are for an idle machine. The load of this one is measured beside them, by work that is unrelated to the
-// page, and bounds of time are widened by it. `figures at length` watches the memory for ten minutes instead of half a minute.
+// The cost of the page: its time to load, its size, and its speed with 100,000 tasks. The figures are printed. A count beyond
+// its bound fails. A time beyond its goal fails only where these tests are named (`cargo xtask page figures`, on an idle
+// machine), as it depends on the machine and on what else it does; the goals of wall times are widened by its load, which is
+// measured by work that is unrelated to the page. `figures at length` watches the memory for ten minutes.
 
 import assert from 'node:assert/strict';
 import http from 'node:http';
@@ -23,6 +24,16 @@ const measureLoad = () => {
 /** The bound of a time under the current load. */
 const slow = (bound) => Math.round(bound * Math.max(...loads));
 
+const mustBeFast = process.argv.length > 2;
+
+/** Prints a time, and fails if it is beyond its goal and speed is being tested. */
+function time(words, value, goal) {
+  const isMissed = value > goal;
+  console.log(`       ${words}: ${value} ms (goal ${goal}${isMissed ? ', missed' : ''})`);
+  assert(!isMissed || !mustBeFast, `${words}: ${value} ms, the goal is ${goal}`);
+}
+
+/** Prints a figure, and fails if it is beyond its bound. */
 function figure(words, value, unit, most) {
   console.log(`       ${words}: ${value} ${unit}${most === undefined ? '' : ` (bound ${most})`}`);
   if (most !== undefined) assert(value <= most, `${words}: ${value} ${unit}, more than ${most}`);
@@ -84,8 +95,8 @@ test('figures of the first look: painted, usable, size', async (t) => {
   figure('first contentful paint, median of 7', Math.round(median(painted)), 'ms');
   figure('usable with all rows, median of 7', Math.round(median(usable)), 'ms');
   // Other work on the machine only ever adds to it.
-  figure('first contentful paint, best of 7', Math.round(Math.min(...painted)), 'ms', Math.max(slow(100), 2 * least));
-  figure('usable with all rows, best of 7', Math.round(Math.min(...usable)), 'ms', Math.max(slow(200), 4 * least));
+  time('first contentful paint, best of 7', Math.round(Math.min(...painted)), Math.max(slow(100), 2 * least));
+  time('usable with all rows, best of 7', Math.round(Math.min(...usable)), Math.max(slow(200), 4 * least));
   figure('files', sizes.length, '');
   figure('all files', sizes.reduce((sum, body) => sum + body.length, 0), 'bytes', 200 << 10);
   figure('all files, each compressed', sizes.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0), 'bytes', 60 << 10);
@@ -97,8 +108,8 @@ test('figures of the first look: painted, usable, size', async (t) => {
     if (times) traced.push(times);
   }
   assert(traced.length > 0, 'no trace was complete');
-  figure('processor time before the first paint, best of 3', Math.round(Math.min(...traced.map(({ painted }) => painted))), 'ms', 100);
-  figure('processor time before it is usable, best of 3', Math.round(Math.min(...traced.map(({ usable }) => usable))), 'ms', 150);
+  time('processor time before the first paint, best of 3', Math.round(Math.min(...traced.map(({ painted }) => painted))), 100);
+  time('processor time before it is usable, best of 3', Math.round(Math.min(...traced.map(({ usable }) => usable))), 150);
   // The second time, only the page itself is requested.
   const context = await t.context();
   const page = await context.newPage();
@@ -167,14 +178,13 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
       works.push(performance.now() - begin);
     }
     const sorted = [...frames].sort((a, b) => a - b);
-    return { rate: 1000 / (frames.reduce((sum, frame) => sum + frame, 0) / frames.length), p95: sorted[Math.floor(sorted.length * 0.95)], most, work: works.sort((a, b) => a - b)[25] };
+    return { mean: frames.reduce((sum, frame) => sum + frame, 0) / frames.length, p95: sorted[Math.floor(sorted.length * 0.95)], most, work: works.sort((a, b) => a - b)[25] };
   });
   figure('row elements while scrolling, at most', scrolled.most, '', 150);
   figure('work for a whole screen of new rows, median', scrolled.work.toFixed(1), 'ms');
   figure('a frame while scrolling, p95', Math.round(scrolled.p95), 'ms');
-  figure('frames per second while scrolling', Math.round(scrolled.rate), '');
   measureLoad();
-  assert(scrolled.rate >= 50 / Math.max(...loads), `${scrolled.rate} frames per second`);
+  time('a frame while scrolling, mean', Math.round(scrolled.mean), slow(20));
   // From the key press to the new rows, without the pause for further keys.
   const filters = await page.evaluate(async () => {
     const input = document.querySelector('#running-filter');
@@ -194,7 +204,7 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
   assert.deepEqual(filters.map(({ total }) => total), [11_111, MANY, MANY, MANY, 11_111, MANY]);
   measureLoad();
   figure('load factor of the machine', Math.max(...loads).toFixed(1), '');
-  for (const { text, ms } of filters) figure(`filter ${text || 'removed'}, best of 3`, Math.round(ms), 'ms', slow(150));
+  for (const { text, ms } of filters) time(`filter ${text || 'removed'}, best of 3`, Math.round(ms), slow(150));
   // A list of this length that keeps changing.
   await program.do({ do: 'churn', perSecond: 1000 });
   const ticks = await page.evaluate(async () => {
@@ -210,7 +220,7 @@ test('figures of 100,000 tasks: rows, scrolling, filter', async (t) => {
     return times;
   });
   measureLoad();
-  figure('a turn with 1,000 starts per second, median', Math.round(median(ticks)), 'ms', slow(150));
+  time('a turn with 1,000 starts per second, median', Math.round(median(ticks)), slow(150));
   await t.shot(page, 'many');
 });
 
