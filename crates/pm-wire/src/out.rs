@@ -5,10 +5,8 @@
 
 /// Room that is there after each text, for the literals that follow it.
 const SLACK: usize = 256;
-/// The size of a buffer at first, and after its content was taken: a page of some ten tasks fits.
-const FIRST: usize = 8 << 10;
-/// And when that is not enough: a part of a long list.
-const SIZE: usize = 72 << 10;
+/// The sizes of a buffer while it grows: for a row, a list of some ten tasks, a part of a long list. Then it doubles.
+const SIZES: [usize; 3] = [1 << 10, 8 << 10, 72 << 10];
 /// All numbers of two digits.
 pub(crate) const PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
@@ -58,9 +56,10 @@ impl Out {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, more: usize) {
-        // Small answers stay small, and long lists get their whole buffer at the second step.
-        let size = if self.bytes.is_empty() { FIRST } else { SIZE.max(2 * self.bytes.len()) };
-        self.bytes.resize(size.max(self.used + more + SLACK), 0);
+        // What is added is also cleared, so that small answers stay small.
+        let now = self.bytes.len();
+        let next = SIZES.into_iter().find(|&size| size > now).unwrap_or(2 * now);
+        self.bytes.resize(next.max(self.used + more + SLACK), 0);
     }
 
     /// Adds a text of known length, which needs no escaping.
