@@ -1,6 +1,6 @@
-//! Answers, and their meaning: a value, or one of the errors.
+//! Answers, and what they become: a value, or one of the errors.
 //!
-//! A refusal counts as that of a process list only if it looks like one; a web page or the stock answer of another
+//! A refusal counts as that of a process list only if it looks like one: a web page or the default answer of another
 //! program on that port is [`ClientError::NotPm`].
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::error::ClientError;
 use crate::text::{excerpt, one_line};
 
-/// The longest explanation that is shown; one of ours is far shorter.
+/// The longest explanation that is shown, in characters; those of pm are far shorter.
 const MAX_EXPLANATION: usize = 1000;
 
 /// An answer of any status, complete.
@@ -25,13 +25,13 @@ pub(crate) struct Answer {
     pub(crate) retry_after: Option<String>,
     /// `WWW-Authenticate`.
     pub(crate) challenge: Option<String>,
-    /// Whether the request had a token.
+    /// `true` if the request had a token.
     pub(crate) with_token: bool,
     pub(crate) body: Bytes,
 }
 
 impl Answer {
-    /// Returns the error if a route of `/procs/` refused to do something to a task.
+    /// Returns the error if a route of `/procs/` refused a request about one task.
     pub(crate) fn refusal(&self, method: &Method) -> Option<ClientError> {
         let (url, text) = (self.url.clone(), excerpt(&self.body));
         if self.is_answer(StatusCode::NOT_FOUND) {
@@ -40,7 +40,7 @@ impl Answer {
             Some(ClientError::Ambiguous { url, text, serials: Vec::new() })
         } else if self.is_answer(StatusCode::PRECONDITION_FAILED) {
             Some(ClientError::PreconditionFailed { url, text })
-        } else if self.is_answer(StatusCode::FORBIDDEN) && method == Method::DELETE && !self.lacks_scope() {
+        } else if self.is_answer(StatusCode::FORBIDDEN) && method == Method::DELETE && !self.lacks_permission() {
             Some(ClientError::NotCancellable { url, text })
         } else {
             None
@@ -55,9 +55,9 @@ impl Answer {
         if self.is_other_mux() || (self.status == StatusCode::NOT_FOUND && self.is_page()) {
             return Err(self.not_pm(None));
         }
-        let lacks_scope = self.lacks_scope();
+        let lacks_permission = self.lacks_permission();
         match self.common() {
-            ClientError::Forbidden { url, text } if !lacks_scope => {
+            ClientError::Forbidden { url, text } if !lacks_permission => {
                 Err(ClientError::Status { url, status: 403, excerpt: text })
             }
             error => Err(error),
@@ -105,18 +105,18 @@ impl Answer {
         }
     }
 
-    /// `Retry-After` in seconds; a date, which ours never is, is ignored.
+    /// Returns `Retry-After` if it is a number of seconds; pm never sends a date.
     fn retry_after(&self) -> Option<Duration> {
         let seconds = self.retry_after.as_deref()?.trim().parse().ok()?;
         Some(Duration::from_secs(seconds))
     }
 
-    /// Returns whether the caller is known and may not do this, as in RFC 6750.
-    fn lacks_scope(&self) -> bool {
+    /// Returns `true` if the caller is known but lacks the permission, as in RFC 6750.
+    fn lacks_permission(&self) -> bool {
         self.challenge.as_deref().is_some_and(|challenge| challenge.contains("insufficient_scope"))
     }
 
-    /// Returns whether a process list, and not another program on that port, gave this status.
+    /// Returns `true` if a process list, and not another program on that port, answered with this status.
     fn is_answer(&self, status: StatusCode) -> bool {
         self.status == status && !self.is_page() && !self.is_other_mux()
     }
@@ -125,7 +125,7 @@ impl Answer {
         self.is_type("text/html")
     }
 
-    /// Returns whether this is the stock answer of a Go program for an unknown path.
+    /// Returns `true` if this is the default answer of a Go program for an unknown path.
     fn is_other_mux(&self) -> bool {
         self.status == StatusCode::NOT_FOUND && self.body.starts_with(b"404 page not found")
     }
@@ -135,13 +135,13 @@ impl Answer {
         essence.trim().eq_ignore_ascii_case(wanted)
     }
 
-    /// Reads the body as the expected type.
+    /// Decodes the body from JSON.
     pub(crate) fn json<T: DeserializeOwned>(self) -> Result<T, ClientError> {
-        let says_json = self.is_type("application/json");
-        if !says_json && self.content_type.is_some() {
+        let is_json = self.is_type("application/json");
+        if !is_json && self.content_type.is_some() {
             return Err(self.not_pm(None));
         }
-        serde_json::from_slice(&self.body).map_err(|error| match says_json && !error.is_data() {
+        serde_json::from_slice(&self.body).map_err(|error| match is_json && !error.is_data() {
             true => ClientError::BrokenJson { excerpt: excerpt(&self.body), url: self.url, source: error.into() },
             false => self.not_pm(Some(error.into())),
         })
@@ -153,7 +153,7 @@ impl Answer {
     }
 }
 
-/// Reads the problem, if the body is one. The status of the answer is the one that counts.
+/// Decodes a problem from the body, with the status of the answer, if the body is one.
 fn read_problem(body: &[u8], status: u16) -> Option<Problem> {
     let mut problem: Problem = serde_json::from_slice(body).ok()?;
     problem.status = status;
@@ -166,7 +166,7 @@ fn read_problem(body: &[u8], status: u16) -> Option<Problem> {
     Some(problem)
 }
 
-/// Returns what is wrong and what to do about it, as one text.
+/// Joins the detail, which says what is wrong, and the hint, which says what to do.
 fn explanation(problem: &Problem) -> String {
     let detail = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
     match problem.hint.as_deref() {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_without_words_is_still_shown() {
+    fn a_problem_without_any_text_is_still_shown() {
         assert_eq!(read_problem(b"{}", 418).unwrap().to_string(), "no reason is given (418)");
     }
 }

@@ -1,7 +1,6 @@
-//! One request over a connection of its own, and its answer as plain bytes.
+//! One request over a connection of its own, and its answer as bytes.
 //!
-//! The connection is driven from within the call, so there is no task to spawn and nothing is left when the caller
-//! drops the call.
+//! The call itself drives the connection, so no task is spawned and nothing is left behind when the call is dropped.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -24,7 +23,7 @@ use crate::settings::{Settings, deadline_in};
 const USER_AGENT: &str = concat!("pm-client/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
 
-/// A request. The path is encoded and has no slash first.
+/// A request. The path is percent-encoded and has no leading slash.
 pub(crate) struct Request {
     method: Method,
     path: String,
@@ -46,7 +45,7 @@ impl Request {
         Request { accept, ..self }
     }
 
-    /// One more header.
+    /// Sets one header beyond the usual ones.
     pub(crate) fn header(self, name: HeaderName, value: HeaderValue) -> Request {
         Request { more: Some((name, value)), ..self }
     }
@@ -87,7 +86,7 @@ async fn within<T>(
     }
 }
 
-/// Returns the request as HTTP, and whether a token is in it.
+/// Encodes the request, and returns `true` beside it if it has a token.
 fn encode(settings: &Settings, request: Request, url: &str) -> Result<(http::Request<Full<Bytes>>, bool), ClientError> {
     let token = settings.token.header().map_err(|error| ClientError::Token {
         url: url.to_owned(),
@@ -109,7 +108,7 @@ fn encode(settings: &Settings, request: Request, url: &str) -> Result<(http::Req
     for (name, value) in token.into_iter().chain(request.more) {
         builder = builder.header(name, value);
     }
-    // Endpoint and ids were made of valid parts; a path beyond 64 KiB is what is left to fail.
+    // Endpoint and ids consist of valid parts, so only a path beyond 64 KiB can fail.
     let encoded = builder.body(Full::new(request.body)).map_err(|error| {
         let url: String = url.chars().take(200).collect();
         ClientError::Unsendable { url, text: format!("{error}; shorten the id or the filter") }
@@ -117,7 +116,7 @@ fn encode(settings: &Settings, request: Request, url: &str) -> Result<(http::Req
     Ok((encoded, with_token))
 }
 
-/// An answer of which the head has arrived, and the body has not.
+/// An answer whose head has arrived and whose body is still to be read.
 pub(crate) struct Opened {
     pub(crate) answer: Answer,
     incoming: Incoming,
@@ -158,7 +157,7 @@ fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
 }
 
 impl Opened {
-    /// Returns the next piece of the body; `None` at its end. Dropping this before it is done loses nothing.
+    /// Returns the next piece of the body, or `None` at its end. Dropping the future early loses nothing.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.driver.beside(self.incoming.frame()).await {
             let frame = frame.map_err(|error| early_end(&self.answer.url, self.received, error))?;
@@ -170,12 +169,12 @@ impl Opened {
         Ok(None)
     }
 
-    /// Returns how many bytes of the body have arrived.
+    /// Returns the number of bytes of the body that have arrived.
     pub(crate) fn received(&self) -> u64 {
         self.received
     }
 
-    /// Reads the body to its end into the answer.
+    /// Reads the rest of the body into the answer.
     pub(crate) async fn collect(&mut self, max_body: u64) -> Result<(), ClientError> {
         let too_large = |url: &str| ClientError::TooLarge { url: url.to_owned(), limit: max_body };
         if self.incoming.size_hint().lower() > max_body {
@@ -206,11 +205,11 @@ fn early_end(url: &str, received: u64, error: hyper::Error) -> ClientError {
     ClientError::Cut { url, received, source: error.into() }
 }
 
-/// A connection, for as long as it has something to do.
+/// The future that drives a connection, until it is done.
 struct Driver(Option<Pin<Box<dyn Future<Output = ()> + Send>>>);
 
 impl Driver {
-    /// Runs `work` to its end, and the connection beside it.
+    /// Runs `work` to its end while driving the connection.
     async fn beside<T>(&mut self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|cx| {

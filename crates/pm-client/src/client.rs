@@ -1,4 +1,4 @@
-//! A client of one endpoint, and how it is made.
+//! A client of one endpoint, and its builder.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,27 +11,30 @@ use crate::settings::Settings;
 use crate::token::Token;
 use crate::v1::V1;
 
-/// A client of one endpoint. Cheap to clone; holds no connection.
+/// A client of one endpoint.
+///
+/// It is cheap to clone and holds no connection.
 #[derive(Clone, Debug)]
 pub struct Client {
     settings: Settings,
 }
 
 impl Client {
-    /// Makes a client for `host:port`, `http://host:port/prefix/`, `https://host:port/prefix/` or
-    /// `unix:/path/to.sock`, with the default limits and without a token.
+    /// Makes a client for an endpoint, with the default limits and without a token.
     ///
-    /// IPv6 is written `[::1]:6680`. Without a port, a bare host means 6680, an `http://` URL 80 and an `https://` URL
-    /// 443. Nothing is connected or looked up yet. `https` needs the feature `tls`.
+    /// An endpoint is written `host:port`, `http://host:port/prefix/`, `https://host:port/prefix/` or
+    /// `unix:/path/to.sock`; an IPv6 address stands in brackets, as in `[::1]:6680`. The default port is 6680 for a
+    /// bare host, 80 for `http` and 443 for `https`, which requires the feature `tls`. No name is resolved and no
+    /// connection is opened yet.
     ///
     /// # Errors
     ///
-    /// [`EndpointError`] if the text is none of these.
+    /// [`EndpointError`] if the endpoint has none of these forms.
     pub fn new(endpoint: &str) -> Result<Client, EndpointError> {
         Client::builder(endpoint).map(Builder::build)
     }
 
-    /// Makes a client as [`new`](Self::new) does, with limits and a token to set.
+    /// Returns a builder of a client for this endpoint, which sets limits, token and certificates.
     ///
     /// # Errors
     ///
@@ -46,25 +49,25 @@ impl Client {
         V1::new(&self.settings)
     }
 
-    /// Returns the calls of `/procs/`, which servers of the Go package VividCortex/pm have as well.
+    /// Returns the calls of `/procs/`, which servers of the Go package VividCortex/pm support as well.
     #[must_use]
     pub fn procs(&self) -> Procs<'_> {
         Procs::new(&self.settings)
     }
 
-    /// Returns the endpoint as it was given, without the blanks around it.
+    /// Returns the endpoint as it was given, without surrounding whitespace.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.settings.endpoint.name
     }
 
-    /// Returns how long a whole call may take.
+    /// Returns the time limit of a whole call.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.settings.timeout
     }
 
-    /// Fetches the numbers of `/metrics`, as the text that Prometheus reads.
+    /// Fetches `/metrics`, in the text format of Prometheus.
     ///
     /// # Errors
     ///
@@ -84,13 +87,13 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As for [`V1::tasks`]. Any answer with a status of 200 to 299 that is not a web page counts as well.
+    /// As for [`V1::tasks`]. Any status from 200 to 299 is a success, unless the answer is a web page.
     pub async fn health(&self) -> Result<(), ClientError> {
         let answer = call(&self.settings, Request::get("healthz").accept("*/*")).await?.success_v1()?;
         if answer.is_page() { Err(answer.not_pm(None)) } else { Ok(()) }
     }
 
-    /// A client that connects in memory.
+    /// Makes a client that connects in memory.
     #[cfg(test)]
     pub(crate) fn in_memory(memory: crate::memory::Memory) -> Client {
         let mut client = Client::new("memory").unwrap();
@@ -99,7 +102,7 @@ impl Client {
     }
 }
 
-/// Sets limits, token and certificates of a [`Client`].
+/// A builder of a [`Client`], for its limits, token and certificates.
 ///
 /// # Examples
 ///
@@ -119,21 +122,27 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// Sets how long a whole call may take, from the first packet to the last byte. Default 10 s. Of a stream of
-    /// [events](V1::events), it is the time until the head of the answer.
+    /// Sets the time limit of a whole call, from connecting to the last byte of the answer. Default 10 s.
+    ///
+    /// A cancel that waits for the end of a task has as much time in addition. For a stream of [events](V1::events),
+    /// this limits the time until the head of the answer has arrived.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.settings.timeout = limit;
         self
     }
 
-    /// Sets how long connecting may take, look-up of the name and TLS included. Default 3 s; never more than the whole
-    /// call.
+    /// Sets the time limit for connecting, including name resolution and the TLS handshake. Default 3 s.
+    ///
+    /// The limit of the whole call applies as well.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
         self
     }
 
-    /// Sets how large the body of an answer may be. Default 1 GiB. Each event of a stream has a limit of its own.
+    /// Sets the largest body of an answer, in bytes. Default 1 GiB.
+    ///
+    /// A larger one is [`ClientError::TooLarge`]. A stream of [events](V1::events) is not limited as a whole; each of
+    /// its events may have 8 MiB.
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_body = bytes;
         self
@@ -141,24 +150,26 @@ impl Builder {
 
     /// Sends this token with every call, as `Authorization: Bearer`.
     ///
-    /// It travels as it is: over anything but loopback, a unix socket or `https`, others may read it. A text that cannot
-    /// be a token makes every call fail with [`ClientError::Token`].
+    /// Only `https` encrypts it: over plain HTTP, others on the network may read it, unless the endpoint is loopback or
+    /// a unix socket. A string that cannot be a token makes every call fail with [`ClientError::Token`].
     pub fn token(mut self, text: impl Into<String>) -> Self {
         self.settings.token = Token::Text(text.into());
         self
     }
 
-    /// Sends the first token in this file with every call; replaces that of [`token`](Self::token).
+    /// Sends the first token in this file with every call, and replaces that of [`token`](Self::token).
     ///
-    /// The file is read at each call, so a new token in it counts at once. Its first line that is neither empty nor
-    /// begins with `#` is a token alone, or `SCOPE TOKEN NAME` as in the server's file.
+    /// The file is read for each call, so a new token takes effect at once. Empty lines and those that begin with `#`
+    /// are skipped. The first other line is a token alone, or `PERMISSION TOKEN [NAME]` as in the server's file. If
+    /// there is none, every call fails with [`ClientError::Token`].
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.token = Token::File(path.into());
         self
     }
 
-    /// Takes the token from the variable `PM_TOKEN`, or else from the file that `PM_TOKEN_FILE` names. If neither is
-    /// set, nothing changes.
+    /// Takes the token from the environment: from `PM_TOKEN`, or else from the file that `PM_TOKEN_FILE` names.
+    ///
+    /// Nothing changes if both are unset or empty.
     pub fn token_from_env(mut self) -> Self {
         if let Some(token) = Token::from_env(|name| std::env::var_os(name)) {
             self.settings.token = token;
@@ -166,10 +177,10 @@ impl Builder {
         self
     }
 
-    /// Trusts only servers whose certificates come from the authorities in this PEM file. Without one, those that
-    /// browsers trust, as known when this crate was built.
+    /// Trusts only servers whose certificates are signed by an authority in this PEM file. By default, the authorities
+    /// that Mozilla trusts, as of the version of `webpki-roots` in this build.
     ///
-    /// Matters for `https` only, like the other two. All files are read at each call.
+    /// Applies to `https` only. The file is read for each connection, so a renewed one takes effect at once.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
@@ -177,8 +188,10 @@ impl Builder {
         self
     }
 
-    /// Sends this certificate to servers that require one: PEM files of the certificate, with those above it, and of its
-    /// key.
+    /// Sends this certificate to servers that require one.
+    ///
+    /// `certificate` is a PEM file with the certificate, followed by those of intermediate authorities; `key` is a PEM
+    /// file with its private key. Applies to `https` only. Both are read for each connection.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn client_certificate(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
@@ -186,7 +199,7 @@ impl Builder {
         self
     }
 
-    /// Expects this name in the server's certificate instead of the host of the endpoint.
+    /// Expects this name in the server's certificate instead of the endpoint's host. Applies to `https` only.
     #[cfg(feature = "tls")]
     #[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
     pub fn server_name(mut self, name: impl Into<String>) -> Self {

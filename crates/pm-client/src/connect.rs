@@ -17,7 +17,7 @@ pub(crate) trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
 
-/// Makes a connection within the client's limits.
+/// Opens a connection within the client's limits.
 pub(crate) async fn connect(settings: &Settings, url: &str) -> Result<Box<dyn Connection>, ClientError> {
     let limit = settings.connect_timeout.min(settings.timeout);
     let work = async {
@@ -53,7 +53,7 @@ async fn plain(place: &Place) -> io::Result<Box<dyn Connection>> {
     match place {
         Place::Tcp { host, port } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
-            // A request is written at once; waiting for more of it only costs time.
+            // A request is written at once; Nagle's algorithm would only delay it.
             let _ = stream.set_nodelay(true);
             Ok(Box::new(stream))
         }

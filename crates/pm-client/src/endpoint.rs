@@ -1,20 +1,20 @@
-//! The address of a process list: host and port or a unix socket, and the path under which it is mounted.
+//! The address of a process list: host and port or a unix socket, and the path that it is mounted below.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// The port when the endpoint is a host alone.
+/// The port of an endpoint that is a bare host.
 const DEFAULT_PORT: u16 = 6680;
 
-/// Whether this build can speak TLS.
+/// `true` if this build supports TLS.
 const HAS_TLS: bool = cfg!(feature = "tls");
 
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
-    /// As the caller wrote it, without the blanks around it.
+    /// As the caller wrote it, without surrounding whitespace.
     pub(crate) name: String,
     pub(crate) place: Place,
-    /// Whether the connection is wrapped in TLS.
+    /// `true` if the connection uses TLS.
     pub(crate) tls: bool,
     /// Begins and ends with a slash.
     pub(crate) prefix: String,
@@ -64,14 +64,14 @@ impl Endpoint {
             "" => "/".to_owned(),
             path => format!("{path}/"),
         };
-        // What is left could still not be a path or a header, such as `{` in the prefix.
+        // Some characters are still invalid in a path or a header, such as `{` in the prefix.
         let endpoint = Endpoint { name: name.to_owned(), place, tls, prefix };
         let valid = endpoint.prefix.parse::<http::uri::PathAndQuery>().is_ok()
             && endpoint.authority().parse::<http::uri::Authority>().is_ok();
         if valid { Ok(endpoint) } else { Err(fail(Why::Characters)) }
     }
 
-    /// Host and port as they go into the `Host` header.
+    /// Returns host and port for the `Host` header.
     pub(crate) fn authority(&self) -> String {
         match &self.place {
             Place::Tcp { host, port } if host.contains(':') => format!("[{host}]:{port}"),
@@ -82,7 +82,7 @@ impl Endpoint {
         }
     }
 
-    /// What is asked, for people: a path without a slash first, such as `v1/tasks`.
+    /// Returns the URL of a request, for messages. The path, such as `v1/tasks`, has no leading slash.
     pub(crate) fn url(&self, path: &str) -> String {
         let prefix = &self.prefix;
         match &self.place {
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 }
 
-/// The path behind `unix:`. With two slashes there would have to be a host between the second and the third.
+/// Returns the path behind `unix:`. A host would follow two slashes, so there has to be a third.
 fn socket_path(rest: &str) -> Result<&str, Why> {
     if !cfg!(unix) {
         return Err(Why::NoUnix);
@@ -143,7 +143,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), Why> {
     Ok((host, port))
 }
 
-/// The text does not say where a process list is.
+/// The error for a string that is not an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointError {
     endpoint: String,
@@ -151,7 +151,8 @@ pub struct EndpointError {
 }
 
 impl EndpointError {
-    /// The endpoint as it was given.
+    /// Returns the endpoint as it was given.
+    #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
@@ -174,15 +175,15 @@ enum Why {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
-            Why::NoTls => "https needs a build of pm-client with the feature `tls`",
-            Why::NoUnix => "this system has no unix sockets",
+            Why::NoTls => "https requires the feature `tls` of pm-client",
+            Why::NoUnix => "this system has no unix sockets; write host:port",
             Why::Socket => "a unix socket is written unix:/run/pm.sock",
             Why::Scheme => "only http://, https:// and unix: are supported",
-            Why::Query => "a query or a fragment has no meaning here",
-            Why::Characters => "it has characters that an address cannot have",
-            Why::User => "a user name has no meaning here",
+            Why::Query => "it has a query or a fragment; remove what follows `?` or `#`",
+            Why::Characters => "it has characters that are not allowed in an address",
+            Why::User => "it has a user name, which is not supported; use a token",
             Why::Brackets => "an IPv6 address is written as [::1]:6680",
-            Why::NoHost => "it names no host",
+            Why::NoHost => "it has no host; write host:port",
             Why::Port => "the port is not a number from 1 to 65535",
         };
         write!(f, "{:?} is not an endpoint: {why}", self.endpoint)
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_endpoint_says_why() {
+    fn a_string_that_is_not_an_endpoint_is_refused_with_the_reason() {
         for (text, why) in [
             ("", Why::NoHost),
             ("http://", Why::NoHost),

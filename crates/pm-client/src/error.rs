@@ -1,4 +1,4 @@
-//! Errors of calls.
+//! The errors of calls.
 
 use std::error::Error;
 use std::fmt;
@@ -10,7 +10,8 @@ use pm_wire::v1::Problem;
 
 /// The error of a call. Every variant has the URL of the request.
 ///
-/// Text from the server is in the message unchanged, apart from blanks: escape it before it is shown on a terminal.
+/// Messages contain strings from the server, in which only whitespace is replaced: escape them before they are shown on
+/// a terminal.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
@@ -18,115 +19,116 @@ pub enum ClientError {
     Unreachable {
         /// The URL of the request.
         url: String,
-        /// Why there is no connection.
+        /// The cause.
         source: io::Error,
     },
-    /// The time limit passed first. A cancel may have been recorded all the same.
+    /// The time limit passed before the call was complete. A cancel may have been recorded nevertheless.
     TimedOut {
         /// The URL of the request.
         url: String,
         /// The limit that passed.
         after: Duration,
-        /// What was being waited for.
+        /// The stage that ran out of time.
         stage: Stage,
     },
-    /// No live task has this id (404).
+    /// The server has no task with this serial or id (404).
     NotFound {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
     },
-    /// The task, or the list, does not allow a cancel (403).
+    /// The task or its list does not allow cancellation (403).
     NotCancellable {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
     },
     /// Several live tasks have the id, and none was cancelled (409).
     Ambiguous {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server: the serials of the tasks.
+        /// The server's explanation.
         text: String,
-        /// The serials one by one, if the server lists them.
+        /// The serials of these tasks; empty if the server does not list them.
         serials: Vec<Serial>,
     },
     /// The task is not as the request expects, and nothing was done (412).
     PreconditionFailed {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
     },
-    /// The server requires a token, or does not know the one it was given (401).
+    /// The server requires a token, or does not accept the one that was sent (401).
     Unauthorized {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
-        /// Whether a token was sent.
+        /// `true` if a token was sent.
         with_token: bool,
     },
-    /// The caller may not do this, such as cancel with a token that may only read (403).
+    /// The caller lacks the permission, as when a token that may only read is used to cancel (403).
     Forbidden {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
     },
-    /// The server has too many requests or watchers, and nothing was done (429, or 503 with a time to wait).
+    /// The server has too many requests or watchers, and nothing was done (429, or 503 with a
+    /// problem or `Retry-After`).
     TooMany {
         /// The URL of the request.
         url: String,
-        /// The explanation of the server.
+        /// The server's explanation.
         text: String,
-        /// How long it asks to wait, if it says.
+        /// The time to wait before another attempt, if the server names one.
         retry_after: Option<Duration>,
     },
-    /// A process list may be there, but it does not have this part of the API, as VividCortex/pm.
+    /// The server has no `/v1` (404). It may be a process list without it, such as VividCortex/pm.
     NoV1 {
         /// The URL of the request.
         url: String,
     },
-    /// The server refuses for another reason, which it explains.
+    /// The server refused for another reason, which it explains as problem JSON (RFC 9457).
     Problem {
         /// The URL of the request.
         url: String,
-        /// Its explanation.
+        /// The server's explanation.
         problem: Box<Problem>,
     },
     /// The token cannot be read or used; nothing was sent.
     Token {
         /// The URL of the request.
         url: String,
-        /// What is wrong; the token is not in it.
+        /// The reason, without the token.
         text: String,
-        /// Why the file could not be read, if that is what failed.
+        /// The cause, if the file could not be read.
         source: Option<io::Error>,
     },
-    /// One side of the TLS connection does not trust the other.
+    /// One side of the TLS connection does not trust the other, or a certificate or key cannot be used.
     Tls {
         /// The URL of the request.
         url: String,
         /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The request cannot be sent as HTTP; nothing was sent.
+    /// The request cannot be encoded as HTTP; nothing was sent.
     Unsendable {
         /// The URL of the request.
         url: String,
-        /// Which part cannot, and why.
+        /// The part that cannot be encoded, and the reason.
         text: String,
     },
-    /// The server redirects, which is not followed.
+    /// The server redirects, which the client does not follow.
     Redirected {
         /// The URL of the request.
         url: String,
         /// The status, 300 to 399.
         status: u16,
-        /// The location, if there is one.
+        /// The value of `Location`, if there is one.
         location: Option<String>,
     },
     /// Any other status that is not a success.
@@ -138,33 +140,33 @@ pub enum ClientError {
         /// The beginning of the body.
         excerpt: String,
     },
-    /// Another program answers: with a web page, other JSON, or not in HTTP at all.
+    /// Another program answered: with a web page, with other JSON, or not in HTTP.
     NotPm {
         /// The URL of the request.
         url: String,
-        /// The content type of the answer.
+        /// The content type of the answer, if it has one.
         content_type: Option<String>,
         /// The beginning of the body.
         excerpt: String,
-        /// The cause, if it looked right at first.
+        /// The cause, if decoding the answer failed.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// The answer says it is JSON but is not.
+    /// The answer is declared as JSON, but is not valid JSON.
     BrokenJson {
         /// The URL of the request.
         url: String,
         /// The beginning of the body.
         excerpt: String,
-        /// Where it breaks.
+        /// The cause, with its position.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The connection ended before the answer did. A cancel may have been recorded all the same.
+    /// The connection ended before the answer was complete. A cancel may have been recorded nevertheless.
     Cut {
         /// The URL of the request.
         url: String,
-        /// The bytes of the body that had arrived.
+        /// The bytes of the body received until then.
         received: u64,
-        /// How the connection ended.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
     /// The answer is larger than the client accepts.
@@ -180,11 +182,11 @@ pub enum ClientError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// A connection.
+    /// Connecting.
     Connect,
-    /// The answer, or the rest of it.
+    /// Receiving the answer.
     Answer,
-    /// An event or a heartbeat of a stream.
+    /// Waiting for an event or a heartbeat of a stream.
     Heartbeat,
 }
 
@@ -263,10 +265,7 @@ impl fmt::Display for ClientError {
                 }
             }
             ClientError::NoV1 { url } => {
-                write!(
-                    f,
-                    "no /v1 at {url}; the program may have an older pm, which knows only lists, histories and cancels"
-                )
+                write!(f, "no /v1 at {url}; the program may have an older pm, with only lists, histories and cancels")
             }
             ClientError::Problem { url, problem } => write!(f, "{url} refuses: {problem}"),
             ClientError::Token { url, text, .. } => write!(f, "no token for {url}: {text}"),
@@ -276,7 +275,7 @@ impl fmt::Display for ClientError {
                     "no trusted connection to {url}; check its certificate, the CA file and the client certificate"
                 )
             }
-            ClientError::Unsendable { url, text } => write!(f, "cannot ask {url}: {text}"),
+            ClientError::Unsendable { url, text } => write!(f, "cannot send a request to {url}: {text}"),
             ClientError::Redirected { url, status, location: Some(location) } => {
                 write!(f, "{url} redirects to {location} (status {status}), which is not followed")
             }
@@ -296,7 +295,12 @@ impl fmt::Display for ClientError {
             ClientError::Cut { url, received, .. } => {
                 write!(f, "the connection to {url} ended early, after {received} bytes of the body")
             }
-            ClientError::TooLarge { url, limit } => write!(f, "the answer of {url} is larger than {limit} bytes"),
+            ClientError::TooLarge { url, limit } => {
+                write!(
+                    f,
+                    "the answer of {url} is larger than {limit} bytes; select fewer tasks, or raise the client's limit"
+                )
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A client for the process list of a running program: look at its tasks, follow their events, ask them to stop.
+//! A client for the process list of a running program: list its tasks, follow their events, cancel them.
 //!
 //! ```no_run
 //! # async fn look() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,24 +15,24 @@
 //!
 //! | start here | for |
 //! |---|---|
-//! | [`Client`], [`Builder`] | the endpoint, the token, certificates and limits |
+//! | [`Client`], [`Builder`] | the endpoint, with its token, certificates and limits |
 //! | [`Client::v1`] | all calls of `/v1`, with a [`Query`] or a [`TaskRef`] |
-//! | [`V1::events`] | what happens, as it happens: a [`Stream`] that reconnects by itself |
-//! | [`Client::procs`] | the calls that servers of the Go package VividCortex/pm have as well |
-//! | [`ClientError`], [`EndpointError`] | what went wrong, always with the address |
+//! | [`V1::events`] | events as they happen: a [`Stream`] that reconnects |
+//! | [`Client::procs`] | the calls that servers of the Go package VividCortex/pm support as well |
+//! | [`ClientError`], [`EndpointError`] | errors, each with its URL or endpoint |
 //!
-//! The types of answers are those of [`pm_wire`], re-exported here; `pm_wire` has those of `/procs/` too. Serials, durations
-//! and times are typed, and words such as [`TaskState`] have an `Unknown` variant for those of a newer server.
+//! Answers are types of [`pm_wire`]; those of `/v1` are re-exported here. Serials, durations and times are typed, and
+//! enums such as [`TaskState`] have a variant `Unknown` for the words of a newer server.
 //!
-//! Every call opens a connection of its own, ends within its time limit, and follows no redirect. An answer that is not a
-//! process list is an error, never an empty list. Calls do not try again; only events do. This crate does not keep
-//! connections open and does not look for endpoints.
+//! Each call opens a connection of its own, ends within its time limit, and does not follow redirects. An answer that
+//! is not a process list is an error, never an empty list. Calls are not retried; only events reconnect. This crate
+//! does not pool connections and does not discover endpoints.
 //!
-//! Calls must run inside a tokio runtime with io and time enabled.
+//! Calls must run in a tokio runtime with I/O and time enabled; elsewhere they panic.
 //!
 //! # Features
 //!
-//! - `tls`: endpoints of `https://`, with an authority, a client certificate and a server name to set.
+//! - `tls`: `https://` endpoints, with settings for the authority, the client certificate and the server name.
 //!
 //! [`Stream`]: futures_core::Stream
 
@@ -91,7 +91,7 @@ mod tests {
         can_move_between_threads::<EndpointError>();
         can_move_between_threads::<TaskPage>();
         can_move_between_threads::<Event>();
-        // A stream has one reader.
+        // A stream has one reader, so it need not be `Sync`.
         can_move::<Events>();
         can_move::<Update>();
     }

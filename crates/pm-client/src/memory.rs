@@ -1,11 +1,11 @@
-//! Connections in memory, so that tests can stop the clock.
+//! Connections in memory, for tests that stop the clock.
 
 use std::io;
 
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// Connections that never leave the process: their other ends come out of a channel.
+/// Connections within the process. Their other ends are received from a channel.
 #[derive(Clone, Debug)]
 pub(crate) struct Memory(UnboundedSender<DuplexStream>);
 

@@ -10,7 +10,7 @@ use crate::call::{Request, call};
 use crate::error::ClientError;
 use crate::settings::Settings;
 
-/// The calls of `/procs/`, which servers of the Go package VividCortex/pm have as well; made by
+/// The calls of `/procs/`, which servers of the Go package VividCortex/pm support as well; made by
 /// [`Client::procs`](crate::Client::procs).
 #[derive(Clone, Copy, Debug)]
 pub struct Procs<'c> {
@@ -22,7 +22,7 @@ impl<'c> Procs<'c> {
         Self { settings }
     }
 
-    /// Fetches the tasks that run.
+    /// Fetches the live tasks.
     ///
     /// # Errors
     ///
@@ -42,7 +42,8 @@ impl<'c> Procs<'c> {
         self.history_at(format!("procs/{}/history", encode_id(id))).await
     }
 
-    /// Fetches the history of one of the live tasks with this id. VividCortex/pm has no serials, and ignores it.
+    /// Fetches the history of one of the live tasks with this id. VividCortex/pm has no serials and
+    /// ignores this one.
     ///
     /// # Errors
     ///
@@ -61,19 +62,19 @@ impl<'c> Procs<'c> {
 
     /// Asks the task to stop, and returns once the request is recorded; the task ends later.
     ///
-    /// Asking again is harmless: the first reason is retained. The reason may be empty.
+    /// Asking again is harmless: the first reason is kept. The reason may be empty.
     ///
     /// # Errors
     ///
     /// - [`ClientError::NotFound`]: no live task has this id.
     /// - [`ClientError::NotCancellable`]: the task or its list does not allow it.
-    /// - [`ClientError::Ambiguous`]: several live tasks have this id; none was asked.
+    /// - [`ClientError::Ambiguous`]: several live tasks have this id; none was cancelled.
     /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] the request may have been recorded or not.
     pub async fn cancel(self, id: &str, reason: &str) -> Result<(), ClientError> {
         self.cancel_at(self.settings, &task_path(id), reason).await.map(drop)
     }
 
-    /// Asks one of the live tasks with this id to stop. VividCortex/pm has no serials, and cancels by the id alone.
+    /// Asks one of the live tasks with this id to stop. VividCortex/pm has no serials and cancels by the id alone.
     ///
     /// # Errors
     ///
@@ -82,10 +83,10 @@ impl<'c> Procs<'c> {
         self.cancel_at(self.settings, &format!("{}?serial={serial}", task_path(id)), reason).await.map(drop)
     }
 
-    /// Asks the task to stop, and returns the verdict after its end or after `wait`, at most 25 s.
+    /// Asks the task to stop, and returns the verdict after its end or after `wait`; the server waits at most 25 s.
     ///
-    /// `None` if the server records the request without a verdict, as VividCortex/pm does. The time limit of the call is
-    /// longer by `wait`.
+    /// Returns `None` if the server records the request without a verdict, as VividCortex/pm does. The time limit of
+    /// the call is extended by `wait`.
     ///
     /// # Errors
     ///
@@ -98,7 +99,7 @@ impl<'c> Procs<'c> {
         wait: Duration,
     ) -> Result<Option<VerdictReply>, ClientError> {
         let serial = serial.map(|serial| format!("&serial={serial}")).unwrap_or_default();
-        // In milliseconds, and at least one: zero is not a duration there.
+        // At least one millisecond, as the server refuses zero.
         let path = format!("{}?wait={}ms{serial}", task_path(id), wait.as_millis().max(1));
         let answer = self.cancel_at(&self.settings.with_wait(Some(wait)), &path, reason).await?;
         if answer.body.is_empty() { Ok(None) } else { answer.json().map(Some) }
@@ -111,12 +112,12 @@ impl<'c> Procs<'c> {
             return Err(error);
         }
         let answer = answer.success()?;
-        // A server that accepts everything has cancelled nothing.
+        // A program that answers everything with a web page has cancelled nothing.
         if answer.is_page() { Err(answer.not_pm(None)) } else { Ok(answer) }
     }
 }
 
-/// The slash at the end keeps the empty id apart from the list itself.
+/// Returns the path of a task. The empty id has a slash of its own, which keeps it apart from the list.
 fn task_path(id: &str) -> String {
     match id {
         "" => "procs//".to_owned(),

@@ -1,4 +1,4 @@
-//! Queries: which tasks, in which order, and how much of each.
+//! Queries: which tasks, in which order, with which fields.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use pm_wire::v1::{BlockedTask, Row, TaskPage};
 use pm_wire::{Serial, encode_id};
 
-/// Selects tasks, and says what to return of them. The empty query means all of them, by the server's defaults.
+/// A query: filters that select tasks, and parameters for how to return them.
 ///
-/// A value of a filter is exact, or ends in a `*`, or is several such with commas between them, of which one must fit;
-/// [`literal`](Self::literal) makes such a value of any text. All filters of a query must fit. The server refuses what it
-/// does not understand, with [`ClientError::Problem`](crate::ClientError::Problem). A parameter that is set again has the
-/// last value.
+/// The empty query selects all tasks, by the server's defaults. A task must match all filters. The value of a filter is
+/// exact, or a prefix that ends in `*`, or several of these with commas between them, of which one must match;
+/// [`literal`](Self::literal) escapes any string. Durations are sent in whole milliseconds, at least one. Setting a
+/// parameter again replaces its value. A parameter or a value that the server does not know is
+/// [`ClientError::Problem`](crate::ClientError::Problem).
 ///
 /// # Examples
 ///
@@ -19,8 +20,9 @@ use pm_wire::{Serial, encode_id};
 /// # use std::time::Duration;
 /// use pm_client::Query;
 ///
-/// let stuck = Query::new().filter("kind", "import,export").attr("user", "ann*").min_status_age(Duration::from_secs(90));
-/// assert_eq!(stuck.limit(5).to_string(), "kind=import%2Cexport&attr.user=ann%2A&minStatusAge=90000ms&limit=5");
+/// let stuck = Query::new().filter("kind", "import,export").attr("user", "ann*");
+/// let stuck = stuck.min_status_age(Duration::from_secs(90)).limit(5);
+/// assert_eq!(stuck.to_string(), "kind=import%2Cexport&attr.user=ann%2A&minStatusAge=90000ms&limit=5");
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -34,17 +36,17 @@ impl Query {
         Query::default()
     }
 
-    /// Selects tasks whose `state`, `kind`, `id`, `status`, `parent`, `serial` or, of ended ones, `outcome` fits.
+    /// Selects tasks whose `state`, `kind`, `id`, `status`, `parent`, `serial` or, once ended, `outcome` matches.
     pub fn filter(self, name: &str, value: impl Into<String>) -> Self {
         self.set(name, value)
     }
 
-    /// Selects tasks with this attribute and a value of it that fits.
+    /// Selects tasks that have this attribute with a value that matches.
     pub fn attr(self, name: &str, value: impl Into<String>) -> Self {
         self.set(&format!("attr.{name}"), value)
     }
 
-    /// Selects tasks that are at least this old, to the millisecond, and at least one.
+    /// Selects tasks that are at least this old.
     pub fn min_age(self, age: Duration) -> Self {
         self.set("minAge", millis(age))
     }
@@ -64,23 +66,23 @@ impl Query {
         self.set("maxStatusAge", millis(age))
     }
 
-    /// Sorts by these [keys](pm_wire::v1::SortKey), with commas between them; a `-` before a key reverses it. The
+    /// Sorts by these [keys](pm_wire::v1::SortKey), with commas between them; `-` before a key reverses it. The
     /// server's default is `-age`: oldest first.
     pub fn sort(self, key: &str) -> Self {
         self.set("sort", key)
     }
 
-    /// Sets how many tasks to return at most, 0 for the counts alone. The server's default is 100, its limit 1,000.
+    /// Sets how many tasks to return at most; 0 returns the counts alone. The server's default is 100, its limit 1,000.
     pub fn limit(self, tasks: u32) -> Self {
         self.set("limit", tasks.to_string())
     }
 
-    /// Continues where the page with this [`next_cursor`](pm_wire::v1::TaskPage::next_cursor) ended.
+    /// Continues after the page that had this [`next_cursor`](pm_wire::v1::TaskPage::next_cursor).
     pub fn cursor(self, cursor: impl Into<String>) -> Self {
         self.set("cursor", cursor)
     }
 
-    /// Returns only these fields of each task; its serial is always there.
+    /// Returns only these fields of each task, and always its serial.
     pub fn fields(self, names: &[&str]) -> Self {
         self.set("fields", names.join(","))
     }
@@ -90,9 +92,9 @@ impl Query {
         self.set("view", "brief")
     }
 
-    /// Also counts the tasks by this; see [`GroupBy`](pm_wire::v1::GroupBy).
-    pub fn group_by(self, what: impl fmt::Display) -> Self {
-        self.set("groupBy", what.to_string())
+    /// Also counts the tasks by this field or attribute; see [`GroupBy`](pm_wire::v1::GroupBy).
+    pub fn group_by(self, field: impl fmt::Display) -> Self {
+        self.set("groupBy", field.to_string())
     }
 
     /// Returns only the branch of the [tree](crate::V1::tree) that begins at this task.
@@ -100,19 +102,20 @@ impl Query {
         self.set("root", task.to_string())
     }
 
-    /// Sets how often [events](crate::V1::events) may come for one task: 250 ms, the server's default, to 60 s.
+    /// Sets the shortest time between two [events](crate::V1::events) of one task, 250 ms to 60 s. The server's default
+    /// is 250 ms.
     pub fn interval(self, interval: Duration) -> Self {
         self.set("interval", millis(interval))
     }
 
-    /// Sets any other parameter.
+    /// Sets a parameter by its name.
     pub fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.parameters.retain(|(known, _)| known != name);
         self.parameters.push((name.to_owned(), value.into()));
         self
     }
 
-    /// Adds a filter. Unlike with [`set`](Self::set), one of the same name stays, and both must fit.
+    /// Adds a filter. Unlike [`set`](Self::set), this keeps one of the same name, and a task must match both.
     ///
     /// ```
     /// assert_eq!(pm_client::Query::new().also("id", "a*").also("id", "ab*").to_string(), "id=a%2A&id=ab%2A");
@@ -122,7 +125,7 @@ impl Query {
         self
     }
 
-    /// Returns the value of a filter that fits this text alone, whatever characters it has.
+    /// Returns a value for a filter that matches exactly this string, whatever characters it has.
     ///
     /// ```
     /// assert_eq!(pm_client::Query::literal("a,b*"), r"a\,b\*");
@@ -139,19 +142,19 @@ impl Query {
         value
     }
 
-    /// Returns the query for the page after this one, which it must be the query of; `None` after the last.
+    /// Returns the query for the page after this one, or `None` after the last. The page must be an answer to `self`.
     #[must_use]
     pub fn next_page(&self, page: &TaskPage) -> Option<Query> {
         page.next_cursor.as_ref().map(|cursor| self.clone().cursor(cursor))
     }
 
-    /// Returns the path with this query behind it.
-    pub(crate) fn behind(&self, path: &str) -> String {
+    /// Returns the path followed by this query.
+    pub(crate) fn append_to(&self, path: &str) -> String {
         if self.parameters.is_empty() { path.to_owned() } else { format!("{path}?{self}") }
     }
 }
 
-/// Shows the query as it stands in a URL, behind the question mark.
+/// Formats the query as in a URL, without the question mark.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, value)) in self.parameters.iter().enumerate() {
@@ -162,14 +165,14 @@ impl fmt::Display for Query {
     }
 }
 
-/// Shows a duration as the server reads it; zero is not one there.
+/// Formats a duration for the server, which refuses zero.
 fn millis(duration: Duration) -> String {
     format!("{}ms", duration.as_millis().max(1))
 }
 
 /// A reference to a task, by its serial or by its id.
 ///
-/// Several tasks may have the same id, never the same serial. A [`Row`] stands for its task.
+/// Several tasks may have the same id, but never the same serial. `&Row` converts into a reference to its task.
 ///
 /// # Examples
 ///
@@ -188,7 +191,7 @@ pub struct TaskRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Which {
     Serial(Serial),
-    /// Digits that are not a serial, as 0: the server says so.
+    /// Digits that are not a valid serial, such as 0; the server explains that.
     Digits(String),
     Id(String),
 }
@@ -206,7 +209,7 @@ impl TaskRef {
         TaskRef { which: Which::Id(id.into()) }
     }
 
-    /// Reads what people write: digits are a serial, anything else is an id, and so is what follows `id:`.
+    /// Parses what a person writes: digits are a serial, anything else is an id, and so is everything after `id:`.
     #[must_use]
     pub fn parse(text: &str) -> TaskRef {
         match text.strip_prefix("id:") {
@@ -219,7 +222,7 @@ impl TaskRef {
         }
     }
 
-    /// Returns the reference as a segment of a path.
+    /// Returns the reference as one segment of a path.
     pub(crate) fn segment(&self) -> String {
         match &self.which {
             Which::Id(id) => format!("id:{}", encode_id(id)),
@@ -228,7 +231,7 @@ impl TaskRef {
     }
 }
 
-/// Shows the reference as the server reads it, and [`TaskRef::parse`] as well.
+/// Formats the reference so that the server and [`TaskRef::parse`] can read it.
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.which {
@@ -272,8 +275,8 @@ mod tests {
     #[test]
     fn any_value_is_one_parameter() {
         let query = Query::new().filter("status", "a&b=c #1?").attr("näme+", "%41").filter("status", "x y");
-        assert_eq!(query.behind("v1/tasks"), "v1/tasks?attr.n%C3%A4me%2B=%2541&status=x%20y");
-        assert_eq!(Query::new().behind("v1/tasks"), "v1/tasks");
+        assert_eq!(query.append_to("v1/tasks"), "v1/tasks?attr.n%C3%A4me%2B=%2541&status=x%20y");
+        assert_eq!(Query::new().append_to("v1/tasks"), "v1/tasks");
     }
 
     #[test]
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_without_a_serial_of_ours_goes_by_its_id() {
+    fn a_row_without_a_valid_serial_is_referred_to_by_its_id() {
         let row = |serial: &str| -> Row {
             serde_json::from_value(serde_json::json!({ "serial": serial, "id": "a" })).unwrap()
         };

@@ -1,4 +1,4 @@
-//! Everything that a call needs to know about its client.
+//! The settings of a client, which each of its calls uses.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Settings {
             endpoint,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
-            // Above what a list within its default 256 MiB can become as JSON, short of every character escaped.
+            // More than a list within its default 256 MiB becomes as JSON, unless every character is escaped.
             max_body: 1 << 30,
             token: Token::None,
             #[cfg(feature = "tls")]
@@ -32,13 +32,13 @@ impl Settings {
         }
     }
 
-    /// Returns the same settings with as much more time as the server is asked to take.
+    /// Returns settings whose time limit is longer by the time that the server is asked to wait.
     pub(crate) fn with_wait(&self, wait: Option<Duration>) -> Self {
         Self { timeout: self.timeout.saturating_add(wait.unwrap_or_default()), ..self.clone() }
     }
 }
 
-/// Returns the time in this long; a duration beyond what the clock can count is as good as a century.
+/// Returns the instant after this duration. A duration that the clock cannot represent counts as a century.
 pub(crate) fn deadline_in(duration: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(duration).unwrap_or_else(|| now + Duration::from_secs(100 * 365 * 86_400))

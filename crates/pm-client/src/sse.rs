@@ -1,11 +1,11 @@
-//! The text/event-stream of the WHATWG, taken apart as it comes in.
+//! An incremental decoder of `text/event-stream`, as the HTML standard defines it.
 //!
-//! Bytes may be cut anywhere, also within a character or between CR and LF. What is malformed is ignored, as the standard
-//! says. Memory has a ceiling: a line and the data of an event may have `MAX_BYTES` each.
+//! The stream may be split anywhere, also within a character or between CR and LF. Malformed parts are ignored, as the
+//! standard says. Memory is bounded: a line and the data of an event may have `MAX_BYTES` each.
 
 use std::time::Duration;
 
-/// The most that one line may have, and the most that the data of one event may have, in bytes.
+/// The longest line, and the most data of one event, in bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 
 /// One event as it is dispatched.
@@ -13,22 +13,22 @@ pub(crate) const MAX_BYTES: usize = 8 << 20;
 pub(crate) struct Message {
     /// `message` if the stream names none.
     pub(crate) event: String,
-    /// Its lines with a LF between them.
+    /// Its lines, with LF between them.
     pub(crate) data: String,
 }
 
-/// A line or an event is larger than may be.
+/// A line or an event is larger than [`MAX_BYTES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooLarge;
 
-/// What is known so far of a stream.
+/// The state of a stream so far.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
-    /// The beginning of a line, of which the end is not here yet.
+    /// The beginning of a line whose end has not arrived.
     line: Vec<u8>,
-    /// The last byte was a CR: a LF now belongs to it.
+    /// The last byte was a CR, to which a following LF belongs.
     after_cr: bool,
-    /// The first line is over, so no byte order mark can come any more.
+    /// The first line has ended, so a byte order mark can no longer follow.
     begun: bool,
     event: String,
     data: String,
@@ -39,16 +39,16 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    /// For a stream that goes on after the event with this id; empty if it begins.
+    /// Makes a decoder for a stream that resumes after the event with this id, or begins if the id is empty.
     pub(crate) fn after(last_id: &str) -> Decoder {
         Decoder { id: last_id.to_owned(), last_id: last_id.to_owned(), ..Decoder::default() }
     }
 
-    /// Takes the next bytes, and gives every message that they complete.
+    /// Decodes the next bytes, and passes every message that they complete to `give`.
     ///
     /// # Errors
     ///
-    /// Beyond the ceiling; the stream is of no use from there on.
+    /// [`TooLarge`], after which the stream must not be read further.
     pub(crate) fn push(&mut self, mut bytes: &[u8], mut give: impl FnMut(Message)) -> Result<(), TooLarge> {
         while let Some(&first) = bytes.first() {
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
@@ -81,18 +81,18 @@ impl Decoder {
         Ok(())
     }
 
-    /// The id to go on from after the connection is lost; empty if there is none.
+    /// Returns the id to resume after when the connection is lost; empty if there is none.
     pub(crate) fn last_id(&self) -> &str {
         &self.last_id
     }
 
-    /// How long the stream wants its reader to wait before it connects again, if it said so since the last time.
+    /// Takes the delay before reconnecting, if the stream has named one since the last call.
     pub(crate) fn take_retry(&mut self) -> Option<Duration> {
         self.retry.take()
     }
 
     fn end_line(&mut self, line: &[u8], give: &mut impl FnMut(Message)) -> Result<(), TooLarge> {
-        // The mark is at the very beginning only, and so at the beginning of the first line.
+        // A byte order mark counts only at the beginning of the stream.
         let line = match std::mem::replace(&mut self.begun, true) {
             false => line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line),
             true => line,
@@ -101,7 +101,7 @@ impl Decoder {
             self.dispatch(give);
             return Ok(());
         }
-        // A line break never is a part of a longer character, so a line can be decoded for itself.
+        // A line break is never part of a longer character, so each line can be decoded on its own.
         let text = String::from_utf8_lossy(line);
         let (field, value) = text.split_once(':').unwrap_or((&text, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -120,7 +120,7 @@ impl Decoder {
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retry = value.parse().ok().map(Duration::from_millis).or(self.retry);
             }
-            // Comments, which have no name, and names that are not known.
+            // Comments, which have no name, and unknown fields.
             _ => {}
         }
         Ok(())
@@ -143,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    /// What a stream gives when it comes in these pieces: the messages, the last id and the time to wait.
+    /// Decodes a stream in these pieces, and returns its messages, its last id and the delay it names.
     fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<(String, String)>, String, Option<Duration>) {
         let mut decoder = Decoder::default();
         let mut messages = Vec::new();
@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn data_of_several_lines_is_one_event() {
         assert_eq!(data("data: YHOO\ndata: +2\ndata: 10\n\n"), ["YHOO\n+2\n10"]);
-        let stream = "data: This is the first message.\n\ndata: This is the second message, it\ndata: has two lines.\n\n\
+        let stream = "data: This is the first message.\n\n\
+                      data: This is the second message, it\ndata: has two lines.\n\n\
                       data: This is the third message.\n\n";
         assert_eq!(
             data(stream),
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_data_is_an_event_and_no_data_is_none() {
+    fn empty_data_is_an_event_and_missing_data_is_none() {
         assert_eq!(data("data\n\ndata\ndata\n\ndata:"), ["", "\n"]);
         assert_eq!(data("event: x\n\n"), Vec::<String>::new());
     }
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn any_line_end_will_do() {
+    fn all_line_ends_are_understood() {
         for stream in
             ["data: a\ndata: b\n\n", "data: a\rdata: b\r\r", "data: a\r\ndata: b\r\n\r\n", "data: a\rdata: b\n\n"]
         {
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_to_wait_is_digits_only() {
+    fn a_delay_has_digits_only() {
         assert_eq!(decode([&b"retry: 1500\n"[..]]).2, Some(Duration::from_millis(1500)));
         assert_eq!(
             decode([&b"retry: 5\nretry: 1.5\nretry\nretry: -1\nretry: 99999999999999999999\n"[..]])
@@ -250,12 +251,12 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_replaced() {
+    fn bytes_that_are_not_utf_8_are_replaced() {
         assert_eq!(decode([&b"data: a\xffb\n\n"[..]]).0[0].1, "a\u{fffd}b");
     }
 
     #[test]
-    fn lines_and_events_have_a_ceiling() {
+    fn lines_and_events_are_bounded() {
         let mut decoder = Decoder::default();
         let piece = vec![b'x'; MAX_BYTES];
         assert_eq!(decoder.push(&piece, drop), Ok(()));
@@ -267,9 +268,10 @@ mod tests {
         assert_eq!(decoder.push(&line, drop), Err(TooLarge));
     }
 
-    /// A stream with everything in it.
+    /// A stream with every field and every line end.
     const ALL: &str = "\u{feff}: hi\r\nretry: 7\r\nevent: snapshot\r\ndata: {\"tasks\":[\"ü🦀\"]}\r\nid: b-1\r\n\r\n\
-                       data: a\rdata:\rdata:  b\r\r\nevent: x\nid: b-2\ndata: 1\n\n: heartbeat\nid: b-3\n\nunknown: x\ndata: c\n\n";
+                       data: a\rdata:\rdata:  b\r\r\nevent: x\nid: b-2\ndata: 1\n\n: heartbeat\nid: b-3\n\n\
+                       unknown: x\ndata: c\n\n";
 
     #[test]
     fn a_cut_at_any_byte_changes_nothing() {
@@ -283,8 +285,8 @@ mod tests {
         assert_eq!(decode(ALL.as_bytes().chunks(1)), whole);
     }
 
-    /// Bytes of which many mean something here.
-    fn rubbish() -> impl Strategy<Value = Vec<u8>> {
+    /// Returns random bytes, many of which are syntax.
+    fn any_stream() -> impl Strategy<Value = Vec<u8>> {
         let word = prop::sample::select(vec![
             &b"data"[..],
             b"event",
@@ -309,7 +311,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_give_what_the_whole_gives(stream in rubbish(), cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        fn pieces_give_what_the_whole_gives(
+            stream in any_stream(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
             cuts.sort_unstable();
             let mut pieces = Vec::new();

@@ -1,6 +1,6 @@
-//! Excerpts of answers, as they go into messages.
+//! Excerpts of answers, for messages.
 
-/// As much of an unexpected answer as fits into one or two lines.
+/// The longest excerpt of an unexpected answer: one or two lines.
 const EXCERPT_CHARS: usize = 160;
 
 /// Returns the beginning of the body on one line.
@@ -13,7 +13,7 @@ pub(crate) fn excerpt(body: &[u8]) -> String {
     line
 }
 
-/// Returns the text without its line breaks, cut to this many characters.
+/// Returns the text with each run of whitespace as one space, cut to this many characters.
 pub(crate) fn one_line(text: &str, chars: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut cut: String = line.chars().take(chars).collect();

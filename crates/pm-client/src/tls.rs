@@ -1,6 +1,6 @@
-//! TLS towards an endpoint of `https://`.
+//! TLS for `https://` endpoints.
 //!
-//! The files are read at each connection, so renewed certificates count without a restart.
+//! The files are read for each connection, so renewed certificates take effect without a restart.
 
 use std::error::Error;
 use std::io;
@@ -15,18 +15,18 @@ use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 
-/// The authorities to trust, and our own certificate.
+/// The authorities to trust, and the client's certificate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
-    /// Without one, the authorities that browsers trust.
+    /// A PEM file of authorities. Default: those of `webpki-roots`.
     pub(crate) ca_file: Option<PathBuf>,
-    /// The certificate with those above it, and its key.
+    /// PEM files of the certificate, with its intermediate authorities, and of its key.
     pub(crate) identity: Option<(PathBuf, PathBuf)>,
-    /// Without one, the host of the endpoint.
+    /// The name that the server's certificate must have. Default: the host of the endpoint.
     pub(crate) server_name: Option<String>,
 }
 
-/// Why a handshake failed.
+/// The error of a handshake.
 pub(crate) enum HandshakeError {
     /// One side does not trust the other, or a file cannot be used.
     Untrusted(Box<dyn Error + Send + Sync>),
@@ -34,7 +34,7 @@ pub(crate) enum HandshakeError {
     Io(io::Error),
 }
 
-/// Returns whether the error is about certificates or the protocol, and not about the connection.
+/// Returns `true` if the error is about certificates or the protocol, not about the connection.
 pub(crate) fn is_about_trust(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -93,7 +93,7 @@ impl Options {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, io::Error> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
     match found {
-        Ok(found) if found.is_empty() => Err(about(path, "no certificate in PEM form is in it")),
+        Ok(found) if found.is_empty() => Err(about(path, "it has no certificate in PEM form")),
         Ok(found) => Ok(found),
         Err(error) => Err(pem_error(path, error, "certificate")),
     }
@@ -101,7 +101,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, io::Error> 
 
 fn pem_error(path: &Path, error: pem::Error, what: &str) -> io::Error {
     match error {
-        pem::Error::NoItemsFound => about(path, format_args!("no {what} in PEM form is in it")),
+        pem::Error::NoItemsFound => about(path, format_args!("it has no {what} in PEM form")),
         pem::Error::Io(error) => about(path, error),
         error => about(path, error),
     }

@@ -1,6 +1,6 @@
 //! The token of a client, which is never shown.
 //!
-//! A file is read again at each call, so a new token in it counts at once.
+//! A file is read for each call, so a new token takes effect at once.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use http::HeaderValue;
 
-/// Far more than a list of tokens takes.
+/// The most bytes read of a file, far more than a list of tokens needs.
 const MAX_FILE: u64 = 1 << 20;
 
 #[derive(Clone, Default)]
@@ -32,7 +32,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The token cannot be read or used. Nothing of it is in here.
+/// The error for a token that cannot be read or used. It has no part of the token.
 #[derive(Debug)]
 pub(crate) struct TokenError {
     pub(crate) text: String,
@@ -40,10 +40,10 @@ pub(crate) struct TokenError {
 }
 
 impl Token {
-    /// Takes `PM_TOKEN`, or the file that `PM_TOKEN_FILE` names; an empty variable is as good as none.
+    /// Takes `PM_TOKEN`, or else the file that `PM_TOKEN_FILE` names. An empty variable counts as unset.
     pub(crate) fn from_env(variable: impl Fn(&str) -> Option<OsString>) -> Option<Token> {
         let variable = |name| variable(name).filter(|value| !value.is_empty());
-        // What is not text in there fails at the call, as every bad token does.
+        // A value that is not UTF-8 fails at the call, as every bad token does.
         let text = || Some(Token::Text(variable("PM_TOKEN")?.to_string_lossy().into_owned()));
         let file = || Some(Token::File(variable("PM_TOKEN_FILE")?.into()));
         text().or_else(file)
@@ -54,18 +54,20 @@ impl Token {
         match self {
             Token::None => Ok(None),
             Token::Text(text) => bearer(text).map(Some).ok_or_else(|| TokenError {
-                text: "it is empty or has blanks or other characters that no token has; give it as it was made"
+                text: "it is empty, or has whitespace or other characters that no token has; copy it unchanged"
                     .to_owned(),
                 source: None,
             }),
             Token::File(path) => {
                 let shown = path.display();
                 let text = read(path).map_err(|error| TokenError {
-                    text: format!("{shown} could not be read; name a file that this user may read"),
+                    text: format!("could not read {shown}; name a file that this user may read"),
                     source: Some(error),
                 })?;
                 first(&text).and_then(bearer).map(Some).ok_or_else(|| TokenError {
-                    text: format!("{shown} has no token; put one on its first line, alone or as `SCOPE TOKEN NAME`"),
+                    text: format!(
+                        "{shown} has no token; put one on its first line, alone or as `PERMISSION TOKEN [NAME]`"
+                    ),
                     source: None,
                 })
             }
@@ -79,7 +81,7 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The first token of a file: alone on its line, or the second word as in the server's file.
+/// Returns the first token of a file: alone on its line, or the second word as in the server's file.
 fn first(text: &str) -> Option<&str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'))?;
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variable_goes_before_the_file() {
+    fn the_variable_takes_precedence_over_the_file() {
         assert!(
             matches!(from_env(&[("PM_TOKEN", "a"), ("PM_TOKEN_FILE", "/f")]), Some(Token::Text(text)) if text == "a")
         );
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_sees_the_token() {
+    fn the_token_is_never_shown() {
         let token = Token::Text("s3cret".into());
         assert!(!format!("{token:?} {:?}", token.header()).contains("s3cret"));
     }

@@ -20,7 +20,7 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The calls of `/v1`; made by [`Client::v1`](crate::Client::v1).
 ///
-/// Against a server without it, such as VividCortex/pm, they end with [`ClientError::NoV1`].
+/// With a server that has no `/v1`, such as VividCortex/pm, they fail with [`ClientError::NoV1`].
 #[derive(Clone, Copy, Debug)]
 pub struct V1<'c> {
     settings: &'c Settings,
@@ -31,7 +31,7 @@ impl<'c> V1<'c> {
         Self { settings }
     }
 
-    /// Fetches a page of the tasks that run.
+    /// Fetches a page of live tasks.
     ///
     /// ```no_run
     /// # async fn look(client: pm_client::Client) -> Result<(), pm_client::ClientError> {
@@ -51,39 +51,40 @@ impl<'c> V1<'c> {
     ///
     /// As all calls of `/v1`:
     ///
-    /// - [`ClientError::Unauthorized`], [`ClientError::Forbidden`]: the server requires a token, or another one.
+    /// - [`ClientError::Unauthorized`], [`ClientError::Forbidden`]: the server requires a token, or another permission.
     /// - [`ClientError::TooMany`]: the server is overloaded.
     /// - [`ClientError::NoV1`]: there is no `/v1`, as with VividCortex/pm.
     /// - [`ClientError::Problem`]: the server refuses for another reason, such as a filter that it cannot read.
     /// - Otherwise as for [`Procs::list`](crate::Procs::list).
     pub async fn tasks(self, query: &Query) -> Result<TaskPage, ClientError> {
-        self.get(query.behind("v1/tasks")).await
+        self.get(query.append_to("v1/tasks")).await
     }
 
-    /// Fetches the tasks that run as a tree: depth first, each with its [`depth`](pm_wire::v1::Row::depth).
+    /// Fetches the live tasks as a tree: depth first, each with its [`depth`](pm_wire::v1::Row::depth).
     ///
     /// # Errors
     ///
     /// As for [`tasks`](Self::tasks).
     pub async fn tree(self, query: &Query) -> Result<TaskPage, ClientError> {
-        self.get(query.behind("v1/tree")).await
+        self.get(query.append_to("v1/tree")).await
     }
 
-    /// Fetches a page of the tasks that have ended and are still retained, last ended first.
+    /// Fetches a page of the ended tasks that are still retained, last ended first.
     ///
     /// # Errors
     ///
     /// As for [`tasks`](Self::tasks).
     pub async fn ended(self, query: &Query) -> Result<TaskPage, ClientError> {
-        self.get(query.behind("v1/ended")).await
+        self.get(query.append_to("v1/ended")).await
     }
 
     /// Fetches one task, live or retained.
     ///
     /// # Errors
     ///
-    /// - [`ClientError::NotFound`]: there is none.
+    /// - [`ClientError::NotFound`]: there is no such task.
     /// - [`ClientError::Ambiguous`]: several live tasks have this id.
+    /// - Otherwise as for [`tasks`](Self::tasks).
     pub async fn task(self, task: impl Into<TaskRef>) -> Result<TaskReply, ClientError> {
         self.get(format!("v1/tasks/{}", task.into().segment())).await
     }
@@ -114,10 +115,11 @@ impl<'c> V1<'c> {
     ///
     /// # Errors
     ///
-    /// - [`ClientError::NotFound`], [`ClientError::Ambiguous`]: as for [`task`](Self::task); none was asked.
+    /// - [`ClientError::NotFound`], [`ClientError::Ambiguous`]: as for [`task`](Self::task); none was cancelled.
     /// - [`ClientError::NotCancellable`]: the task or its list does not allow it.
-    /// - [`ClientError::PreconditionFailed`]: it is not as expected, and was not asked.
+    /// - [`ClientError::PreconditionFailed`]: the task is not as expected, and was not cancelled.
     /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] the request may have been recorded or not.
+    /// - Otherwise as for [`tasks`](Self::tasks).
     pub async fn cancel(self, task: impl Into<TaskRef>, options: &CancelOptions) -> Result<TaskVerdict, ClientError> {
         let path = format!("v1/tasks/{}/cancel", task.into().segment());
         self.post(path, options, options.idempotency_key.as_deref(), options.wait).await
@@ -137,10 +139,12 @@ impl<'c> V1<'c> {
     ///
     /// # Errors
     ///
-    /// - [`ClientError::PreconditionFailed`]: there are not as many as expected, and none was asked.
-    /// - [`ClientError::Problem`]: there are too many (`too-many-victims`), or the filter selects all tasks
-    ///   (`missing-filter`); none was asked.
-    /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] some may have been asked.
+    /// - [`ClientError::PreconditionFailed`]: the filter does not select as many tasks as expected, and none was
+    ///   cancelled.
+    /// - [`ClientError::Problem`]: the filter selects more tasks than may be cancelled (`too-many-victims`), or all
+    ///   (`missing-filter`); none was cancelled.
+    /// - After [`ClientError::TimedOut`] and [`ClientError::Cut`] some requests may have been recorded.
+    /// - Otherwise as for [`tasks`](Self::tasks).
     pub async fn cancel_many(self, bulk: &BulkCancel) -> Result<BulkReply, ClientError> {
         self.post("v1/cancel".to_owned(), bulk, bulk.idempotency_key.as_deref(), bulk.wait).await
     }
@@ -154,11 +158,11 @@ impl<'c> V1<'c> {
         self.get("v1/kinds".to_owned()).await
     }
 
-    /// Fetches the tasks that wait, with those that hold them up: at most this many; the server's default is 1,000.
+    /// Fetches the waiting tasks and those that block them: at most this many waits; the server's default is 1,000.
     ///
     /// # Errors
     ///
-    /// As for [`tasks`](Self::tasks). A server that has no such route answers with 404.
+    /// As for [`tasks`](Self::tasks). A server without this route refuses with [`ClientError::Problem`] (404).
     pub async fn waits(self, limit: Option<u32>) -> Result<WaitReport, ClientError> {
         self.get(limit.map_or_else(|| "v1/waits".to_owned(), |limit| format!("v1/waits?limit={limit}"))).await
     }
@@ -172,7 +176,7 @@ impl<'c> V1<'c> {
         self.get(format!("v1/audit?limit={limit}")).await
     }
 
-    /// Fetches what the server reports about itself.
+    /// Fetches information about the server: its version, uptime, limits and counters, and the caller's permission.
     ///
     /// # Errors
     ///
@@ -181,8 +185,7 @@ impl<'c> V1<'c> {
         self.get("v1/info".to_owned()).await
     }
 
-    /// Returns the events of the tasks that the query's filters select. Nothing is connected before the first is asked
-    /// for.
+    /// Returns a stream of the events of the tasks that the query's filters select. It connects when it is polled.
     ///
     /// ```no_run
     /// # async fn look(client: pm_client::Client) -> Result<(), pm_client::ClientError> {
@@ -200,7 +203,7 @@ impl<'c> V1<'c> {
     /// # }
     /// ```
     pub fn events(self, query: &Query) -> Events {
-        Events::new(self.settings.clone(), query.behind("v1/events"))
+        Events::new(self.settings.clone(), query.append_to("v1/events"))
     }
 
     async fn get<T: DeserializeOwned>(self, path: String) -> Result<T, ClientError> {

@@ -64,7 +64,7 @@ async fn a_history_is_read_and_the_id_is_one_segment() {
 }
 
 #[tokio::test]
-async fn a_cancel_always_carries_a_message() {
+async fn a_cancel_always_has_a_message() {
     for (reason, body) in [("two words", r#"{"message":"two words"}"#), ("", r#"{"message":""}"#)] {
         let reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
         let (result, request) = meet(reply, |client| async move { client.procs().cancel("job?1", reason).await }).await;
@@ -116,7 +116,7 @@ async fn a_web_page_is_not_a_process_list() {
 }
 
 #[tokio::test]
-async fn other_json_is_no_process_list() {
+async fn other_json_is_not_a_process_list() {
     for body in ["{\"ok\":true}", "[]", "{\"procs\":[{\"id\":5}]}"] {
         let error = list_error(reply("200 OK", "application/json", body)).await;
         assert!(matches!(error, ClientError::NotPm { source: Some(_), .. }), "{error}");
@@ -124,7 +124,7 @@ async fn other_json_is_no_process_list() {
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_no_process_list() {
+async fn an_answer_that_is_not_http_is_not_a_process_list() {
     let error = list_error("SSH-2.0-OpenSSH_9.6\r\n\r\n").await;
     assert!(matches!(error, ClientError::NotPm { .. }), "{error:?}");
 }
@@ -147,7 +147,7 @@ async fn a_cut_connection_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_told_and_not_followed() {
+async fn a_redirect_is_reported_and_not_followed() {
     let error = list_error("HTTP/1.1 301 Gone\r\nLocation: http://x/\r\nContent-Length: 0\r\n\r\n").await;
     assert!(matches!(&error, ClientError::Redirected { status: 301, location: Some(to), .. } if to == "http://x/"));
 }
@@ -166,7 +166,7 @@ async fn an_answer_beyond_the_limit_is_refused() {
 
 #[tokio::test]
 async fn a_silent_server_does_not_hold_the_caller() {
-    // Connections wait in the queue of the listener, where nobody takes them.
+    // Connections wait in the queue of the listener, which accepts none.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
     let limit = Duration::from_millis(20);
@@ -176,7 +176,7 @@ async fn a_silent_server_does_not_hold_the_caller() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_unreachable() {
+async fn a_port_without_a_listener_is_unreachable() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -1,4 +1,4 @@
-//! Endpoints of `https://`: who trusts whom, with certificates made on the spot.
+//! Endpoints of `https://`: which servers and clients are trusted, with certificates made by the tests.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -40,7 +40,7 @@ impl Authority {
         self.dir.path("ca")
     }
 
-    /// Certificate and key for these names.
+    /// Signs a certificate for these names, and returns its file and that of its key.
     fn sign(&self, file: &str, names: &[&str]) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -49,7 +49,7 @@ impl Authority {
         (certificate, self.dir.write(&format!("{file}.key"), &key.serialize_pem()))
     }
 
-    /// A server with a certificate for these names, which wants one of the client if it has to be of this authority.
+    /// Returns a server with a certificate for these names, which requires clients to have one of `clients`.
     fn server(&self, names: &[&str], clients: Option<&Authority>) -> TlsAcceptor {
         let (certificate, key) = self.sign("server", names);
         let provider = Arc::new(ring::default_provider());
@@ -70,7 +70,7 @@ impl Authority {
     }
 }
 
-/// What a client sees that asks this server for its list, and what the server was asked, if it trusted the client.
+/// Fetches the list of this server, and returns the number of tasks and, if the server trusted the client, the request.
 async fn list(
     server: TlsAcceptor,
     client: impl FnOnce(Builder) -> Builder,
@@ -109,7 +109,7 @@ async fn a_server_of_another_authority_is_not_trusted() {
     let (result, request) = list(theirs.server(&["127.0.0.1"], None), |builder| builder.ca_file(ours.file())).await;
     assert_untrusted(&result.unwrap_err(), "invalid peer certificate");
     assert_eq!(request, None);
-    // Neither do browsers know ours.
+    // Nor is it among the default authorities.
     let (result, _) = list(ours.server(&["127.0.0.1"], None), |builder| builder).await;
     assert_untrusted(&result.unwrap_err(), "invalid peer certificate: UnknownIssuer");
 }
@@ -125,7 +125,7 @@ async fn the_name_in_the_certificate_counts_and_can_be_set() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_certificate_gets_ours() {
+async fn a_server_that_requires_a_certificate_gets_it() {
     let authority = Authority::new();
     let server = authority.server(&["127.0.0.1"], Some(&authority));
     let (certificate, key) = authority.sign("client", &["me"]);
@@ -136,7 +136,7 @@ async fn a_server_that_wants_a_certificate_gets_ours() {
 }
 
 #[tokio::test]
-async fn a_server_that_wants_a_certificate_refuses_none_and_others() {
+async fn a_server_that_requires_a_certificate_refuses_a_missing_one_and_others() {
     let (authority, other) = (Authority::new(), Authority::new());
     let server = authority.server(&["127.0.0.1"], Some(&authority));
     let (result, request) = list(server.clone(), |builder| builder.ca_file(authority.file())).await;
@@ -150,7 +150,7 @@ async fn a_server_that_wants_a_certificate_refuses_none_and_others() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_of_no_use_is_named() {
+async fn a_file_that_cannot_be_used_is_named() {
     let authority = Authority::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("https://{}", listener.local_addr().unwrap());
@@ -185,7 +185,7 @@ async fn a_server_without_tls_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn events_end_when_there_is_no_trust() {
+async fn events_end_without_trust() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let server = theirs.server(&["127.0.0.1"], None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

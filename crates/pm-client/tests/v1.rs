@@ -59,7 +59,7 @@ async fn a_page_of_tasks_knows_the_next_page() {
 }
 
 #[tokio::test]
-async fn one_task_goes_by_serial_or_id() {
+async fn one_task_is_named_by_serial_or_id() {
     let body = r#"{"task":{"serial":"7","id":"a/b"},TIME}"#;
     let (task, line) = ask(body, async |client| client.v1().task(serial(7)).await).await;
     assert_eq!((task.task.id.as_str(), line.as_str()), ("a/b", "GET /v1/tasks/7 HTTP/1.1"));
@@ -79,7 +79,7 @@ async fn a_history_says_what_was_dropped_and_where() {
 }
 
 #[tokio::test]
-async fn a_cancel_carries_its_options_and_brings_a_verdict() {
+async fn a_cancel_has_its_options_and_returns_a_verdict() {
     let verdict = r#"{"verdict":"cancelling","serial":"7","id":"a","tookMs":1.5,"below":2}"#;
     let options = CancelOptions::new("why").wait(Duration::from_secs(1)).expect(Expect::new().status("s"));
     let options = options.idempotency_key("k-1");
@@ -109,7 +109,8 @@ async fn a_key_that_cannot_be_a_header_is_not_sent() {
 #[tokio::test]
 async fn a_cancel_of_many_has_the_verdict_of_each() {
     let body = r#"{"dryRun":false,"total":2,"counts":{"finished":1,"refused":1},
-        "verdicts":[{"serial":"1","id":"a","verdict":"finished","outcome":"cancelled","tookMs":3},{"serial":"2","verdict":"new"}]}"#;
+        "verdicts":[{"serial":"1","id":"a","verdict":"finished","outcome":"cancelled","tookMs":3},
+        {"serial":"2","verdict":"new"}]}"#;
     let bulk = BulkCancel::new("kind=a").expect_total(2);
     let (done, line) = ask(body, async |client| client.v1().cancel_many(&bulk).await).await;
     assert_eq!(line, "POST /v1/cancel HTTP/1.1");
@@ -218,7 +219,7 @@ async fn refusals_of_a_cancel_are_distinguished() {
     assert!(error.to_string().ends_with("; name one by its serial: 7, 9"), "{error}");
     let error = cancel_refused("403 Forbidden", &format!(r#"{detail}"code":"not-cancellable""#)).await;
     assert!(matches!(error, ClientError::NotCancellable { .. }), "{error:?}");
-    let error = cancel_refused("403 Forbidden", &format!(r#"{detail}"code":"missing-scope""#)).await;
+    let error = cancel_refused("403 Forbidden", &format!(r#"{detail}"code":"insufficient-scope""#)).await;
     assert!(matches!(error, ClientError::Forbidden { .. }), "{error:?}");
     let error = cancel_refused("412 Precondition Failed", &format!(r#"{detail}"hint":"look""#)).await;
     assert!(matches!(&error, ClientError::PreconditionFailed { text, .. } if text == "the words; look"), "{error:?}");
@@ -237,7 +238,7 @@ async fn a_problem_is_shown_with_its_place_and_the_next_step() {
 }
 
 #[tokio::test]
-async fn a_busy_server_says_when_to_come_again() {
+async fn an_overloaded_server_names_the_time_to_wait() {
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let plain = format!("HTTP/1.1 {status}\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n");
         for answer in [problem(status, "Retry-After: 7\r\n", r#""detail":"x""#), plain] {
@@ -303,7 +304,7 @@ async fn a_token_that_may_not_cancel_is_not_a_task_that_cannot_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_new_token_in_the_file_counts_at_once() {
+async fn a_new_token_in_the_file_takes_effect_at_once() {
     let dir = Dir::new();
     let path = dir.write("tokens", "# ours\nread abc viewer\n");
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -86,7 +86,7 @@ fn next_step(error: &ClientError) -> &'static str {
         },
         ClientError::NoV1 { .. } => "a Go original supports ls, show, history, kill and wait",
         ClientError::Unauthorized { .. } => "set PM_TOKEN or PM_TOKEN_FILE",
-        ClientError::Forbidden { .. } => "use a token with the scope `cancel`",
+        ClientError::Forbidden { .. } => "use a token with the permission `cancel`",
         ClientError::TooMany { .. } => "wait a moment and try again",
         ClientError::Token { .. } => "check that PM_TOKEN_FILE names a readable file",
         ClientError::Tls { .. } => {

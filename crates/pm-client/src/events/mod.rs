@@ -1,7 +1,7 @@
-//! Events of tasks: a stream that reconnects by itself.
+//! Events of tasks: a stream that reconnects.
 //!
-//! All progress is stored in [`Events`], timers included, so a caller may drop [`Events::next`] at any time and lose
-//! nothing. That is also why a poll may make a new future of [`Events::advance`] each time.
+//! All progress is stored in [`Events`], timers included. So a caller may drop [`Events::next`] at any time and lose
+//! nothing, and each poll may make a new future of [`Events::advance`].
 
 use std::collections::VecDeque;
 use std::collections::hash_map::RandomState;
@@ -31,17 +31,17 @@ mod tests;
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 const EVENT_STREAM: &str = "text/event-stream";
-/// The time to the first try to connect again, unless the server names another.
+/// The delay before the first attempt to reconnect, unless the server names another.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-/// What a server may ask for with `retry:`, and the longest that the waits grow to.
+/// The bounds of the delay that a server names with `retry:`; the upper one also bounds the growth of delays.
 const WAITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(30));
-/// The longest that a `Retry-After` is believed.
+/// The longest `Retry-After` that is respected.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
-/// Three heartbeats: nothing for so long means that the connection is dead.
+/// The longest silence, three heartbeats; after it the connection counts as lost.
 const MAX_QUIET: Duration = Duration::from_secs(45);
-/// The last part of it, which begins anew for a caller that did not poll: data may have arrived in the meantime.
+/// The last part of [`MAX_QUIET`]. It starts when the caller polls again, as data may have arrived in the meantime.
 const LAST_WAIT: Duration = Duration::from_secs(5);
-/// The most that is read of a refusal.
+/// The most bytes read of a refusal.
 const MAX_REFUSAL: u64 = 64 << 10;
 
 /// An update from a stream of events.
@@ -49,32 +49,33 @@ const MAX_REFUSAL: u64 = 64 << 10;
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "events are read one by one, and a box for each would cost more")]
 pub enum Update {
-    /// The stream is connected. A snapshot comes next, unless the stream continues where it was lost.
+    /// The stream is connected. A snapshot follows, unless the stream resumes after the last event.
     Connected,
     /// An event.
     Event(Event),
-    /// The connection is lost, or could not be made. Nothing is known from here to the next
-    /// [`Connected`](Self::Connected), and earlier events may be outdated.
+    /// The connection was lost, or could not be opened. Until the next [`Connected`](Self::Connected), earlier events
+    /// may be outdated.
     Lost {
-        /// Why.
+        /// The cause.
         error: ClientError,
-        /// When the next attempt begins.
+        /// The time until the next attempt.
         retry_in: Duration,
     },
 }
 
-/// The events of one endpoint, without end; made by [`V1::events`](crate::V1::events).
+/// A [`Stream`] of the events of one endpoint that reconnects; made by [`V1::events`](crate::V1::events).
 ///
-/// A lost connection is made again, as often as it takes: after 0.5 s at first (or what the server asks for), then twice
-/// as long each time, up to 30 s, each up to a quarter shorter at random. The stream continues after the last event if
-/// the server still can. A server that sends nothing for 45 s, not even a heartbeat, counts as lost. An overloaded server
-/// is asked again after the time that it names.
+/// A lost connection is opened again, as often as it takes. The first attempt is after 0.5 s, or after the time that
+/// the server names; the delay doubles with each further one, up to 30 s, and is shortened at random by up to a
+/// quarter. The stream resumes after the last event if the server still can, else it begins with a snapshot. A
+/// connection without any data for 45 s, not even a heartbeat, counts as lost. An overloaded server is asked again
+/// after the time that it names, at most an hour.
 ///
 /// # Errors
 ///
-/// The stream ends with an error that another attempt cannot fix: the query, the token or the certificates are refused,
-/// there is no `/v1`, or the answer is not a stream of events or has one beyond 8 MiB.
-#[must_use = "nothing is connected until the first event is asked for"]
+/// The stream yields an error and ends if another attempt cannot succeed: the query, the token or the certificates are
+/// refused, there is no `/v1`, or the answer is not a stream of events or has an event beyond 8 MiB.
+#[must_use = "a stream connects when it is polled"]
 pub struct Events {
     settings: Settings,
     path: String,
@@ -99,9 +100,9 @@ enum State {
 struct Live {
     opened: Opened,
     decoder: Decoder,
-    /// Until when data must arrive.
+    /// The deadline of the next data.
     quiet: Pin<Box<Sleep>>,
-    /// Whether this is the last part of the quiet time.
+    /// `true` in the last part of the deadline.
     is_last: bool,
 }
 
@@ -126,7 +127,9 @@ impl Events {
         }
     }
 
-    /// Returns the next update; `None` after an error. Dropping this before it is done, as `select!` does, loses nothing.
+    /// Returns the next update, or `None` after an error.
+    ///
+    /// Dropping the future early, as `tokio::select!` does, loses nothing.
     ///
     /// # Errors
     ///
@@ -135,7 +138,7 @@ impl Events {
         poll_fn(|context| Pin::new(&mut *self).poll_next(context)).await
     }
 
-    /// Works towards the next update.
+    /// Advances the state until there is an update.
     async fn advance(&mut self) -> Option<Result<Update, ClientError>> {
         loop {
             if let Some(update) = self.ready.pop_front() {
@@ -163,7 +166,7 @@ impl Events {
         }
     }
 
-    /// Returns the id of the last event; empty if none had one.
+    /// Returns the id of the last event, or an empty string if none had one.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
         &self.last_id
@@ -172,7 +175,7 @@ impl Events {
     fn open(&self) -> Opening {
         let settings = self.settings.clone();
         let mut request = Request::get(self.path.clone()).accept(EVENT_STREAM);
-        // An id that cannot be a header is not one of ours; then the server begins with a snapshot.
+        // An id that cannot be a header is not one of pm; without it, the server begins with a snapshot.
         if let Ok(id) = HeaderValue::from_bytes(self.last_id.as_bytes())
             && !self.last_id.is_empty()
         {
@@ -193,7 +196,7 @@ impl Events {
         })
     }
 
-    /// Reads the events in these bytes.
+    /// Decodes the events in these bytes.
     fn take(&mut self, bytes: &[u8]) {
         let State::Live(live) = &mut self.state else { return };
         self.failures = 0;
@@ -262,13 +265,13 @@ impl Live {
         Self { opened, decoder, quiet, is_last: false }
     }
 
-    /// Returns the next bytes, heartbeats included.
+    /// Returns the next bytes of the body, heartbeats included.
     async fn chunk(&mut self) -> Result<bytes::Bytes, ClientError> {
         loop {
             let arrived = {
                 let Self { opened, quiet, .. } = &mut *self;
                 let mut chunk = pin!(opened.chunk());
-                // Data comes before the timer, for a caller that did not poll for long.
+                // Data takes precedence over the timer, in case the caller did not poll for long.
                 poll_fn(|context| match chunk.as_mut().poll(context) {
                     Poll::Ready(result) => Poll::Ready(Some(result)),
                     Poll::Pending => quiet.as_mut().poll(context).map(|()| None),
@@ -301,11 +304,11 @@ impl Live {
     }
 }
 
-/// Reads the event in a message.
+/// Decodes the event in a message.
 fn read(message: Message, url: &str) -> Result<Event, ClientError> {
     let data = message.data.as_str();
     let event = match message.event.as_str() {
-        // The event field is missing, so the type is in the JSON.
+        // Without an event field, the type is in the JSON.
         "message" => serde_json::from_str(data),
         type_name => Event::from_json(type_name, data),
     };
@@ -318,13 +321,13 @@ fn read(message: Message, url: &str) -> Result<Event, ClientError> {
 /// Returns the error for an answer that is not a stream of events.
 fn refused(answer: Answer) -> ClientError {
     match answer.success_v1() {
-        // A redirection is an error already, so this is a success of another sort.
+        // Redirects are errors already, so this is a success of another type.
         Ok(answer) => answer.not_pm(None),
         Err(error) => error,
     }
 }
 
-/// Returns whether another attempt may succeed.
+/// Returns `true` if another attempt may succeed.
 fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } | ClientError::TimedOut { .. } | ClientError::Cut { .. } => true,
@@ -334,9 +337,9 @@ fn is_passing(error: &ClientError) -> bool {
     }
 }
 
-/// Returns a random part of it, at least three quarters, so that many watchers do not all return at once.
+/// Shortens a delay at random by up to a quarter, so that watchers do not all reconnect at once.
 fn spread(wait: Duration) -> Duration {
-    // Of two new hashers no two have the same keys: random enough for this, and no crate is needed.
+    // Each new hasher has keys of its own: random enough for this, without another crate.
     let random = RandomState::new().build_hasher().finish() >> 32;
     wait.mul_f64(0.75 + 0.25 * random as f64 / f64::from(u32::MAX))
 }

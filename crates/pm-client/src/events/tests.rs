@@ -10,8 +10,9 @@ use crate::query::Query;
 
 const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
 
-/// One of each, as a server of ours writes them.
-const ALL: &str = "event: snapshot\ndata: {\"type\":\"snapshot\",\"tasks\":[{\"serial\":\"1\",\"id\":\"ü\"}],\"more\":true,\"total\":2}\n\n\
+/// One event of each type, as pm's server writes them.
+const ALL: &str = "event: snapshot\n\
+    data: {\"type\":\"snapshot\",\"tasks\":[{\"serial\":\"1\",\"id\":\"ü\"}],\"more\":true,\"total\":2}\n\n\
     event: snapshot\ndata: {\"type\":\"snapshot\",\"tasks\":[],\"more\":false}\nid: b-1\n\n\
     event: started\ndata: {\"type\":\"started\",\"task\":{\"serial\":\"2\",\"id\":\"b\",\"ageMs\":1}}\n\n\
     event: status\r\ndata: {\"type\":\"status\",\r\ndata: \"task\":{\"serial\":\"2\",\"status\":\"s\"}}\r\n\r\n\
@@ -25,7 +26,7 @@ const ALL: &str = "event: snapshot\ndata: {\"type\":\"snapshot\",\"tasks\":[{\"s
     event: later\ndata: {\"type\":\"later\",\"task\":5}\nid: b-3\n\n\
     event: bye\ndata: {\"why\":\"shutdown\"}\n\n";
 
-/// The other end: takes what the client connects, in memory, so that time stands still unless all sides wait for it.
+/// The other end of connections in memory, with which time stands still unless all sides wait for it.
 struct Far(UnboundedReceiver<DuplexStream>);
 
 impl Far {
@@ -47,7 +48,7 @@ fn pair() -> (Events, Far) {
     (client.v1().events(&Query::new().filter("kind", "a")), Far(far))
 }
 
-/// A stream that is connected.
+/// Returns a stream that is connected, and its other end.
 async fn connected() -> (Events, Far, DuplexStream) {
     let (mut events, mut far) = pair();
     let (event, (_, stream)) = tokio::join!(events.next(), far.accept(HEAD));
@@ -152,7 +153,7 @@ async fn the_delays_double_up_to_half_a_minute_and_begin_anew_after_data() {
         assert!(matches!(error, ClientError::Cut { .. }), "{error:?}");
         assert_near(retry_in, millis);
     }
-    // A connection alone proves little.
+    // A connection without data does not reset the delay.
     let (_, (_, stream)) = tokio::join!(events.next(), far.accept(HEAD));
     drop(stream);
     assert_near(lost(&mut events).await.1, 30_000);
@@ -169,7 +170,7 @@ async fn the_delays_double_up_to_half_a_minute_and_begin_anew_after_data() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_server_says_how_long_to_wait_first() {
+async fn the_server_names_the_first_delay() {
     for (retry, millis) in [("2000", 2000), ("0", 100), ("999999999", 30_000)] {
         let (mut events, _far, mut stream) = connected().await;
         stream.write_all(format!("retry: {retry}\n\n").as_bytes()).await.unwrap();
@@ -263,7 +264,7 @@ async fn an_error_that_another_attempt_cannot_fix_ends_the_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_busy_server_is_asked_again_when_it_says() {
+async fn an_overloaded_server_is_asked_again_after_the_time_that_it_names() {
     for status in ["429 Too Many Requests", "503 Service Unavailable"] {
         let (mut events, mut far) = pair();
         let busy = format!("HTTP/1.1 {status}\r\nRetry-After: 70\r\nContent-Length: 0\r\n\r\n");
@@ -277,15 +278,15 @@ async fn a_busy_server_is_asked_again_when_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_in_trouble_is_asked_again() {
+async fn a_server_with_an_internal_error_is_asked_again() {
     let (mut events, mut far) = pair();
-    let trouble = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>";
-    let ((error, _), _) = tokio::join!(lost(&mut events), far.accept(trouble));
+    let error = "HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>";
+    let ((error, _), _) = tokio::join!(lost(&mut events), far.accept(error));
     assert!(matches!(error, ClientError::Status { status: 502, .. }), "{error:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_server_is_given_up_and_asked_again() {
+async fn a_server_that_does_not_answer_is_asked_again() {
     let (mut events, _far) = pair();
     let since = Instant::now();
     let (error, _) = lost(&mut events).await;
@@ -307,11 +308,11 @@ async fn an_event_that_cannot_be_read_ends_the_stream_after_those_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_beyond_the_ceiling_ends_the_stream() {
+async fn an_event_beyond_the_limit_ends_the_stream() {
     let (mut events, _far, mut stream) = connected().await;
     let write = async {
         let piece = vec![b'x'; 1 << 20];
-        // Ends with an error when the client has enough.
+        // Ends with an error when the client closes the connection.
         while stream.write_all(&piece).await.is_ok() {}
     };
     let read = async {

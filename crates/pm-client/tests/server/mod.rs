@@ -10,7 +10,7 @@ use pm_client::Client;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Lets a server that answers once with `reply` meet `call`; gives what the call says and what the server was sent.
+/// Runs `call` against a server that answers once with `reply`; returns its result and the request.
 pub async fn meet<T, Call: Future<Output = T>>(
     reply: impl AsRef<[u8]>,
     call: impl FnOnce(Client) -> Call,
@@ -48,11 +48,12 @@ pub fn reply(status: &str, content_type: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
 }
 
-/// A refusal as our servers write it: the body is the inner part of an object.
+/// Returns a refusal as pm's server writes it; `body` is the inner part of an object.
 pub fn problem(status: &str, headers: &str, body: &str) -> String {
     let length = body.len() + 2;
     format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\n{headers}Content-Length: {length}\r\n\r\n{{{body}}}"
+        "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\n{headers}\
+         Content-Length: {length}\r\n\r\n{{{body}}}"
     )
 }
 
