@@ -320,7 +320,9 @@ where
     }
 }
 
-/// A future that resolves to the response of a [`Service`].
+/// The future of a [`Service`], which resolves to the response about the list and never fails.
+///
+/// The layers of `pm::tower`, which make the application's own requests tasks, have a `ResponseFuture` of their own.
 #[must_use = "a future does nothing until it is polled"]
 pub struct ResponseFuture {
     response: Pin<Box<dyn Future<Output = Response<Body>> + Send>>,

@@ -127,7 +127,7 @@ where
 }
 
 pin_project! {
-    /// A response future that runs as the task of its request; returned by [`Tasks`].
+    /// The response future of [`Tasks`], which runs the inner service's future as the task of its request.
     ///
     /// If it is dropped before it is ready, for example because the client disconnected, the task ends as dropped.
     #[must_use = "futures do nothing unless they are polled; dropped, the task ends as dropped"]
