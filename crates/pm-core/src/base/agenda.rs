@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-/// What happens at a given time.
+/// Something that happens at a given time.
 pub(crate) trait Event: Send {
     /// Returns `false` once nothing depends on it, as when its task has ended.
     fn matters(&self) -> bool;

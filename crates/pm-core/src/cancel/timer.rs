@@ -58,7 +58,7 @@ impl Event for ListEvent {
 
 struct Schedule {
     agenda: Agenda<ListEvent>,
-    /// Whether the thread is running.
+    /// True while the thread runs.
     running: bool,
 }
 

@@ -375,8 +375,8 @@ impl DrainFuture {
         self.list.shared().drains.remove(&going.nudge);
     }
 
-    /// Returns `true` if the drain is done; if not, there will be a wake.
-    fn go_on(&mut self, going: &mut Going, waker: &Waker) -> bool {
+    /// Continues the drain. Returns `true` if it is done; if not, there will be a wake.
+    fn advance(&mut self, going: &mut Going, waker: &Waker) -> bool {
         going.nudge.listen(waker);
         let is_first = !std::mem::replace(&mut going.begun, true);
         let mut must_report = is_first;
@@ -442,7 +442,7 @@ impl Future for DrainFuture {
             State::Going(going) => going,
             State::Done => return Poll::Pending,
         };
-        if this.go_on(&mut going, waker) {
+        if this.advance(&mut going, waker) {
             return Poll::Ready(this.finish(going));
         }
         this.state = State::Going(going);

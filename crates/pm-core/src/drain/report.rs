@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_tells_what_came_of_each_task() {
+    fn a_report_shows_the_verdict_on_each_task() {
         let second = Duration::from_secs(1);
         let task = |id: &str| TaskBrief {
             serial: crate::Serial::new(7),

@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_every_length_come_back_whole() {
+    fn strings_of_every_length_come_back_whole() {
         let alphabet: String = (0..300).map(|i| char::from(b'a' + (i % 26) as u8)).collect();
         for name_len in 0..40 {
             for value_len in 0..40 {

@@ -18,7 +18,7 @@ use crate::base::outcome::Count;
 pub struct KindStats {
     /// The kind; `None` for tasks without one, and for [all others](Self::is_other).
     pub kind: Option<String>,
-    /// Whether these are all kinds that came after [the limit](crate::Options::max_kinds) was reached.
+    /// True in the entry for all kinds that came after [the limit](crate::Options::max_kinds) was reached.
     pub is_other: bool,
     /// Tasks that run now.
     pub running: u64,

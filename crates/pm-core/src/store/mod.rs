@@ -26,7 +26,7 @@ use crate::base::redact::names::SecretWords;
 use counters::AtomicCounters;
 use slab::Slab;
 
-/// What a task needs of its list: memory, the clock, limits and counters.
+/// The parts of a list that its tasks need: memory, the clock, limits and counters.
 pub(crate) struct Store {
     pub(crate) slab: &'static Slab,
     pub(crate) clock: ClockReader,

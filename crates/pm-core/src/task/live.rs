@@ -76,8 +76,8 @@ impl Task {
     #[inline]
     fn unwound<T>(&self, f: impl FnOnce(&Self) -> T) -> std::thread::Result<T> {
         let _current = self.enter();
-        // Nothing of ours is left half done by an unwind, and what `f` captured goes on unwinding unless the cause was
-        // a cancel, for which `f` asked.
+        // An unwind leaves nothing of ours half done. For what `f` captured it resumes, unless its cause was a cancel,
+        // which `f` asked for.
         catch_unwind(AssertUnwindSafe(|| f(self)))
     }
 

@@ -306,13 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn two_who_wait_for_each_other_are_a_circle() {
+    fn two_tasks_that_wait_for_each_other_are_a_cycle() {
         let found = find(&[lock(1), lock(2)], &[wait(1, 1), wait(2, 0)]);
         assert_eq!(found, Found { stuck: vec![true, true], in_cycle: vec![true, true], cycles: vec![vec![0, 1]] });
     }
 
     #[test]
-    fn who_waits_behind_a_circle_is_stuck_and_not_in_it() {
+    fn a_task_that_waits_behind_a_cycle_is_stuck_and_not_in_it() {
         let found = find(&[lock(1), lock(2), lock(3)], &[wait(3, 0), wait(1, 1), wait(2, 0), wait(4, 2)]);
         assert_eq!(found.stuck, [true; 4]);
         assert_eq!(found.in_cycle, [false, true, true, false]);
@@ -320,13 +320,13 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_itself_is_a_circle_of_one() {
+    fn a_task_that_waits_for_itself_is_a_cycle_of_one() {
         let found = find(&[lock(1)], &[wait(1, 0), wait(2, 0)]);
         assert_eq!(found, Found { stuck: vec![true, true], in_cycle: vec![true, false], cycles: vec![vec![0]] });
     }
 
     #[test]
-    fn one_free_unit_or_one_holder_that_goes_on_is_enough() {
+    fn one_free_unit_or_one_holder_that_proceeds_is_enough() {
         let semaphore =
             |capacity| Resource { capacity, holds: vec![(Some(1), 1), (Some(2), 1)], ..Resource::default() };
         let waits = [wait(1, 1), wait(3, 0)];
