@@ -27,7 +27,7 @@ const SUMMARIES: [(&str, &str); 4] = [
 const EXTENSIONS: [&str; 6] = ["rs", "md", "js", "mjs", "html", "css"];
 
 /// Parts of the workspace that are not clean yet.
-const PENDING: &[&str] = &["crates/pm-core", "crates/pm-wire"];
+const PENDING: &[&str] = &[];
 
 /// Searches all sources and documents.
 pub(crate) fn check() -> Outcome {

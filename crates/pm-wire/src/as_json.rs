@@ -1,11 +1,11 @@
-//! How values are written that JSON has no type for: durations, serials, and what is left out.
+//! Serde helpers for values that JSON has no type for: durations and serials; and for members that are left out.
 
 use std::time::Duration;
 
 use pm_core::Serial;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A duration as a number of milliseconds with a fraction down to the microsecond, `12.0` if there is none.
+/// A duration as a number of milliseconds, with a fraction down to the microsecond; `12.0` if there is none.
 pub(crate) mod millis {
     use super::*;
 
@@ -17,7 +17,7 @@ pub(crate) mod millis {
         f64::deserialize(deserializer).map(from_millis)
     }
 
-    /// For a duration that may be absent.
+    /// A duration that may be absent.
     pub(crate) mod option {
         use super::*;
 
@@ -31,7 +31,7 @@ pub(crate) mod millis {
     }
 }
 
-/// A duration as a whole number of milliseconds. A fraction is read, and written back.
+/// A duration as a whole number of milliseconds. A fraction is accepted, and written back.
 pub(crate) mod whole_millis {
     use super::*;
 
@@ -46,7 +46,7 @@ pub(crate) mod whole_millis {
         super::millis::deserialize(deserializer)
     }
 
-    /// For a duration that may be absent.
+    /// A duration that may be absent.
     pub(crate) mod option {
         use super::*;
 
@@ -72,12 +72,13 @@ fn from_millis(millis: f64) -> Duration {
     match millis.fract() == 0.0 && (0.0..1e15).contains(&millis) {
         true => Duration::from_millis(millis as u64),
         false if millis > 0.0 => Duration::try_from_secs_f64(millis / 1e3).unwrap_or(Duration::MAX),
-        // No clock goes back.
+        // Negative or NaN: a duration cannot be.
         false => Duration::ZERO,
     }
 }
 
-/// A duration as a string with its unit, in the body of a request. Zero, which cannot be said there, is one millisecond.
+/// A duration as a string with its unit, in the body of a request. Zero, which is not accepted there, is written as one
+/// millisecond.
 pub(crate) mod text {
     use super::*;
 
@@ -91,7 +92,7 @@ pub(crate) mod text {
     }
 }
 
-/// A serial as a string of digits, as JavaScript cannot hold all of them as numbers.
+/// A serial as a string of digits, since JavaScript cannot hold all of them as numbers.
 pub(crate) mod serial {
     use super::*;
 
@@ -103,7 +104,7 @@ pub(crate) mod serial {
         Digits::deserialize(deserializer).map(|Digits(serial)| serial)
     }
 
-    /// For a serial that may be unknown: the empty string, and whatever is not a serial.
+    /// A serial that may be unknown: written as the empty string, and read from whatever is not a serial.
     pub(crate) mod option {
         use super::*;
 
@@ -120,7 +121,7 @@ pub(crate) mod serial {
         }
     }
 
-    /// For several serials.
+    /// An array of serials.
     pub(crate) mod list {
         use super::*;
 

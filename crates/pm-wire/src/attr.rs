@@ -1,21 +1,21 @@
-//! The value of an attribute that came as JSON, as text.
+//! Attributes in JSON, as text.
 
 use std::borrow::Cow;
 
 use pm_core::ValueView;
 use serde_json::Value;
 
-/// Returns the value of an attribute as text: what filters compare and people read.
+/// Returns the value of an attribute as text, which filters compare and people read.
 ///
-/// It is the text that the value [has in its own program](pm_core::ValueView), whichever way its number was written in
-/// JSON. A string is its own text.
+/// The text is that of [`ValueView`](pm_core::ValueView) in the program that has the task, however JSON writes the
+/// number. A string is its own text.
 ///
 /// ```
 /// use pm_wire::attr_text;
 ///
 /// let attrs: serde_json::Value = serde_json::from_str(r#"{"a":2.0,"b":1e300,"c":-0,"d":"NaN","e":true}"#).unwrap();
-/// let texts = ["a", "b", "c", "d", "e"].map(|name| attr_text(&attrs[name]));
-/// assert_eq!(texts, ["2", "1e300", "-0", "NaN", "true"]);
+/// let shown = ["a", "b", "c", "d", "e"].map(|name| attr_text(&attrs[name]));
+/// assert_eq!(shown, ["2", "1e300", "-0", "NaN", "true"]);
 /// ```
 #[must_use]
 pub fn attr_text(value: &Value) -> Cow<'_, str> {

@@ -1,31 +1,31 @@
-//! The body of a cancel request, and the lenient reading of it that old clients count on.
+//! The body of a cancel request on `/procs/`, read as leniently as old clients expect.
 
 use std::fmt;
 
 use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What a client sends to cancel a task: why, in words. Empty when it does not say.
+/// The body of `DELETE /procs/{id}`: the reason of a cancel request.
 ///
-/// As a writer, the field is always there, also when empty: the original's clients did so. As a reader, use
+/// `message` is always written, even if it is empty, as clients of VividCortex/pm do. Servers read the body with
 /// [`from_lenient`](Self::from_lenient).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct CancelBody {
-    /// The reason, as the task will hear it.
+    /// The reason that the task receives; empty if none is given.
     pub message: String,
 }
 
 impl CancelBody {
-    /// A body that gives this reason.
+    /// Makes a body with this reason.
     pub fn new(message: impl Into<String>) -> Self {
         CancelBody { message: message.into() }
     }
 
-    /// Reads what the original server would have read; a body it cannot use is an empty message, never an error.
+    /// Reads a body as a server of VividCortex/pm does. A body that it cannot use is an empty message, never an error.
     ///
-    /// The key matches in any case, the last one wins, other keys do not matter, and what follows the first JSON value
-    /// is ignored. A `null` changes nothing; any other value that is not a string makes the message empty.
+    /// The key matches in any case and the last one wins. Other keys, and everything after the first JSON value, are
+    /// ignored. A `null` changes nothing; any other value that is not a string makes the message empty.
     ///
     /// # Examples
     ///
@@ -36,7 +36,7 @@ impl CancelBody {
     /// ```
     pub fn from_lenient(bytes: &[u8]) -> CancelBody {
         let text = String::from_utf8_lossy(bytes);
-        // Not closed with `end()`: the rest after the first value does not matter.
+        // Without `end()`: what follows the first value is ignored.
         let message = Message::deserialize(&mut serde_json::Deserializer::from_str(&text));
         CancelBody { message: message.map(|Message(text)| text).unwrap_or_default() }
     }
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for Message {
     }
 }
 
-/// Go compares keys by Unicode case folding, where the long s is an s.
+/// Returns `true` if Go takes the key for `message`: it compares by Unicode case folding, where the long s is an s.
 fn is_message(key: &str) -> bool {
     key.chars().map(|c| if c == 'ſ' { 's' } else { c.to_ascii_lowercase() }).eq("message".chars())
 }
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_replaced() {
+    fn bytes_that_are_not_utf_8_are_replaced() {
         assert_eq!(CancelBody::from_lenient(b"{\"message\":\"a\xffb\"}").message, "a\u{fffd}b");
     }
 

@@ -1,4 +1,4 @@
-//! Durations, as people write and read them.
+//! Durations as people write and read them.
 //!
 //! ```
 //! use std::time::Duration;
@@ -10,11 +10,11 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Reads `500ms`, `10s`, `10`, `1.5m` or `2h`. Zero is not a duration here.
+/// Reads a duration such as `500ms`, `10s`, `1.5m` or `2h`. A number without a unit counts seconds.
 ///
 /// # Errors
 ///
-/// [`DurationError`]: what is wrong with the text, and how to write it.
+/// [`DurationError`], if the text is not a number with a unit, or the duration is zero or longer than a [`Duration`].
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let seconds = match unit {
@@ -32,19 +32,18 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     }
 }
 
-/// A text is not a duration.
+/// The error of [`parse`]. Its text says how to write a duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DurationError {
-    /// It is not a number with a unit.
+    /// The text is not a number with a unit.
     Format,
-    /// It is zero.
+    /// The duration is zero.
     Zero,
-    /// It is longer than can be counted.
+    /// The duration is longer than [`Duration::MAX`].
     TooLong,
 }
 
-/// How to write it.
 impl fmt::Display for DurationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -57,7 +56,7 @@ impl fmt::Display for DurationError {
 
 impl std::error::Error for DurationError {}
 
-/// Shows a duration as people say it: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Never rounded up.
+/// Returns a duration as text for people: `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`. Always rounded down.
 #[must_use]
 pub fn show(duration: Duration) -> String {
     let (secs, millis) = (duration.as_secs(), duration.subsec_millis());
@@ -70,7 +69,7 @@ pub fn show(duration: Duration) -> String {
     }
 }
 
-/// Returns a duration in milliseconds as it travels, to the microsecond: anything below is noise.
+/// Returns a duration in milliseconds, rounded to the microsecond, as JSON has it.
 ///
 /// ```
 /// assert_eq!(pm_wire::duration::millis(std::time::Duration::from_nanos(1_234_567)), 1.235);

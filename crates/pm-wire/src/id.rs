@@ -1,14 +1,14 @@
 //! A task's id as one segment of a path, and back.
 //!
-//! Any id goes through: a slash, a percent sign, NUL, the empty id. Works on the raw path, before any decoding or
-//! cleaning, because decoding first would take an id's own slash for a separator.
+//! Every id survives, also one with a slash, a percent sign or NUL, and the empty one. The segment must come from the
+//! raw path: in a decoded path, a slash of the id looks like a separator.
 
 use std::fmt;
 
-/// The id as one path segment: everything but ASCII letters, digits and `-_.~` becomes `%XX`.
+/// Encodes an id as one path segment: everything but ASCII letters, digits and `-_.~` becomes `%XX`.
 ///
-/// The ids `.` and `..` have their dots encoded too, since a path's reader would otherwise walk. (Browsers walk even
-/// so; a path made by hand, as [`pm-client`] does, is not touched.) The empty id is the empty segment.
+/// In the ids `.` and `..` the dots are encoded, too, since they are steps in a path. (Browsers take them for steps
+/// even so; clients that build the path themselves, such as [`pm-client`], do not.) The empty id is the empty segment.
 ///
 /// # Examples
 ///
@@ -36,12 +36,12 @@ pub fn encode_id(id: &str) -> String {
     out
 }
 
-/// The id that a raw path segment stands for. A `+` is a `+`, not a space.
+/// Decodes the id in a raw path segment. A `+` is a `+`, not a space.
 ///
 /// # Errors
 ///
-/// - [`DecodeIdError::BadPercent`]: a `%` without two hexadecimal digits behind it.
-/// - [`DecodeIdError::NotUtf8`]: the decoded bytes are not text, so no task can bear them.
+/// - [`DecodeIdError::BadPercent`]: a `%` is not followed by two hexadecimal digits.
+/// - [`DecodeIdError::NotUtf8`]: the decoded bytes are not UTF-8, so no task has such an id.
 pub fn decode_id(segment: &[u8]) -> Result<String, DecodeIdError> {
     let mut out = Vec::with_capacity(segment.len());
     let mut rest = segment;
@@ -67,7 +67,7 @@ fn hex(digit: u8) -> Option<u8> {
     (digit as char).to_digit(16).map(|value| value as u8)
 }
 
-/// Why a path segment is no id.
+/// The error of [`decode_id`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecodeIdError {
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_no_id() {
+    fn bytes_that_are_not_utf_8_are_not_an_id() {
         assert_eq!(decode_id(b"%FF%FE"), Err(DecodeIdError::NotUtf8));
     }
 }

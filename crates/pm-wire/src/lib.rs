@@ -1,4 +1,4 @@
-//! The JSON of `pm`: one type for each shape, read and written by servers, clients and whatever stands between them.
+//! The JSON of pm: one type for each shape, which servers, clients and the proxies between them read and write.
 //!
 //! ```
 //! use pm_wire::v1::{TaskPage, TaskState};
@@ -10,20 +10,20 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 //!
-//! | module or type | what it is for |
-//! |---|---|
-//! | [`v1`] | the shapes of `/v1`: tasks, statistics, waits, audit records, cancels, events, problems |
-//! | [`TaskList`], [`HistoryReply`], [`CancelBody`], [`VerdictReply`] | the shapes of `/procs/`, those of the Go package VividCortex/pm with optional members added |
-//! | [`filter`] | the grammar that selects tasks, in queries, bodies and on the command line |
-//! | [`Timestamp`], [`duration`], [`attr_text`], [`encode_id`] | values as strings: times, durations, attributes, an id in a path |
-//! | [`rows`], [`v1_rows`], [`time`] | tasks written straight from the list's copies, without a value in between: for servers with many |
-//! | [`members_of`], [`nearest`] | what a shape consists of; the name that a misspelt one was meant to be |
+//! - [`v1`]: the shapes of `/v1`: tasks, statistics, waits, audit records, cancels, events, problems.
+//! - [`TaskList`], [`HistoryReply`], [`CancelBody`], [`VerdictReply`]: the shapes of `/procs/`, which are those of the
+//!   Go package VividCortex/pm with optional members added.
+//! - [`filter`]: the grammar that selects tasks, in queries, in bodies and on the command line.
+//! - [`Timestamp`], [`duration`], [`attr_text`], [`encode_id`]: values as strings: times, durations, attributes, and
+//!   ids in paths.
+//! - [`rows`], [`v1_rows`], [`time`]: tasks written straight from the list's copies, for servers with many tasks.
+//! - [`members_of`], [`nearest`]: the names of a shape's members, and the known name that is closest to a misspelt one.
 //!
-//! Readers ignore members that they do not know; what is absent is unknown; words that a newer server adds are kept.
-//! Golden files in `tests/golden` show each shape, and each is read and written back without loss.
+//! Readers ignore members that they do not know. An absent member is unknown. A word that a newer server adds is kept.
+//! Golden files in `tests/golden` show each shape; tests read each file and write it back byte for byte.
 //!
-//! There is no HTTP here and no connection: [`pm-client`](https://docs.rs/pm-client) has both. `serde_json::Value` is the
-//! one third-party type in the public face: the value of an attribute, a filter as JSON, and an unknown event.
+//! HTTP and connections are in [`pm-client`](https://docs.rs/pm-client). `serde_json::Value` is the one third-party
+//! type in the public interface: the value of an attribute, a filter as JSON, and an unknown event.
 
 mod as_json;
 mod attr;
@@ -40,6 +40,7 @@ mod timestamp;
 mod types;
 pub mod v1;
 pub mod v1_rows;
+mod words;
 
 pub use attr::attr_text;
 pub use body::CancelBody;

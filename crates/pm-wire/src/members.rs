@@ -1,12 +1,13 @@
-//! The names of the members of a shape, taken from its type.
+//! The names of a shape's members, taken from its type.
 
 use serde::de::value::Error;
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Returns the names that the members of `T` have in JSON, in their order; none for a type that is not a struct.
+/// Returns the names that the members of `T` have in JSON, in the order of the fields.
 ///
-/// It is how a description of a shape, such as a schema, is compared with the type.
+/// Serves to compare a description of a shape, such as a schema, with its type. There are none for a type that is not a
+/// struct, or that flattens one of its fields.
 ///
 /// ```
 /// assert_eq!(pm_wire::members_of::<pm_wire::Progress>(), ["done", "total", "unit"]);
@@ -14,11 +15,12 @@ use serde::forward_to_deserialize_any;
 #[must_use]
 pub fn members_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut members: &'static [&'static str] = &[];
-    // Every attempt fails; asking for the members is what counts.
+    // Fails always; by then, the names have been passed to the probe.
     let _ = T::deserialize(Probe(&mut members));
     members
 }
 
+/// A deserializer without a value, which records the names that it is asked for.
 struct Probe<'m>(&'m mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for Probe<'_> {

@@ -1,11 +1,11 @@
-//! Bytes of JSON on their way out.
+//! A buffer for JSON.
 //!
-//! A list is made of many short texts, and most of what it costs to write them is to ask whether there is room and to
-//! call for a copy. So the buffer has more room than was asked for, and short texts are copied in whole words.
+//! A list consists of many short strings, and writing them costs mostly the checks for space and the calls that copy.
+//! So the buffer reserves more space than needed, and short strings are copied in whole words.
 
-/// Room that is there after each text, for the literals that follow it.
+/// Space that is reserved after each string, for the literals that follow it.
 const SLACK: usize = 256;
-/// The sizes of a buffer while it grows: for a row, a list of some ten tasks, a part of a long list. Then it doubles.
+/// The sizes of a growing buffer: for a row, a list of about ten tasks, a part of a long list. Then it doubles.
 const SIZES: [usize; 3] = [1 << 10, 8 << 10, 72 << 10];
 /// All numbers of two digits.
 pub(crate) const PAIRS: [[u8; 2]; 100] = {
@@ -21,7 +21,7 @@ pub(crate) const PAIRS: [[u8; 2]; 100] = {
 /// A buffer that grows at its end.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Out {
-    /// Initialised beyond what is in use.
+    /// Initialised beyond `used`.
     bytes: Vec<u8>,
     used: usize,
 }
@@ -45,7 +45,7 @@ impl Out {
         bytes
     }
 
-    /// Makes room for so many bytes and some more.
+    /// Reserves space for `more` bytes and [`SLACK`].
     #[inline(always)]
     fn reserve(&mut self, more: usize) {
         if self.bytes.len() - self.used < more + SLACK {
@@ -56,13 +56,13 @@ impl Out {
     #[cold]
     #[inline(never)]
     fn grow(&mut self, more: usize) {
-        // What is added is also cleared, so that small answers stay small.
+        // The new part is zeroed, too, so a short answer gets little of it.
         let now = self.bytes.len();
         let next = SIZES.into_iter().find(|&size| size > now).unwrap_or(2 * now);
         self.bytes.resize(next.max(self.used + more + SLACK), 0);
     }
 
-    /// Adds a text of known length, which needs no escaping.
+    /// Adds a string of known length, at most [`SLACK`] bytes, which needs no escaping.
     #[inline(always)]
     pub(crate) fn literal<const LEN: usize>(&mut self, text: &[u8; LEN]) {
         self.reserve(0);
@@ -70,7 +70,7 @@ impl Out {
         self.used += LEN;
     }
 
-    /// Adds a text that is mostly shorter than 33 bytes and needs no escaping.
+    /// Adds a string that needs no escaping, fastest if it has at most 32 bytes.
     #[inline(always)]
     pub(crate) fn short(&mut self, text: &[u8]) {
         self.reserve(text.len());
@@ -148,7 +148,7 @@ impl Out {
             digits[at..at + 2].copy_from_slice(&PAIRS[(number % 100) as usize]);
             number /= 100;
         }
-        // What is left is one digit; none if the last pair was all.
+        // One digit is left, or none if the last pair was the rest.
         if number > 0 || at == digits.len() {
             at -= 1;
             digits[at] = b'0' + number as u8;
@@ -157,7 +157,7 @@ impl Out {
     }
 }
 
-/// Copies a text of `HALF` to `2 * HALF` bytes: its beginning and its end, which may overlap.
+/// Copies a string of `HALF` to `2 * HALF` bytes: its beginning and its end, which may overlap.
 #[inline(always)]
 fn copy_ends<const HALF: usize>(to: &mut [u8], text: &[u8]) {
     if let (Some(to), Some(text)) = (to.first_chunk_mut::<HALF>(), text.first_chunk()) {
@@ -168,7 +168,9 @@ fn copy_ends<const HALF: usize>(to: &mut [u8], text: &[u8]) {
     }
 }
 
-/// Whether nothing in the text can need escaping: only ASCII, no control, quote or backslash. Eight bytes at a time.
+/// Returns `true` if the text is ASCII without control characters, quotes and backslashes, which needs no escaping.
+///
+/// Looks at eight bytes at a time.
 #[inline(always)]
 fn is_plain(text: &[u8]) -> bool {
     let (words, _) = text.as_chunks::<8>();
@@ -182,7 +184,7 @@ fn is_plain(text: &[u8]) -> bool {
     text.iter().all(|&byte| (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\')
 }
 
-/// The highest bit of each byte that is not plain; more of them when a byte below is not plain, never fewer.
+/// Returns the highest bit of each byte that is not plain. Bytes above one that is not plain may be marked, too.
 #[inline(always)]
 fn suspects(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_character_to_escape_is_found_at_any_place_in_texts_of_any_length() {
+    fn a_character_to_escape_is_found_at_any_place_in_strings_of_any_length() {
         for length in 0..80 {
             let plain: String = (0..length).map(|at| char::from(b'a' + (at % 26) as u8)).collect();
             assert!(is_plain(plain.as_bytes()));

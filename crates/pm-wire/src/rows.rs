@@ -1,8 +1,8 @@
-//! The JSON of the `/procs/` routes, written straight from the list's copies into bytes.
+//! The JSON of the `/procs/` routes, written straight from the list's copies.
 //!
-//! The list and the history are what a program with many tasks sends most, so nothing is built in between and nothing
-//! is allocated per task. Field order is that of the first pm, then our additions. What JSON cannot say (an infinite
-//! number) becomes `null` and costs only itself.
+//! A program with many tasks sends mostly lists and histories, so nothing is built in between and nothing is allocated
+//! per task. Members stand in the order of VividCortex/pm, with the additional ones after them. A number that JSON
+//! cannot represent, such as an infinity, becomes `null`; the rest of the answer is unaffected.
 
 use std::io::Write as _;
 
@@ -11,12 +11,12 @@ use pm_core::{History, Progress, StatusText, TaskView, Text, ValueView};
 use crate::out::Out;
 use crate::time::Rfc3339Cache;
 
-/// Attributes sorted without an allocation; tasks with more pay for one.
+/// The most attributes that are sorted without an allocation.
 const INLINE_ATTRS: usize = 8;
 
 /// Writes a list of tasks: [`begin`](Self::begin), a [`row`](Self::row) for each, [`end`](Self::end).
 ///
-/// What was written so far can be [taken](Self::take) between any two calls, to be sent while the rest is made.
+/// What was written so far can be [taken](Self::take) between any two calls, and sent before the rest is written.
 ///
 /// ```
 /// let list = pm_core::ProcessList::new();
@@ -39,7 +39,7 @@ pub struct ListWriter {
 }
 
 impl ListWriter {
-    /// A writer at the start of a list.
+    /// Makes a writer without content.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -107,34 +107,32 @@ impl ListWriter {
         out.literal(b"}");
     }
 
-    /// Closes the list; `server_nanos` is when it was made, in nanoseconds since 1970.
+    /// Closes the list. `server_nanos` is the server's clock, in nanoseconds since 1970.
     pub fn end(&mut self, server_nanos: u64) {
         write_server_time(&mut self.out, &mut self.status, server_nanos);
         self.out.literal(b"}");
     }
 
-    /// How many bytes can be taken.
+    /// Returns the number of bytes written since the last [`take`](Self::take).
     #[must_use]
     pub fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// Whether there is nothing to take.
+    /// Returns `true` if nothing was written since the last [`take`](Self::take).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.out.len() == 0
     }
 
-    /// Takes what was written since the last time.
+    /// Takes the bytes written since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         self.out.take()
     }
 }
 
-/// The history of a task, oldest entry first.
-///
-/// `dropped` and `droppedAfter` (the index of the entry before which they stood) are added when entries were dropped.
+/// Writes a [`HistoryReply`](crate::HistoryReply): the answer to `GET /procs/{id}/history`.
 #[must_use]
 pub fn history(history: &History) -> Vec<u8> {
     let mut out = Out::default();
@@ -155,7 +153,7 @@ pub fn history(history: &History) -> Vec<u8> {
     out.take()
 }
 
-/// What was dropped and how the task ended, and the end of the object.
+/// Adds the members about dropped entries and the outcome, and closes the object.
 pub(crate) fn write_history_end(out: &mut Out, history: &History) {
     if history.dropped > 0 {
         out.literal(br#","dropped":"#);
@@ -170,6 +168,7 @@ pub(crate) fn write_history_end(out: &mut Out, history: &History) {
     out.literal(b"}");
 }
 
+/// Closes the array of rows or entries and adds the server's clock.
 pub(crate) fn write_server_time(out: &mut Out, time: &mut Rfc3339Cache, nanos: u64) {
     out.literal(br#"],"serverTime":""#);
     out.short(time.text(nanos).as_bytes());
@@ -187,6 +186,7 @@ pub(crate) fn write_progress(out: &mut Out, progress: Progress<'_>) {
     out.literal(b"}");
 }
 
+/// Adds a status as a string.
 pub(crate) fn write_status(out: &mut Out, status: StatusText<'_>) {
     match status {
         StatusText::Init => out.literal(br#""init""#),
@@ -201,15 +201,16 @@ pub(crate) fn write_status(out: &mut Out, status: StatusText<'_>) {
     }
 }
 
-/// How numbers are written that JSON or JavaScript can't hold: infinities, and integers beyond 2^53 - 1.
+/// The form of numbers that JSON or JavaScript cannot represent: infinities, NaN, and integers beyond 2^53 - 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
-    /// Large ones as any other number, as the first pm did; infinities as `null`.
+    /// Integers as they are, as VividCortex/pm writes them; infinities and NaN as `null`.
     Plain,
-    /// As texts.
-    LargeAsText,
+    /// All of them as strings.
+    AsStrings,
 }
 
+/// The largest integer that JavaScript represents exactly, and all below it.
 const LARGEST_EXACT: u64 = (1 << 53) - 1;
 
 /// Adds `,"attrs":{..}` if there are any.
@@ -258,27 +259,27 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)], numbers: Num
     out.literal(b"}");
 }
 
-fn write_integer(out: &mut Out, negative: bool, size: u64, numbers: Numbers) {
-    let quoted = numbers == Numbers::LargeAsText && size > LARGEST_EXACT;
+fn write_integer(out: &mut Out, negative: bool, magnitude: u64, numbers: Numbers) {
+    let quoted = numbers == Numbers::AsStrings && magnitude > LARGEST_EXACT;
     if quoted {
         out.literal(b"\"");
     }
     if negative {
         out.literal(b"-");
     }
-    out.number(size);
+    out.number(magnitude);
     if quoted {
         out.literal(b"\"");
     }
 }
 
-/// Writes the number as it is shown everywhere; what JSON cannot say as text, or as `null` where the original did.
+/// Adds a number as [`ValueView`] shows it; as a string or `null` if JSON cannot represent it.
 fn write_f64(out: &mut Out, number: f64, numbers: Numbers) {
     if !number.is_finite() && numbers == Numbers::Plain {
         return out.literal(b"null");
     }
     let mut text = Vec::with_capacity(32);
-    // A vector takes every write.
+    // A vector accepts every write.
     let _ = write!(text, "{}", ValueView::F64(number));
     if number.is_finite() { out.short(&text) } else { out.string(&text) }
 }
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_stand_in_the_order_of_the_first_pm_and_ours_after_them() {
+    fn members_stand_in_the_order_of_vividcortex_pm_and_additional_ones_after_them() {
         let list = ProcessList::new();
         let parent = list.start("parent");
         let task = list.task("job").kind("import").parent(&parent).attr("z", "last").attr("a", 1_u64).start();
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_back_the_same_and_what_json_cannot_say_is_null() {
+    fn numbers_come_back_the_same_and_those_that_json_cannot_represent_are_null() {
         let text = |number| {
             let mut out = Out::default();
             write_f64(&mut out, number, Numbers::Plain);
@@ -369,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_tells_what_was_dropped() {
+    fn a_history_counts_what_was_dropped() {
         let (clock, _hand) = Clock::manual();
         let list = ProcessList::with_options(Options::new().clock(clock).history(2, 4));
         let task = list.start("job");

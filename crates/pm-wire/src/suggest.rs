@@ -1,14 +1,17 @@
-//! What somebody may have meant who wrote a name that there is not.
+//! Suggestions for misspelt names.
 
-/// Characters of a word for which a similar one is looked for: the longest that is known has 12.
+/// The longest word, in characters, that is compared: the longest known one has 12.
 const MAX_MISSPELT: usize = 24;
 
-/// The one of `known` that was most likely meant by a name that there is not; the first of several. Case does not matter.
+/// Returns the known name that is closest to a misspelt one, or `None` if all are too different.
+///
+/// Case does not matter. Of several names that are equally close, it is the first.
 ///
 /// ```
 /// assert_eq!(pm_wire::nearest("stauts", ["state", "status"]), Some("status"));
 /// assert_eq!(pm_wire::nearest("colour", ["state", "status"]), None);
 /// ```
+#[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     if word.chars().nth(MAX_MISSPELT).is_some() {
         return None;
@@ -22,9 +25,9 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
         .map(|near| near.1)
 }
 
-/// How many letters must be added, left out, replaced or swapped with their neighbour to make `b` of `a`.
+/// Returns the number of letters to add, remove, replace or swap with their neighbour to turn `a` into `b`.
 fn distance(a: &[char], b: &[char]) -> usize {
-    // Rows of the usual table: how far the letters of `a` so far are from each beginning of `b`.
+    // Rows of the usual table: the distance of the letters of `a` so far from each beginning of `b`.
     let mut before_last = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
@@ -50,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn distances_count_letters_added_left_out_replaced_and_swapped() {
+    fn distances_count_letters_added_removed_replaced_and_swapped() {
         for (a, b, expected) in [
             ("", "", 0),
             ("", "abc", 3),

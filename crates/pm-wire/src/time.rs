@@ -1,7 +1,7 @@
-//! Dates as they travel: RFC 3339, UTC, up to nine digits of a second, trailing zeros cut.
+//! Times as text: RFC 3339 in UTC, with up to nine digits of a second and without trailing zeros.
 //!
-//! Written by hand because a list of 100,000 tasks has 200,000 of them. The calendar is the proleptic Gregorian one, the
-//! range is that of nanoseconds since 1970 in 64 bits: until the year 2554.
+//! Written by hand because a list of 100,000 tasks has 200,000 of them. The calendar is the proleptic Gregorian one.
+//! The range is that of nanoseconds since 1970 in 64 bits: until the year 2554.
 
 use crate::out::PAIRS;
 
@@ -12,9 +12,9 @@ const LONGEST: usize = 30;
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 const SECONDS_PER_DAY: u64 = 86_400;
 
-/// A moment as text: RFC 3339 in UTC.
+/// Returns a time, given in nanoseconds since 1970, as RFC 3339 text in UTC.
 ///
-/// `unix_nanos` counts nanoseconds since 1970. Digits of a second are written as far as they are not zero.
+/// Trailing zeros of the fraction of a second are left out.
 ///
 /// ```
 /// assert_eq!(pm_wire::time::rfc3339(1_500_000_000).as_str(), "1970-01-01T00:00:01.5Z");
@@ -24,9 +24,9 @@ pub fn rfc3339(unix_nanos: u64) -> Rfc3339 {
     Rfc3339::new(&seconds_text(unix_nanos / NANOS_PER_SECOND), (unix_nanos % NANOS_PER_SECOND) as u32)
 }
 
-/// Makes texts like [`rfc3339`], and remembers the second it made last.
+/// Formats times like [`rfc3339`], and remembers the last second.
 ///
-/// Moments of the same second, which are the rule in a list, then cost a copy and the digits after the point.
+/// Another time in that second, which is the rule in a list, costs a copy and the digits after the point.
 ///
 /// ```
 /// let mut cache = pm_wire::time::Rfc3339Cache::new();
@@ -39,13 +39,13 @@ pub struct Rfc3339Cache {
 }
 
 impl Rfc3339Cache {
-    /// A cache that holds the first second of 1970.
+    /// Makes a cache that holds the first second of 1970.
     #[must_use]
     pub fn new() -> Self {
         Self { second: 0, text: seconds_text(0) }
     }
 
-    /// The moment as text, given in nanoseconds since 1970.
+    /// Returns a time, given in nanoseconds since 1970, as text.
     #[inline]
     #[must_use]
     pub fn text(&mut self, unix_nanos: u64) -> Rfc3339 {
@@ -64,7 +64,7 @@ impl Default for Rfc3339Cache {
     }
 }
 
-/// A moment as text, on the stack.
+/// A time as text, on the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339 {
     text: [u8; LONGEST],
@@ -93,17 +93,17 @@ impl Rfc3339 {
         Self { text, len: end + 1 }
     }
 
-    /// The text as bytes: ASCII.
+    /// Returns the text as bytes, which are ASCII.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.text[..self.len]
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Nothing but ASCII was put in.
+        // The bytes are ASCII.
         std::str::from_utf8(self.as_bytes()).unwrap_or_default()
     }
 }
@@ -130,9 +130,9 @@ fn seconds_text(second: u64) -> [u8; SECONDS_LEN] {
     text
 }
 
-/// Year, month and day of a day counted from 1970-01-01.
+/// Returns the year, month and day of a day that is counted from 1970-01-01.
 ///
-/// Years are made to begin in March, so that the leap day is the last of its year; 400 such years are an era.
+/// Years begin in March here, so that the leap day is the last of its year; 400 such years are an era.
 fn civil_from_days(days: u64) -> (u64, u64, u64) {
     const DAYS_PER_ERA: u64 = 146_097;
     let days = days + 719_468; // since 0000-03-01
@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn arbitrary_moments_are_the_same_as_in_jiff_with_and_without_the_cache() {
+    fn arbitrary_times_are_the_same_as_in_jiff_with_and_without_the_cache() {
         let mut cache = Rfc3339Cache::default();
         let mut random = 0x9e37_79b9_7f4a_7c15_u64;
         for round in 0..200_000_u64 {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            // Every other moment is near the one before it, to meet the cache.
+            // Half of the times are small, so that some share a second with the one before and hit the cache.
             let nanos = if round % 2 == 0 { random } else { random % (1 << (round % 63 + 1)) };
             assert_eq!(cache.text(nanos).as_str(), expected(nanos));
             assert_eq!(text(nanos), expected(nanos));

@@ -1,7 +1,7 @@
-//! One moment as it travels: RFC 3339 text outside, nanoseconds inside.
+//! A point in time: RFC 3339 text in JSON, nanoseconds in memory.
 //!
-//! Reads any offset and up to nine digits of a second's fraction; always writes UTC with a `Z` and cuts the trailing
-//! zeros of the fraction, as the original did. The library that knows the calendar stays private to this file.
+//! Reads any offset and up to nine digits of a second's fraction. Writes UTC with a `Z`, without trailing zeros of the
+//! fraction, as VividCortex/pm does. The library that knows the calendar is private to this file.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,9 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment, to the nanosecond, between the years -9999 and 9999.
+/// A point in time, to the nanosecond, between the years -9999 and 9999.
 ///
-/// Two moments compare by when they are, whatever offset they were written with. The default is 1970-01-01T00:00:00Z.
+/// Timestamps that were written with different offsets are equal if they are the same time. The default is
+/// 1970-01-01T00:00:00Z.
 ///
 /// # Examples
 ///
@@ -29,27 +30,32 @@ impl From<pm_core::Timestamp> for Timestamp {
 }
 
 impl Timestamp {
-    /// The moment this many nanoseconds after 1970-01-01T00:00:00Z; before it when negative.
+    /// Makes the timestamp that is this many nanoseconds after 1970-01-01T00:00:00Z, or before it if negative.
+    #[must_use]
     pub fn from_unix_nanos(nanos: i64) -> Self {
         Self::try_from_unix_nanos(i128::from(nanos)).unwrap_or_default()
     }
 
-    /// Like [`from_unix_nanos`](Self::from_unix_nanos), for the whole range; `None` beyond it.
+    /// Makes a timestamp like [`from_unix_nanos`](Self::from_unix_nanos), for the whole range; `None` beyond it.
+    #[must_use]
     pub fn try_from_unix_nanos(nanos: i128) -> Option<Self> {
         jiff::Timestamp::from_nanosecond(nanos).ok().map(Self)
     }
 
-    /// Nanoseconds since 1970-01-01T00:00:00Z, negative before it.
+    /// Returns the nanoseconds since 1970-01-01T00:00:00Z; negative before it.
+    #[must_use]
     pub fn unix_nanos(self) -> i128 {
         self.0.as_nanosecond()
     }
 
-    /// [`unix_nanos`](Self::unix_nanos) where 64 bits can hold them: the years 1678 to 2261.
+    /// Returns [`unix_nanos`](Self::unix_nanos) if 64 bits can hold them: in the years 1678 to 2261.
+    #[must_use]
     pub fn unix_nanos_i64(self) -> Option<i64> {
         i64::try_from(self.unix_nanos()).ok()
     }
 
-    /// The time from `earlier` to this moment; zero if `earlier` is in fact later.
+    /// Returns the time from `earlier` to this timestamp; zero if `earlier` is later.
+    #[must_use]
     pub fn since(self, earlier: Timestamp) -> Duration {
         let nanos = u128::try_from(self.unix_nanos() - earlier.unix_nanos()).unwrap_or(0);
         let (secs, nanos) = (nanos / 1_000_000_000, nanos % 1_000_000_000);
@@ -64,7 +70,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The text is not an RFC 3339 time, or the time is out of range.
+/// The error of making a [`Timestamp`]: the text is not an RFC 3339 time, or the time is out of range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimestampError {
     text: String,
@@ -86,7 +92,7 @@ impl FromStr for Timestamp {
     }
 }
 
-/// Fails only where the system's clock cannot reach that far, never on Unix.
+/// Fails only if the system's clock cannot represent the time, never on Unix.
 impl TryFrom<Timestamp> for SystemTime {
     type Error = TimestampError;
 
@@ -160,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nanoseconds_go_there_and_back() {
+    fn nanoseconds_come_back_unchanged() {
         for nanos in [0, 1, -1, 1_795_493_016_213_750_173, i64::MAX, i64::MIN] {
             let at = Timestamp::from_unix_nanos(nanos);
             assert_eq!(at.unix_nanos_i64(), Some(nanos));
@@ -178,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_is_never_negative() {
+    fn a_duration_is_never_negative() {
         let (early, late) = (Timestamp::from_unix_nanos(5), Timestamp::from_unix_nanos(2_000_000_007));
         assert_eq!(late.since(early), Duration::new(2, 2));
         assert_eq!(early.since(late), Duration::ZERO);

@@ -1,10 +1,11 @@
-//! Tasks as `/v1` shows them, written straight from the list's copies: one JSON object a task, with the members that were
-//! asked for.
+//! Tasks as `/v1` shows them, written straight from the list's copies: a JSON object for each task, with the members
+//! that a request chose.
 //!
-//! Members that are not known are left out, never `null`. Ages are whole milliseconds; serials are texts, and so are
-//! integers of attributes that JavaScript can't hold.
+//! Members without a value are left out, never `null`. Ages are whole milliseconds. Serials are strings, and so are
+//! integers in attributes that JavaScript cannot represent.
 
 use std::fmt;
+use std::time::Duration;
 
 use pm_core::{History, Serial, StatusText, TaskView};
 
@@ -12,10 +13,10 @@ use crate::out::Out;
 use crate::rows::{Numbers, write_attrs, write_history_end, write_progress, write_server_time, write_status};
 use crate::time::Rfc3339Cache;
 
-/// Characters of a status in a brief row.
+/// The most characters of a status in a brief row.
 const BRIEF_STATUS: usize = 120;
 
-/// Which members of a row are written. `serial` always is.
+/// A set of a row's members: those that are written. `serial` always is.
 ///
 /// ```
 /// use pm_wire::v1_rows::Fields;
@@ -30,6 +31,7 @@ pub struct Fields {
     brief: bool,
 }
 
+/// Defines the members and their names in JSON, in the order of [`Row`](crate::v1::Row), which has one more: `depth`.
 macro_rules! fields {
     ($($name:ident = $text:literal),* $(,)?) => {
         #[derive(Clone, Copy)]
@@ -60,10 +62,12 @@ fields!(
 );
 
 impl Fields {
-    /// All there are.
+    /// All members.
     pub const FULL: Self = Self { mask: u32::MAX, brief: false };
 
-    /// Enough for a line in a table: serial, id, kind, state, age, status and its age. Long statuses are cut.
+    /// The members for a line in a table: serial, id, kind, state, outcome, age, status and status age.
+    ///
+    /// A status is cut after 120 characters.
     pub const BRIEF: Self = Self {
         mask: 1 << Field::Serial as u32
             | 1 << Field::Id as u32
@@ -76,11 +80,11 @@ impl Fields {
         brief: true,
     };
 
-    /// Those that are named, with commas between them.
+    /// Reads a set from names with commas between them, such as `id,status,ageMs`.
     ///
     /// # Errors
     ///
-    /// [`UnknownField`] names the first that there is not.
+    /// [`UnknownField`], with the first name that no member has.
     pub fn parse(names: &str) -> Result<Self, UnknownField> {
         let mut mask = 1 << Field::Serial as u32;
         for name in names.split(',') {
@@ -90,13 +94,13 @@ impl Fields {
         Ok(Self { mask, brief: false })
     }
 
-    /// The same members, with long statuses cut as in a brief row.
+    /// Sets that a status is cut after 120 characters, as in [`BRIEF`](Self::BRIEF).
     #[must_use]
     pub const fn with_brief_status(self) -> Self {
         Self { brief: true, ..self }
     }
 
-    /// The names of all members, in their order.
+    /// Returns the names of all members, in the order in which they are written.
     #[must_use]
     pub fn names() -> &'static [&'static str] {
         NAMES
@@ -120,14 +124,14 @@ impl fmt::Debug for Fields {
     }
 }
 
-/// No row has a member of this name.
+/// The error of [`Fields::parse`]: no row has a member of this name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownField {
     name: String,
 }
 
 impl UnknownField {
-    /// What was named.
+    /// Returns the name, of which at most 40 characters are kept.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -164,24 +168,24 @@ pub struct RowWriter {
 }
 
 impl RowWriter {
-    /// A writer that has written nothing.
+    /// Makes a writer without content.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds what is JSON already.
+    /// Adds bytes of JSON, such as a comma between rows.
     pub fn raw(&mut self, json: &[u8]) {
         self.out.short(json);
     }
 
-    /// Adds a task.
+    /// Adds a row for a task.
     pub fn row(&mut self, task: &TaskView<'_>, fields: Fields) {
         self.open(task, fields);
         self.out.literal(b"}");
     }
 
-    /// Adds a task of a tree, `depth` levels below its root.
+    /// Adds a row for a task of a tree, with `depth` tasks above it.
     pub fn row_at_depth(&mut self, task: &TaskView<'_>, fields: Fields, depth: u64) {
         self.open(task, fields);
         self.out.literal(br#","depth":"#);
@@ -189,6 +193,7 @@ impl RowWriter {
         self.out.literal(b"}");
     }
 
+    /// Adds a row without its closing brace.
     fn open(&mut self, task: &TaskView<'_>, fields: Fields) {
         let Self { out, started, other } = self;
         let has = |field| fields.has(field);
@@ -242,7 +247,7 @@ impl RowWriter {
             out.literal(b"\"");
         }
         if has(Field::Attrs) {
-            write_attrs(out, task, Numbers::LargeAsText);
+            write_attrs(out, task, Numbers::AsStrings);
         }
         if let (true, Some(progress)) = (has(Field::Progress), task.progress()) {
             write_progress(out, progress);
@@ -280,37 +285,37 @@ impl RowWriter {
         }
     }
 
-    /// How many bytes can be taken.
+    /// Returns the number of bytes written since the last [`take`](Self::take).
     #[must_use]
     pub fn len(&self) -> usize {
         self.out.len()
     }
 
-    /// Whether there is nothing to take.
+    /// Returns `true` if nothing was written since the last [`take`](Self::take).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.out.len() == 0
     }
 
-    /// What can be taken.
+    /// Returns the bytes written since the last [`take`](Self::take).
     #[must_use]
     pub fn written(&self) -> &[u8] {
         self.out.written()
     }
 
-    /// Forgets what was written, and keeps the memory for more.
+    /// Discards what was written, and keeps the memory.
     pub fn clear(&mut self) {
         self.out.clear();
     }
 
-    /// Takes what was written since the last time.
+    /// Takes the bytes written since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         self.out.take()
     }
 }
 
-/// The history of a task, oldest entry first: the answer to `GET /v1/tasks/{ref}/history`.
+/// Writes a [`History`](crate::v1::History): the answer to `GET /v1/tasks/{ref}/history`.
 #[must_use]
 pub fn history(serial: Serial, history: &History) -> Vec<u8> {
     let (mut out, mut time) = (Out::default(), Rfc3339Cache::new());
@@ -332,10 +337,11 @@ pub fn history(serial: Serial, history: &History) -> Vec<u8> {
     out.take()
 }
 
-fn millis(length: std::time::Duration) -> u64 {
-    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Writes a status, cut if the row is brief.
 fn write_status_of(out: &mut Out, status: StatusText<'_>, brief: bool) {
     if !brief {
         return write_status(out, status);
@@ -349,8 +355,6 @@ fn write_status_of(out: &mut Out, status: StatusText<'_>, brief: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use pm_core::{Clock, Options, ProcessList};
     use serde_json::{Value, json};
 
@@ -369,7 +373,12 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_all_that_is_known_and_nothing_else() {
+    fn the_names_are_those_of_the_type_but_for_the_depth() {
+        assert_eq!([Fields::names(), &["depth"]].concat(), crate::members_of::<crate::v1::Row>());
+    }
+
+    #[test]
+    fn a_row_has_all_members_with_a_value_and_no_others() {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(Options::new().clock(clock));
         let parent = list.start("parent");
@@ -405,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_task_tells_how_and_when_and_how_long_it_ran() {
+    fn a_row_shows_how_and_when_a_task_ended_and_how_long_it_ran() {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(Options::new().clock(clock));
         let task = list.start("job");
@@ -418,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_asked_for_is_written_and_long_statuses_are_cut_in_brief_rows() {
+    fn only_chosen_members_are_written_and_long_statuses_are_cut_in_brief_rows() {
         let list = ProcessList::new();
         let task = list.start("job");
         task.status(&"é".repeat(200)).unwrap();

@@ -1,4 +1,4 @@
-//! The words that members of `/v1` have: enums that keep a word which they do not know.
+//! The words in JSON, as enums that keep a word they do not know.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ macro_rules! words {
     ($($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),* $(,)? })*) => {$(
         $(#[$doc])*
         ///
-        /// A word of a newer server is kept as it was read, and written so.
+        /// A word that a newer server adds is kept, and written as it was read.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         pub enum $name {
@@ -65,25 +65,25 @@ macro_rules! words {
 words! {
     /// The state of a task.
     TaskState {
-        /// It runs, and was not asked to stop.
+        /// The task runs, and was not cancelled.
         Running = "running",
-        /// It was asked to stop, and still runs.
+        /// The task was cancelled, and still runs.
         Cancelling = "cancelling",
-        /// It has ended.
+        /// The task has ended.
         Ended = "ended",
     }
 
     /// How a task ended.
     Outcome {
-        /// It did what it was for.
+        /// The task finished its work.
         Finished = "finished",
-        /// It said that it failed.
+        /// The task reported a failure.
         Failed = "failed",
-        /// It was asked to stop, and did or was stopped.
+        /// The task was cancelled, and stopped or was stopped.
         Cancelled = "cancelled",
-        /// A panic ended it.
+        /// The task panicked.
         Aborted = "aborted",
-        /// Its future was dropped by its owner before it was done.
+        /// The owner of the task's future dropped it before it was done.
         Dropped = "dropped",
     }
 
@@ -93,15 +93,15 @@ words! {
         Finished = "finished",
         /// The future of the task was dropped.
         Dropped = "dropped",
-        /// The task was asked to stop, and still runs.
+        /// The task still runs.
         Cancelling = "cancelling",
-        /// The task was not asked: it cannot be cancelled.
+        /// The task was not cancelled: it refuses that.
         Refused = "refused",
         /// There is no such task.
         NotFound = "notFound",
     }
 
-    /// The sort of resource that tasks wait for.
+    /// The kind of a resource that tasks wait for.
     ResourceKind {
         /// A lock that one task holds.
         Mutex = "mutex",
@@ -115,37 +115,38 @@ words! {
         Other = "other",
     }
 
-    /// A permission: what a caller may do. In JSON it is the `scope`.
+    /// The permission of a caller, which JSON calls the `scope`.
     Permission {
-        /// To look at tasks.
+        /// Reading tasks.
         Read = "read",
-        /// To look at tasks, and to ask them to stop.
+        /// Reading and cancelling tasks.
         Cancel = "cancel",
     }
 
-    /// What a caller asked for in a record of the audit log.
+    /// The action in a record of the audit log.
     AuditAction {
-        /// To stop one task.
+        /// A cancel of one task.
         Cancel = "cancel",
-        /// To stop all tasks that a filter selects.
+        /// A cancel of all tasks that a filter selects.
         CancelMany = "cancelMany",
     }
 
-    /// Why events are missing from a stream.
+    /// The reason why events are missing from a stream.
     GapReason {
-        /// They were read too slowly.
+        /// The client read too slowly.
         Slow = "slow",
         /// Too much happened while the connection was lost.
         Resume = "resume",
     }
 
-    /// Why a server ends a stream of events.
+    /// The reason why a server ends a stream of events.
     ByeReason {
         /// The server stops.
         Shutdown = "shutdown",
     }
 }
 
+/// Reads a string into `T`.
 struct Word<T>(PhantomData<T>);
 
 impl<T: for<'t> From<&'t str>> Visitor<'_> for Word<T> {
@@ -200,7 +201,7 @@ mod tests {
 
     #[test]
     fn all_words_of_the_list_are_known() {
-        use pm_core::{CancelError, Outcome as Core, TaskState as State, Verdict as Said};
+        use pm_core::{CancelError, Outcome as Core, TaskState as State, Verdict as CoreVerdict};
         let known = |known: &[&str], word: &str| assert!(known.contains(&word), "{word}");
         for state in [State::Running, State::Cancelling, State::Ended] {
             known(TaskState::KNOWN, TaskState::from(state).as_str());
@@ -208,7 +209,7 @@ mod tests {
         for outcome in [Core::Finished, Core::Failed, Core::Cancelled, Core::Aborted, Core::Dropped] {
             known(Outcome::KNOWN, Outcome::from(outcome).as_str());
         }
-        for verdict in [Said::Refused(CancelError::NotFound), Said::NotFound] {
+        for verdict in [CoreVerdict::Refused(CancelError::NotFound), CoreVerdict::NotFound] {
             known(Verdict::KNOWN, Verdict::from(&verdict).as_str());
         }
     }

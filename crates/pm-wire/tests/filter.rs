@@ -1,4 +1,4 @@
-//! Filters against random texts, and against a plain reading of the same conditions on the same tasks.
+//! Filters from random strings, and compared with a plain model of the same conditions on the same tasks.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,14 +13,14 @@ fn cases(many: u32) -> ProptestConfig {
     ProptestConfig { cases: if cfg!(miri) { 4 } else { many }, failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// What texts of the grammar are made of, and of what only looks like it.
+/// Pieces of filters, and of strings that only look like one.
 const PIECES: &[&str] = &[
     "kind", "state", "running", "ended", "outcome", "failed", "parent", "serial", "attr.", "attr.x", "minAge", "5s",
     "500ms", "7", "=", "=", "=", "\"", "\"", ",", "*", "\\", "\\\\", "\\,", "\\\"", " ", " ", "\u{a0}", "\n", "é",
     "🦀", "a", "",
 ];
 
-/// Texts that are a filter now and then.
+/// Strings that are sometimes a filter.
 fn likely_text() -> impl Strategy<Value = String> {
     let name = prop_oneof![3 => select(Filter::names()), 1 => Just("attr.x"), 1 => select(PIECES)];
     let term = (name, prop_oneof![4 => Just("="), 1 => select(PIECES)], select(PIECES), select(PIECES));
@@ -29,7 +29,7 @@ fn likely_text() -> impl Strategy<Value = String> {
     prop_oneof![3 => terms, 1 => prop::collection::vec(select(PIECES), 0..12).prop_map(|pieces| pieces.concat())]
 }
 
-/// Short texts that often meet each other, and all that is special.
+/// Short strings, many of them equal, with all special characters.
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => prop::collection::vec(select(vec!["a", "b", ",", "*", "\\", "\"", " ", "é", "="]), 0..4)
@@ -39,7 +39,7 @@ fn word() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Reads back what the filter shows, and what an error says of itself.
+/// Reads back what a filter shows, and checks that an error lies within the string.
 fn check(result: Result<Filter, pm_wire::filter::FilterError>, given: &str) {
     match result {
         Ok(filter) => {
@@ -61,18 +61,22 @@ proptest! {
     #![proptest_config(cases(5_000))]
 
     #[test]
-    fn a_likely_text_is_a_filter_that_can_be_shown_or_an_error_within_it(text in likely_text()) {
+    fn a_likely_string_is_a_filter_that_can_be_shown_or_an_error_within_it(text in likely_text()) {
         check(Filter::parse(&text), &text);
     }
 
     #[test]
-    fn any_text_is_a_filter_that_can_be_shown_or_an_error_within_it(text in any::<String>()) {
+    fn any_string_is_a_filter_that_can_be_shown_or_an_error_within_it(text in any::<String>()) {
         check(Filter::parse(&text), &text);
     }
 
     #[test]
     fn any_parameter_is_a_filter_that_can_be_shown_or_an_error_within_its_value(
-        name in prop_oneof![select(Filter::names()).prop_map(str::to_owned), word().prop_map(|name| format!("attr.{name}")), any::<String>()],
+        name in prop_oneof![
+            select(Filter::names()).prop_map(str::to_owned),
+            word().prop_map(|name| format!("attr.{name}")),
+            any::<String>(),
+        ],
         value in prop_oneof![word(), likely_text(), any::<String>()],
     ) {
         let mut filter = Filter::default();
@@ -107,7 +111,7 @@ impl Datum {
     }
 }
 
-/// The life of a task: each of its steps takes the time that stands before it, in milliseconds.
+/// The life of a task, whose three steps take `waits`, in milliseconds.
 #[derive(Clone, Debug)]
 struct Life {
     id: String,
@@ -145,10 +149,10 @@ fn life() -> impl Strategy<Value = Life> {
     })
 }
 
-/// What is known of a task without asking the list.
+/// A task as the model knows it, without the list.
 #[derive(Debug)]
 struct Facts {
-    texts: BTreeMap<&'static str, String>,
+    values: BTreeMap<&'static str, String>,
     started: u64,
     status_at: u64,
     ended: Option<u64>,
@@ -169,38 +173,38 @@ impl World {
         for life in lives {
             let wait = |millis| hand.advance(Duration::from_millis(millis));
             let [first, second, third] = life.waits;
-            let mut texts = BTreeMap::from([("id", life.id.clone()), ("state", "running".to_owned())]);
+            let mut values = BTreeMap::from([("id", life.id.clone()), ("state", "running".to_owned())]);
             let mut task = world.list.task(&life.id).cancellable(true);
             if let Some(kind) = &life.kind {
-                texts.insert("kind", kind.clone());
+                values.insert("kind", kind.clone());
                 task = task.kind(kind);
             }
             if let Some(attr) = &life.attr {
-                texts.insert("attr.x", attr.clone());
+                values.insert("attr.x", attr.clone());
                 task = task.attr("x", attr);
             }
             if let Some(odd) = life.odd {
                 let (value, shown) = odd.value();
-                texts.insert("attr.odd = name", shown);
+                values.insert("attr.odd = name", shown);
                 task = task.attr("odd = name", value);
             }
-            // A cancel goes down, so who was cancelled gets no children here.
+            // A cancel descends, so a cancelled task gets no children here.
             let parent = life.parent.and_then(|at| world.live.get(at)).filter(|parent| !parent.is_cancelled());
             task = match parent {
                 Some(parent) => {
-                    texts.insert("parent", parent.serial().unwrap().to_string());
+                    values.insert("parent", parent.serial().unwrap().to_string());
                     task.parent(parent)
                 }
                 None => task.detached(),
             };
             let task = task.start();
             let serial = task.serial().unwrap();
-            texts.insert("serial", serial.to_string());
+            values.insert("serial", serial.to_string());
             let started = world.now;
-            texts.insert("status", "init".to_owned());
+            values.insert("status", "init".to_owned());
             let mut status_at = started;
             let mut is_now = |text: String, now| {
-                texts.insert("status", text);
+                values.insert("status", text);
                 status_at = now;
             };
             wait(first);
@@ -220,12 +224,12 @@ impl World {
             world.now = now;
             let outcome = match (life.ends, &life.cancel, &life.failure) {
                 (false, cancel, _) => {
-                    texts.insert("state", if cancel.is_some() { "cancelling" } else { "running" }.to_owned());
+                    values.insert("state", if cancel.is_some() { "cancelling" } else { "running" }.to_owned());
                     world.live.push(task);
                     None
                 }
                 (true, Some(_), _) => {
-                    // Who never hears of the request has finished.
+                    // A task that never observes the request ends as finished.
                     assert!(task.checkpoint().is_err());
                     drop(task);
                     Some("cancelled")
@@ -241,10 +245,10 @@ impl World {
                 }
             };
             if let Some(outcome) = outcome {
-                texts.insert("outcome", outcome.to_owned());
-                texts.insert("state", "ended".to_owned());
+                values.insert("outcome", outcome.to_owned());
+                values.insert("state", "ended".to_owned());
             }
-            let facts = Facts { texts, started, status_at, ended: outcome.map(|_| now) };
+            let facts = Facts { values, started, status_at, ended: outcome.map(|_| now) };
             world.facts.insert(serial.get(), facts);
         }
         world
@@ -254,11 +258,11 @@ impl World {
 /// A condition before it is written down.
 #[derive(Clone, Debug)]
 enum Asked {
-    /// A name, and texts of which the value must be one or, where it says so, begin with one.
+    /// A name, and strings of which the value must be one or, if the flag is set, begin with one.
     OneOf(&'static str, Vec<(String, bool)>),
-    /// Serials of the tasks at these places; `None` for the empty one.
+    /// A name, and the indices of tasks whose serials are meant; `None` for the empty one.
     Serials(&'static str, Vec<Option<usize>>),
-    /// A bound in milliseconds.
+    /// A name, and a bound in milliseconds.
     Bound(&'static str, u64),
 }
 
@@ -276,7 +280,8 @@ fn asked() -> impl Strategy<Value = Asked> {
     let owned = |words: Vec<(&str, bool)>| words.into_iter().map(|(word, all)| (word.to_owned(), all)).collect();
     let bounds = select(vec!["minAge", "maxAge", "minStatusAge", "maxStatusAge"]);
     prop_oneof![
-        4 => (names, prop::collection::vec((word(), any::<bool>()), 1..5)).prop_map(|(name, of)| Asked::OneOf(name, of)),
+        4 => (names, prop::collection::vec((word(), any::<bool>()), 1..5))
+            .prop_map(|(name, of)| Asked::OneOf(name, of)),
         1 => prop::collection::vec(states, 1..4).prop_map(move |of| Asked::OneOf("state", owned(of))),
         1 => prop::collection::vec(outcomes, 1..4).prop_map(move |of| Asked::OneOf("outcome", owned(of))),
         1 => prop::collection::vec(prop::option::of(0..8_usize), 1..4).prop_map(|of| Asked::Serials("parent", of)),
@@ -292,7 +297,7 @@ impl Asked {
         }
     }
 
-    /// The alternatives as they are written outside quotes.
+    /// Returns the alternatives as they are written outside quotes.
     fn values(&self, serials: &[u64]) -> Vec<String> {
         let escaped = |text: &str| text.replace('\\', r"\\").replace(',', r"\,").replace('*', r"\*");
         match self {
@@ -307,7 +312,7 @@ impl Asked {
     }
 
     fn holds(&self, facts: &Facts, now: u64, serials: &[u64]) -> bool {
-        let text = facts.texts.get(self.name()).map_or("", String::as_str);
+        let text = facts.values.get(self.name()).map_or("", String::as_str);
         let until = facts.ended.unwrap_or(now);
         match self {
             Self::OneOf(_, of) => of.iter().any(|(word, all)| if *all { text.starts_with(word) } else { text == word }),
@@ -324,7 +329,7 @@ proptest! {
     #![proptest_config(cases(2_000))]
 
     #[test]
-    fn all_forms_match_the_tasks_that_a_plain_reading_does(
+    fn all_forms_match_the_tasks_that_the_model_does(
         lives in prop::collection::vec(life(), 1..8),
         asked in prop::collection::vec(asked(), 0..3),
     ) {
@@ -341,7 +346,7 @@ proptest! {
         let filter = Filter::parse(&text).unwrap();
         prop_assert_eq!(&filter, &by_name);
         check(Ok(filter.clone()), &text);
-        // A name is there only once in an object.
+        // An object has each name once.
         let fields: BTreeMap<_, _> = asked.iter().map(|asked| (asked.name(), asked.values(&serials))).collect();
         if fields.len() == asked.len() {
             prop_assert_eq!(Filter::from_json(&json!(fields)), Ok(filter.clone()));

@@ -1,4 +1,4 @@
-//! Every message against the file that says how it looks on the wire.
+//! The shapes of `/procs/` compared with files that show them.
 
 use pm_wire::{CancelBody, HistoryReply, TaskList, VerdictReply};
 
@@ -25,7 +25,7 @@ fn a_verdict_is_written_as_it_was_read() {
 }
 
 #[test]
-fn a_cancel_body_is_written_as_the_original_client_did() {
+fn a_cancel_body_is_written_as_the_original_client_does() {
     let text = include_str!("golden/cancel.json");
     assert_eq!(serde_json::to_string(&CancelBody::new("two words")).unwrap(), text.trim_end());
     assert_eq!(CancelBody::from_lenient(text.as_bytes()).message, "two words");

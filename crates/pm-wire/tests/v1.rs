@@ -1,4 +1,4 @@
-//! The types of `/v1` against files that show how each shape looks on the wire.
+//! The shapes of `/v1` compared with files that show them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,7 @@ fn file(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A file is read by its type, and written back byte by byte.
+/// Reads a file by its type, and compares what is written back byte for byte.
 fn check<T: DeserializeOwned + Serialize>(name: &str) -> Value {
     let text = file(name);
     let read: T = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -23,7 +23,7 @@ fn check<T: DeserializeOwned + Serialize>(name: &str) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// The members of the objects at a place, such as `tasks/*/cancel`.
+/// Returns the members of the objects at a place, such as `tasks/*/cancel`.
 fn members(value: &Value, place: &str) -> BTreeSet<String> {
     let (step, rest) = place.split_once('/').unwrap_or((place, ""));
     match step {
@@ -33,7 +33,7 @@ fn members(value: &Value, place: &str) -> BTreeSet<String> {
     }
 }
 
-/// Each member of a type is in the file that shows it, so that none can be added without being shown.
+/// Asserts that a file shows each member of a type, so that none can be added without being shown.
 #[track_caller]
 fn shows<T: DeserializeOwned>(value: &Value, place: &str) {
     let known: BTreeSet<String> = members_of::<T>().iter().map(|name| (*name).to_owned()).collect();
@@ -128,7 +128,7 @@ fn unknown_members_are_ignored_and_unknown_words_and_events_are_kept() {
 }
 
 #[test]
-fn what_is_absent_is_unknown() {
+fn an_absent_member_is_unknown() {
     let row: Row = serde_json::from_str(r#"{"serial":"12"}"#).unwrap();
     assert_eq!((row.serial.map(|serial| serial.get()), row.age, row.state.as_ref()), (Some(12), None, None));
     assert!(row.is_cancellable() && !row.has_ended());

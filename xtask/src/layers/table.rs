@@ -22,6 +22,7 @@ pub(super) const CRATES: &[Layers] = &[
             "suggest",
             "time",
             "timestamp",
+            "words",
             "types",
             "v1",
             "body",
@@ -29,7 +30,7 @@ pub(super) const CRATES: &[Layers] = &[
             "filter",
             "v1_rows",
         ],
-        known: &[("types", "v1")],
+        known: &[],
     },
     Layers {
         root: "crates/pm-client/src/lib.rs",

@@ -1,11 +1,18 @@
-//! What one condition is, in the form that is compared with tasks.
+//! A condition in the form that is compared with tasks, its names and its limits.
 //!
-//! Every condition has one form only: alternatives are sorted, none is there twice, and what lets everything pass says
-//! nothing else. So equal conditions are equal values, and one text shows each.
+//! Equal conditions are equal values, and are shown by the same text: alternatives are sorted and have no duplicates,
+//! and beside one that matches everything there are no others.
 
 use std::time::Duration;
 
-/// The names in the order in which they are told to people; `attr.` stands for all that begin so.
+/// The most conditions in a filter: many more than there are names.
+pub(super) const MAX_CONDITIONS: usize = 64;
+/// The most alternatives in a condition: as many as a page of serials has.
+pub(super) const MAX_ALTERNATIVES: usize = 256;
+/// The most bytes of a filter's text, as it was given and as it is shown: those that fit into the head of a request.
+pub(super) const MAX_BYTES: usize = 8 << 10;
+
+/// The names, in the order in which they are listed to people; `attr.` stands for all names that begin with it.
 pub(super) const NAMES: &[&str] = &[
     "state",
     "outcome",
@@ -20,15 +27,23 @@ pub(super) const NAMES: &[&str] = &[
     "minStatusAge",
     "maxStatusAge",
 ];
-/// What the name of an attribute stands behind.
+/// The part of a name before that of an attribute.
 pub(super) const ATTR: &str = "attr.";
 
-/// The words of `state`; their places are their bits in [`Words`].
+/// The words of `state`. The index of a word is that of its bit in [`Words`].
 pub(super) const STATES: &[&str] = &["running", "cancelling", "ended"];
-/// The words of `outcome`; the empty one is that of a task that has not ended.
+/// The words of `outcome`, with the empty one for tasks that have not ended. As above, the index is that of the bit.
 pub(super) const OUTCOMES: &[&str] = &["", "finished", "failed", "cancelled", "aborted", "dropped"];
 
-/// One condition. The order of the variants is the order in which they are tried: cheap ones, which exclude much, first.
+/// Returns `true` if a condition may have this name.
+pub(super) fn is_name(name: &str) -> bool {
+    match name.strip_prefix(ATTR) {
+        Some(attr) => !attr.is_empty(),
+        None => NAMES.contains(&name),
+    }
+}
+
+/// A condition. They are tried in the order of the variants: first those that are cheap and exclude many tasks.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Condition {
     State(Words),
@@ -46,48 +61,51 @@ pub(super) enum Condition {
 }
 
 impl Condition {
+    /// Returns `true` if the condition holds for every task.
     pub(super) fn lets_all_pass(&self) -> bool {
         match self {
             Self::State(words) | Self::Outcome(words) => *words == Words::ALL,
             Self::Serial(numbers) | Self::Parent(numbers) => *numbers == Numbers::All,
-            Self::Kind(texts) | Self::Id(texts) | Self::Status(texts) | Self::Attr(_, texts) => texts.is_all(),
+            Self::Kind(of) | Self::Id(of) | Self::Status(of) | Self::Attr(_, of) => of.is_all(),
             // Ages are counted in 64 bits of nanoseconds.
-            Self::MaxAge(length) | Self::MaxStatusAge(length) => *length >= Duration::from_nanos(u64::MAX),
+            Self::MaxAge(most) | Self::MaxStatusAge(most) => *most >= Duration::from_nanos(u64::MAX),
             Self::MinAge(_) | Self::MinStatusAge(_) => false,
         }
     }
 
+    /// Returns `true` if the condition is on an age.
     pub(super) fn depends_on_time(&self) -> bool {
         matches!(self, Self::MinAge(_) | Self::MaxAge(_) | Self::MinStatusAge(_) | Self::MaxStatusAge(_))
     }
 }
 
-/// Some of the words that a condition knows, a bit for each.
+/// A set of words: a bit for each of those that a condition knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Words(u8);
 
 impl Words {
-    /// All words, those that the list may learn later included.
+    /// All words, including those that the list may have later.
     pub(super) const ALL: Self = Self(u8::MAX);
 
-    /// Those of `known` for which `is_meant` is true.
+    /// Makes the set of the `known` words for which `is_meant` returns `true`.
     pub(super) fn of(known: &[&str], is_meant: impl Fn(&str) -> bool) -> Self {
         let bits = known.iter().enumerate().map(|(at, word)| u8::from(is_meant(word)) << at);
         let bits = bits.fold(0, |all, bit| all | bit);
         if u32::from(bits) + 1 == 1 << known.len() { Self::ALL } else { Self(bits) }
     }
 
-    /// Whether the word at this place is among them; there are none from 8 on.
+    /// Returns `true` if the word with this index, at most 7, is in the set.
     #[inline]
-    pub(super) fn has(self, place: u32) -> bool {
-        self.0 >> place & 1 != 0
+    pub(super) fn has(self, index: u32) -> bool {
+        self.0 >> index & 1 != 0
     }
 }
 
-/// Serials, sorted; 0 stands for having none.
+/// A set of serials, in which 0 stands for having none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Numbers {
     All,
+    /// Sorted, without duplicates.
     Of(Vec<u64>),
 }
 
@@ -107,7 +125,7 @@ impl Numbers {
     }
 }
 
-/// A text, or the beginning of texts.
+/// A string that a value must be or, as a prefix, begin with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Pattern {
     pub(super) text: String,
@@ -121,7 +139,7 @@ impl Pattern {
         if self.is_prefix { value.starts_with(text) } else { value == text }
     }
 
-    /// As [`fits`](Self::fits), for a value in pieces.
+    /// Returns what [`fits`](Self::fits) does, for a value in pieces.
     fn fits_pieces(&self, pieces: &[&[u8]]) -> bool {
         let mut rest = self.text.as_bytes();
         for piece in pieces {
@@ -138,7 +156,7 @@ impl Pattern {
     }
 }
 
-/// Patterns, sorted, at least one, of which one must fit.
+/// Patterns of which one must fit: at least one, sorted, without duplicates.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Patterns(Vec<Pattern>);
 
@@ -157,7 +175,7 @@ impl Patterns {
         self.0.iter().any(|pattern| pattern.fits(value))
     }
 
-    /// As [`fit`](Self::fit), for a value in pieces.
+    /// Returns what [`fit`](Self::fit) does, for a value in pieces.
     pub(super) fn fit_pieces(&self, pieces: &[&[u8]]) -> bool {
         self.0.iter().any(|pattern| pattern.fits_pieces(pieces))
     }
@@ -177,10 +195,10 @@ mod tests {
 
     #[test]
     fn a_value_in_pieces_fits_as_one_in_one_piece_does() {
-        let texts = ["", "a", "ab", "abc", "abcd", "b", "ac", "abd", "abcde"];
+        let patterns = ["", "a", "ab", "abc", "abcd", "b", "ac", "abd", "abcde"];
         let parts: [&[&[u8]]; 6] =
             [&[b"", b"", b""], &[b"a", b"", b"b"], &[b"a", b"b", b"c"], &[b"", b"abc", b"d"], &[b"abc"], &[b"b", b"c"]];
-        for text in texts {
+        for text in patterns {
             for is_prefix in [false, true] {
                 let pattern = Pattern { text: text.to_owned(), is_prefix };
                 for pieces in parts {
@@ -191,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn all_words_are_those_to_come_as_well() {
+    fn all_words_include_later_ones() {
         assert_eq!(Words::of(STATES, |_| true), Words::ALL);
         assert_eq!(Words::of(OUTCOMES, |_| true), Words::ALL);
         let failed = Words::of(OUTCOMES, |word| word == "failed");

@@ -1,4 +1,4 @@
-//! What is wrong with a filter, where, and what may have been meant.
+//! Errors in filters, with their positions and advice.
 
 use std::fmt;
 
@@ -6,13 +6,12 @@ use pm_core::terminal::escaped;
 
 use crate::suggest::nearest;
 
-use super::condition::{ATTR, NAMES};
-use super::{MAX_ALTERNATIVES, MAX_BYTES, MAX_CONDITIONS};
+use super::condition::{ATTR, MAX_ALTERNATIVES, MAX_BYTES, MAX_CONDITIONS, NAMES};
 
-/// Characters of somebody's text that an error repeats.
+/// The most characters of the caller's text that an error repeats.
 const MAX_QUOTED: usize = 40;
 
-/// Why a text is no filter.
+/// The error of reading a [`Filter`](super::Filter).
 ///
 /// # Examples
 ///
@@ -34,20 +33,20 @@ pub struct FilterError {
 }
 
 impl FilterError {
-    /// The name of the condition it is about, as it was given; `None` when it is about none or about all.
+    /// Returns the name of the condition that has the error, as it was given; `None` if it is not in one condition.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// How many characters stand before the one that is wrong: in the text, or in the value of the parameter or the
-    /// JSON string. 0 also when it is about all of it. People count from one, and so does the error's text.
+    /// Returns the position of the error in the text, the value of the parameter, or the JSON string: the number of
+    /// characters before it. It is 0 also if the whole is in error. The text of the error counts from 1, as people do.
     #[must_use]
     pub fn position(&self) -> usize {
         self.position.unwrap_or(0)
     }
 
-    /// What is wrong and where, without the [hint](Self::hint) that ends the error's text.
+    /// Returns the error and its position as text, without the [hint](Self::hint).
     #[must_use]
     pub fn detail(&self) -> String {
         match self.position {
@@ -56,7 +55,7 @@ impl FilterError {
         }
     }
 
-    /// What to write instead, if that can be told. The error's text ends with it.
+    /// Returns advice on what to write instead, if there is any. The text of the error ends with it.
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -123,7 +122,7 @@ pub(super) fn unknown_name(name: &str) -> FilterError {
     FilterError::new(format!("unknown name {}", quoted(name))).named(name).hinting(hint)
 }
 
-/// A word that is none of `known`, which are what `name` takes.
+/// Makes the error of a word that is not one of `known`, the words of the condition `name`.
 pub(super) fn unknown_word(name: &str, word: &str, known: &[&str]) -> FilterError {
     let hint = match nearest(word, known.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
@@ -135,7 +134,7 @@ pub(super) fn unknown_word(name: &str, word: &str, known: &[&str]) -> FilterErro
     FilterError::new(format!("unknown {name} {}", quoted(word))).named(name).hinting(hint)
 }
 
-/// Quotes a text of the caller's: cut, and without characters that could steer a terminal.
+/// Returns a text of the caller's in quotes: cut, and without characters that could control a terminal.
 pub(super) fn quoted(text: &str) -> String {
     let end = text.char_indices().nth(MAX_QUOTED).map(|(end, _)| end);
     format!("`{}{}`", escaped(&text[..end.unwrap_or(text.len())]), if end.is_some() { "…" } else { "" })
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_error_repeats_is_short_and_printable() {
+    fn an_error_repeats_a_short_and_printable_text() {
         assert_eq!(quoted("a\u{1b}[2J\n"), r"`a\u{1b}[2J\u{a}`");
         assert_eq!(quoted(&"é".repeat(9_000)).chars().count(), MAX_QUOTED + 3);
         assert!(unknown_name(&"x".repeat(8_000)).to_string().len() < 200);

@@ -1,6 +1,7 @@
-//! Whether a condition holds for a task.
+//! Conditions on a copied task.
 //!
-//! Values are compared where they lie in the task's copy. What has no text there, as a number, is written to the stack.
+//! Values are compared in place, in the task's copy. Those that are not text there, such as numbers, are written to the
+//! stack.
 
 use std::fmt::Write as _;
 
@@ -9,6 +10,7 @@ use pm_core::{Outcome, StatusText, TaskState, TaskView, ValueView};
 use super::condition::{Condition, Patterns};
 
 impl Condition {
+    /// Returns `true` if the condition holds for the task.
     #[inline]
     pub(super) fn holds(&self, task: &TaskView<'_>) -> bool {
         match self {
@@ -18,11 +20,11 @@ impl Condition {
             Self::Parent(numbers) => numbers.has(task.parent().map_or(0, |parent| parent.get())),
             Self::Kind(kinds) => kinds.fit(task.kind().map_or(b"", |kind| kind.as_bytes())),
             Self::Id(ids) => ids.fit(task.id().as_bytes()),
-            Self::MinAge(length) => task.age() >= *length,
-            Self::MaxAge(length) => task.age() <= *length,
+            Self::MinAge(least) => task.age() >= *least,
+            Self::MaxAge(most) => task.age() <= *most,
             Self::Status(statuses) => status_fits(statuses, task.status()),
-            Self::MinStatusAge(length) => task.status_age() >= *length,
-            Self::MaxStatusAge(length) => task.status_age() <= *length,
+            Self::MinStatusAge(least) => task.status_age() >= *least,
+            Self::MaxStatusAge(most) => task.status_age() <= *most,
             Self::Attr(name, values) => {
                 let attr = task.attrs().find(|(found, _)| found.as_bytes() == name.as_bytes());
                 attr.map_or_else(|| values.fit(b""), |(_, value)| value_fits(values, value))
@@ -31,19 +33,19 @@ impl Condition {
     }
 }
 
-/// The place of the task's state in [`STATES`](super::condition::STATES).
+/// Returns the index of the task's state in [`STATES`](super::condition::STATES).
 #[inline]
 fn state(task: &TaskView<'_>) -> u32 {
     match task.state() {
         TaskState::Running => 0,
         TaskState::Cancelling => 1,
         TaskState::Ended => 2,
-        // One without a word here; only all words together mean it.
+        // It has no word here, so it is only in the set of all words.
         _ => 7,
     }
 }
 
-/// The place of the task's outcome in [`OUTCOMES`](super::condition::OUTCOMES).
+/// Returns the index of the task's outcome in [`OUTCOMES`](super::condition::OUTCOMES).
 #[inline]
 fn outcome(task: &TaskView<'_>) -> u32 {
     match task.outcome() {
@@ -53,7 +55,7 @@ fn outcome(task: &TaskView<'_>) -> u32 {
         Some(Outcome::Cancelled) => 3,
         Some(Outcome::Aborted) => 4,
         Some(Outcome::Dropped) => 5,
-        // One without a word here; only all words together mean it.
+        // It has no word here, so it is only in the set of all words.
         Some(_) => 7,
     }
 }
@@ -80,7 +82,7 @@ fn value_fits(values: &Patterns, value: ValueView<'_>) -> bool {
     written.is_ok() && values.fit(&shown.bytes[..shown.used])
 }
 
-/// A number as text, on the stack. The longest of a float has 25 bytes, of an integer 20.
+/// A number as text, on the stack. A float has at most 25 bytes, an integer 20.
 #[derive(Default)]
 struct Shown {
     bytes: [u8; 32],
@@ -108,8 +110,8 @@ mod tests {
     fn check(list: &ProcessList, matching: &[&str], others: &[&str]) {
         let snapshot = list.snapshot();
         let task = snapshot.get(0).unwrap();
-        for (texts, expected) in [(matching, true), (others, false)] {
-            for text in texts {
+        for (filters, expected) in [(matching, true), (others, false)] {
+            for text in filters {
                 assert_eq!(Filter::parse(text).unwrap().matches(&task), expected, "{text} {task:?}");
             }
         }
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_an_empty_text() {
+    fn a_missing_value_is_the_empty_string() {
         let list = ProcessList::new();
         let _task = list.task("").detached().start();
         check(
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_of_ages_belong_to_them() {
+    fn bounds_of_ages_are_inclusive() {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(Options::new().clock(clock));
         let task = list.start("a");

@@ -1,4 +1,4 @@
-//! Which tasks: the one filter grammar of queries, JSON bodies, the command and the page.
+//! Filters: the grammar that selects tasks in queries, JSON bodies, the command and the page.
 //!
 //! ```
 //! use pm_wire::filter::Filter;
@@ -15,38 +15,41 @@
 //!
 //! # Grammar
 //!
-//! A filter is a set of conditions, all of which must hold, also when they have the same name: `id=a* id=b` is true of no
-//! task. What a task lacks counts as the empty text.
+//! A filter is a set of conditions, all of which must hold, also those with the same name: `id=a* id=b` matches no
+//! task. A value that a task lacks counts as the empty string.
 //!
 //! | name | value | holds when |
 //! |---|---|---|
-//! | `state` | words | the task is `running`, `cancelling` (it was asked to stop and still runs) or `ended` |
-//! | `outcome` | words | it ended as `finished`, `failed`, `cancelled`, `aborted` or `dropped`; empty: it has not ended |
-//! | `kind` | texts | its kind is one of these; empty: it has none |
-//! | `id` | texts | its id is one of these |
-//! | `status` | texts | its newest status, as it is shown (`init`, `[cancel request: why]`), is one of these |
+//! | `state` | words | the task is `running`, `cancelling` (cancelled, but still running) or `ended` |
+//! | `outcome` | words | it was `finished`, `failed`, `cancelled`, `aborted` or `dropped`; empty: it has not ended |
+//! | `kind` | strings | its kind is one of these; empty: it has none |
+//! | `id` | strings | its id is one of these |
+//! | `status` | strings | its newest status, as shown (`init`, `[cancel request: why]`), is one of these |
 //! | `parent` | serials | its parent is one of these; empty: it has none |
-//! | `serial` | serials | it is one of these |
-//! | `attr.NAME` | texts | the value of this attribute, as it is shown (`text`, `42`, `true`, `1.5`), is one of these; empty: it has none, or the empty text |
-//! | `minAge`, `maxAge` | one length | it runs, or ran, at least or at most for so long |
-//! | `minStatusAge`, `maxStatusAge` | one length | it has been in its newest status, or was in its last, at least or at most for so long |
+//! | `serial` | serials | its serial is one of these |
+//! | `attr.NAME` | strings | its attribute, as shown (`text`, `42`, `true`, `1.5`), is one of these; empty: none |
+//! | `minAge`, `maxAge` | a duration | it has run, or ran, at least or at most for this time |
+//! | `minStatusAge`, `maxStatusAge` | a duration | it has had its newest status at least or at most for this time |
 //!
 //! | in a value | means |
 //! |---|---|
-//! | `a,b` | one or the other; an empty one is the empty text, as the second in `a,` |
-//! | `a*` | all that begins with `a`. A lone `*` is everything, missing values too. Of serials, only the lone `*` |
-//! | `\,` `\*` `\\` | the characters themselves; no other escape exists |
-//! | `500ms`, `10s`, `10`, `1.5m`, `2h` | lengths, as [`duration`](crate::duration) reads them |
+//! | `a,b` | one or the other; an empty one is the empty string, as the second in `a,` |
+//! | `a*` | everything that begins with `a`. A lone `*` is everything, even a missing value. Serials allow only that |
+//! | `\,` `\*` `\\` | the characters themselves; there are no other escapes |
+//! | `500ms`, `10s`, `10`, `1.5m`, `2h` | durations, as [`duration`](crate::duration) reads them |
 //!
-//! Three forms carry the same conditions:
+//! A filter has three forms:
 //!
-//! | form | written as |
-//! |---|---|
-//! | text ([`Filter::parse`]) | `name=value`, separated by white space. What stands between two `"`, in a value or a name, may have blanks: `status="waiting for *" attr."odd name"=x`. There, `\"` is a quote. Commas, stars and backslashes mean in quotes what they mean outside; in a quoted name, `\\` is a backslash |
-//! | query ([`Filter::add`]) | a parameter for each condition, decoded by the caller; quotes are characters like others, and names have no escapes |
-//! | JSON ([`Filter::from_json`]) | a string in the text form, or an object of name to value as in a query, or to an array of values of which one must hold |
+//! - Text ([`Filter::parse`]): `name=value`, separated by white space. A part of a name or value in double quotes may
+//!   have white space: `status="waiting for *" attr."odd name"=x`. In quotes, `\"` is a quote; commas, stars and
+//!   backslashes mean what they mean outside. In a quoted name, `\\` is a backslash.
+//! - Query ([`Filter::add`]): a parameter for each condition, decoded by the caller. Quotes are ordinary characters,
+//!   and names have no escapes.
+//! - JSON ([`Filter::from_json`]): a string in the text form, or an object from names to values. A value is written as
+//!   in a query; of the values in an array, one must match.
 //!
-//! The ceilings: 64 conditions, 256 alternatives in one, 8 KiB of text, as it was given and as it is shown.
+//! A filter has at most 64 conditions, a condition at most 256 alternatives. The text of a filter has at most 8 KiB,
+//! both as it was given and as it is shown.
 
 mod condition;
 mod error;
@@ -59,21 +62,14 @@ use std::fmt::{self, Write as _};
 
 use pm_core::TaskView;
 
-use self::condition::{Condition, NAMES};
+use self::condition::{Condition, MAX_BYTES, MAX_CONDITIONS, NAMES};
 pub use self::error::FilterError;
 pub use self::parts::Parts;
 
-/// Conditions in one filter: many more than there are names.
-const MAX_CONDITIONS: usize = 64;
-/// Alternatives in one condition: as many as a page of serials.
-const MAX_ALTERNATIVES: usize = 256;
-/// Bytes of the text, of what was given and of what is shown: what a request head has room for.
-const MAX_BYTES: usize = 8 << 10;
-
-/// Conditions on a task, all of which must hold; without any, every task passes.
+/// Conditions on a task, all of which must hold. A filter without conditions matches every task.
 ///
-/// Two filters are equal when they have the same conditions, in whatever order and form they were given. Shown, a filter
-/// is its text form in one fixed order, which [parses](Self::parse) to an equal filter.
+/// Two filters are equal if they have the same conditions, in whatever order and form they were given. `Display` writes
+/// the text form in a fixed order, which [parses](Self::parse) to an equal filter.
 ///
 /// # Examples
 ///
@@ -89,18 +85,18 @@ const MAX_BYTES: usize = 8 << 10;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Sorted, cheap ones first; none twice.
+    /// Sorted, cheap ones first, without duplicates.
     conditions: Vec<Condition>,
 }
 
 impl Filter {
     /// Reads the text form: conditions `name=value`, separated by white space.
     ///
-    /// A text without conditions is the filter that every task passes.
+    /// A text without conditions is the filter that matches every task.
     ///
     /// # Errors
     ///
-    /// [`FilterError`]: what is wrong, and at which character of `text`.
+    /// [`FilterError`]: the error, and its position in `text`.
     ///
     /// # Examples
     ///
@@ -118,13 +114,13 @@ impl Filter {
         Self::of(parse::text(text)?)
     }
 
-    /// Adds a condition, as a parameter of a query that was percent-decoded; those that are there must hold, too.
+    /// Adds a condition, written as a parameter of a query and percent-decoded by the caller.
     ///
-    /// Quotes in `value` are characters like others; commas, stars and backslashes mean what they mean in the text form.
+    /// Quotes in `value` are ordinary characters; commas, stars and backslashes mean what they mean in the text form.
     ///
     /// # Errors
     ///
-    /// [`FilterError`]: what is wrong, and at which character of `value`. The filter stays as it was.
+    /// [`FilterError`]: the error, and its position in `value`. The filter is unchanged.
     ///
     /// # Examples
     ///
@@ -150,13 +146,13 @@ impl Filter {
         self.check_size().inspect_err(|_| drop(self.conditions.remove(at)))
     }
 
-    /// Reads the JSON form: a string in the text form, or an object of name to value or array of values.
+    /// Reads the JSON form: a string in the text form, or an object from names to values or arrays of values.
     ///
-    /// A value is written as for [`add`](Self::add); of those in an array, one must hold.
+    /// A value is written as for [`add`](Self::add); of the values in an array, one must match.
     ///
     /// # Errors
     ///
-    /// [`FilterError`]: what is wrong, and at which character of the string that is wrong.
+    /// [`FilterError`]: the error, and its position in the string that has it.
     ///
     /// # Examples
     ///
@@ -178,8 +174,8 @@ impl Filter {
         filter.check_size().map(|()| filter)
     }
 
-    /// Whether the text that this filter shows may be read back. It may be longer than what was given: a query needs no
-    /// quotes.
+    /// Returns an error if this filter's text is too long to be read back. It may be longer than what was given, since
+    /// a query needs no quotes.
     fn check_size(&self) -> Result<(), FilterError> {
         struct Left(usize);
         impl fmt::Write for Left {
@@ -191,7 +187,7 @@ impl Filter {
         write!(Left(MAX_BYTES), "{self}").map_err(|_| error::too_long())
     }
 
-    /// Whether [`add`](Self::add) knows this name. Names are case-sensitive.
+    /// Returns `true` if a condition may have this name. Names are case-sensitive.
     ///
     /// # Examples
     ///
@@ -203,13 +199,10 @@ impl Filter {
     /// ```
     #[must_use]
     pub fn is_name(name: &str) -> bool {
-        match name.strip_prefix(condition::ATTR) {
-            Some(attr) => !attr.is_empty(),
-            None => NAMES.contains(&name),
-        }
+        condition::is_name(name)
     }
 
-    /// The names there are, to complete and to suggest; `attr.` stands for all that begin so.
+    /// Returns the names of conditions, for completion. `attr.` stands for all names that begin with it.
     ///
     /// # Examples
     ///
@@ -224,7 +217,7 @@ impl Filter {
         NAMES
     }
 
-    /// Whether there is no condition at all.
+    /// Returns `true` if the filter has no conditions.
     ///
     /// # Examples
     ///
@@ -240,7 +233,7 @@ impl Filter {
         self.conditions.is_empty()
     }
 
-    /// Whether no task can fail to pass: there is no condition, or only such as `id=*` and
+    /// Returns `true` if the filter matches every task: it has no conditions, or only such as `id=*` and
     /// `state=running,cancelling,ended`.
     ///
     /// # Examples
@@ -257,7 +250,7 @@ impl Filter {
         self.conditions.iter().all(Condition::lets_all_pass)
     }
 
-    /// Whether a task may come to match, or cease to, only because time passes.
+    /// Returns `true` if a task may begin or cease to match merely because time passes.
     ///
     /// # Examples
     ///
@@ -273,7 +266,7 @@ impl Filter {
         self.conditions.iter().any(Condition::depends_on_time)
     }
 
-    /// Whether all conditions hold for the task as it was when it was copied. Allocates nothing.
+    /// Returns `true` if all conditions hold for the task as it was copied. Does not allocate.
     ///
     /// # Examples
     ///
@@ -294,7 +287,7 @@ impl Filter {
         self.conditions.iter().all(|condition| condition.holds(task))
     }
 
-    /// Whether all conditions hold for a task that is known by its parts only, such as a row that came as JSON.
+    /// Returns `true` if all conditions hold for a task that is known by its parts, such as a row in JSON.
     ///
     /// # Examples
     ///
@@ -337,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_exclude_nothing_is_known_as_such() {
+    fn a_filter_that_matches_every_task_is_recognised() {
         for all in [
             "",
             "id=*",
@@ -358,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_ceilings_and_the_filter_stays_as_it_was() {
+    fn there_are_limits_and_a_filter_beyond_them_is_unchanged() {
         let mut filter = Filter::default();
         for number in 0..MAX_CONDITIONS {
             filter.add("id", &number.to_string()).unwrap();
@@ -369,6 +362,7 @@ mod tests {
         assert_eq!(Filter::parse(&format!("{filter} id=x")).unwrap_err().to_string(), "more than 64 conditions at 375");
         assert_eq!(filter, before);
 
+        use condition::MAX_ALTERNATIVES;
         let values: Vec<_> = (0..=MAX_ALTERNATIVES).map(|number| number.to_string()).collect();
         Filter::default().add("id", &values[1..].join(",")).unwrap();
         let error = Filter::default().add("id", &values.join(",")).unwrap_err();

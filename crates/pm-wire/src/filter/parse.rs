@@ -1,18 +1,20 @@
-//! The parser: texts, parameters and JSON to conditions.
+//! The parser: from text, parameters and JSON to conditions.
 //!
-//! Values are read by one function whatever form they come in; the text form only adds quotes, and an end at white
-//! space. Positions are counted in characters as they are read.
+//! One function reads the values of all forms; the text form only adds quotes, and an end at white space. Positions are
+//! counted in characters.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::condition::{ATTR, Condition, Numbers, OUTCOMES, Pattern, Patterns, STATES, Words};
+use super::condition::{
+    ATTR, Condition, MAX_ALTERNATIVES, MAX_BYTES, MAX_CONDITIONS, Numbers, OUTCOMES, Pattern, Patterns, STATES, Words,
+    is_name,
+};
 use super::error::{self, FilterError, quoted};
-use super::{Filter, MAX_ALTERNATIVES, MAX_BYTES, MAX_CONDITIONS};
 use crate::duration;
 
-/// The conditions of a filter in the text form.
+/// Reads the conditions of a filter in the text form.
 pub(super) fn text(text: &str) -> Result<Vec<Condition>, FilterError> {
     let mut reader = Reader::new(text, Form::Text)?;
     let mut conditions = Vec::new();
@@ -26,7 +28,7 @@ pub(super) fn text(text: &str) -> Result<Vec<Condition>, FilterError> {
             return Err(error::too_many_conditions().at(at));
         }
         let name = reader.name()?;
-        if !Filter::is_name(&name) {
+        if !is_name(&name) {
             return Err(error::unknown_name(&name).at(at));
         }
         let mut alternatives = Vec::new();
@@ -35,9 +37,9 @@ pub(super) fn text(text: &str) -> Result<Vec<Condition>, FilterError> {
     }
 }
 
-/// The condition of a parameter; one of the values must hold.
+/// Reads the condition of a parameter, of whose values one must match.
 pub(super) fn parameter<S: AsRef<str>>(name: &str, values: &[S]) -> Result<Condition, FilterError> {
-    if !Filter::is_name(name) {
+    if !is_name(name) {
         return Err(error::unknown_name(name));
     }
     let mut alternatives = Vec::new();
@@ -48,21 +50,21 @@ pub(super) fn parameter<S: AsRef<str>>(name: &str, values: &[S]) -> Result<Condi
     condition(name, alternatives)
 }
 
-/// The conditions of a filter in the JSON form.
+/// Reads the conditions of a filter in the JSON form.
 pub(super) fn json(value: &Value) -> Result<Vec<Condition>, FilterError> {
     match value {
         Value::String(text) => self::text(text),
         Value::Object(fields) if fields.len() > MAX_CONDITIONS => Err(error::too_many_conditions()),
         Value::Object(fields) => fields.iter().map(|(name, value)| field(name, value)).collect(),
-        _ => Err(FilterError::new("a filter is a text or an object")
+        _ => Err(FilterError::new("a filter is a string or an object")
             .hinting(r#"write it as "kind=import" or {"kind":"import"}"#)),
     }
 }
 
 fn field(name: &str, value: &Value) -> Result<Condition, FilterError> {
     match value {
-        // Before the values, since it is the name that is wrong.
-        _ if !Filter::is_name(name) => Err(error::unknown_name(name)),
+        // Before the values, since the error is in the name.
+        _ if !is_name(name) => Err(error::unknown_name(name)),
         Value::Array(values) if values.is_empty() => {
             Err(FilterError::new(format!("{} has no alternative", quoted(name))).named(name))
         }
@@ -78,25 +80,25 @@ fn field_text<'v>(name: &str, value: &'v Value) -> Result<&'v str, FilterError> 
     if let Value::String(text) = value {
         return Ok(text);
     }
-    let error = FilterError::new(format!("{} takes a text or an array of texts", quoted(name))).named(name);
+    let error = FilterError::new(format!("{} takes a string or an array of strings", quoted(name))).named(name);
     let is_plain = value.is_number() || value.is_boolean();
     Err(if is_plain { error.hinting(format!("write it as \"{value}\"")) } else { error })
 }
 
-/// One of the alternatives in a value, and where it stands.
+/// One of the alternatives in a value, and its position.
 struct Alternative {
     pattern: Pattern,
     at: usize,
 }
 
 impl Alternative {
-    /// The alternative as it was meant, to be told in an error.
+    /// Returns the alternative in quotes, for an error.
     fn shown(&self) -> String {
         quoted(&format!("{}{}", self.pattern.text, if self.pattern.is_prefix { "*" } else { "" }))
     }
 }
 
-/// The condition with this name, which is known, and these alternatives, at least one.
+/// Makes the condition with this name, which is known, and these alternatives, at least one.
 fn condition(name: &str, alternatives: Vec<Alternative>) -> Result<Condition, FilterError> {
     Ok(match name {
         "state" => Condition::State(words(name, STATES, &alternatives)?),
@@ -106,10 +108,10 @@ fn condition(name: &str, alternatives: Vec<Alternative>) -> Result<Condition, Fi
         "status" => Condition::Status(patterns(alternatives)),
         "parent" => Condition::Parent(numbers(name, true, &alternatives)?),
         "serial" => Condition::Serial(numbers(name, false, &alternatives)?),
-        "minAge" => Condition::MinAge(length(name, &alternatives)?),
-        "maxAge" => Condition::MaxAge(length(name, &alternatives)?),
-        "minStatusAge" => Condition::MinStatusAge(length(name, &alternatives)?),
-        "maxStatusAge" => Condition::MaxStatusAge(length(name, &alternatives)?),
+        "minAge" => Condition::MinAge(one_duration(name, &alternatives)?),
+        "maxAge" => Condition::MaxAge(one_duration(name, &alternatives)?),
+        "minStatusAge" => Condition::MinStatusAge(one_duration(name, &alternatives)?),
+        "maxStatusAge" => Condition::MaxStatusAge(one_duration(name, &alternatives)?),
         _ => {
             let attr = name.strip_prefix(ATTR).ok_or_else(|| error::unknown_name(name))?;
             Condition::Attr(attr.to_owned(), patterns(alternatives))
@@ -154,12 +156,12 @@ fn numbers(name: &str, may_be_none: bool, alternatives: &[Alternative]) -> Resul
     Ok(if all { Numbers::All } else { Numbers::of(numbers) })
 }
 
-fn length(name: &str, alternatives: &[Alternative]) -> Result<Duration, FilterError> {
+fn one_duration(name: &str, alternatives: &[Alternative]) -> Result<Duration, FilterError> {
     if let Some(second) = alternatives.get(1) {
         return Err(FilterError::new(format!("`{name}` takes one duration")).named(name).at(second.at));
     }
-    let Some(alternative) = alternatives.first() else { return Err(FilterError::new("no length").named(name)) };
-    // A star is never part of a length, so the parser of lengths says what one looks like.
+    let Some(alternative) = alternatives.first() else { return Err(FilterError::new("no duration").named(name)) };
+    // A star is never part of a duration, so the parser of durations refuses it and says how to write one.
     let star = if alternative.pattern.is_prefix { "*" } else { "" };
     duration::parse(&format!("{}{star}", alternative.pattern.text)).map_err(|why| {
         let error = FilterError::new(format!("{} is not a duration", alternative.shown())).named(name);
@@ -169,16 +171,17 @@ fn length(name: &str, alternatives: &[Alternative]) -> Result<Duration, FilterEr
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// White space separates, quotes quote.
+    /// White space ends a value, and quotes may be around a part of it.
     Text,
-    /// All of it is one value.
+    /// All characters are one value.
     Parameter,
 }
 
-/// What is still to be read of a text.
+/// A reader of a text, by characters.
 struct Reader<'t> {
+    /// The text that is not read yet.
     rest: &'t str,
-    /// Characters read so far.
+    /// The number of characters that are read.
     at: usize,
     form: Form,
 }
@@ -213,7 +216,7 @@ impl<'t> Reader<'t> {
     fn name(&mut self) -> Result<String, FilterError> {
         let start = self.at;
         let mut name = String::new();
-        // Where the quotes were opened that are not closed yet.
+        // The position of the opening quote, until it is closed.
         let mut quote = None;
         loop {
             let at = self.at;
@@ -240,9 +243,9 @@ impl<'t> Reader<'t> {
     fn value(&mut self, name: &str, alternatives: &mut Vec<Alternative>) -> Result<(), FilterError> {
         let mut text = String::new();
         let mut start = self.at;
-        // Where the star is that must be the last.
+        // The position of a star, which must be the last character.
         let mut star = None;
-        // Where the quotes were opened that are not closed yet.
+        // The position of the opening quote, until it is closed.
         let mut quote = None;
         let is_text = self.form == Form::Text;
         loop {
@@ -297,7 +300,7 @@ fn no_condition(word: &str, at: usize) -> FilterError {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::super::Filter;
 
     fn same(text: &str, name: &str, value: &str) {
         let mut filter = Filter::default();
@@ -306,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_a_parameter_and_json_say_the_same() {
+    fn text_parameters_and_json_are_forms_of_one_filter() {
         same("kind=GET*,POST*", "kind", "POST*,GET*");
         same(r#"status="waiting for *""#, "status", "waiting for *");
         same(r#"status=waiting" for "*"#, "status", "waiting for *");
@@ -327,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn words_may_be_meant_by_their_beginning() {
+    fn words_and_numbers_have_one_form() {
         same("outcome=f*", "outcome", "finished,failed");
         same("state=c*", "state", "cancelling");
         same("state=*", "state", "running,cancelling,ended");
@@ -336,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_say_what_where_and_what_else() {
+    fn errors_have_a_position_and_a_hint() {
         for (text, name, expected) in [
             ("  knd=x", Some("knd"), "unknown name `knd` at 3; did you mean `kind`?"),
             ("kind", None, "`kind` is not a condition at 1; write it as name=value, as in `kind=import`"),
@@ -380,16 +383,20 @@ mod tests {
     }
 
     #[test]
-    fn json_of_another_shape_is_refused_with_what_to_write() {
+    fn json_of_another_shape_is_refused_with_a_hint() {
         for (json, name, expected) in [
-            (json!(5), None, r#"a filter is a text or an object; write it as "kind=import" or {"kind":"import"}"#),
-            (json!({"serial": 5}), Some("serial"), r#"`serial` takes a text or an array of texts; write it as "5""#),
+            (json!(5), None, r#"a filter is a string or an object; write it as "kind=import" or {"kind":"import"}"#),
+            (
+                json!({"serial": 5}),
+                Some("serial"),
+                r#"`serial` takes a string or an array of strings; write it as "5""#,
+            ),
             (
                 json!({"kind": ["a", true]}),
                 Some("kind"),
-                r#"`kind` takes a text or an array of texts; write it as "true""#,
+                r#"`kind` takes a string or an array of strings; write it as "true""#,
             ),
-            (json!({"kind": null}), Some("kind"), "`kind` takes a text or an array of texts"),
+            (json!({"kind": null}), Some("kind"), "`kind` takes a string or an array of strings"),
             (json!({"kind": []}), Some("kind"), "`kind` has no alternative"),
             (json!({"knd": 5}), Some("knd"), "unknown name `knd`; did you mean `kind`?"),
             (

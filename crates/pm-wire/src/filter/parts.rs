@@ -1,4 +1,4 @@
-//! Whether a condition holds for a task that is no copy of the list's: a row that came as JSON, with what it tells.
+//! Conditions on a task that is known by its parts, such as a row in JSON.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,49 +8,50 @@ use serde_json::Value;
 use super::condition::{Condition, OUTCOMES, STATES};
 use crate::attr::attr_text;
 
-/// What is known of a task elsewhere; by default nothing.
+/// The known parts of a task that is not in this program; by default, none.
 ///
-/// A condition on an age that is not known does not hold. A text that is not known is the empty text, as everywhere.
+/// A condition on an unknown age does not hold. An unknown string is the empty string.
 #[derive(Clone, Debug, Default)]
 pub struct Parts<'t> {
-    /// 0 when it is not known.
+    /// The serial of the task; 0 if unknown.
     pub serial: u64,
-    /// What the program calls it.
+    /// The id of the task.
     pub id: &'t str,
-    /// What sort of work it is; may be empty.
+    /// The kind of the task; empty if it has none.
     pub kind: &'t str,
-    /// `running`, `cancelling` or `ended`; empty is as good as `running`.
+    /// The state: `running`, `cancelling` or `ended`. An empty one counts as `running`.
     pub state: &'t str,
-    /// How it ended; empty when it has not.
+    /// The outcome; empty if the task has not ended.
     pub outcome: &'t str,
-    /// Its newest status.
+    /// The newest status.
     pub status: &'t str,
-    /// The serial of its parent; 0 when it has none.
+    /// The serial of the parent; 0 if there is none.
     pub parent: u64,
-    /// How long it runs, or ran.
+    /// The time that the task has run, or ran.
     pub age: Option<Duration>,
-    /// How long it has been in its status.
+    /// The time that the task has had its status.
     pub status_age: Option<Duration>,
-    /// Its attributes, if any are known.
+    /// The attributes, if they are known.
     pub attrs: Option<&'t BTreeMap<String, Value>>,
 }
 
 impl Condition {
+    /// Returns `true` if the condition holds for the task with these parts.
     pub(super) fn holds_for(&self, task: &Parts<'_>) -> bool {
-        // A word that is not known here is only meant by all words together.
-        let place = |known: &[&str], word: &str| known.iter().position(|known| *known == word).unwrap_or(7) as u32;
+        // A word that is not known here is only in the set of all words.
+        let index = |known: &[&str], word: &str| known.iter().position(|known| *known == word).unwrap_or(7) as u32;
         match self {
-            Self::State(words) => words.has(if task.state.is_empty() { 0 } else { place(STATES, task.state) }),
-            Self::Outcome(words) => words.has(place(OUTCOMES, task.outcome)),
+            Self::State(words) => words.has(if task.state.is_empty() { 0 } else { index(STATES, task.state) }),
+            Self::Outcome(words) => words.has(index(OUTCOMES, task.outcome)),
             Self::Serial(numbers) => numbers.has(task.serial),
             Self::Parent(numbers) => numbers.has(task.parent),
             Self::Kind(kinds) => kinds.fit(task.kind.as_bytes()),
             Self::Id(ids) => ids.fit(task.id.as_bytes()),
-            Self::MinAge(length) => task.age.is_some_and(|age| age >= *length),
-            Self::MaxAge(length) => task.age.is_some_and(|age| age <= *length),
+            Self::MinAge(least) => task.age.is_some_and(|age| age >= *least),
+            Self::MaxAge(most) => task.age.is_some_and(|age| age <= *most),
             Self::Status(statuses) => statuses.fit(task.status.as_bytes()),
-            Self::MinStatusAge(length) => task.status_age.is_some_and(|age| age >= *length),
-            Self::MaxStatusAge(length) => task.status_age.is_some_and(|age| age <= *length),
+            Self::MinStatusAge(least) => task.status_age.is_some_and(|age| age >= *least),
+            Self::MaxStatusAge(most) => task.status_age.is_some_and(|age| age <= *most),
             Self::Attr(name, values) => match task.attrs.and_then(|attrs| attrs.get(name)) {
                 Some(value) => values.fit(attr_text(value).as_bytes()),
                 None => values.fit(b""),
@@ -94,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_young_and_old_of_nothing() {
-        let nothing = Parts::default();
-        assert!(Filter::parse("state=running kind= parent= id=* outcome=").unwrap().matches_parts(&nothing));
-        assert!(!Filter::parse("minAge=1ms").unwrap().matches_parts(&nothing));
-        assert!(!Filter::parse("maxAge=1h").unwrap().matches_parts(&nothing));
-        assert!(!Filter::parse("state=cancelling,ended").unwrap().matches_parts(&nothing));
+    fn an_unknown_age_is_neither_young_nor_old() {
+        let unknown = Parts::default();
+        assert!(Filter::parse("state=running kind= parent= id=* outcome=").unwrap().matches_parts(&unknown));
+        assert!(!Filter::parse("minAge=1ms").unwrap().matches_parts(&unknown));
+        assert!(!Filter::parse("maxAge=1h").unwrap().matches_parts(&unknown));
+        assert!(!Filter::parse("state=cancelling,ended").unwrap().matches_parts(&unknown));
     }
 }

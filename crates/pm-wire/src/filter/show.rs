@@ -1,4 +1,4 @@
-//! A filter as text: what it was parsed from, in one fixed order and with no more quotes than needed.
+//! A filter as text: in a fixed order, with no more quotes than needed, and read back as an equal filter.
 
 use std::fmt::{self, Display, Formatter, Write as _};
 use std::time::Duration;
@@ -27,11 +27,11 @@ impl Display for Condition {
             Self::Parent(numbers) => write_numbers(f, "parent=", numbers),
             Self::Kind(patterns) => write_patterns(f, "kind=", patterns),
             Self::Id(patterns) => write_patterns(f, "id=", patterns),
-            Self::MinAge(length) => write_length(f, "minAge=", *length),
-            Self::MaxAge(length) => write_length(f, "maxAge=", *length),
+            Self::MinAge(least) => write_duration(f, "minAge=", *least),
+            Self::MaxAge(most) => write_duration(f, "maxAge=", *most),
             Self::Status(patterns) => write_patterns(f, "status=", patterns),
-            Self::MinStatusAge(length) => write_length(f, "minStatusAge=", *length),
-            Self::MaxStatusAge(length) => write_length(f, "maxStatusAge=", *length),
+            Self::MinStatusAge(least) => write_duration(f, "minStatusAge=", *least),
+            Self::MaxStatusAge(most) => write_duration(f, "maxStatusAge=", *most),
             Self::Attr(name, patterns) => {
                 f.write_str(ATTR)?;
                 if name.contains(|c: char| matches!(c, '=' | '"' | '\\') || c.is_whitespace()) {
@@ -52,8 +52,8 @@ fn write_words(f: &mut Formatter<'_>, name: &str, known: &[&str], words: Words) 
     if words == Words::ALL {
         return f.write_char('*');
     }
-    // The empty word is the first of those that have one, so a value that begins with a comma means it.
-    let meant = (0..).zip(known).filter(|(place, _)| words.has(*place));
+    // The empty word, if there is one, is the first, so a value that begins with a comma means it.
+    let meant = (0..).zip(known).filter(|(index, _)| words.has(*index));
     write_list(f, meant.map(|(_, word)| word))
 }
 
@@ -96,7 +96,7 @@ fn write_patterns(f: &mut Formatter<'_>, name: &str, patterns: &Patterns) -> fmt
     if quotes { f.write_char('"') } else { Ok(()) }
 }
 
-/// Writes the text with a backslash before each of the characters that are special.
+/// Writes the text with a backslash before each special character.
 fn write_escaped(f: &mut Formatter<'_>, text: &str, special: &[char]) -> fmt::Result {
     for part in text.split_inclusive(special) {
         let plain = part.strip_suffix(special);
@@ -108,12 +108,12 @@ fn write_escaped(f: &mut Formatter<'_>, text: &str, special: &[char]) -> fmt::Re
     Ok(())
 }
 
-/// Writes a length in the largest unit in which it is whole, else in seconds; read back, it is the same to the
+/// Writes a duration in the largest unit in which it is a whole number, or else in seconds. It is read back to the
 /// nanosecond.
-fn write_length(f: &mut Formatter<'_>, name: &str, length: Duration) -> fmt::Result {
+fn write_duration(f: &mut Formatter<'_>, name: &str, duration: Duration) -> fmt::Result {
     const EXACT: u64 = 1 << 40;
     f.write_str(name)?;
-    let (secs, nanos) = (length.as_secs(), length.subsec_nanos());
+    let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
     match (secs, nanos) {
         (0, _) if nanos % 1_000_000 == 0 => write!(f, "{}ms", nanos / 1_000_000),
         // Seconds are read without a multiplication, which would round very large numbers.
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_read_back_to_the_nanosecond() {
+    fn durations_are_read_back_to_the_nanosecond() {
         for (text, shown) in [
             ("500ms", "500ms"),
             ("1500ms", "1.5s"),

@@ -1,4 +1,4 @@
-//! Requests to cancel tasks, and how they came out.
+//! Requests to cancel tasks, and their verdicts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,10 +6,12 @@ use std::time::Duration;
 use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Verdict};
 use crate::as_json::{is_false, is_zero, millis, serial, text};
+use crate::words::{Outcome, Verdict};
 
-/// How to cancel one task: the body of `POST /v1/tasks/{ref}/cancel`. By default without a reason and without waiting.
+/// Options of a cancel of one task: the body of `POST /v1/tasks/{ref}/cancel`.
+///
+/// By default, there is no reason and no expectation, and the server does not wait.
 ///
 /// # Examples
 ///
@@ -26,42 +28,42 @@ use crate::as_json::{is_false, is_zero, millis, serial, text};
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct CancelOptions {
-    /// The reason that the task receives; may be empty.
+    /// The reason that the task receives; it may be empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// How long to wait for the end of the task. The server waits at most 25 s.
+    /// How long the server waits for the task to end, at most 25 s. By default, it does not wait.
     #[serde(skip_serializing_if = "Option::is_none", with = "text")]
     pub wait: Option<Duration>,
-    /// What must be true of the task, or else nothing is done.
+    /// Conditions under which the task is cancelled. By default, there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expect>,
-    /// A string of the caller's choice: the server does the same request with the same key once. It is sent as a header.
+    /// A key of the caller's choice, sent as a header: the server executes requests with the same key once.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
 
 impl CancelOptions {
-    /// Options with this reason.
+    /// Makes options with this reason.
     #[must_use]
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), ..Self::default() }
     }
 
-    /// Sets how long to wait for the end of the task; the server waits at most 25 s. The call takes longer by as much.
+    /// Sets how long the server waits for the task to end, at most 25 s. The call takes longer by that time.
     #[must_use]
     pub fn wait(mut self, duration: Duration) -> Self {
         self.wait = Some(duration);
         self
     }
 
-    /// Sets what must be true of the task.
+    /// Sets conditions under which the task is cancelled.
     #[must_use]
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expect = Some(expect);
         self
     }
 
-    /// Sets the key that makes it harmless to send the request again: the server does it once, and answers the same.
+    /// Sets a key that makes the request safe to repeat: the server executes it once, and repeats its answer.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
@@ -69,44 +71,44 @@ impl CancelOptions {
     }
 }
 
-/// What must be true of a task that is to be cancelled. By default nothing.
+/// Conditions under which a task is cancelled, all of which must hold. By default, there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Expect {
-    /// It has this serial.
+    /// The serial that the task must have.
     #[serde(with = "serial::option", skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// It is at least this old.
+    /// The least age of the task.
     #[serde(skip_serializing_if = "Option::is_none", with = "text")]
     pub min_age: Option<Duration>,
-    /// It has this status.
+    /// The status that the task must have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
 
 impl Expect {
-    /// Expects nothing yet.
+    /// Makes an expectation without conditions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Expects this serial.
+    /// Sets the serial that the task must have.
     #[must_use]
     pub fn serial(mut self, serial: Serial) -> Self {
         self.serial = Some(serial);
         self
     }
 
-    /// Expects at least this age.
+    /// Sets the least age of the task.
     #[must_use]
     pub fn min_age(mut self, age: Duration) -> Self {
         self.min_age = Some(age);
         self
     }
 
-    /// Expects this status.
+    /// Sets the status that the task must have.
     #[must_use]
     pub fn status(mut self, status: impl Into<String>) -> Self {
         self.status = Some(status.into());
@@ -114,8 +116,9 @@ impl Expect {
     }
 }
 
-/// Which tasks to cancel at once, and how: the body of `POST /v1/cancel`. By default at most 100, without a reason and
-/// without waiting.
+/// A bulk cancel of the tasks that a filter selects: the body of `POST /v1/cancel`.
+///
+/// By default, it cancels at most 100 tasks, without a reason, and the server does not wait.
 ///
 /// # Examples
 ///
@@ -129,30 +132,30 @@ impl Expect {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct BulkCancel {
-    /// Which tasks.
+    /// The filter that selects the tasks.
     pub filter: FilterBody,
-    /// The reason that the tasks receive; may be empty.
+    /// The reason that the tasks receive; it may be empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// Only returns which tasks it would be.
+    /// True to return the targets and cancel nothing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub dry_run: bool,
-    /// Does nothing if there are more tasks than this. The server's default is 100, its limit 10,000.
+    /// The most targets: with more, the server cancels none. The server's default is 100, its limit 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max: Option<u64>,
-    /// Does nothing if there are more or fewer tasks than this.
+    /// The number of targets, if it is known: with more or fewer, the server cancels none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect_total: Option<u64>,
-    /// How long to wait for the end of the tasks. The server waits at most 25 s.
+    /// How long the server waits for the tasks to end, at most 25 s. By default, it does not wait.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "text")]
     pub wait: Option<Duration>,
-    /// A string of the caller's choice: the server does the same request with the same key once. It is sent as a header.
+    /// A key of the caller's choice, sent as a header: the server executes requests with the same key once.
     #[serde(skip)]
     pub idempotency_key: Option<String>,
 }
 
 impl BulkCancel {
-    /// The tasks that this filter selects. The server refuses a filter that selects all.
+    /// Makes a cancel of the tasks that this filter selects. The server refuses a filter that selects every task.
     #[must_use]
     pub fn new(filter: impl Into<FilterBody>) -> Self {
         Self {
@@ -166,42 +169,42 @@ impl BulkCancel {
         }
     }
 
-    /// Sets the reason.
+    /// Sets the reason that the tasks receive.
     #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
         self
     }
 
-    /// Sets whether only to return which tasks it would be. Default false.
+    /// Sets whether the server only returns the targets and cancels nothing. Default false.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
     }
 
-    /// Sets how many tasks it may be at most; the server's default is 100, its limit 10,000.
+    /// Sets the most targets: with more, the server cancels none. The server's default is 100, its limit 10,000.
     #[must_use]
     pub fn max(mut self, tasks: u64) -> Self {
         self.max = Some(tasks);
         self
     }
 
-    /// Sets how many tasks it must be, such as the total of a dry run.
+    /// Sets the number of targets, such as the total of a dry run: with more or fewer, the server cancels none.
     #[must_use]
     pub fn expect_total(mut self, tasks: u64) -> Self {
         self.expect_total = Some(tasks);
         self
     }
 
-    /// Sets how long to wait for the end of the tasks. The call takes longer by as much.
+    /// Sets how long the server waits for the tasks to end, at most 25 s. The call takes longer by that time.
     #[must_use]
     pub fn wait(mut self, duration: Duration) -> Self {
         self.wait = Some(duration);
         self
     }
 
-    /// Sets the key that makes it harmless to send the request again: the server does it once, and answers the same.
+    /// Sets a key that makes the request safe to repeat: the server executes it once, and repeats its answer.
     #[must_use]
     pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
         self.idempotency_key = Some(key.into());
@@ -216,7 +219,7 @@ impl BulkCancel {
 pub enum FilterBody {
     /// The text form: `kind=import minAge=5m status="waiting for *"`.
     Text(String),
-    /// Values by name.
+    /// Values by the names of the conditions.
     Named(BTreeMap<String, FilterValue>),
 }
 
@@ -225,9 +228,9 @@ pub enum FilterBody {
 #[serde(untagged)]
 #[non_exhaustive]
 pub enum FilterValue {
-    /// A value as in a query.
+    /// A value, written as in a query.
     One(String),
-    /// Values of which one must fit.
+    /// Values of which one must match.
     AnyOf(Vec<String>),
 }
 
@@ -250,8 +253,7 @@ impl<const N: usize> From<[(&str, &str); N]> for FilterBody {
     }
 }
 
-/// How the cancel of one task came out: the answer to `POST /v1/tasks/{ref}/cancel`, and one of those to
-/// `POST /v1/cancel`.
+/// The verdict on one task: the answer to `POST /v1/tasks/{ref}/cancel`, and a part of that to `POST /v1/cancel`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -262,33 +264,33 @@ pub struct TaskVerdict {
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// The time from the request until then.
+    /// The time from the request to the verdict.
     #[serde(rename = "tookMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub took: Option<Duration>,
-    /// How it ended, if it ended by itself.
+    /// How the task ended, if it ended by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Outcome>,
-    /// Why it was refused, if several tasks were asked at once.
+    /// Why the task refused, in the answer to a bulk cancel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The number of tasks below it that were asked to stop with it.
+    /// The number of its descendants that were cancelled with it.
     #[serde(skip_serializing_if = "is_zero")]
     pub below: u64,
-    /// It had ended before the request.
+    /// True if the task had ended before the request.
     #[serde(skip_serializing_if = "is_false")]
     pub already_ended: bool,
 }
 
 impl TaskVerdict {
-    /// A task that would be asked.
+    /// Makes the entry of a task that a dry run would cancel.
     #[must_use]
     pub fn dry_run(serial: Serial, id: impl Into<String>) -> Self {
         Self { serial: Some(serial), id: id.into(), ..Self::default() }
     }
 
-    /// The verdict about this task.
+    /// Makes the verdict on this task.
     #[must_use]
     pub fn new(serial: Serial, id: impl Into<String>, verdict: &pm_core::Verdict) -> Self {
         let (outcome, why) = match verdict {
@@ -300,29 +302,29 @@ impl TaskVerdict {
     }
 }
 
-/// How a cancel of several tasks came out: the answer to `POST /v1/cancel`.
+/// The verdicts on several tasks: the answer to `POST /v1/cancel`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct BulkReply {
-    /// No task was asked to stop.
+    /// True if no task was cancelled, since the request was a dry run.
     pub dry_run: bool,
     /// The number of tasks that the filter selects.
     pub total: u64,
     /// The number of tasks with each verdict.
     pub counts: BTreeMap<String, u64>,
-    /// The verdict of each task.
+    /// The verdict on each task.
     pub verdicts: Vec<TaskVerdict>,
 }
 
 impl BulkReply {
-    /// The tasks that would be asked.
+    /// Makes the answer to a dry run, with the tasks that would be cancelled.
     #[must_use]
     pub fn dry_run(verdicts: Vec<TaskVerdict>) -> Self {
         Self { dry_run: true, total: verdicts.len() as u64, counts: BTreeMap::new(), verdicts }
     }
 
-    /// The verdicts of all tasks, counted.
+    /// Makes the answer with the verdicts on all tasks, and counts them.
     #[must_use]
     pub fn new(verdicts: Vec<TaskVerdict>) -> Self {
         let mut counts = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Events: what happens to tasks, as `GET /v1/events` reports it.
+//! Events: changes of tasks, as `GET /v1/events` reports them.
 
 use pm_core::Serial;
 use serde::de::{Deserializer, Error};
@@ -6,29 +6,30 @@ use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{ByeReason, GapReason, Row};
+use super::row::Row;
 use crate::as_json::serial;
 use crate::timestamp::Timestamp;
+use crate::words::{ByeReason, GapReason};
 
-/// An event. In JSON, its `type` is the name of the variant.
+/// An event. In JSON, its `type` is the name of the variant in lower case.
 ///
-/// The `id` of an event belongs to the stream: it is where a lost stream continues.
+/// The `id` of an event belongs to the stream, which continues from there after an interruption.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// All tasks that fit, or a part of them.
+    /// The tasks that match the filter, or a part of them.
     Snapshot(Snapshot),
-    /// The task started, or now fits the filter.
+    /// The task started, or now matches the filter.
     Started(Row),
-    /// The task has another status.
+    /// The task has a new status.
     Status(Row),
     /// The task has made progress.
     Progress(Row),
-    /// The task was asked to stop.
+    /// The task was cancelled.
     Cancel(Row),
     /// The task ended. If the list no longer holds it, only its serial and id are known.
     Ended(Row),
-    /// The task with this serial still runs, but no longer fits the filter.
+    /// The task with this serial still runs, but no longer matches the filter.
     Left(Serial),
     /// Events are missing. A new snapshot follows.
     Gap(GapReason),
@@ -36,20 +37,20 @@ pub enum Event {
     Unseen(u64),
     /// The server ends the stream.
     Bye(ByeReason),
-    /// Nothing has happened.
+    /// Nothing has changed; the server is still there.
     Heartbeat,
     /// An event that this version does not know, as it was read.
     Unknown(Value),
 }
 
-/// All tasks that fit, or a part of them.
+/// The tasks that match the filter, or a part of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The tasks.
     pub tasks: Vec<Row>,
-    /// More parts follow.
+    /// True if more parts follow.
     #[serde(default)]
     pub more: bool,
     /// The number of tasks in all parts; in the last part only.
@@ -65,7 +66,7 @@ impl Event {
     pub const TYPES: [&'static str; 11] =
         ["snapshot", "started", "status", "progress", "cancel", "ended", "left", "gap", "unseen", "bye", "heartbeat"];
 
-    /// Returns the `type` in JSON; empty for an unknown event that has none.
+    /// Returns the `type` in JSON; empty for an unknown event without one.
     #[must_use]
     pub fn type_name(&self) -> &str {
         match self {
@@ -84,11 +85,11 @@ impl Event {
         }
     }
 
-    /// Reads an event whose type is known already, such as from the `event` field of server-sent events.
+    /// Reads an event of a known type, such as that in the `event` field of server-sent events.
     ///
     /// # Errors
     ///
-    /// The JSON is broken, or its members do not fit the type.
+    /// The text is not JSON, or a member that the type needs is absent or of another type.
     pub fn from_json(type_name: &str, json: &str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct OfTask {

@@ -1,12 +1,12 @@
-//! What a server reports about itself and its list.
+//! The report of a server about itself and its list.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Permission;
 use crate::as_json::{millis, whole_millis};
 use crate::timestamp::Timestamp;
+use crate::words::Permission;
 
 /// A server and its list: the answer to `GET /v1/info`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,34 +15,35 @@ use crate::timestamp::Timestamp;
 pub struct Info {
     /// The version of pm.
     pub version: String,
-    /// Distinguishes this run of the program from any other.
+    /// An identifier of this run of the program, which no other run has.
     pub boot: String,
-    /// The server's clock.
+    /// The server's clock when the report was made.
     pub server_time: Timestamp,
-    /// The time since the server was made.
+    /// The time since the server was created.
     #[serde(rename = "uptimeMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub uptime: Option<Duration>,
     /// The limits of the list.
     pub limits: Limits,
     /// The counters of the list.
     pub counters: Counters,
-    /// What the list had to drop or cut.
+    /// Counts of what the list dropped or cut because of its limits.
     pub dropped: Dropped,
-    /// What the list and its server take.
+    /// The memory, connections and watchers of the list and its server.
     pub own: Own,
-    /// What the caller may do.
+    /// The permission of the caller.
     #[serde(rename = "scope", skip_serializing_if = "Option::is_none")]
     pub permission: Option<Permission>,
-    /// The file of the audit log; all zero without one.
+    /// The health of the audit log's file; all zero without a file.
     pub audit: AuditHealth,
-    /// The file of tokens, if there is one.
+    /// The health of the file of tokens, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<TokensHealth>,
-    /// The files of the certificate, if there are any.
+    /// The health of the certificate's files, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsHealth>,
 }
 
+/// Defines a struct whose members are all counts.
 macro_rules! counts {
     ($(#[$doc:meta])* $name:ident { $($(#[$member_doc:meta])* $member:ident,)* }) => {
         $(#[$doc])*
@@ -60,41 +61,41 @@ macro_rules! counts {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of live tasks.
+    /// The most bytes of live tasks.
     pub max_bytes: u64,
-    /// Bytes of an id.
+    /// The most bytes of an id.
     pub max_id: u64,
-    /// Bytes of the name of an attribute.
+    /// The most bytes of an attribute's name.
     pub max_attr_name: u64,
-    /// Bytes of the value of an attribute.
+    /// The most bytes of an attribute's value.
     pub max_attr_value: u64,
-    /// Bytes of a status.
+    /// The most bytes of a status.
     pub max_status: u64,
-    /// Attributes of a task.
+    /// The most attributes of a task.
     pub max_attrs: u64,
-    /// First entries of a history that are retained.
+    /// The number of first entries of a history that are retained.
     pub first_entries: u64,
-    /// Newest entries of a history that are retained.
+    /// The number of newest entries of a history that are retained.
     pub newest_entries: u64,
-    /// Ended tasks that are retained.
+    /// The most ended tasks that are retained.
     pub keep_ended: u64,
-    /// Bytes of them.
+    /// The most bytes of ended tasks that are retained.
     pub keep_ended_bytes: u64,
-    /// How long they are retained.
+    /// How long ended tasks are retained.
     #[serde(rename = "keepEndedForMs", with = "whole_millis")]
     pub keep_ended_for: Duration,
-    /// Kinds with statistics of their own.
+    /// The most kinds with statistics of their own.
     pub max_kinds: u64,
-    /// Statuses of a kind with statistics of their own.
+    /// The most statuses of a kind with statistics of their own.
     pub max_statuses: u64,
-    /// Watchers of events.
+    /// The most watchers of events.
     pub max_watchers: u64,
 }
 
 counts! {
-    /// What a list has counted since it was made.
+    /// The counters of a list, since it was created.
     Counters {
-        /// Tasks that run.
+        /// Tasks that run now.
         live,
         /// The most tasks that ran at the same time.
         peak,
@@ -104,19 +105,19 @@ counts! {
         finished,
         /// Tasks that failed.
         failed,
-        /// Tasks that stopped because they were asked to.
+        /// Tasks that stopped because they were cancelled.
         cancelled,
         /// Tasks that panicked.
         aborted,
-        /// Tasks that were dropped.
+        /// Tasks whose owner dropped them.
         dropped,
-        /// Tasks that were asked to stop and still run.
+        /// Tasks that were cancelled and still run.
         cancelling,
         /// Tasks whose future was dropped because of a cancel.
         forced,
         /// Cancel requests.
         cancel_requests,
-        /// Panics of hooks and callbacks that were caught.
+        /// Panics in hooks and callbacks that were caught.
         panics_caught,
         /// Calls through handles of tasks that had ended.
         late_calls,
@@ -124,13 +125,13 @@ counts! {
 }
 
 counts! {
-    /// What a list has dropped or cut since it was made, because of its limits.
+    /// Counts of what a list dropped or cut because of its limits, since it was created.
     Dropped {
-        /// Tasks without a place in the list.
+        /// Tasks that were started when the list was full, which it does not show.
         tasks_not_shown,
-        /// Entries of histories.
+        /// Entries that were dropped from histories.
         statuses,
-        /// Attributes.
+        /// Attributes that were dropped.
         attrs,
         /// Strings that were cut.
         texts_cut,
@@ -143,68 +144,68 @@ counts! {
     }
 }
 
-/// What a list and its server take.
+/// The memory, connections and watchers of a list and its server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Own {
     /// Bytes of memory that the list holds.
     pub bytes_held: u64,
-    /// Connections.
+    /// Open connections.
     pub connections: u64,
     /// Watchers of events.
     pub watchers: u64,
-    /// Different watches that they share.
+    /// Different queries that the watchers share.
     pub watches: u64,
-    /// Bytes of events that are held for them.
+    /// Bytes of events that are held for watchers.
     pub watch_bytes: u64,
-    /// Passes over the list for them.
+    /// Passes over the list for watchers, since the server was created.
     pub looks: u64,
     /// How long the last pass took.
     #[serde(rename = "lastLookMs", with = "millis")]
     pub last_look: Duration,
 }
 
-/// How writing the audit log goes.
+/// The health of the audit log's file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct AuditHealth {
-    /// Records that are in the file.
+    /// Records that were written.
     pub written: u64,
-    /// Records that are not.
+    /// Records that could not be written.
     pub lost: u64,
-    /// Why the last of them is not.
+    /// Why the last of them could not be written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// How reading the file of tokens goes.
+/// The health of the file of tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct TokensHealth {
-    /// Tokens that count now.
+    /// Tokens that are valid now.
     pub count: u64,
-    /// How often the file was read anew.
+    /// How often the file was reloaded.
     pub reloads: u64,
-    /// How often it could not be used.
+    /// How often it could not be reloaded.
     pub failures: u64,
-    /// Why, the last time, if it cannot be used now.
+    /// Why it cannot be used now, if it cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// How reading the files of the certificate goes.
+/// The health of the certificate's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct TlsHealth {
-    /// How often they were read anew.
+    /// How often the files were reloaded.
     pub reloads: u64,
-    /// How often they could not be used.
+    /// How often they could not be reloaded.
     pub failures: u64,
-    /// Why, the last time, if they cannot be used now.
+    /// Why they cannot be used now, if they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

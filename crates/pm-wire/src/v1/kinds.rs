@@ -1,4 +1,4 @@
-//! Statistics of each kind of task.
+//! Statistics by the kind of task.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use crate::timestamp::Timestamp;
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct KindReport {
-    /// One entry for each kind, the one with the most tasks first.
+    /// An entry for each kind; that with the most tasks comes first.
     pub kinds: Vec<KindStats>,
-    /// The server's clock.
+    /// The server's clock when the report was made.
     pub server_time: Timestamp,
 }
 
-/// Statistics of one kind, since the list was made.
+/// Statistics of one kind, since the list was created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -26,26 +26,26 @@ pub struct KindStats {
     /// The kind; absent for tasks without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The entry is for all kinds that have none of their own.
+    /// True in the entry for all kinds without an entry of their own.
     #[serde(skip_serializing_if = "is_false")]
     pub other: bool,
-    /// The number of tasks that run.
+    /// The number of tasks that run now.
     pub running: u64,
     /// The number of tasks that were started.
     pub started: u64,
-    /// The number of tasks that finished well.
+    /// The number of tasks that finished.
     pub finished: u64,
     /// The number of tasks that failed.
     pub failed: u64,
-    /// The number of tasks that stopped because they were asked to.
+    /// The number of tasks that stopped because they were cancelled.
     pub cancelled: u64,
     /// The number of tasks that panicked.
     pub aborted: u64,
-    /// The number of tasks that were dropped.
+    /// The number of tasks whose owner dropped them.
     pub dropped: u64,
     /// How long they ran.
     pub latency: Latency,
-    /// The time they spent in each status.
+    /// The time that they spent in each status; the most time comes first.
     pub statuses: Vec<StatusTime>,
 }
 
@@ -74,11 +74,11 @@ pub struct Latency {
     /// The longest.
     #[serde(rename = "maxMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub max: Option<Duration>,
-    /// How many took how long.
+    /// The histogram, from the shortest duration to the longest, without empty buckets.
     pub buckets: Vec<Bucket>,
 }
 
-/// A number of tasks that ran for a time within two bounds.
+/// A bucket of a histogram: the number of tasks that ran for a time between two bounds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -98,7 +98,7 @@ pub struct Bucket {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct StatusTime {
-    /// The status; absent for all those that have no entry of their own.
+    /// The status; absent in the entry for all statuses without an entry of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// How often it was set.
@@ -109,7 +109,7 @@ pub struct StatusTime {
 }
 
 impl KindReport {
-    /// The statistics of a list, at this time.
+    /// Makes a report of a list's statistics.
     #[must_use]
     pub fn new(kinds: &[pm_core::KindStats], server_time: Timestamp) -> Self {
         Self { kinds: kinds.iter().map(KindStats::from).collect(), server_time }

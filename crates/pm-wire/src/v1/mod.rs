@@ -1,6 +1,6 @@
-//! The shapes of `/v1`: each has its type here, read and written by servers, clients and whatever stands between them.
+//! The shapes of `/v1`, a type for each, which servers, clients and the proxies between them read and write.
 //!
-//! Readers ignore members that they do not know. What is absent is unknown. Words have an `Unknown` variant, which is
+//! Readers ignore members that they do not know. An absent member is unknown. Words have an `Unknown` variant, which is
 //! written as it was read.
 
 mod audit;
@@ -12,8 +12,8 @@ mod page;
 mod problem;
 mod row;
 mod waits;
-mod words;
 
+pub use crate::words::{AuditAction, ByeReason, GapReason, Outcome, Permission, ResourceKind, TaskState, Verdict};
 pub use audit::{AuditRecord, AuditReport};
 pub use cancel::{BulkCancel, BulkReply, CancelOptions, Expect, FilterBody, FilterValue, TaskVerdict};
 pub use event::{Event, Snapshot};
@@ -25,4 +25,3 @@ pub use page::{
 pub use problem::Problem;
 pub use row::{CancelRequest, Row};
 pub use waits::{BlockedTask, Cycle, CycleStep, ResourceHolder, WaitReport, WaitTreeRow, Waiter};
-pub use words::{AuditAction, ByeReason, GapReason, Outcome, Permission, ResourceKind, TaskState, Verdict};

@@ -1,4 +1,4 @@
-//! Pages of tasks, one task, and its history; and the words by which pages are sorted and counted.
+//! Pages of tasks, one task and its history, and the parameters that sort and count tasks.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,44 +6,46 @@ use std::str::FromStr;
 use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
-use super::{BlockedTask, Outcome, Row, Waiter};
+use super::row::Row;
+use super::waits::{BlockedTask, Waiter};
 use crate::as_json::{is_false, is_zero, serial};
 use crate::timestamp::Timestamp;
+use crate::words::Outcome;
 
 /// A page of tasks: the answer to `GET /v1/tasks`, `/v1/ended` and `/v1/tree`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct TaskPage {
-    /// The tasks of this page, in the order that was asked for.
+    /// The tasks of this page, in the order of the request.
     pub tasks: Vec<Row>,
     /// The server's clock when the page was made.
     pub server_time: Timestamp,
-    /// The number of tasks that fit the filter, on all pages.
+    /// The number of tasks that match the filter, on all pages.
     #[serde(default)]
     pub total: u64,
-    /// There are more tasks than are here.
+    /// True if there are more tasks than on this page.
     #[serde(default)]
     pub truncated: bool,
-    /// Where the next page begins; absent on the last.
+    /// The cursor of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-    /// The counts that `groupBy` asked for.
+    /// The counts by the parameter `groupBy`, if the request had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub groups: Option<Vec<Group>>,
-    /// What the page should show but cannot.
+    /// Tasks that the page cannot show; absent if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
 }
 
 impl TaskPage {
-    /// A page of these rows, with the server's clock; for readers of other shapes, such as a gateway.
+    /// Makes a page of these rows.
     #[must_use]
     pub fn new(tasks: Vec<Row>, total: u64, truncated: bool, server_time: Timestamp) -> Self {
         Self { tasks, server_time, total, truncated, ..Self::default() }
     }
 
-    /// Writes the page with rows that are JSON already, with commas between them, in the place of [`tasks`](Self::tasks).
+    /// Writes the page as JSON, with `rows` as its [tasks](Self::tasks): objects in JSON, separated by commas.
     #[must_use]
     pub fn around(mut self, rows: &[u8]) -> Vec<u8> {
         self.tasks.clear();
@@ -51,9 +53,9 @@ impl TaskPage {
     }
 }
 
-/// Writes `shape` as JSON, but for its beginning, which is `begin` and then `json`.
+/// Writes `shape` as JSON, and replaces its beginning, `without`, by `begin` and `json`.
 fn spliced(shape: &impl Serialize, without: &[u8], begin: &[u8], json: &[u8]) -> Vec<u8> {
-    // Shapes have strings, numbers and maps with string keys, so they always can be written.
+    // Cannot fail: the keys of all maps in shapes are strings.
     let shape = serde_json::to_vec(shape).unwrap_or_default();
     let rest = shape.strip_prefix(without).unwrap_or_default();
     [begin, json, rest].concat()
@@ -64,10 +66,10 @@ fn spliced(shape: &impl Serialize, without: &[u8], begin: &[u8], json: &[u8]) ->
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Group {
-    /// The value; absent for the tasks that have none.
+    /// The value; absent in the group of tasks without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// It counts the tasks of all values that have no group of their own.
+    /// True in the group of all values without a group of their own.
     #[serde(skip_serializing_if = "is_false")]
     pub other: bool,
     /// The number of tasks.
@@ -75,30 +77,30 @@ pub struct Group {
 }
 
 impl Group {
-    /// A group of the tasks with this value, or of those without one.
+    /// Makes the group of the tasks with this value, or of those without one.
     #[must_use]
     pub fn new(value: Option<String>, count: u64) -> Self {
         Self { value, other: false, count }
     }
 
-    /// A group of all other values.
+    /// Makes the group of all values without a group of their own.
     #[must_use]
     pub fn other(count: u64) -> Self {
         Self { value: None, other: true, count }
     }
 }
 
-/// What a page should show but cannot.
+/// Tasks that a page cannot show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Missing {
-    /// Tasks that run but have no place in the list.
+    /// The number of tasks that run, but were started when the list was full.
     pub tasks_not_shown: u64,
 }
 
 impl Missing {
-    /// The number of tasks that have no place in the list; `None` for zero.
+    /// Makes the part of a page for this number of tasks; `None` for zero.
     #[must_use]
     pub fn new(tasks_not_shown: u64) -> Option<Self> {
         (tasks_not_shown > 0).then_some(Self { tasks_not_shown })
@@ -112,24 +114,24 @@ impl Missing {
 pub struct TaskReply {
     /// The task.
     pub task: Row,
-    /// What it waits for, if it says so.
+    /// The waits of the task, as far as it announces them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits: Vec<BlockedTask>,
-    /// The tasks that wait for what it holds.
+    /// The tasks that wait for a resource that it holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds_up: Vec<Waiter>,
-    /// The server's clock.
+    /// The server's clock when the answer was made.
     pub server_time: Timestamp,
 }
 
 impl TaskReply {
-    /// A task with its waits, the tasks that it holds up, and the server's clock.
+    /// Makes the answer for a task with its waits and the tasks that it holds up.
     #[must_use]
     pub fn new(task: Row, waits: Vec<BlockedTask>, holds_up: Vec<Waiter>, server_time: Timestamp) -> Self {
         Self { task, waits, holds_up, server_time }
     }
 
-    /// Writes the answer with a row that is JSON already in the place of [`task`](Self::task).
+    /// Writes the answer as JSON, with `row` as its [task](Self::task): an object in JSON.
     #[must_use]
     pub fn around(mut self, row: &[u8]) -> Vec<u8> {
         self.task = Row::default();
@@ -142,17 +144,17 @@ impl TaskReply {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct History {
-    /// The serial of the task. Always known, but for a task of VividCortex/pm.
+    /// The serial of the task. Known unless the task is one of VividCortex/pm.
     #[serde(with = "serial::option", default)]
     pub serial: Option<Serial>,
-    /// Its statuses.
+    /// The entries that are retained, oldest first.
     pub history: Vec<HistoryEntry>,
-    /// The server's clock.
+    /// The server's clock when the answer was made.
     pub server_time: Timestamp,
-    /// The number of entries that were dropped to keep the history short.
+    /// The number of entries that were dropped, between the first ones and the newest ones.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// The index of the entry before which they stood.
+    /// The index of the entry before which the dropped ones stood.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped_after: Option<u64>,
     /// How the task ended, if it has.
@@ -160,7 +162,7 @@ pub struct History {
     pub outcome: Option<Outcome>,
 }
 
-/// One status, and when it was set.
+/// A history entry: a status, and when it was set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -171,9 +173,9 @@ pub struct HistoryEntry {
     pub status: String,
 }
 
-/// What tasks are sorted by: a word of the parameter `sort`.
+/// A key to sort tasks by: a word in the parameter `sort`.
 ///
-/// Whatever sorts tasks matches all keys, so that none can be added without an order.
+/// The enum is exhaustive, so that code which sorts tasks does not compile before it knows a new key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SortKey {
     /// The age.
@@ -188,16 +190,16 @@ pub enum SortKey {
     Status,
     /// The serial.
     Serial,
-    /// When the task ended; of ended tasks only.
+    /// The time of the end; of ended tasks only.
     EndedAt,
 }
 
 impl SortKey {
-    /// The keys, in the order in which they are listed to people.
+    /// All keys, in the order in which errors and documents list them.
     pub const ALL: [Self; 7] =
         [Self::Age, Self::StatusAge, Self::Id, Self::Kind, Self::Status, Self::Serial, Self::EndedAt];
 
-    /// Returns the word in a query.
+    /// Returns the word for the parameter.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -218,15 +220,15 @@ impl SortKey {
 pub struct SortBy {
     /// The key.
     pub key: SortKey,
-    /// The greatest comes first; in a query, a `-` before the key.
+    /// True if the greatest comes first: in a query, a `-` stands before the key.
     pub descending: bool,
 }
 
 impl SortBy {
-    /// The most keys in one order.
+    /// The most keys of one order.
     pub const MAX_KEYS: usize = 3;
 
-    /// Reads an order: `-age,id`. `of_ended` admits the keys that only ended tasks have.
+    /// Reads an order such as `-age,id`. With `of_ended`, the keys that only ended tasks have are allowed.
     ///
     /// # Errors
     ///
@@ -255,14 +257,14 @@ impl SortBy {
     }
 }
 
-/// A text is not an order of tasks.
+/// The error of [`SortBy::parse`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SortError {
-    /// Tasks cannot be sorted by this.
+    /// There is no such key, or it is for ended tasks only.
     #[non_exhaustive]
     UnknownKey {
-        /// The word.
+        /// The word, of which at most 60 characters are kept.
         name: String,
     },
     /// There are more than [`SortBy::MAX_KEYS`].
@@ -270,7 +272,7 @@ pub enum SortError {
 }
 
 impl SortError {
-    /// Returns what to write instead.
+    /// Returns advice on what to write instead.
     #[must_use]
     pub fn hint(&self) -> String {
         let usual = SortKey::ALL.map(SortKey::as_str);
@@ -295,7 +297,7 @@ impl fmt::Display for SortError {
 
 impl std::error::Error for SortError {}
 
-/// What tasks are counted by: the parameter `groupBy`.
+/// A value to count tasks by: the parameter `groupBy`.
 ///
 /// ```
 /// use pm_wire::v1::GroupBy;
@@ -318,7 +320,7 @@ pub enum GroupBy {
 }
 
 impl GroupBy {
-    /// The words other than `attr.NAME`.
+    /// The words for the parameter, except `attr.NAME`.
     pub const WORDS: [&'static str; 4] = ["kind", "state", "status", "outcome"];
 }
 
@@ -351,7 +353,7 @@ impl fmt::Display for GroupBy {
     }
 }
 
-/// A text is none of the words that tasks are counted by.
+/// The error of parsing a [`GroupBy`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupByError(());
 
@@ -368,7 +370,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_that_are_json_already_stand_where_those_of_the_type_would() {
+    fn rows_in_json_stand_where_those_of_the_type_would() {
         let row: Row = serde_json::from_str(r#"{"serial":"7","id":"a"}"#).unwrap();
         let json = serde_json::to_vec(&row).unwrap();
         let page = TaskPage::new(vec![row.clone(), row.clone()], 2, false, Timestamp::default());

@@ -1,4 +1,4 @@
-//! Why a request was refused.
+//! The reason why a request was refused.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,46 +10,48 @@ use crate::as_json::{serial, whole_millis};
 
 /// A refusal, as problem JSON of RFC 9457.
 ///
-/// Programs match on the [`code`](Self::code); the rest is for people. It is shown as one line, with the next step.
+/// Programs match on the [`code`](Self::code); the rest is for people. `Display` writes one line, with the hint last.
 ///
 /// # Examples
 ///
 /// ```
-/// let text = r#"{"code":"bad-filter","status":400,"detail":"no value","hint":"write minAge=5s","parameter":"minAge"}"#;
-/// let problem: pm_wire::v1::Problem = serde_json::from_str(text).unwrap();
+/// let json = r#"{"code":"bad-filter","status":400,"detail":"no value","hint":"write minAge=5s",
+///                "parameter":"minAge"}"#;
+/// let problem: pm_wire::v1::Problem = serde_json::from_str(json)?;
 /// assert_eq!(problem.to_string(), "no value, in `minAge` (400 bad-filter); write minAge=5s");
+/// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct Problem {
-    /// The code as a URN.
+    /// The code as a URN, such as `urn:pm:problem:missing-filter`.
     #[serde(rename = "type")]
     pub type_urn: String,
-    /// The status in words.
+    /// The HTTP status in words.
     pub title: String,
-    /// The status of the answer.
+    /// The HTTP status of the answer.
     pub status: u16,
-    /// What is wrong this time.
+    /// The error in this request.
     pub detail: String,
-    /// The sort of problem, such as `missing-filter`; never changes.
+    /// The stable code of the problem, such as `missing-filter`.
     pub code: String,
-    /// What to do about it.
+    /// Advice on what to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// The parameter or member that is wrong.
+    /// The parameter or member that is in error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,
-    /// Where in the parameter it is wrong, in characters from 0.
+    /// The position of the error in the parameter, in characters, counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
     /// How long to wait before the next request.
     #[serde(rename = "retryAfterMs", with = "whole_millis::option", skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<Duration>,
-    /// The task that was cancelled, in the answer of a request that was that task.
+    /// The serial of the cancelled task, if the request that gets this answer was that task.
     #[serde(with = "serial::option", skip_serializing_if = "Option::is_none")]
     pub serial: Option<Serial>,
-    /// The tasks that it is about.
+    /// The serials of the tasks that the problem concerns.
     #[serde(with = "serial::list", skip_serializing_if = "Vec::is_empty")]
     pub serials: Vec<Serial>,
     /// The number of tasks that the filter selects.
@@ -58,12 +60,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// The media type.
+    /// The media type of problem JSON.
     pub const MEDIA_TYPE: &'static str = "application/problem+json";
-    /// The beginning of each [`type_urn`](Self::type_urn), before the code.
+    /// The part of each [`type_urn`](Self::type_urn) before the code.
     pub const URN: &'static str = "urn:pm:problem:";
 
-    /// A problem with this code, and this status in words.
+    /// Makes a problem with this HTTP status, `title` being the status in words, and this code.
     #[must_use]
     pub fn new(status: u16, title: &str, code: &str, detail: impl Into<String>) -> Self {
         Self {

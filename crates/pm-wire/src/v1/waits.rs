@@ -5,35 +5,35 @@ use std::time::Duration;
 use pm_core::{Serial, TaskBrief};
 use serde::{Deserialize, Serialize};
 
-use super::ResourceKind;
 use crate::as_json::{is_false, is_zero, millis, serial};
 use crate::timestamp::Timestamp;
+use crate::words::ResourceKind;
 
-/// Holders that are written of each wait: those that have held the resource longest.
+/// The most holders of a resource that are shown: those that have held it longest.
 const MAX_HOLDERS: usize = 10;
 
-/// The tasks that wait, with those that hold them up: the answer to `GET /v1/waits`.
+/// The tasks that wait, and those that hold what they wait for: the answer to `GET /v1/waits`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct WaitReport {
-    /// The tasks that wait: first those in a cycle, then those behind one, then the longest.
+    /// The tasks that wait: first those in a cycle, then those behind one, then the others; the longest waits first.
     pub waits: Vec<BlockedTask>,
-    /// The cycles: tasks that wait for each other, so that none continues by itself.
+    /// The cycles: tasks that wait for each other, so that none can continue.
     #[serde(default)]
     pub cycles: Vec<Cycle>,
     /// The tree of blocked tasks, row by row: each waits for the one above it with one less depth.
     #[serde(default)]
     pub tree: Vec<WaitTreeRow>,
-    /// The server's clock.
+    /// The server's clock when the report was made.
     pub server_time: Timestamp,
     /// The number of tasks that wait.
     #[serde(default)]
     pub total: u64,
-    /// There are more than are here.
+    /// True if there are more waits or rows of the tree than shown.
     #[serde(default)]
     pub truncated: bool,
-    /// Waits for which the list had no space, since it was made.
+    /// Waits for which the list had no space, since it was created.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub not_shown: u64,
 }
@@ -46,37 +46,37 @@ pub struct BlockedTask {
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// Its kind, if it has one.
+    /// The kind of the task, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The name of the resource.
     pub resource: String,
-    /// The sort of resource.
+    /// The kind of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_kind: Option<ResourceKind>,
-    /// The units of it that the task waits for.
+    /// The units that the task waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
     /// How long it has waited.
     #[serde(rename = "waitMs", with = "millis")]
     pub waited: Duration,
-    /// It cannot continue before a cycle is broken.
+    /// True if the task cannot continue before a cycle is broken.
     pub is_stuck: bool,
-    /// It is in a cycle itself.
+    /// True if the task is in a cycle.
     pub in_cycle: bool,
     /// The ten tasks that have held the resource longest.
     pub holders: Vec<ResourceHolder>,
-    /// Tasks that hold it besides these.
+    /// The number of tasks that hold the resource besides these.
     #[serde(skip_serializing_if = "is_zero")]
     pub more_holders: u64,
-    /// Other holders: not tasks, or tasks that have ended or are in another list.
+    /// The number of other holders: not tasks, or tasks that have ended or are in another list.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown_holders: u64,
 }
 
-/// A task that waits for a resource, where its holders are known already.
+/// A task that waits for a resource whose holder is known: [`TaskReply::task`](super::TaskReply::task).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -84,17 +84,17 @@ pub struct Waiter {
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// Its kind, if it has one.
+    /// The kind of the task, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The name of the resource.
     pub resource: String,
-    /// The sort of resource.
+    /// The kind of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_kind: Option<ResourceKind>,
-    /// The units of it that the task waits for.
+    /// The units that the task waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
     /// How long it has waited.
@@ -110,9 +110,9 @@ pub struct ResourceHolder {
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// Its kind, if it has one.
+    /// The kind of the task, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The units that it holds.
@@ -123,7 +123,7 @@ pub struct ResourceHolder {
     pub held: Duration,
 }
 
-/// Tasks that wait for each other: each for what the next one holds, the last one for what the first one does.
+/// A cycle of tasks: each waits for a resource that the next one holds, and the last one waits for the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
@@ -140,14 +140,14 @@ pub struct CycleStep {
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// Its kind, if it has one.
+    /// The kind of the task, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The name of the resource that it waits for.
     pub resource: String,
-    /// The serial of the task that holds it: that of the next step.
+    /// The serial of the task that holds the resource, which is that of the next step.
     #[serde(with = "serial::option")]
     pub held_by: Option<Serial>,
 }
@@ -157,35 +157,35 @@ pub struct CycleStep {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct WaitTreeRow {
-    /// The number of tasks above it.
+    /// The number of tasks above this one.
     pub depth: u64,
     /// The serial of the task.
     #[serde(with = "serial::option")]
     pub serial: Option<Serial>,
-    /// Its id.
+    /// The id of the task.
     pub id: String,
-    /// Its kind, if it has one.
+    /// The kind of the task, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// The name of the resource that it waits for, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
-    /// The sort of resource.
+    /// The kind of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_kind: Option<ResourceKind>,
-    /// The units of it that the task waits for.
+    /// The units that the task waits for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units: Option<u64>,
     /// How long it has waited.
     #[serde(rename = "waitMs", with = "millis::option", skip_serializing_if = "Option::is_none")]
     pub waited: Option<Duration>,
-    /// It is further up already, with the rows below it.
+    /// True if the task is further up already, with the rows below it.
     #[serde(skip_serializing_if = "is_false")]
     pub repeated: bool,
 }
 
 impl WaitReport {
-    /// The waits of a list, at this time; at most `limit` of each part.
+    /// Makes a report of a list's waits, with at most `limit` entries in each part.
     #[must_use]
     pub fn new(waits: &pm_core::WaitReport, limit: usize, server_time: Timestamp) -> Self {
         let tree: Vec<_> = waits.tree().iter().take(limit).map(WaitTreeRow::from).collect();
@@ -206,26 +206,19 @@ impl WaitReport {
 
 impl From<&pm_core::BlockedTask> for BlockedTask {
     fn from(wait: &pm_core::BlockedTask) -> Self {
-        let Waiter { serial, id, kind, resource, resource_kind, units, waited } = Waiter::from(wait);
         let holders = &wait.resource.holders;
         Self {
-            serial,
-            id,
-            kind,
-            resource,
-            resource_kind,
-            units,
-            waited,
             is_stuck: wait.is_stuck,
             in_cycle: wait.in_cycle,
             holders: holders.iter().take(MAX_HOLDERS).map(ResourceHolder::from).collect(),
             more_holders: holders.len().saturating_sub(MAX_HOLDERS) as u64,
             unknown_holders: wait.resource.unknown_holders as u64,
+            ..Waiter::from(wait).into()
         }
     }
 }
 
-/// Leaves out what a [`Waiter`] does not say: its holders, and whether it is stuck.
+/// Makes a task without holders that is not stuck, since a [`Waiter`] has neither.
 impl From<Waiter> for BlockedTask {
     fn from(waiter: Waiter) -> Self {
         let Waiter { serial, id, kind, resource, resource_kind, units, waited } = waiter;
