@@ -85,6 +85,16 @@ pub(crate) fn status(row: &Row) -> Cell {
     Cell::new(format!("{mark}{}", row.status), if is_cancelling { Style::Warning } else { Style::Plain })
 }
 
+/// The cells of a live task below `AGE`, `STATUS`, `IN STATUS` and `PROGRESS`.
+pub(crate) fn activity(row: &Row) -> [Cell; 4] {
+    [
+        duration(row.age).into(),
+        status(row),
+        duration(row.status_age).into(),
+        row.progress.as_ref().map(progress).unwrap_or_default().into(),
+    ]
+}
+
 /// A number with its noun: `1 task`, `3 tasks`.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     match number {

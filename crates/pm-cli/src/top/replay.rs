@@ -107,18 +107,15 @@ fn print(store: &Store, at: f64, player: &Player, filter: &Filter, out: Out) -> 
     let mut table =
         Table::new(&["ENDPOINT", "ID", "SERIAL", "KIND", "AGE", "STATUS", "IN STATUS", "PROGRESS", "PARENT", "ATTRS"]);
     for (endpoint, row) in &rows {
-        table.row(vec![
+        let mut cells = vec![
             Cell::new(if several { name(*endpoint) } else { "" }, Style::Dim),
             row.id.as_str().into(),
             format::serial(row.serial).into(),
             row.kind.as_deref().unwrap_or_default().into(),
-            format::duration(row.age).into(),
-            format::status(row),
-            format::duration(row.status_age).into(),
-            row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
-            format::serial(row.parent).into(),
-            format::attrs(&row.attrs).into(),
-        ]);
+        ];
+        cells.extend(format::activity(row));
+        cells.extend([format::serial(row.parent).into(), format::attrs(&row.attrs).into()]);
+        table.row(cells);
     }
     let table = if table.is_empty() { Table::new(&["ID", "AGE", "STATUS"]) } else { table.without_empty_columns() };
     out.table(&table)?;

@@ -181,12 +181,7 @@ fn table(
             row.kind.as_deref().unwrap_or_default().into(),
         ];
         match source {
-            Source::Live => cells.extend([
-                format::duration(row.age).into(),
-                format::status(row),
-                format::duration(row.status_age).into(),
-                row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
-            ]),
+            Source::Live => cells.extend(format::activity(row)),
             Source::Ended => cells.extend([
                 Cell::new(row.outcome.as_ref().map_or("", Outcome::as_str), Style::of_outcome(row.outcome.as_ref())),
                 format::duration(row.age).into(),
@@ -204,7 +199,7 @@ fn table(
     }
 }
 
-/// Returns whether two tasks of one endpoint share an id, so that serials are needed.
+/// Returns `true` if two tasks of one endpoint share an id, so that serials are needed.
 fn has_shared_ids(rows: &[(usize, &Row)]) -> bool {
     let mut seen = HashSet::new();
     !rows.iter().all(|(at, row)| seen.insert((at, &row.id)))

@@ -66,16 +66,14 @@ fn table(answers: &[Answer<TaskPage>]) -> Table {
         let Ok(tasks) = &answer.result else { continue };
         let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
         for (row, branch) in tasks.tasks.iter().zip(branches(&tasks.tasks)) {
-            table.row(vec![
+            let mut cells = vec![
                 Cell::new(endpoint, Style::Dim),
                 format!("{branch}{}", row.id).into(),
                 format::serial(row.serial).into(),
                 row.kind.as_deref().unwrap_or_default().into(),
-                format::duration(row.age).into(),
-                format::status(row),
-                format::duration(row.status_age).into(),
-                row.progress.as_ref().map(format::progress).unwrap_or_default().into(),
-            ]);
+            ];
+            cells.extend(format::activity(row));
+            table.row(cells);
         }
     }
     if table.is_empty() { Table::new(&["TASK", "SERIAL", "AGE", "STATUS"]) } else { table.without_empty_columns() }
