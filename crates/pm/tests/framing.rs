@@ -319,7 +319,7 @@ fn request_lines() -> Vec<Case> {
         "DELETE /./procs/target HTTP/1.1",
         "DELETE /procs/../procs/target HTTP/1.1",
         "DELETE /%70rocs/target HTTP/1.1",
-        "DELETE /procs%2Fvictim HTTP/1.1",
+        "DELETE /procs%2Ftarget HTTP/1.1",
         "DELETE \\procs\\target HTTP/1.1",
         "DELETE /procs/target/x HTTP/1.1",
         "DELETE /PROCS/target HTTP/1.1",
