@@ -56,7 +56,8 @@ pub use access::Permission;
 #[cfg(feature = "tls")]
 pub use listen::tls::Tls;
 pub use response::Body;
-pub use server::{Builder, Server};
+pub use server::Server;
+pub use server::builder::Builder;
 pub use service::{ResponseFuture, Service, service};
 pub use start_error::StartError;
 

@@ -14,7 +14,8 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{Limits, accepted, refuse};
+use super::limits::Limits;
+use super::{accepted, refuse};
 use crate::address::network;
 use crate::listen::{Incoming, Listener};
 use crate::service::Service;

@@ -3,6 +3,7 @@
 //! | module | content |
 //! |---|---|
 //! | `mod.rs` | serves a connection, or refuses it |
+//! | `limits.rs` | the limits of connections |
 //! | `pulse.rs` | its activity, and the watchdog |
 //! | `socket.rs` | the stream, which records its activity |
 //! | `accept.rs` | accepts connections, up to the limits |
@@ -13,6 +14,7 @@
 //! response; so what arrives after it is read for a while and ignored.
 
 pub(crate) mod accept;
+pub(crate) mod limits;
 mod pulse;
 mod socket;
 
@@ -23,7 +25,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -36,6 +37,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::limits::{LINGER, Limits, MAX_HEAD, MAX_HEADERS};
 use self::pulse::{Phase, Pulse, Watchdog};
 use self::socket::Socket;
 use crate::access::Caller;
@@ -43,37 +45,6 @@ use crate::listen::Incoming;
 use crate::request::ConnectionInfo;
 use crate::response::{self, Body, Failure};
 use crate::service::Service;
-
-const MAX_HEAD: usize = 16 << 10;
-const MAX_HEADERS: usize = 64;
-/// The time limit of a TLS handshake.
-#[cfg(feature = "tls")]
-const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long, and how many bytes, are read after the last response.
-const LINGER: (Duration, usize) = (Duration::from_secs(2), 16 << 20);
-
-/// Limits of connections.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) connections: usize,
-    /// Connections from one address of another machine.
-    pub(crate) per_address: usize,
-    pub(crate) head_timeout: Duration,
-    pub(crate) body_timeout: Duration,
-    pub(crate) idle_timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            connections: 512,
-            per_address: 64,
-            head_timeout: Duration::from_secs(5),
-            body_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
-        }
-    }
-}
 
 /// Serves a connection to its end, once it is known who connects.
 pub(super) async fn accepted(incoming: Incoming, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
@@ -90,7 +61,7 @@ pub(super) async fn accepted(incoming: Incoming, service: Service, limits: Limit
         #[cfg(feature = "tls")]
         Incoming::Tls(stream, handshake) => {
             let mut info = tcp_info(&stream, None);
-            if let Ok(Some((stream, caller))) = timeout(HANDSHAKE, Box::pin(handshake.complete(stream))).await {
+            if let Ok(Some((stream, caller))) = timeout(limits::HANDSHAKE, Box::pin(handshake.complete(stream))).await {
                 info.caller = caller;
                 // The state of TLS is large, and most connections have none.
                 Box::pin(serve(stream, info, service, limits, stop)).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Limits;
+use super::limits::Limits;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {

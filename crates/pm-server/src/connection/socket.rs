@@ -10,8 +10,8 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::limits::{LINGER, MAX_HEAD};
 use super::pulse::{Phase, Pulse};
-use super::{LINGER, MAX_HEAD};
 
 /// A stream that records its activity in a pulse.
 pub(super) struct Socket<S> {

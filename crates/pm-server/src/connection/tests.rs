@@ -1,6 +1,8 @@
 //! Tests over a pipe in memory, with a clock that jumps to the next timer as soon as all tasks are idle.
 
 use pm_core::ProcessList;
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 
 use tokio::time::Instant;

@@ -126,13 +126,17 @@ impl Listener {
     /// Polls for the next connection. One from a user without access is closed.
     pub(crate) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         match self {
-            Self::Tcp(listener, caller) => listener
-                .poll_accept(context)
-                .map(|accepted| accepted.map(|(stream, _)| Incoming::Tcp(stream, caller.clone()))),
+            Self::Tcp(listener, caller) => {
+                listener.poll_accept(context).map_ok(|(stream, _)| Incoming::Tcp(stream, caller.clone()))
+            }
             #[cfg(unix)]
-            Self::Unix(listener) => listener.poll_accept(context),
+            Self::Unix(listener) => {
+                listener.poll_accept(context).map_ok(|(stream, caller)| Incoming::Unix(stream, caller))
+            }
             #[cfg(feature = "tls")]
-            Self::Tls(listener) => listener.poll_accept(context),
+            Self::Tls(listener) => {
+                listener.poll_accept(context).map_ok(|(stream, handshake)| Incoming::Tls(stream, handshake))
+            }
         }
     }
 }

@@ -18,7 +18,6 @@ use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::Incoming;
 use crate::access::{Caller, Identity, Permission};
 use crate::start_error::StartError;
 use crate::sync::lock;
@@ -191,10 +190,11 @@ impl Listener {
         Arc::clone(&current.config)
     }
 
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+    /// Polls for the next connection, and returns it with the handshake to come.
+    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, Handshake)>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
         let permission = self.tls.clients.as_ref().map(|(_, permission)| *permission);
-        Poll::Ready(Ok(Incoming::Tls(stream, Handshake { config: self.config(Instant::now()), permission })))
+        Poll::Ready(Ok((stream, Handshake { config: self.config(Instant::now()), permission })))
     }
 }
 

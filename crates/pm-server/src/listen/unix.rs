@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::Incoming;
 use crate::access::{Caller, Identity, Permission};
 use crate::start_error::StartError;
 
@@ -85,7 +84,8 @@ impl Listener {
         Ok(Self { listener: tokio::net::UnixListener::from_std(listener)?, uids, _file: file })
     }
 
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
+    /// Polls for the next connection of a user with access, and returns it with its caller.
+    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(tokio::net::UnixStream, Caller)>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
         // Concerns one client and says nothing about the next one.
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
@@ -93,7 +93,7 @@ impl Listener {
         if !self.uids.contains(&uid) {
             return Poll::Ready(Err(refused()));
         }
-        Poll::Ready(Ok(Incoming::Unix(stream, Caller { identity: Identity::Uid(uid), permission: Permission::Cancel })))
+        Poll::Ready(Ok((stream, Caller { identity: Identity::Uid(uid), permission: Permission::Cancel })))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use pm_wire::decode_id;
 use pm_wire::filter::{Filter, FilterError};
+use pm_wire::v1_rows::Fields;
 
 use crate::response::Failure;
 
@@ -73,6 +74,18 @@ pub(crate) fn only_limit(query: Option<&str>, most: u64) -> Result<Option<u64>, 
         }
     }
     Ok(limit)
+}
+
+/// Parses `fields` and `view`. Where both are given, `fields` selects the members, and `view` whether statuses are
+/// truncated.
+pub(crate) fn fields(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
+    let named = fields.map(Fields::parse).transpose();
+    let named = named.map_err(|error| invalid("fields", error.to_string()))?;
+    match view {
+        Some("brief") => Ok(named.map_or(Fields::BRIEF, Fields::with_brief_status)),
+        None | Some("full") => Ok(named.unwrap_or(Fields::FULL)),
+        Some(_) => Err(invalid("view", "view must be brief or full")),
+    }
 }
 
 /// Parses a number from 0 to `most`.

@@ -7,7 +7,8 @@ use http::{Response, StatusCode};
 use pm_core::Serial;
 use pm_wire::v1::Problem;
 
-use super::{Body, error, to_json, whole};
+use super::body::Body;
+use super::build::{error, to_json, whole};
 
 /// A refusal, with a text for people and a code for programs.
 #[derive(Clone, Debug)]

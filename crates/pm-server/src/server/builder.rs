@@ -14,7 +14,8 @@ use super::Server;
 use crate::access::tokens::Tokens;
 use crate::address::is_loopback;
 use crate::audit::Audit;
-use crate::connection::{Limits, accept};
+use crate::connection::accept;
+use crate::connection::limits::Limits;
 #[cfg(feature = "tls")]
 use crate::listen::tls::Tls;
 use crate::listen::{self, Address, Exposure, Listener};
@@ -51,6 +52,13 @@ enum Listen {
     Unix(PathBuf),
     #[cfg(feature = "tls")]
     Tls(Address, Tls),
+}
+
+impl Server {
+    /// Returns a builder with the defaults: no address, no token, an audit log in memory.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
 }
 
 impl Builder {

@@ -1,6 +1,6 @@
 //! Starting and stopping a server.
 
-mod builder;
+pub(crate) mod builder;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use pm_core::{Drain, DrainReport, ProcessList};
 use tokio::sync::oneshot;
-
-pub use self::builder::Builder;
 
 /// How long [`Server::shutdown`] waits for responses that are being sent.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -29,11 +27,6 @@ pub struct Server {
 }
 
 impl Server {
-    /// Returns a builder with the defaults: no address, no token, an audit log in memory.
-    pub fn builder() -> Builder {
-        Builder::new()
-    }
-
     /// Returns the address that the server listens on; the first one if there are several. If it listens on unix
     /// sockets only, that is the unspecified address with port 0.
     #[must_use]

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance, sleep};
 
-use crate::connection::{Limits, serve};
+use crate::connection::limits::Limits;
+use crate::connection::serve;
 use crate::request::ConnectionInfo;
 use crate::service::{Service, service};
 

@@ -6,7 +6,6 @@ use http::{HeaderMap, Response};
 use pm_wire::duration;
 use pm_wire::filter::Filter;
 
-use super::fields_of;
 use crate::feed::{Format, Watch};
 use crate::request::query::{self, invalid, invalid_filter, once};
 use crate::request::{State, header};
@@ -42,7 +41,7 @@ pub(super) fn watch(state: &State, text: Option<&str>, headers: &HeaderMap) -> R
         },
     };
     let format = if header(headers, "accept").contains("application/x-ndjson") { Format::Lines } else { Format::Sse };
-    let watch = Watch { filter, fields: fields_of(fields.as_deref(), view.as_deref())?, interval, format };
+    let watch = Watch { filter, fields: query::fields(fields.as_deref(), view.as_deref())?, interval, format };
     let last_event = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let stream = state.feed.subscribe(watch, last_event)?;
     Ok(response::events(stream, format.content_type()))

@@ -24,8 +24,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
-use pm_wire::Timestamp;
-use pm_wire::v1_rows::Fields;
 
 use crate::access::gate::Gate;
 #[cfg(feature = "dashboard")]
@@ -90,17 +88,6 @@ pub(crate) fn read(
     }
 }
 
-/// Returns the time of the list.
-fn server_time(state: &State) -> Timestamp {
-    timestamp(state.list.now().unix_nanos())
-}
-
-/// Returns a time in nanoseconds since 1970 as responses show it.
-fn timestamp(unix_nanos: u64) -> Timestamp {
-    // All 64 bits are in the range of a timestamp.
-    Timestamp::try_from_unix_nanos(unix_nanos.into()).unwrap_or_default()
-}
-
 /// Answers a call that changes something.
 pub(crate) async fn change(
     state: &Arc<State>,
@@ -111,16 +98,4 @@ pub(crate) async fn change(
 ) -> Result<Answer, Failure> {
     query::none(call.query.as_deref())?;
     cancel::begin(state, call, requester, headers, body).await
-}
-
-/// Parses `fields` and `view`. Where both are given, `fields` selects the members, and `view` whether statuses are
-/// truncated.
-fn fields_of(fields: Option<&str>, view: Option<&str>) -> Result<Fields, Failure> {
-    let named = fields.map(Fields::parse).transpose();
-    let named = named.map_err(|error| query::invalid("fields", error.to_string()))?;
-    match view {
-        Some("brief") => Ok(named.map_or(Fields::BRIEF, Fields::with_brief_status)),
-        None | Some("full") => Ok(named.unwrap_or(Fields::FULL)),
-        Some(_) => Err(query::invalid("view", "view must be brief or full")),
-    }
 }

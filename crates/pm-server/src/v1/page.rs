@@ -18,7 +18,6 @@ use pm_wire::v1::{Group, GroupBy, GroupByError, Missing, SortBy, SortKey, TaskPa
 use pm_wire::v1_rows::{Fields, RowWriter};
 use serde_json::{Value, json};
 
-use super::{fields_of, timestamp};
 use crate::request::query::{self, invalid, invalid_filter, number, once};
 use crate::response::Failure;
 
@@ -94,7 +93,7 @@ impl Query {
             after: None,
             order,
             limit: limit.map_or(LIMIT, |limit| limit as usize),
-            fields: fields_of(fields.as_deref(), view.as_deref())?,
+            fields: query::fields(fields.as_deref(), view.as_deref())?,
             group_by: group.as_deref().map(read_group).transpose()?,
             ended: takes == Takes::Ended,
             boot: boot.to_owned(),
@@ -369,7 +368,7 @@ impl<'q> Page<'q> {
             }
             tasks.extend_from_slice(&row.json);
         }
-        let mut page = TaskPage::new(Vec::new(), self.total, is_truncated, timestamp(at.unix_nanos()));
+        let mut page = TaskPage::new(Vec::new(), self.total, is_truncated, at.into());
         page.next_cursor = rows.last().filter(|_| is_truncated).map(|last| last.position.cursor(self.query));
         page.groups = self.query.group_by.is_some().then(|| self.groups.finish());
         page.missing = Missing::new(missing);

@@ -8,7 +8,6 @@ use http::{Response, StatusCode};
 use pm_wire::v1::TlsHealth;
 use pm_wire::v1::{AuditReport, Info, KindReport, TokensHealth};
 
-use super::server_time;
 use crate::access::Permission;
 use crate::access::gate::Gate;
 use crate::access::tokens::Tokens;
@@ -18,7 +17,7 @@ use crate::response::{self, Body, Failure};
 
 /// `GET /v1/kinds`: all kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {
-    response::serialized(StatusCode::OK, &KindReport::new(&state.list.kinds(), server_time(state)))
+    response::serialized(StatusCode::OK, &KindReport::new(&state.list.kinds(), state.list.now().into()))
 }
 
 /// `GET /v1/audit`: attempts to cancel, newest first.
@@ -27,7 +26,7 @@ pub(super) fn audit(state: &State, text: Option<&str>) -> Result<Response<Body>,
     let limit = query::only_limit(text, MOST)?;
     let (records, dropped) = state.audit().newest(limit.unwrap_or(100) as usize);
     let records = records.iter().map(|record| record.shown()).collect();
-    Ok(response::serialized(StatusCode::OK, &AuditReport::new(records, dropped, server_time(state))))
+    Ok(response::serialized(StatusCode::OK, &AuditReport::new(records, dropped, state.list.now().into())))
 }
 
 /// `GET /v1/info`: version, limits, counters, dropped data, and the resources of the server itself.
@@ -37,7 +36,7 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     let mut info = Info::default();
     info.version = env!("CARGO_PKG_VERSION").to_owned();
     info.boot = state.boot.clone();
-    info.server_time = server_time(state);
+    info.server_time = state.list.now().into();
     info.uptime = Some(whole_millis(state.since.elapsed()));
     info.limits = (&limits).into();
     info.limits.max_watchers = feed.max_watchers as u64;

@@ -9,7 +9,6 @@ use pm_wire::v1_rows::{self, RowWriter};
 
 use super::page::{Page, Query, Takes};
 use super::waits;
-use super::{fields_of, server_time, timestamp};
 use crate::cancel::ambiguous;
 use crate::request::State;
 use crate::request::query::{self, once};
@@ -69,7 +68,7 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
             name => return Err(query::unknown(name, &["fields", "view"], false)),
         }
     }
-    let fields = fields_of(fields.as_deref(), view.as_deref())?;
+    let fields = query::fields(fields.as_deref(), view.as_deref())?;
     let mut writer = RowWriter::new();
     let found = state.list.view(find(&state.list, task)?, |task| {
         writer.row(task, fields);
@@ -77,7 +76,7 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
     });
     let serial = found.ok_or_else(gone)?;
     let (waits, holds_up) = waits::of_task(&state.list.waits(), serial);
-    let reply = TaskReply::new(Row::default(), waits, holds_up, server_time(state));
+    let reply = TaskReply::new(Row::default(), waits, holds_up, state.list.now().into());
     Ok(response::json(reply.around(&writer.take())))
 }
 
@@ -120,8 +119,7 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
             writer.row_at_depth(task, query.fields, depth);
         }
     });
-    let server_time = timestamp(snapshot.at().unix_nanos());
-    let page = TaskPage::new(Vec::new(), total as u64, total > count, server_time);
+    let page = TaskPage::new(Vec::new(), total as u64, total > count, snapshot.at().into());
     Ok(response::json(page.around(&writer.take())))
 }
 

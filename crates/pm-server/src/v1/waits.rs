@@ -4,7 +4,6 @@ use http::{Response, StatusCode};
 use pm_core::{Serial, WaitReport};
 use pm_wire::v1;
 
-use super::server_time;
 use crate::request::State;
 use crate::request::query;
 use crate::response::{self, Body, Failure};
@@ -17,7 +16,7 @@ const MAX_LIMIT: u64 = 10_000;
 /// `GET /v1/waits`
 pub(super) fn waits(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let limit = query::only_limit(text, MAX_LIMIT)?.map_or(LIMIT, |limit| limit as usize);
-    let report = v1::WaitReport::new(&state.list.waits(), limit, server_time(state));
+    let report = v1::WaitReport::new(&state.list.waits(), limit, state.list.now().into());
     Ok(response::serialized(StatusCode::OK, &report))
 }
 

@@ -4,8 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::file::LARGEST;
-use super::parse::{LONGEST, LONGEST_NAME, SHORTEST};
+use super::token::{LARGEST, LONGEST, LONGEST_NAME, SHORTEST};
 
 /// A token file can't be used.
 #[derive(Debug)]

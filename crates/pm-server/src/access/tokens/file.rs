@@ -6,14 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Token;
 use super::error::{Problem, TokenFileError};
 use super::parse::parse;
+use super::token::{LARGEST, Token};
 
 /// A file that was written this recently may be written again without a change of its times.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
-/// The largest file, in bytes: more than a thousand tokens.
-pub(super) const LARGEST: u64 = 256 << 10;
 
 /// The metadata of a file, compared to find out whether it changed.
 #[derive(Clone, PartialEq)]

@@ -11,6 +11,7 @@
 //! | `mod.rs` | [`Tokens`]: checks a token, and reloads the file when it changed |
 //! | `file.rs` | the file: its metadata, its content, its creation |
 //! | `parse.rs` | its text |
+//! | `token.rs` | a token, and the limits of tokens and their file |
 //! | `error.rs` | errors, which never show a token |
 //!
 //! Only SHA-256 digests of the tokens are stored, and a given token is compared with all of them in constant time. When
@@ -21,9 +22,9 @@
 mod error;
 mod file;
 mod parse;
+mod token;
 
 use std::fmt;
-use std::hint::black_box;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -32,7 +33,8 @@ use std::time::{Duration, Instant};
 pub(crate) use self::error::TokenFileError;
 pub(crate) use self::file::create;
 use self::file::{Stamp, look, read};
-use super::{Caller, Identity, Permission};
+use self::token::{Token, digest, is_same};
+use super::{Caller, Identity};
 use crate::start_error::StartError;
 use crate::sync::lock;
 
@@ -59,12 +61,6 @@ enum Seen {
     File(Stamp),
     /// Its metadata could not be read.
     Unreadable(io::ErrorKind),
-}
-
-struct Token {
-    digest: [u8; 32],
-    permission: Permission,
-    name: Arc<str>,
 }
 
 /// How often the file was read, and how that went.
@@ -165,26 +161,10 @@ impl Tokens {
     }
 }
 
-impl Token {
-    fn parts(&self) -> ([u8; 32], Permission, &str) {
-        (self.digest, self.permission, &self.name)
-    }
-}
-
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-fn digest(token: &[u8]) -> [u8; 32] {
-    hmac_sha256::Hash::hash(token)
-}
-
-/// Compares in constant time.
-fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
-    let differs = one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other));
-    black_box(differs) == 0
 }
 
 #[cfg(all(test, unix))]

@@ -3,13 +3,8 @@
 use std::sync::Arc;
 
 use super::error::{LineProblem, Problem};
-use super::{Token, digest};
+use super::token::{LONGEST, LONGEST_NAME, SHORTEST, Token, digest};
 use crate::access::{Permission, short_hex};
-
-/// The length of a token, in bytes. A random one of 32 letters and digits has 160 bits or more.
-pub(super) const SHORTEST: usize = 32;
-pub(super) const LONGEST: usize = 512;
-pub(super) const LONGEST_NAME: usize = 64;
 
 /// Parses a file, in which every line ends.
 pub(super) fn parse(text: &[u8]) -> Result<Arc<[Token]>, Problem> {

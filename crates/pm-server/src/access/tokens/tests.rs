@@ -5,6 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::SystemTime;
 
 use super::*;
+use crate::access::Permission;
 
 const ONE: &str = "0123456789abcdef0123456789abcdef";
 const TWO: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._~+/==";

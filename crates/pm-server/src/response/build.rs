@@ -1,0 +1,150 @@
+//! Responses of each kind, with the headers that all of them have.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::body::{Body, Compressed, Kind, Produce};
+use super::compress;
+#[cfg(feature = "dashboard")]
+use super::file::File;
+
+pub(crate) const JSON: &str = "application/json";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Compresses the body, if that makes it shorter.
+pub(crate) fn compressed(response: Response<Body>) -> Response<Body> {
+    let (mut head, Body(kind)) = response.into_parts();
+    let (kind, is_compressed) = match kind {
+        Kind::Whole(text) if text.len() >= compress::WORTHWHILE => match compress::whole(&text) {
+            Some(compressed) => (Kind::Whole(compressed), true),
+            None => (Kind::Whole(text), false),
+        },
+        #[cfg(feature = "dashboard")]
+        Kind::File(file) => (Kind::Whole(file.compressed()), true),
+        Kind::Parts(parts) => (Kind::Parts(Box::new(Compressed::new(parts))), true),
+        other => (other, false),
+    };
+    if is_compressed {
+        head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    Response::from_parts(head, Body(kind))
+}
+
+/// Headers of every response: it is not to be cached, framed, sniffed, run, or shown to another site.
+static SAFETY: [(HeaderName, HeaderValue); 8] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=()"),
+    ),
+];
+
+fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) -> Response<Body> {
+    let mut response = Response::new(Body(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.reserve(SAFETY.len() + 4);
+    if let Some(content_type) = content_type {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    for (name, value) in &SAFETY {
+        headers.insert(name, value.clone());
+    }
+    response
+}
+
+/// 200 with JSON.
+pub(crate) fn json(text: Vec<u8>) -> Response<Body> {
+    response(StatusCode::OK, Some(JSON), Kind::Whole(text.into()))
+}
+
+/// A complete body of some type.
+pub(crate) fn whole(status: StatusCode, content_type: &'static str, text: Bytes) -> Response<Body> {
+    response(status, Some(content_type), Kind::Whole(text))
+}
+
+/// A shape of the wire, as JSON.
+pub(crate) fn serialized(status: StatusCode, shape: &impl Serialize) -> Response<Body> {
+    whole(status, JSON, to_json(shape))
+}
+
+/// Serializes a shape of the wire, which cannot fail: it has strings, numbers and maps with string keys.
+pub(crate) fn to_json(shape: &impl Serialize) -> Bytes {
+    serde_json::to_vec(shape).unwrap_or_default().into()
+}
+
+/// 200 with JSON that is produced while it is sent.
+pub(crate) fn json_parts(parts: impl Produce + 'static) -> Response<Body> {
+    response(StatusCode::OK, Some(JSON), Kind::Parts(Box::new(parts)))
+}
+
+/// 200 with a file.
+#[cfg(feature = "dashboard")]
+pub(crate) fn file(file: &'static File) -> Response<Body> {
+    response(StatusCode::OK, Some(file.content_type()), Kind::File(file))
+}
+
+/// 200 with events, until the reader leaves.
+pub(crate) fn events(events: impl Produce + 'static, content_type: &'static str) -> Response<Body> {
+    let mut response = response(StatusCode::OK, Some(content_type), Kind::Endless(Box::new(events)));
+    // A proxy that buffers responses would delay events.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// 200 without a body.
+pub(crate) fn done() -> Response<Body> {
+    response(StatusCode::OK, None, Kind::Whole(Bytes::new()))
+}
+
+/// 200 with the allowed methods.
+pub(crate) fn methods(allow: &str) -> Response<Body> {
+    let mut response = done();
+    if let Ok(allow) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The name of the status on a line of its own, as VividCortex/pm has it, and a line with the details.
+pub(crate) fn error(status: StatusCode, detail: &str) -> Response<Body> {
+    response(status, Some(TEXT), Kind::Whole(error_text(status, detail).into()))
+}
+
+fn error_text(status: StatusCode, detail: &str) -> String {
+    format!("{}\n{detail}\n", status.canonical_reason().unwrap_or_default())
+}
+
+/// 301 to another path of this server; `None` if no header can hold it.
+pub(crate) fn moved(to: &str) -> Option<Response<Body>> {
+    let location = HeaderValue::try_from(to).ok()?;
+    let mut response = error(StatusCode::MOVED_PERMANENTLY, "the list is at the new path");
+    response.headers_mut().insert(LOCATION, location);
+    Some(response)
+}
+
+/// An error as the bytes of a complete response, for a connection that is closed after it.
+pub(crate) fn closing(status: StatusCode, detail: &str) -> String {
+    let body = error_text(status, detail);
+    let safety: String =
+        SAFETY.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default())).collect();
+    format!(
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {TEXT}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
