@@ -97,6 +97,35 @@ for (const [mode, media] of MODES) {
   });
 }
 
+test('text has a contrast of at least 4.5 on every background that it is shown on, in light and dark', async (t) => {
+  const program = await t.program();
+  const page = await t.open(program.url);
+  const rows = ['back', 'raised', 'cursor', 'marked'];
+  const pairs = [
+    ...['text', 'dim'].flatMap((text) => [...rows, 'bar', 'over'].map((back) => [text, back])),
+    ...['link', 'bad', 'tail', 'good'].flatMap((text) => rows.map((back) => [text, back])),
+    ['accent', 'raised'], ['on-accent', 'accent'], ['text', 'warn-back'], ['text', 'bad-back'], ['bad', 'bad-back'],
+  ];
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    const low = await page.evaluate((pairs) => {
+      const style = getComputedStyle(document.documentElement);
+      // WCAG 2, relative luminance.
+      const luminance = (name) => {
+        const parts = style.getPropertyValue(`--${name}`).match(/[0-9a-f]{2}/gi).map((hex) => parseInt(hex, 16) / 255);
+        const [red, green, blue] = parts.map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      const contrast = ([text, back]) => {
+        const [low, high] = [luminance(text), luminance(back)].sort((a, b) => a - b);
+        return (high + 0.05) / (low + 0.05);
+      };
+      return pairs.filter((pair) => contrast(pair) < 4.5).map((pair) => `${pair.join(' on ')}: ${contrast(pair).toFixed(2)}`);
+    }, pairs);
+    assert.deepEqual(low, [], colorScheme);
+  }
+});
+
 test('the table is exposed to screen readers: names, rows beyond the screen, the row of the cursor, marks', async (t) => {
   const program = await t.program();
   await program.many('task-', 1000);
