@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::step::{Done, Outcome, list};
-
 /// Folders that hold output of tools, or data that tests compare with.
 const SKIPPED: [&str; 6] = ["target", "golden", "screens", "node_modules", "__pycache__", "pictures"];
 
@@ -39,45 +37,4 @@ fn walk(extensions: &[&str]) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn part(path: &Path) -> PathBuf {
     let depth = if path.starts_with("crates") || path.starts_with("tests") { 2 } else { 1 };
     path.iter().take(depth).collect()
-}
-
-/// An error, and the file that it is in.
-pub(crate) type FileError = (PathBuf, String);
-
-/// Fails on errors outside the parts that are `pending`, whose errors are only counted, and on a pending part without
-/// any.
-pub(crate) fn settle(errors: Vec<FileError>, pending: &[&str], home: &str) -> Outcome {
-    let (later, now): (Vec<_>, Vec<_>) =
-        errors.into_iter().partition(|(path, _)| pending.iter().any(|part| path.starts_with(part)));
-    let mut now: Vec<String> = now.into_iter().map(|(_, error)| error).collect();
-    let mut left_out = Vec::new();
-    for part in pending {
-        match later.iter().filter(|(path, _)| path.starts_with(part)).count() {
-            0 => now.push(format!("{home}: {part} has no errors any more; remove it")),
-            count => left_out.push(format!("{part} ({count} errors)")),
-        }
-    }
-    if !now.is_empty() {
-        return Err(list(&now));
-    }
-    Ok(if left_out.is_empty() { Done::Whole } else { Done::Partly(left_out) })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn errors() -> Vec<FileError> {
-        vec![("a/x.rs".into(), "one".into()), ("b/y.rs".into(), "two".into())]
-    }
-
-    #[test]
-    fn errors_of_pending_parts_are_left_out_until_there_are_none() {
-        assert!(matches!(settle(errors(), &["a", "b"], "home.rs"), Ok(Done::Partly(parts)) if parts.len() == 2));
-        assert!(settle(errors(), &["a"], "home.rs").is_err_and(|why| why.contains("two") && !why.contains("one")));
-        assert!(
-            settle(errors(), &["a", "b", "c"], "home.rs").is_err_and(|why| why.contains("home.rs: c has no errors"))
-        );
-        assert!(matches!(settle(Vec::new(), &[], "home.rs"), Ok(Done::Whole)));
-    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::files::{self, FileError};
+use crate::files;
 use crate::source::{Kind, tokens};
 use crate::step::{Done, Outcome, list};
 
@@ -26,22 +26,13 @@ const SUMMARIES: [(&str, &str); 4] = [
 ];
 const EXTENSIONS: [&str; 6] = ["rs", "md", "js", "mjs", "html", "css"];
 
-/// Parts of the workspace that are not clean yet.
-const PENDING: &[&str] = &[];
-
 /// Searches all sources and documents.
 pub(crate) fn check() -> Outcome {
-    files::settle(errors(&[])?, PENDING, "xtask/src/words.rs")
+    check_below(&[])
 }
 
-/// Searches the sources and documents below these paths, whether they are pending or not.
+/// Searches the sources and documents below these paths, or all of them if there are none, and prints the counts.
 pub(crate) fn check_below(below: &[&str]) -> Outcome {
-    let errors: Vec<String> = errors(below)?.into_iter().map(|(_, error)| error).collect();
-    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
-}
-
-/// Prints the counts and returns the errors.
-fn errors(below: &[&str]) -> Result<Vec<FileError>, String> {
     let text = fs::read_to_string(GLOSSARY).map_err(|error| format!("{GLOSSARY}: {error}"))?;
     let rules = rules(&text)?;
     let mut errors = Vec::new();
@@ -54,14 +45,14 @@ fn errors(below: &[&str]) -> Result<Vec<FileError>, String> {
         let count = counts.entry(files::part(&path)).or_default();
         for Found { line, what, place } in search(&rules, &path, &text) {
             count[place as usize] += 1;
-            errors.push((path.clone(), format!("{}:{line}: {what}", path.display())));
+            errors.push(format!("{}:{line}: {what}", path.display()));
         }
     }
     println!("{:<28}{:>8}{:>8}{:>12}", "", "names", "prose", "summaries");
     for (part, [names, prose, summaries]) in counts {
         println!("{:<28}{names:>8}{prose:>8}{summaries:>12}", part.display());
     }
-    Ok(errors)
+    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
 }
 
 /// A row of the glossary.
