@@ -7,8 +7,8 @@ use serde_json::Value;
 
 /// Returns the value of an attribute as text, which filters compare and people read.
 ///
-/// The text is that of [`ValueView`](pm_core::ValueView) in the program that has the task, however JSON writes the
-/// number. A string is its own text.
+/// The text is that of [`ValueView`] in the program that has the task, however JSON writes the number. A string is its
+/// own text.
 ///
 /// ```
 /// use pm_wire::attr_text;
