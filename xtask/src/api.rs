@@ -143,7 +143,8 @@ fn semver() -> Outcome {
     if !works(Command::new("git").args(["cat-file", "-e", &format!("{revision}^{{commit}}")])) {
         return left_out(format!("commit {revision} is not in this repository"));
     }
-    let sources = table::CRATES.iter().map(|(name, _)| format!("crates/{name}"));
+    let parts = |name: &str| ["src", "Cargo.toml"].map(|part| format!("crates/{name}/{part}"));
+    let sources = table::CRATES.iter().flat_map(|(name, _)| parts(name));
     if works(Command::new("git").args(["diff", "--quiet", &revision, "--"]).args(sources)) {
         println!("no source of a published crate differs from {revision}");
         return Ok(Done::Whole);
