@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::step::{Done, Outcome, cargo, list, output, pass, pass_within, target_dir, works};
+use crate::step::{Done, Outcome, cargo, output, pass, pass_within, settle, target_dir, works};
 
 /// Set for rustdoc when cargo runs it through this program, to the rustdoc that is meant.
 const RUSTDOC: &str = "PM_XTASK_RUSTDOC";
@@ -40,9 +40,7 @@ pub(crate) fn check() -> Outcome {
         println!("{name:<12}{count:>8}{:>14}", shown.len());
         errors.extend(compare(name, listed, &shown));
     }
-    if !errors.is_empty() {
-        return Err(list(&errors));
-    }
+    settle(&errors)?;
     semver()
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::step::{Done, Outcome, cargo, list, output};
+use crate::step::{Outcome, cargo, output, settle};
 use crate::{files, layers, source};
 
 /// The most third-party crates that each of ours may bring. A library goes into other people's programs, the command
@@ -37,7 +37,7 @@ pub(crate) fn check() -> Outcome {
     }
     println!("unsafe: {}", if homes.is_empty() { "nowhere".into() } else { homes.join(", ") });
     errors.extend(layers::errors());
-    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
+    settle(&errors)
 }
 
 /// Names with versions, as `cargo tree` finds them.

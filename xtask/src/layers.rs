@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::source::{Kind, Token, code_outside_tests};
-use crate::step::{Done, Outcome, list};
+use crate::step::{Outcome, settle};
 
 /// The modules of a crate, in the order in which they may depend on each other.
 pub(crate) struct Layers {
@@ -45,7 +45,7 @@ struct Import {
 /// The step `layers`.
 pub(crate) fn check() -> Outcome {
     let errors = errors();
-    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
+    settle(&errors)
 }
 
 /// Prints the counts of each crate and returns the errors.

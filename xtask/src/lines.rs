@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::files;
-use crate::step::{Done, Outcome, list};
+use crate::step::{Outcome, settle};
 
 /// This file.
 const HOME: &str = "xtask/src/lines.rs";
@@ -41,7 +41,7 @@ pub(crate) fn check() -> Outcome {
     for (name, idea) in LONG {
         println!("  {name}: {idea}");
     }
-    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
+    settle(&errors)
 }
 
 /// Returns what is too long in a file.

@@ -177,10 +177,13 @@ pub(crate) fn install_on_debian(package: &str) -> Result<(), String> {
     pass_within(install.env("DEBIAN_FRONTEND", "noninteractive"), Duration::from_secs(600))
 }
 
-/// Returns errors as a text with a line for each.
-pub(crate) fn list(errors: &[String]) -> String {
+/// Returns the outcome of a check that found these errors: it passes without any, else it shows each on a line.
+pub(crate) fn settle(errors: &[String]) -> Outcome {
+    if errors.is_empty() {
+        return Ok(Done::Whole);
+    }
     let lines = errors.iter().map(|error| format!("\n  {error}"));
-    format!("{} errors:{}", errors.len(), lines.collect::<String>())
+    Err(format!("{} errors:{}", errors.len(), lines.collect::<String>()))
 }
 
 fn show(command: &Command) {

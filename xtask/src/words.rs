@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use crate::files;
 use crate::source::{Kind, tokens};
-use crate::step::{Done, Outcome, list};
+use crate::step::{Outcome, settle};
 
 const GLOSSARY: &str = "CONTRIBUTING.md";
 /// The document that names what earlier versions had: its code spans are not searched.
@@ -52,7 +52,7 @@ pub(crate) fn check_below(below: &[&str]) -> Outcome {
     for (part, [names, prose, summaries]) in counts {
         println!("{:<28}{names:>8}{prose:>8}{summaries:>12}", part.display());
     }
-    if errors.is_empty() { Ok(Done::Whole) } else { Err(list(&errors)) }
+    settle(&errors)
 }
 
 /// A row of the glossary.
