@@ -211,7 +211,7 @@ fn many_are_killed_in_few_requests() {
 fn a_kill_reports_the_outcome() {
     let list = pm::ProcessList::new();
     let (_server, endpoint) = serve(&list);
-    let fixed = list.task("fixed").cancellable(false).start();
+    let fixed = list.task("fixed").on_cancel(pm::CancelPolicy::Refuse).start();
     let output = pm(&["kill", "fixed", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("may not be cancelled") && out(&output).is_empty(), "{output:?}");

@@ -72,7 +72,7 @@ fn busy() -> (pm::ProcessList, Vec<pm::Task>) {
     let child = list.task("child").kind("import").parent(&parent).start();
     child.status("reading").unwrap();
     child.progress(3, 10, "files");
-    let fixed = list.task("fixed").cancellable(false).start();
+    let fixed = list.task("fixed").on_cancel(pm::CancelPolicy::Refuse).start();
     list.task("done").kind("import").start().finish();
     list.start("gone").fail("no file");
     let asked = list.start("asked");

@@ -46,7 +46,7 @@
 //! | report progress | [`TaskHandle::progress`], [`TaskIteratorExt`], [`TaskHandle::meter`], [`TaskHandle::metered`] |
 //! | report waits and locks, and find deadlocks | [`TaskHandle::waiting_on`], [`Resource`], [`ProcessList::waits`] |
 //! | observe a cancellation | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
-//! | protect code from it | [`protect`], [`TaskBuilder::grace`], [`TaskBuilder::drop_on_cancel`] |
+//! | protect code from it | [`protect`], [`CancelPolicy`], [`TaskBuilder::on_cancel`] |
 //! | report from other threads, or deep in the call stack | [`TaskHandle`], [`current`] |
 //! | read the list | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`] |
 //! | read one task | [`ProcessList::find`], [`ProcessList::view`], [`ProcessList::history`] |
@@ -87,6 +87,7 @@ pub use base::clock::{Clock, ManualClock};
 pub use base::histogram::{Bucket, Latency};
 pub use base::options::{ListLimits, Options};
 pub use base::outcome::Outcome;
+pub use base::policy::CancelPolicy;
 pub use base::serial::Serial;
 pub use base::timestamp::Timestamp;
 pub use cancel::cancelled::{Cancelled, CancelledFuture};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use pm_core::{CancelError, Clock, Options, ProcessList, Serial, Task, TaskHandle, Value, ValueView};
+use pm_core::{CancelError, CancelPolicy, Clock, Options, ProcessList, Serial, Task, TaskHandle, Value, ValueView};
 
 fn statuses(list: &ProcessList, task: TaskHandle) -> Vec<String> {
     list.history(task.serial()).unwrap().entries.into_iter().map(|entry| entry.status).collect()
@@ -391,14 +391,14 @@ fn an_ambiguous_id_names_its_tasks_oldest_first() {
 
 #[test]
 fn a_task_overrides_whether_the_list_makes_tasks_cancellable() {
-    let list = ProcessList::with_options(Options::new().cancellable(false));
-    let (no, yes) = (list.start("no"), list.task("yes").cancellable(true).start());
+    let list = ProcessList::with_options(Options::new().on_cancel(CancelPolicy::Refuse));
+    let (no, yes) = (list.start("no"), list.task("yes").on_cancel(CancelPolicy::Drop).start());
     let refused = list.cancel("no", "").unwrap_err();
     assert!(matches!(refused, CancelError::NotCancellable { serial, .. } if serial == no.serial().unwrap()));
     assert_eq!(list.cancel("yes", "").map(|cancel| cancel.serial()), Ok(yes.serial().unwrap()));
-    list.set_cancellable(true);
+    list.set_on_cancel(CancelPolicy::Drop);
     assert!(list.cancel("no", "").is_err(), "it was started before");
-    let (now, still_not) = (list.start("now"), list.task("still not").cancellable(false).start());
+    let (now, still_not) = (list.start("now"), list.task("still not").on_cancel(CancelPolicy::Refuse).start());
     assert_eq!(list.cancel("now", "").map(|cancel| cancel.serial()), Ok(now.serial().unwrap()));
     assert!(list.cancel(still_not.serial(), "").is_err());
     assert_eq!((no.checkpoint(), still_not.checkpoint()), (Ok(()), Ok(())));

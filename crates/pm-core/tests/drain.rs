@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pm_core::{Clock, Drain, DrainReport, ManualClock, Options, ProcessList, Task, Verdict};
+use pm_core::{CancelPolicy, Clock, Drain, DrainReport, ManualClock, Options, ProcessList, Task, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -88,7 +88,7 @@ fn remaining_tasks_are_cancelled_and_reported() {
     assert!(poll(future.as_mut()).is_pending());
     let listener = list.start("listener");
     let unresponsive = list.start("unresponsive");
-    let _refuses = list.task("refuses").cancellable(false).start();
+    let _refuses = list.task("refuses").on_cancel(CancelPolicy::Refuse).start();
     let _ = unresponsive.status("reading");
     let mut drain = pin!(list.drain(Drain::new().wait(10 * SECOND).grace(3 * SECOND).reason("deploy")));
     assert!(poll(drain.as_mut()).is_pending());
@@ -120,7 +120,7 @@ fn remaining_tasks_are_cancelled_and_reported() {
 #[test]
 fn a_task_that_cannot_be_cancelled_may_still_end_within_the_grace_period() {
     let (list, hand) = list();
-    let refuses = list.task("refuses").cancellable(false).start();
+    let refuses = list.task("refuses").on_cancel(CancelPolicy::Refuse).start();
     let wakes = Arc::new(Wakes::default());
     let waker = Waker::from(Arc::clone(&wakes));
     let mut drain = pin!(list.drain(SECOND));

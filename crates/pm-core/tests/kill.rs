@@ -10,8 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use pm_core::{
-    CancelError, CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, TaskFuture, TaskHandle,
-    Verdict, protect,
+    CancelError, CancelPolicy, CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, TaskFuture,
+    TaskHandle, Verdict, protect,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -305,7 +305,7 @@ fn a_future_may_be_polled_on_many_threads() {
 #[test]
 fn a_future_has_its_grace_period_to_clean_up_and_is_dropped_afterwards() {
     let (list, hand) = timed(Options::new());
-    let mut running = Bench::new(list.task("a").grace(10 * SECOND).run(pending::<()>()));
+    let mut running = Bench::new(list.task("a").on_cancel(CancelPolicy::AskThenDrop(10 * SECOND)).run(pending::<()>()));
     assert!(running.poll().is_pending());
     list.cancel("a", "").unwrap();
     assert_eq!(running.bell.rung(), 1);
@@ -320,7 +320,7 @@ fn a_future_has_its_grace_period_to_clean_up_and_is_dropped_afterwards() {
 
 #[test]
 fn a_future_that_listens_ends_by_itself() {
-    let (list, _hand) = timed(Options::new().grace(YEAR));
+    let (list, _hand) = timed(Options::new().on_cancel(CancelPolicy::AskThenDrop(YEAR)));
     let mut running = Bench::new(list.run("a", async { pm_core::current().cancelled().await.reason().to_owned() }));
     let handle = running.future.handle();
     assert!(running.poll().is_pending());
@@ -376,7 +376,7 @@ fn protected_sections_nest_and_end_when_they_are_dropped() {
 #[test]
 fn a_never_forced_future_is_not_dropped() {
     let (list, hand) = timed(Options::new());
-    let mut running = Bench::new(list.task("a").drop_on_cancel(false).run(pending::<()>()));
+    let mut running = Bench::new(list.task("a").on_cancel(CancelPolicy::Ask).run(pending::<()>()));
     assert!(running.poll().is_pending());
     list.cancel("a", "").unwrap();
     hand.advance(YEAR);
@@ -416,7 +416,7 @@ fn a_cancellation_descends_the_tree_and_names_its_origin() {
         let _current = child.enter();
         list.task("detached").detached().start()
     };
-    let refuses = list.task("refuses").parent(&root).cancellable(false).start();
+    let refuses = list.task("refuses").parent(&root).on_cancel(CancelPolicy::Refuse).start();
     let asked = list.cancel("root", CancelRequest::new("deploy").by("operator")).unwrap();
     assert_eq!(asked.below(), 2);
     for task in [&root, &child, &grandchild] {
@@ -590,7 +590,7 @@ fn a_verdict_reports_the_result_and_its_time() {
     let none = Duration::ZERO;
     assert_eq!(cancel_and_wait(&list, "a", request, none), Verdict::NotFound);
 
-    let refuses = list.task("a").cancellable(false).start();
+    let refuses = list.task("a").on_cancel(CancelPolicy::Refuse).start();
     let verdict = cancel_and_wait(&list, "a", request, none);
     assert_eq!((verdict.as_str(), verdict.took()), ("refused", None));
     drop(refuses);
@@ -871,4 +871,56 @@ fn the_time_of_dropped_entries_is_attributed_to_no_status() {
     let total: Duration = kinds[0].statuses.iter().map(|status| status.time).sum();
     assert_eq!(total, 100 * SECOND, "no time is lost or counted twice");
     assert_eq!(kinds[0].latency.max(), 100 * SECOND);
+}
+
+// Policies: of a task, of its kind, of its list.
+
+#[test]
+fn the_policy_of_a_task_counts_before_that_of_its_kind_and_that_before_the_lists() {
+    let options = Options::new()
+        .on_cancel(CancelPolicy::AskThenDrop(10 * SECOND))
+        .on_cancel_of("import orders", CancelPolicy::Drop)
+        .on_cancel_of("import*", CancelPolicy::Ask)
+        .on_cancel_of("migration", CancelPolicy::Refuse);
+    let (list, hand) = timed(options);
+    let run = |kind: &str| Bench::new(list.task(kind).kind(kind).run(pending::<()>()));
+    let (mut report, mut orders, mut users) = (run("report"), run("import orders"), run("import users"));
+    let mut own = Bench::new(list.task("own").on_cancel(CancelPolicy::Drop).kind("import users").run(pending::<()>()));
+    let mut later =
+        Bench::new(list.task("later").kind("import users").on_cancel(CancelPolicy::Drop).run(pending::<()>()));
+    for running in [&mut report, &mut orders, &mut users, &mut own, &mut later] {
+        assert!(running.poll().is_pending());
+    }
+    for id in ["report", "import orders", "import users", "own", "later"] {
+        list.cancel(id, "stop").unwrap();
+    }
+    assert!(report.poll().is_pending() && users.poll().is_pending());
+    assert!(orders.poll().is_ready() && own.poll().is_ready() && later.poll().is_ready());
+    hand.advance(10 * SECOND);
+    assert!(report.poll().is_ready() && users.poll().is_pending());
+}
+
+#[test]
+fn a_kind_that_refuses_is_refused_also_through_its_parent_unless_the_task_says_otherwise() {
+    let list = ProcessList::with_options(Options::new().on_cancel_of("migration", CancelPolicy::Refuse));
+    let root = list.start("root");
+    let child = |id: &str| list.task(id).parent(&root).kind("migration");
+    let (refuses, agrees) = (child("refuses").start(), child("agrees").on_cancel(CancelPolicy::Ask).start());
+    let renamed = list.task("renamed").kind("migration").kind("import").start();
+    assert!(matches!(list.cancel("refuses", ""), Err(CancelError::NotCancellable { .. })));
+    assert_eq!(list.cancel("root", "").unwrap().below(), 1);
+    assert!(refuses.checkpoint().is_ok() && agrees.checkpoint().is_err());
+    assert!(list.cancel("renamed", "").is_ok() && renamed.checkpoint().is_err());
+    assert!(!list.view(refuses.serial(), |task| task.is_cancellable()).unwrap());
+}
+
+#[test]
+fn a_list_that_refuses_makes_exceptions_by_kind() {
+    let options = Options::new().on_cancel(CancelPolicy::Refuse).on_cancel_of("import*", CancelPolicy::Drop);
+    let list = ProcessList::with_options(options);
+    let mut import = Bench::new(list.task("import").kind("import orders").run(pending::<()>()));
+    let _other = list.start("other");
+    assert!(list.cancel("other", "").is_err());
+    list.cancel("import", "").unwrap();
+    assert!(import.poll().is_ready());
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use loom::thread;
-use pm_core::{CancelError, CancelRequest, Clock, Options, ProcessList, Snapshot, Task, Verdict};
+use pm_core::{CancelError, CancelPolicy, CancelRequest, Clock, Options, ProcessList, Snapshot, Task, Verdict};
 
 /// Retains no ended tasks, so that slots are reused at once.
 fn list(options: Options) -> ProcessList {
@@ -404,7 +404,8 @@ fn the_end_of_a_grace_period_races_with_the_end_of_its_task() {
     model_of(1, || {
         let (clock, hand) = Clock::manual();
         let list = ProcessList::with_options(small(Options::new()).clock(clock).keep_ended(0));
-        let mut running = Box::pin(list.task("a").grace(Duration::from_secs(1)).run(pending::<()>()));
+        let mut running =
+            Box::pin(list.task("a").on_cancel(CancelPolicy::AskThenDrop(Duration::from_secs(1))).run(pending::<()>()));
         let (bell, handle) = (Arc::new(Bell::default()), running.handle());
         assert!(poll(running.as_mut(), &bell).is_pending());
         handle.cancel("why").unwrap();

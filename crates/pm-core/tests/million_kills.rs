@@ -13,7 +13,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use pm_core::{CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, Task, TaskHandle, protect};
+use pm_core::{
+    CancelPolicy, CancelRequest, Cancelled, Clock, ManualClock, Options, Outcome, ProcessList, Task, TaskHandle,
+    protect,
+};
 
 /// Tasks that live at the same time.
 const AT_ONCE: usize = 2_000;
@@ -248,11 +251,11 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (running.handle(), Box::pin(running))
         }
         State::InGracePeriod => {
-            let running = builder.grace(GRACE).run(pending());
+            let running = builder.on_cancel(CancelPolicy::AskThenDrop(GRACE)).run(pending());
             (running.handle(), Box::pin(running))
         }
         State::ListensOnly => {
-            let running = builder.drop_on_cancel(false).run(async {
+            let running = builder.on_cancel(CancelPolicy::Ask).run(async {
                 let _ = pm_core::current().cancelled().await;
             });
             (running.handle(), Box::pin(running))
@@ -267,7 +270,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (handle, Box::pin(checks))
         }
         State::SetsStatuses => {
-            let running = builder.drop_on_cancel(false).run(poll_fn(|context| {
+            let running = builder.on_cancel(CancelPolicy::Ask).run(poll_fn(|context| {
                 context.waker().wake_by_ref();
                 let result = pm_core::current().status("turning");
                 if result.is_err() { Poll::Ready(()) } else { Poll::Pending }
@@ -279,7 +282,7 @@ fn work(list: &ProcessList, number: usize, gate: &Arc<Gate>) -> (TaskHandle, Wor
             (running.handle(), Box::pin(running))
         }
         State::PanicsWhenCancelled => {
-            let running = builder.drop_on_cancel(false).run(async {
+            let running = builder.on_cancel(CancelPolicy::Ask).run(async {
                 let _ = pm_core::current().cancelled().await;
                 panic!("on purpose");
             });

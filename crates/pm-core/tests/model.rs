@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::time::Duration;
 
-use pm_core::{CancelError, Clock, ManualClock, Options, ProcessList, Task, Value, ValueView};
+use pm_core::{CancelError, CancelPolicy, Clock, ManualClock, Options, ProcessList, Task, Value, ValueView};
 use proptest::prelude::*;
 
 const FIRST: usize = 2;
@@ -129,7 +129,7 @@ impl Model {
                     builder = builder.kind(kind);
                 }
                 if !cancellable {
-                    builder = builder.cancellable(false);
+                    builder = builder.on_cancel(CancelPolicy::Refuse);
                 }
                 let parent = child_of.and_then(|task| self.pick(task)).map(|at| self.tasks[at].task.handle());
                 if let Some(parent) = &parent {

@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pm_core::{CancelError, Cancelled, Clock, ManualClock, Options, ProcessList, Serial, Task, TaskHandle, ValueView};
+use pm_core::{
+    CancelError, CancelPolicy, Cancelled, Clock, ManualClock, Options, ProcessList, Serial, Task, TaskHandle, ValueView,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug)]
@@ -384,8 +386,8 @@ impl Model {
         }
         builder = match cancellable {
             None => builder,
-            Some(true) => builder.cancellable(false).cancellable(true),
-            Some(false) => builder.cancellable(true).cancellable(false),
+            Some(true) => builder.on_cancel(CancelPolicy::Refuse).on_cancel(CancelPolicy::Drop),
+            Some(false) => builder.on_cancel(CancelPolicy::Drop).on_cancel(CancelPolicy::Refuse),
         };
         builder = match &parent {
             Some(parent) => builder.parent(parent),
@@ -437,7 +439,7 @@ impl Model {
         match *op {
             Op::Start { .. } => Some(self.start(op)),
             Op::Default { cancellable } => {
-                self.list.set_cancellable(cancellable);
+                self.list.set_on_cancel(if cancellable { CancelPolicy::Drop } else { CancelPolicy::Refuse });
                 self.cancellable = cancellable;
                 None
             }
@@ -659,7 +661,7 @@ proptest! {
 fn cancelled_group(list: &ProcessList, rounds: usize) -> Sums {
     let mut sums = Sums::default();
     for round in 0..rounds {
-        let task = list.task("w").cancellable(true).start();
+        let task = list.task("w").on_cancel(CancelPolicy::Drop).start();
         sums.started += 1;
         let mut first = None;
         for number in 0..round % 7 {

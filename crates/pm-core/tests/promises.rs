@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use pm_core::{CancelError, Cancelled, Clock, Options, ProcessList, StatusText, TaskHandle};
+use pm_core::{CancelError, CancelPolicy, Cancelled, Clock, Options, ProcessList, StatusText, TaskHandle};
 
 fn statuses(list: &ProcessList, task: TaskHandle) -> Vec<String> {
     list.history(task.serial()).unwrap().entries.into_iter().map(|entry| entry.status).collect()
@@ -208,7 +208,7 @@ fn tasks_may_outlive_their_list() {
 #[test]
 fn a_list_that_reuses_memory_starts_empty() {
     for _ in 0..3 {
-        let list = ProcessList::with_options(Options::new().cancellable(false).max_attrs(7));
+        let list = ProcessList::with_options(Options::new().on_cancel(CancelPolicy::Refuse).max_attrs(7));
         assert_eq!(list.counters().live + list.counters().started + list.counters().attrs_dropped, 0);
         assert!(list.is_enabled() && list.snapshot().is_empty());
         let task = list.start("job");

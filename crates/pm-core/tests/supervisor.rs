@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use pm_core::{Clock, Options, Outcome, ProcessList, current};
+use pm_core::{CancelPolicy, Clock, Options, Outcome, ProcessList, current};
 
 #[test]
 fn an_initial_status_is_an_entry_at_the_time_of_the_start() {
@@ -67,7 +67,9 @@ fn an_entered_task_is_current_until_it_is_left_and_a_panic_ends_it_as_aborted() 
 #[test]
 fn a_supervisor_reports_when_its_grace_period_is_over() {
     let (clock, hand) = Clock::manual();
-    let list = ProcessList::with_options(Options::new().clock(clock).grace(Duration::from_secs(5)));
+    let list = ProcessList::with_options(
+        Options::new().clock(clock).on_cancel(CancelPolicy::AskThenDrop(Duration::from_secs(5))),
+    );
     let mut supervisor = list.task("a").supervise();
     assert!(!supervisor.should_kill());
     supervisor.handle().cancel("too slow").unwrap();

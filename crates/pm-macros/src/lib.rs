@@ -56,7 +56,7 @@ use proc_macro::TokenStream;
 /// | `attrs(file, rows = rows.len(), "http.method" = method)` | attributes; `file` is short for `file = file` |
 /// | `no_cancel` | the task is not cancellable, not even through its parent |
 ///
-/// These expressions may use the arguments, and are evaluated before the body. For another list, a deadline or a grace
+/// These expressions may use the arguments, and are evaluated before the body. For another list, a deadline or another policy
 /// period, write `list.task(id).deadline(..).try_run(async move { .. }).await` or `.try_run_sync(|task| ..)`, as this
 /// attribute does.
 ///

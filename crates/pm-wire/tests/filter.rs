@@ -174,7 +174,7 @@ impl World {
             let wait = |millis| hand.advance(Duration::from_millis(millis));
             let [first, second, third] = life.waits;
             let mut values = BTreeMap::from([("id", life.id.clone()), ("state", "running".to_owned())]);
-            let mut task = world.list.task(&life.id).cancellable(true);
+            let mut task = world.list.task(&life.id).on_cancel(pm_core::CancelPolicy::Drop);
             if let Some(kind) = &life.kind {
                 values.insert("kind", kind.clone());
                 task = task.kind(kind);

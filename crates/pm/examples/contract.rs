@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let server = server.start()?;
 
-    let parent = list.task("parent").kind("tree").cancellable(false).start();
+    let parent = list.task("parent").kind("tree").on_cancel(pm::CancelPolicy::Refuse).start();
     let mut lasting: Vec<(u64, Task)> = (0..LASTING).map(|number| (number, start(&list, &parent, number))).collect();
     let mut passing = VecDeque::new();
     let mut number = 0_u64;
@@ -74,7 +74,7 @@ fn start(list: &ProcessList, parent: &Task, number: u64) -> Task {
         task = task.parent(parent);
     }
     if (10..14).contains(&number) {
-        task = task.cancellable(false);
+        task = task.on_cancel(pm::CancelPolicy::Refuse);
     }
     let task = task.start();
     task.set("large", u64::MAX - number);

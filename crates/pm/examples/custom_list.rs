@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             .redact_also(["customer"]), // never recorded, besides passwords, tokens and the like
     );
     // Work that must not be cancelled.
-    let upkeep = ProcessList::with_options(Options::new().cancellable(false));
+    let upkeep = ProcessList::with_options(Options::new().on_cancel(pm::CancelPolicy::Refuse));
 
     // Each hook is called for its own list only.
     requests.on_end(|task| println!("ended: {} after {:?}: {:?}", task.id(), task.age(), task.outcome())).keep();

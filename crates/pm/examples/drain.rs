@@ -22,12 +22,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let answer = Arc::new(tokio::sync::Notify::new());
     let quick = list.task("quick").kind("request").spawn(Arc::clone(&answer).notified_owned());
     let stuck = list.task("stuck").kind("request").spawn(std::future::pending::<()>());
-    let tidy = list.task("tidy").kind("import").grace(Duration::from_secs(5)).spawn(async {
-        let task = pm::current();
-        let cancelled = task.cancelled().await;
-        let _scope = task.scope("rolling back");
-        println!("tidy: {cancelled}");
-    });
+    let tidy = list.task("tidy").kind("import").on_cancel(pm::CancelPolicy::AskThenDrop(Duration::from_secs(5))).spawn(
+        async {
+            let task = pm::current();
+            let cancelled = task.cancelled().await;
+            let _scope = task.scope("rolling back");
+            println!("tidy: {cancelled}");
+        },
+    );
 
     asked_to_end(smoke).await?;
     // A web server would stop accepting requests here; the list is still served.

@@ -55,8 +55,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{:?}", result.map_err(|cancelled| cancelled.to_string()));
 
     // Go: pm.SetOptions(pm.ProclistOptions{ForbidCancel: true}), pm.Start(id, &pm.ProcOpts{ForbidCancel: true}, nil)
-    pm::global().set_cancellable(false);
-    let fixed = pm::task("fixed").cancellable(false).start();
+    pm::global().set_on_cancel(pm::CancelPolicy::Refuse);
+    let fixed = pm::task("fixed").on_cancel(pm::CancelPolicy::Refuse).start();
     println!("{}", pm::global().cancel("fixed", "").unwrap_err());
     drop(fixed);
 

@@ -115,7 +115,7 @@ fn start(
         task = task.parent(all.get(parent).ok_or("no parent")?.0.handle());
     }
     if command["cancellable"] == false {
-        task = task.cancellable(false);
+        task = task.on_cancel(pm::CancelPolicy::Refuse);
     }
     let task = task.start();
     for (name, value) in command["attrs"].as_object().into_iter().flatten() {

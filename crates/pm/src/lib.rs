@@ -105,11 +105,11 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use pm_core::{
-    Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelRequest, Cancelled, CancelledFuture, CheckedIter,
-    Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask, Entered, History,
-    HistoryEntry, HoldGuard, KindStats, Latency, ListLimits, ManualClock, Meter, Metered, Options, Outcome,
-    ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder, ResourceKind, Scan, Serial,
-    Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor,
+    Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelPolicy, CancelRequest, Cancelled, CancelledFuture,
+    CheckedIter, Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask,
+    Entered, History, HistoryEntry, HoldGuard, KindStats, Latency, ListLimits, ManualClock, Meter, Metered, Options,
+    Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder, ResourceKind, Scan,
+    Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor,
     SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskHandle, TaskIteratorExt, TaskState,
     TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict, VerdictFuture, WaitGuard, WaitReport,
     WaitTreeRow, WaitedResource, current, global, protect, run, run_sync, scope, start, status, task, terminal,

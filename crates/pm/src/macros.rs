@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 use std::future::Future;
 
-use pm_core::{Cancelled, TaskBuilder, TryTaskFuture};
+use pm_core::{CancelPolicy, Cancelled, TaskBuilder, TryTaskFuture};
 
 /// A return type of a function whose task can be cancelled.
 #[diagnostic::on_unimplemented(
@@ -44,12 +44,12 @@ pub fn type_of_output<R>() -> R {
 }
 
 pub fn run_uncancellable<F: Future>(task: TaskBuilder<'_>, body: F) -> impl Future<Output = F::Output> + use<F> {
-    let running = task.cancellable(false).drop_on_cancel(false).run(body);
+    let running = task.on_cancel(CancelPolicy::Refuse).run(body);
     async { running.await.unwrap_or_else(|_| unreachable!("{WHY}")) }
 }
 
 pub fn run_sync_uncancellable<T>(task: TaskBuilder<'_>, body: impl FnOnce() -> T) -> T {
-    let task = task.cancellable(false).start();
+    let task = task.on_cancel(CancelPolicy::Refuse).start();
     let _current = task.enter();
     body()
 }
@@ -62,7 +62,7 @@ where
     F: Future<Output = Result<T, E>>,
     E: Display,
 {
-    let running = task.cancellable(false).drop_on_cancel(false).try_run(async { body.await.map_err(Failure::Own) });
+    let running = task.on_cancel(CancelPolicy::Refuse).try_run(async { body.await.map_err(Failure::Own) });
     async { running.await.map_err(Failure::own) }
 }
 
@@ -70,7 +70,7 @@ pub fn run_result_sync_uncancellable<T, E: Display>(
     task: TaskBuilder<'_>,
     body: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    task.cancellable(false).try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
+    task.on_cancel(CancelPolicy::Refuse).try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
 }
 
 const WHY: &str = "a task that is not cancellable is never asked to stop";

@@ -185,7 +185,7 @@ fn an_unknown_id_is_404_with_one_body() {
 #[test]
 fn a_task_that_is_not_cancellable_is_403_and_gets_no_entry() {
     let (list, server) = served();
-    let task = list.task("job").cancellable(false).start();
+    let task = list.task("job").on_cancel(pm::CancelPolicy::Refuse).start();
     let reply = delete(&server, "/procs/job", r#"{"message":"m"}"#);
     assert_eq!(reply.status, 403);
     assert!(reply.body.starts_with("Forbidden\n"), "{reply:?}");
@@ -196,7 +196,7 @@ fn a_task_that_is_not_cancellable_is_403_and_gets_no_entry() {
 
 #[test]
 fn a_list_can_forbid_cancels() {
-    let list = ProcessList::with_options(Options::new().cancellable(false));
+    let list = ProcessList::with_options(Options::new().on_cancel(pm::CancelPolicy::Refuse));
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     let _task = list.start("job");
     assert_eq!(delete(&server, "/procs/job", "").status, 403);

@@ -310,7 +310,7 @@ fn a_runtime_that_shuts_down_drops_tasks_in_every_state() {
         .map(|id| {
             let polled = polled.clone();
             let builder = list.task(id);
-            let builder = if id == "waits" { builder } else { builder.drop_on_cancel(false) };
+            let builder = if id == "waits" { builder } else { builder.on_cancel(pm::CancelPolicy::Ask) };
             let running = builder.run(async move {
                 polled.send(()).unwrap();
                 match id {

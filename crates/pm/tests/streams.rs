@@ -141,8 +141,12 @@ fn a_stream_has_its_grace_period_and_may_end_within_it() {
     let (clock, hand) = Clock::manual();
     let list = ProcessList::with_options(Options::new().clock(clock));
     let grace = Duration::from_secs(10);
-    let mut ends = Bench::new(list.task("ends").grace(grace).run_stream(Script::new([Some(1), None])));
-    let mut stays = Bench::new(list.task("stays").grace(grace).run_stream(Script::<u8>::new([])));
+    let mut ends = Bench::new(
+        list.task("ends").on_cancel(pm::CancelPolicy::AskThenDrop(grace)).run_stream(Script::new([Some(1), None])),
+    );
+    let mut stays = Bench::new(
+        list.task("stays").on_cancel(pm::CancelPolicy::AskThenDrop(grace)).run_stream(Script::<u8>::new([])),
+    );
     list.cancel("ends", "test").unwrap();
     list.cancel("stays", "test").unwrap();
     assert!(matches!(ends.next(), Poll::Ready(Some(Ok(1)))));

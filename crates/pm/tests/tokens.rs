@@ -85,7 +85,7 @@ fn a_cancelled_token_cancels_at_once_except_tasks_that_refuse() {
     let list = ProcessList::new();
     let token = CancellationToken::new();
     token.cancel();
-    let (task, refuses) = (list.start("a"), list.task("b").cancellable(false).start());
+    let (task, refuses) = (list.start("a"), list.task("b").on_cancel(pm::CancelPolicy::Refuse).start());
     task.cancel_by(&token, "late");
     refuses.cancel_by(&token, "late");
     assert!(task.is_cancelled());

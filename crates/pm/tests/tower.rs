@@ -280,7 +280,7 @@ async fn options_choose_the_source_of_route_id_peer_and_more() {
         .peer(move |_| Some(peer))
         .query(true)
         .reply_header(false)
-        .describe(|task, _| task.attr("more", 1).cancellable(false));
+        .describe(|task, _| task.attr("more", 1).on_cancel(pm::CancelPolicy::Refuse));
     let list = bench.list.clone();
     let service = layer.layer(service_fn(move |request: Request<()>| {
         let serial = request.extensions().get::<CurrentTask>().unwrap().serial();
@@ -654,7 +654,7 @@ async fn a_cancelled_request_gets_503_with_the_reason_as_problem_json() {
 #[tokio::test]
 async fn a_handler_that_observes_the_cancellation_answers_within_its_grace_period() {
     let mut bench = Bench::new();
-    let layer = bench.layer().describe(|task, _| task.drop_on_cancel(false));
+    let layer = bench.layer().describe(|task, _| task.on_cancel(pm::CancelPolicy::Ask));
     let begun = Arc::new(Notify::new());
     let handler = {
         let begun = Arc::clone(&begun);

@@ -137,7 +137,7 @@ fn a_retained_ended_task_is_already_finished() {
 #[test]
 fn a_task_that_cannot_be_cancelled_is_refused_with_the_reason() {
     let (list, server) = served();
-    let fixed = list.task("fixed").cancellable(false).start();
+    let fixed = list.task("fixed").on_cancel(pm::CancelPolicy::Refuse).start();
     let twins = [list.start("twin"), list.start("twin")];
     assert_eq!(code_of(&post(&server, "/v1/tasks/fixed/cancel", "{}"), 403), "not-cancellable");
     assert_eq!(code_of(&post(&server, "/v1/tasks/unknown/cancel", "{}"), 404), "task-not-found");
@@ -315,7 +315,7 @@ fn every_match_is_cancelled_oldest_first_and_reported_with_its_verdict() {
         tasks.push(list.task(id).kind("import").start());
         hand.advance(Duration::from_secs(1));
     }
-    let fixed = list.task("fixed").kind("import").cancellable(false).start();
+    let fixed = list.task("fixed").kind("import").on_cancel(pm::CancelPolicy::Refuse).start();
     let other = list.task("other").kind("export").start();
     let reply = post(&server, "/v1/cancel", r#"{"filter":"kind=import","reason":"deploy"}"#);
     assert_eq!(reply.status, 200);

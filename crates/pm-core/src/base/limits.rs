@@ -18,8 +18,6 @@ pub(crate) struct Limits {
     pub(crate) attrs: u64,
     pub(crate) first_entries: u64,
     pub(crate) newest_entries: u64,
-    /// Nanoseconds from a cancel request to the drop of a future.
-    pub(crate) grace: u64,
     /// Ended tasks that are retained, their bytes, and for how many nanoseconds.
     pub(crate) ended: u64,
     pub(crate) ended_bytes: u64,

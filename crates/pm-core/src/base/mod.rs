@@ -7,6 +7,7 @@ pub(crate) mod histogram;
 pub(crate) mod limits;
 pub(crate) mod options;
 pub(crate) mod outcome;
+pub(crate) mod policy;
 pub(crate) mod redact;
 pub(crate) mod serial;
 pub(crate) mod sync;

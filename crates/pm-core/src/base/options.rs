@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::clock::Clock;
 use super::limits;
 use super::limits::{Limits, nanos};
+use super::policy::{CancelPolicy, KindPolicies};
 use super::redact::names::SecretWords;
 
 /// The options of a list, fixed when the list is made.
@@ -21,7 +22,8 @@ use super::redact::names::SecretWords;
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Options {
-    pub(crate) cancellable: bool,
+    pub(crate) on_cancel: CancelPolicy,
+    pub(crate) policies: KindPolicies,
     pub(crate) limits: Limits,
     pub(crate) secrets: SecretWords,
     pub(crate) max_bytes: usize,
@@ -90,7 +92,8 @@ impl Options {
     /// Makes options with the defaults that each method names.
     pub fn new() -> Self {
         Self {
-            cancellable: true,
+            on_cancel: CancelPolicy::default(),
+            policies: KindPolicies::default(),
             limits: Limits {
                 id: 1024,
                 name: 128,
@@ -99,7 +102,6 @@ impl Options {
                 attrs: 128,
                 first_entries: 16,
                 newest_entries: 112,
-                grace: 0,
                 ended: 1000,
                 ended_bytes: 16 << 20,
                 ended_for: nanos(Duration::from_secs(15 * 60)),
@@ -113,9 +115,18 @@ impl Options {
         }
     }
 
-    /// Sets whether tasks can be cancelled unless they say otherwise. Default: `true`.
-    pub fn cancellable(mut self, yes: bool) -> Self {
-        self.cancellable = yes;
+    /// Sets the effect that a cancel request has on tasks that do not say otherwise. Default:
+    /// [`CancelPolicy::Drop`].
+    pub fn on_cancel(mut self, policy: CancelPolicy) -> Self {
+        self.on_cancel = policy;
+        self
+    }
+
+    /// Sets the effect that a cancel request has on tasks of a kind, unless they [say
+    /// otherwise](crate::TaskBuilder::on_cancel): of exactly this kind, or of all that begin so if it ends in `*`. Of
+    /// several that fit, the first counts.
+    pub fn on_cancel_of(mut self, kind: &str, policy: CancelPolicy) -> Self {
+        self.policies.add(kind, policy);
         self
     }
 
@@ -154,13 +165,6 @@ impl Options {
     pub fn history(mut self, first: usize, newest: usize) -> Self {
         self.limits.first_entries = first.clamp(1, 60_000) as u64;
         self.limits.newest_entries = newest.clamp(1, 60_000) as u64;
-        self
-    }
-
-    /// Sets how long a task that runs as a future may continue after a cancel request before it is dropped at its next
-    /// await. Default 0: it is dropped at once. A task may have [its own grace](crate::TaskBuilder::grace).
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.limits.grace = nanos(grace);
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 
 use crate::base::clock::Moment;
 use crate::base::options::Options;
+use crate::base::policy::{CancelPolicy, Packed};
 use crate::base::timestamp::Timestamp;
 use crate::cancel::cancelled::Cancelled;
 use crate::shared::state::Shared;
@@ -131,9 +132,10 @@ impl ProcessList {
         recorded::recorded(&self.shared().store, text, usize::MAX).text
     }
 
-    /// Sets whether tasks started from now on can be cancelled, unless they set it themselves.
-    pub fn set_cancellable(&self, yes: bool) {
-        self.shared().cancellable.store(yes, StdOrdering::Relaxed);
+    /// Sets the effect that a cancel request has on tasks started from now on, unless [they](TaskBuilder::on_cancel) or
+    /// [their kind](Options::on_cancel_of) say otherwise.
+    pub fn set_on_cancel(&self, policy: CancelPolicy) {
+        self.shared().on_cancel.store(Packed::from(policy).0, StdOrdering::Relaxed);
     }
 
     /// Switches the list off or on. Tasks started while it is off run as usual, but are not shown or counted, can't be

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 use super::banned::Banned;
 use super::state::Shared;
 use crate::base::options::Options;
+use crate::base::policy::Packed;
 use crate::base::sync::PlainMutex;
 use crate::store::slab::Slab;
 
@@ -43,7 +44,7 @@ impl Shared {
         *found.banned.lock() = Banned::default();
         found.waits.clear();
         found.renewed();
-        found.cancellable.store(options.cancellable, StdOrdering::Relaxed);
+        found.on_cancel.store(Packed::from(options.on_cancel).0, StdOrdering::Relaxed);
         found.enabled.store(true, StdOrdering::Relaxed);
         found
     }
@@ -56,7 +57,10 @@ impl Shared {
 
     fn fits(&self, options: &Options) -> bool {
         let store = &self.store;
-        store.clock.reads_as(&options.clock) && store.limits == options.limits && store.secrets == options.secrets
+        store.clock.reads_as(&options.clock)
+            && store.limits == options.limits
+            && store.secrets == options.secrets
+            && store.policies == options.policies
     }
 
     /// Leaves the memory of a dropped list to the next one.

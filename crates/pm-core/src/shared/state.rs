@@ -8,6 +8,7 @@ use super::hooks::Hooks;
 use super::waiters::Waiters;
 use crate::base::clock::ClockReader;
 use crate::base::options::Options;
+use crate::base::policy::Packed;
 use crate::base::sync::Mutex;
 use crate::layout::chunk::Chunk;
 use crate::slot::gate::{Slot, Writer};
@@ -23,7 +24,8 @@ pub(crate) struct Shared {
     pub(crate) store: Store,
     /// The counts of the slab when this list took it over.
     pub(crate) before: Mutex<Tally>,
-    pub(crate) cancellable: AtomicBool,
+    /// The policy of tasks without one of their own: see [`Packed`].
+    pub(crate) on_cancel: StdAtomicU64,
     pub(crate) enabled: AtomicBool,
     pub(crate) hooks: Hooks,
     /// Cancelled tasks that have ended.
@@ -42,10 +44,11 @@ impl Shared {
                 clock: ClockReader::new(&options.clock),
                 limits: options.limits,
                 secrets: options.secrets.clone(),
+                policies: options.policies.clone(),
                 counters: AtomicCounters::default(),
             },
             before: Mutex::new(slab.tally()),
-            cancellable: AtomicBool::new(options.cancellable),
+            on_cancel: StdAtomicU64::new(Packed::from(options.on_cancel).0),
             enabled: AtomicBool::new(true),
             hooks: Hooks::new(),
             banned: Mutex::default(),

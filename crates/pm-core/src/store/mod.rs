@@ -22,6 +22,7 @@ pub(crate) mod slab;
 
 use crate::base::clock::ClockReader;
 use crate::base::limits::Limits;
+use crate::base::policy::KindPolicies;
 use crate::base::redact::names::SecretWords;
 use counters::AtomicCounters;
 use slab::Slab;
@@ -33,5 +34,6 @@ pub(crate) struct Store {
     pub(crate) limits: Limits,
     /// Words that mark a name as secret in addition to the usual ones.
     pub(crate) secrets: SecretWords,
+    pub(crate) policies: KindPolicies,
     pub(crate) counters: AtomicCounters,
 }

@@ -10,9 +10,9 @@ use super::current::current;
 use super::future::{TaskFuture, TryTaskFuture};
 use super::handle::TaskHandle;
 use super::live::Task;
-use super::supervisor::{NEVER, Supervisor};
+use super::supervisor::Supervisor;
 use super::value::{Value, is_plain, set, with_changed};
-use crate::base::limits::nanos;
+use crate::base::policy::{CancelPolicy, Packed};
 use crate::base::redact::names;
 use crate::base::text;
 use crate::cancel::ask;
@@ -26,18 +26,15 @@ use crate::shared::state::{Shared, TaskRef};
 use crate::slot::gate::{Slot, Writer};
 use crate::store::{Store, kinds, magazine, recorded};
 
-/// Stands for the grace of the list.
-const OF_LIST: u64 = NEVER - 1;
-
 // Not inlined: a list that is off would pay for its prologue.
 #[inline(never)]
-fn prepare(shared: &'static Shared, id: Option<&str>) -> Option<&'static Chunk> {
+fn prepare(shared: &'static Shared, id: Option<&str>, policy: Packed) -> Option<&'static Chunk> {
     let store = &shared.store;
     let Some((index, serial)) = magazine::take_slot(store) else {
         store.counters.not_shown.fetch_add(1, StdOrdering::Relaxed);
         return None;
     };
-    let slot = Slot::prepare(store, index, serial, shared.cancellable.load(StdOrdering::Relaxed));
+    let slot = Slot::prepare(store, index, serial, !policy.refuses());
     match id {
         Some(id) if recorded::is_plain(id, store.limits.id) => slot.set_id(id),
         Some(id) => recorded::with_changed(store, id, store.limits.id, |id| slot.set_id(id)),
@@ -52,9 +49,9 @@ pub struct TaskBuilder<'l> {
     // Little: all else is in the slot already, and a builder is moved with every call.
     shared: &'static Shared,
     chunk: Option<&'static Chunk>,
-    /// Nanoseconds, or [`OF_LIST`].
-    grace: u64,
-    drop_on_cancel: bool,
+    policy: Packed,
+    /// Whether that was set for this task, and not for its kind or list.
+    has_own_policy: bool,
     deadline: Option<Duration>,
     list: PhantomData<&'l ()>,
 }
@@ -62,8 +59,9 @@ pub struct TaskBuilder<'l> {
 impl TaskBuilder<'_> {
     #[inline]
     pub(crate) fn new(shared: &'static Shared, id: Option<&str>) -> Self {
-        let chunk = if shared.enabled.load(StdOrdering::Relaxed) { prepare(shared, id) } else { None };
-        Self { shared, chunk, grace: OF_LIST, drop_on_cancel: true, deadline: None, list: PhantomData }
+        let policy = Packed(shared.on_cancel.load(StdOrdering::Relaxed));
+        let chunk = if shared.enabled.load(StdOrdering::Relaxed) { prepare(shared, id, policy) } else { None };
+        Self { shared, chunk, policy, has_own_policy: false, deadline: None, list: PhantomData }
     }
 
     #[inline]
@@ -75,15 +73,6 @@ impl TaskBuilder<'_> {
     fn slot(&self) -> Option<Slot> {
         let store = self.store();
         self.chunk.map(|chunk| Slot { store, chunk })
-    }
-
-    #[inline]
-    fn grace_nanos(&self) -> u64 {
-        match (self.drop_on_cancel, self.grace) {
-            (false, _) => NEVER,
-            (true, OF_LIST) => self.store().limits.grace,
-            (true, grace) => grace,
-        }
     }
 
     #[inline(always)]
@@ -106,6 +95,23 @@ impl TaskBuilder<'_> {
                 }
             }
         });
+        if self.store().policies.is_empty() { self } else { self.with_policy_of(kind) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn with_policy_of(self, kind: &str) -> Self {
+        if self.has_own_policy {
+            return self;
+        }
+        let policy = self.store().policies.of(kind);
+        let policy = policy.unwrap_or_else(|| Packed(self.shared.on_cancel.load(StdOrdering::Relaxed)));
+        self.with_policy(policy)
+    }
+
+    fn with_policy(mut self, policy: Packed) -> Self {
+        self.policy = policy;
+        self.write(|writer| writer.set_cancellable(!policy.refuses()));
         self
     }
 
@@ -160,30 +166,24 @@ impl TaskBuilder<'_> {
         self
     }
 
-    /// Sets how long a task that [runs as a future](Self::run) may continue after a cancel request, before it is
-    /// dropped. Default: [that of the list](crate::Options::grace), which is 0 unless set.
+    /// Sets the effect that a cancel request has on the task. Default: that [of its
+    /// kind](crate::Options::on_cancel_of), else [of the list](crate::Options::on_cancel), which is
+    /// [`CancelPolicy::Drop`] unless set.
     ///
-    /// Give one to futures that listen ([`TaskHandle::cancelled`], `status`, `checkpoint`) and have something to tidy
-    /// up.
-    pub fn grace(mut self, grace: Duration) -> Self {
-        self.grace = nanos(grace).min(OF_LIST - 1);
-        self
-    }
-
-    /// Sets whether a cancel drops the future of the task once its [grace](Self::grace) is over. Default: `true`.
+    /// For a part of a future see [`protect`](crate::protect).
     ///
-    /// With `false` the future only observes the request: for one that must not be dropped at any await. For a part of
-    /// a future see [`protect`](crate::protect).
-    pub fn drop_on_cancel(mut self, yes: bool) -> Self {
-        self.drop_on_cancel = yes;
-        self
-    }
-
-    /// Sets whether the task can be cancelled. Default: [that of the list](crate::Options::cancellable), which is
-    /// `true` unless set.
-    pub fn cancellable(self, yes: bool) -> Self {
-        self.write(|writer| writer.set_cancellable(yes));
-        self
+    /// ```
+    /// use pm_core::{CancelPolicy, ProcessList};
+    ///
+    /// let list = ProcessList::new();
+    /// let task = list.task("migrate-7").on_cancel(CancelPolicy::Refuse).start();
+    /// assert_eq!(list.cancel("migrate-7", "").unwrap_err().to_string(), format!(
+    ///     "task {} is not cancellable", task.serial().unwrap(),
+    /// ));
+    /// ```
+    pub fn on_cancel(mut self, policy: CancelPolicy) -> Self {
+        self.has_own_policy = true;
+        self.with_policy(policy.into())
     }
 
     /// Starts the task, which ends when the returned guard is dropped.
@@ -214,8 +214,8 @@ impl TaskBuilder<'_> {
     /// Starts the task, and returns a future that runs `future` as the task, on any runtime.
     ///
     /// The task is current whenever the future is polled: [`current`] returns it, and tasks started there are its
-    /// children. It ends with the future. A cancel request wakes the future and drops it where it awaits, after its
-    /// [grace](Self::grace); destructors run before the task has ended.
+    /// children. It ends with the future. A cancel request wakes the future and drops it where it awaits, unless its
+    /// [policy](Self::on_cancel) is another one; destructors run before the task has ended.
     ///
     /// The output is that of `future`, or [`Cancelled`] if it was dropped. An output is never lost:
     /// if the future was cancelled and is ready by itself, its output is returned.
@@ -265,7 +265,7 @@ impl TaskBuilder<'_> {
     /// [`run`](Self::run).
     #[must_use = "the task ends when this is dropped"]
     pub fn supervise(self) -> Supervisor {
-        let grace = self.grace_nanos();
+        let grace = self.policy.grace();
         Supervisor::new(self.start(), grace)
     }
 
@@ -280,7 +280,7 @@ impl TaskBuilder<'_> {
     #[must_use = "the task ends when this is dropped"]
     #[inline(always)]
     pub fn supervise_with_status(self, status: &str) -> Supervisor {
-        let (store, grace) = (self.store(), self.grace_nanos());
+        let (store, grace) = (self.store(), self.policy.grace());
         let task = recorded::with_recorded(store, status, store.limits.status, |status| self.start_in(status));
         Supervisor::new(task, grace)
     }

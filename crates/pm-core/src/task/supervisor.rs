@@ -8,6 +8,7 @@ use super::current::Entered;
 use super::handle::TaskHandle;
 use super::live::Task;
 use crate::base::outcome::Count;
+use crate::base::policy::NEVER;
 use crate::base::serial::Serial;
 use crate::cancel::cancelled::Cancelled;
 use crate::cancel::timer::{ListEvent, schedule};
@@ -39,9 +40,6 @@ pub struct Supervisor {
     grace: u64,
     grace_planned: bool,
 }
-
-/// A grace that never ends.
-pub(crate) const NEVER: u64 = u64::MAX;
 
 fn identity(waker: &Waker) -> (usize, usize) {
     (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)

@@ -214,7 +214,7 @@ fn full_list() -> (ProcessList, Vec<Task>) {
     child.status("reading").unwrap();
     let asked = list.task("asked").kind("import").attr("yes", true).start();
     list.cancel("asked", CancelRequest::new("why").by("me")).unwrap();
-    let fixed = list.task("fixed").kind("fixed").cancellable(false).start();
+    let fixed = list.task("fixed").kind("fixed").on_cancel(pm_core::CancelPolicy::Refuse).start();
     let orphan = {
         let gone = list.start("gone");
         list.task("orphan").parent(&gone).start()

@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn a_cancel_request_is_a_status_like_others() {
         let list = ProcessList::new();
-        let _task = list.task("a").cancellable(true).start();
+        let _task = list.task("a").on_cancel(pm_core::CancelPolicy::Drop).start();
         check(&list, &["status=init", "state=running"], &["status=in", "state=cancelling,ended"]);
         list.cancel("a", "too slow").unwrap();
         check(

@@ -41,7 +41,7 @@ use super::service::Tasks;
 /// tasks started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The
 /// response header `Pm-Task-Id` contains the task's serial, which identifies it; an id may belong to several tasks.
 ///
-/// A cancellation drops the handler at its await point (after the list's [grace](crate::Options::grace)), and the
+/// A cancellation drops the handler at its await point (unless its [policy](crate::CancelPolicy) is another one), and the
 /// client gets [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If
 /// the head has been sent already, the body ends with an error, so that the server closes the connection; a gRPC
 /// response ends with trailers.
@@ -141,8 +141,8 @@ impl TasksLayer {
         self.with(|config| config.reply_header = sent)
     }
 
-    /// Sets a function that completes the description of a task: with more attributes, a deadline, a grace, or as not
-    /// cancellable. It is applied last, and overrides the layer's own values.
+    /// Sets a function that completes the description of a task: with more attributes, a deadline, or another
+    /// [policy](crate::CancelPolicy) for cancels. It is applied last, and overrides the layer's own values.
     ///
     /// ```
     /// use std::time::Duration;
