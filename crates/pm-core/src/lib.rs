@@ -47,7 +47,8 @@
 //! | report waits and locks, and find deadlocks | [`TaskHandle::waiting_on`], [`Resource`], [`ProcessList::waits`] |
 //! | observe a cancellation | [`TaskHandle::checkpoint`], [`TaskHandle::cancelled`], [`Cancelled`] |
 //! | protect code from it | [`protect`], [`CancelPolicy`], [`TaskBuilder::on_cancel`] |
-//! | report from other threads, or deep in the call stack | [`TaskHandle`], [`current`] |
+//! | report from deep in the call stack | [`current`] |
+//! | pass the current task on to threads, pools and spawned futures | [`carry`], [`TaskFutureExt`], [`TaskHandle`] |
 //! | read the list | [`ProcessList::snapshot`], [`ProcessList::scan`], [`ProcessList::for_each`] |
 //! | read one task | [`ProcessList::find`], [`ProcessList::view`], [`ProcessList::history`] |
 //! | read what has ended | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
@@ -106,6 +107,7 @@ pub use shared::hooks::Subscription;
 pub use shared::resource::{Resource, ResourceKind};
 pub use store::kind_stats::{KindStats, StatusTime};
 pub use task::builder::TaskBuilder;
+pub use task::carry::{InTask, TaskFutureExt, carry};
 pub use task::current::{Entered, current};
 pub use task::future::{Protected, TaskFuture, TryTaskFuture, protect};
 pub use task::handle::TaskHandle;

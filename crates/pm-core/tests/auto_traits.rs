@@ -52,6 +52,7 @@ fn lists_handles_and_values_may_be_shared_by_threads() {
         Latency,
         Bucket,
         Target<'static>,
+        CancelPolicy,
         CancelRequest<'static>,
         CancelHandle,
         CancelError,
@@ -90,7 +91,15 @@ fn futures_go_to_other_threads_and_need_no_pin_of_their_own() {
             is_unpin::<$type>();
         )*};
     }
-    futures!(VerdictFuture, CancelledFuture, DrainFuture, Drain, TaskFuture<Ready<()>>, TryTaskFuture<Ready<()>>);
+    futures!(
+        VerdictFuture,
+        CancelledFuture,
+        DrainFuture,
+        Drain,
+        TaskFuture<Ready<()>>,
+        TryTaskFuture<Ready<()>>,
+        InTask<Ready<()>>
+    );
     is_sync::<VerdictFuture>();
     is_sync::<CancelledFuture>();
 }

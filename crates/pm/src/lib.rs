@@ -45,6 +45,7 @@
 //! | serve the list on an address of its own | [`serve`], [`Server::builder`], [`server`] |
 //! | serve it from a server that you have | [`service()`], [`server::Service`] |
 //! | shut down in order: wait for running tasks, then stop them | [`ProcessList::drain`], [`Server::drain`] |
+//! | pass the current task on to threads, pools and spawned futures | [`carry`], [`TaskFutureExt`] |
 //! | spawn tasks on tokio | [`SpawnExt`]: `pm::task(id).spawn(future)` |
 //! | find out which tasks block which, and deadlocks | [`ProcessList::waits`], [`TaskHandle::waiting_on`], [`sync`] |
 //! | link a task with a `CancellationToken` | [`TaskTokenExt`] |
@@ -107,13 +108,13 @@
 pub use pm_core::{
     Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelPolicy, CancelRequest, Cancelled, CancelledFuture,
     CheckedIter, Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask,
-    Entered, History, HistoryEntry, HoldGuard, KindStats, Latency, ListLimits, ManualClock, Meter, Metered, Options,
-    Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder, ResourceKind, Scan,
-    Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription, SupervisedPoll, Supervisor,
-    SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskHandle, TaskIteratorExt, TaskState,
-    TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict, VerdictFuture, WaitGuard, WaitReport,
-    WaitTreeRow, WaitedResource, current, global, protect, run, run_sync, scope, start, status, task, terminal,
-    unnamed,
+    Entered, History, HistoryEntry, HoldGuard, InTask, KindStats, Latency, ListLimits, ManualClock, Meter, Metered,
+    Options, Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder,
+    ResourceKind, Scan, Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription,
+    SupervisedPoll, Supervisor, SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskFutureExt,
+    TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict,
+    VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, carry, current, global, protect, run, run_sync,
+    scope, start, status, task, terminal, unnamed,
 };
 
 #[cfg(feature = "macros")]

@@ -16,7 +16,7 @@
 //! Traits are imported without their names, so that those stay free. Functions are left out, since
 //! `pm::task("import-42")` reads better than `task("import-42")`.
 
-pub use pm_core::{Cancelled, ProcessList, Task, TaskHandle, TaskIteratorExt as _, scope, status};
+pub use pm_core::{Cancelled, ProcessList, Task, TaskFutureExt as _, TaskHandle, TaskIteratorExt as _, scope, status};
 
 #[cfg(feature = "http-body")]
 pub use crate::adapters::body::RunBodyExt as _;

@@ -41,6 +41,9 @@ pub struct Counters {
     pub kinds_dropped: u64,
     /// Panics of hooks and wakers, which went no further.
     pub panics_caught: u64,
+    /// Calls of [`checkpoint_or_unwind`](crate::TaskHandle::checkpoint_or_unwind) that returned although their task was
+    /// cancelled, since nothing on their stack would have caught it.
+    pub not_unwound: u64,
     /// Tasks that ran but were not shown, because the list was full.
     pub not_shown: u64,
     /// Statuses that were not recorded for lack of memory.
@@ -115,6 +118,7 @@ impl ProcessList {
             ended_evicted: slab.evicted.load(StdOrdering::Relaxed),
             kinds_dropped: slab.kinds().ended_as_other(),
             panics_caught: get(&counters.panics_caught),
+            not_unwound: get(&counters.not_unwound),
             not_shown: get(&counters.not_shown),
             statuses_dropped: get(&counters.statuses_dropped),
             attrs_dropped: get(&counters.attrs_dropped),

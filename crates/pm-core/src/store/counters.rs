@@ -17,14 +17,15 @@ pub(crate) struct AtomicCounters {
     pub(crate) cancelled_ends: StdAtomicU64,
     pub(crate) forced: StdAtomicU64,
     pub(crate) panics_caught: StdAtomicU64,
+    pub(crate) not_unwound: StdAtomicU64,
 }
 
 impl AtomicCounters {
     pub(crate) fn reset(&self) {
         let Self { not_shown, statuses_dropped, attrs_dropped, texts_cut, redacted, late_calls, .. } = self;
-        let Self { cancel_requests, cancelled_ends, forced, panics_caught, .. } = self;
+        let Self { cancel_requests, cancelled_ends, forced, panics_caught, not_unwound, .. } = self;
         let records = [statuses_dropped, attrs_dropped, texts_cut, redacted];
-        let tasks = [not_shown, late_calls, cancel_requests, cancelled_ends, forced, panics_caught];
+        let tasks = [not_shown, late_calls, cancel_requests, cancelled_ends, forced, panics_caught, not_unwound];
         for counter in records.into_iter().chain(tasks) {
             counter.store(0, StdOrdering::Relaxed);
         }

@@ -1,6 +1,10 @@
 //! The current task of a thread.
+//!
+//! A task is current because of one of four things on the stack of the thread: a guard ([`TaskHandle::enter`]), work
+//! that was given the task ([`carry`](crate::carry)), a poll of a future that runs as the task, or its `run_sync`. The
+//! innermost counts. The last two catch a cancel that unwinds; nothing is unwound that has to pass one of the others.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -11,17 +15,92 @@ use crate::shared::state::{Shared, TaskRef};
 impl TaskHandle {
     /// Makes the task the current one of this thread until the guard is dropped: tasks started until then are its
     /// children, and [`current`] returns it.
+    ///
+    /// The guard belongs to the thread, not to the code that made it. Two things follow:
+    ///
+    /// - **Do not hold it over an `await`.** While the future is suspended, the thread runs other futures, and all that
+    ///   they start become children of this task and are cancelled with it. Use
+    ///   [`in_task`](crate::TaskFutureExt::in_task) for a future. The guard is `!Send`, so that `tokio::spawn` rejects
+    ///   most mistakes of this kind; clippy finds the others with `await-holding-invalid-types = ["pm_core::Entered"]`
+    ///   in `clippy.toml`.
+    /// - **Work that another thread's pool runs within it inherits the task.** A thread of rayon that waits in `join`,
+    ///   `scope` or `install` executes queued jobs on the same stack, whoever queued them. Wrap what you queue with
+    ///   [`carry`](crate::carry): it then runs as the task that was current where it was queued, or as none.
     #[inline]
     #[must_use = "the task is current as long as this lives"]
     pub fn enter(&self) -> Entered {
-        enter(self.task)
+        enter(self.task, 0)
     }
+
+    /// Makes the task current for code that catches a cancel that unwinds.
+    #[inline]
+    pub(super) fn enter_catching(self) -> Entered {
+        enter(self.task, CATCHES)
+    }
+
+    /// Makes the task current for its `run_sync`, which catches a cancel of the task that unwinds, and one of a
+    /// `run_sync` around it.
+    pub(super) fn enter_run(self) -> Run {
+        let entered = self.enter_catching();
+        let known =
+            RUNS.try_with(|runs| runs.borrow_mut().push(Frame { serial: self.raw_serial(), outer: entered.serial }));
+        Run { known: known.is_ok(), entered }
+    }
+}
+
+/// In the word of the current task's serial: what made it current catches a cancel that unwinds.
+const CATCHES: u64 = 1 << 63;
+
+/// A `run_sync` on the stack of this thread.
+struct Frame {
+    serial: u64,
+    /// The word of the task that was current before.
+    outer: u64,
+}
+
+std::thread_local! {
+    static RUNS: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps a task current as long as its `run_sync` lasts.
+pub(super) struct Run {
+    known: bool,
+    #[expect(dead_code, reason = "dropped after this")]
+    entered: Entered,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.known {
+            let _ = RUNS.try_with(|runs| runs.borrow_mut().pop());
+        }
+    }
+}
+
+/// Returns `true` if a cancel of this task that unwinds is caught on this stack, and passes nothing on its way but
+/// `run_sync`s.
+pub(super) fn is_caught(serial: u64) -> bool {
+    let Ok(mut at) = CURRENT.try_with(|current| current.serial.get()) else { return false };
+    if cfg!(not(panic = "unwind")) || std::thread::panicking() {
+        return false;
+    }
+    let chain = |runs: &RefCell<Vec<Frame>>| {
+        for frame in runs.borrow().iter().rev() {
+            if at == serial | CATCHES || at != frame.serial | CATCHES {
+                break;
+            }
+            at = frame.outer;
+        }
+        at == serial | CATCHES
+    };
+    RUNS.try_with(chain).unwrap_or(false)
 }
 
 /// The current task, word by word: each poll of a future swaps it twice, and a word travels in a register. There is
 /// none without a chunk.
 struct Current {
     chunk: Cell<Option<&'static Chunk>>,
+    /// The serial, and [`CATCHES`].
     serial: Cell<u64>,
     /// The list of the task, or of the last one: nearly always the same, so that it is seldom written.
     shared: Cell<Option<&'static Shared>>,
@@ -53,14 +132,14 @@ pub struct Entered {
 }
 
 #[inline]
-fn enter(task: Option<TaskRef>) -> Entered {
+fn enter(task: Option<TaskRef>, catches: u64) -> Entered {
     let enter = |current: &Current| {
         let shared = current.shared.get();
         if let Some(task) = task {
             current.set_shared(Some(task.shared));
         }
         let chunk = current.chunk.replace(task.map(|task| task.chunk));
-        let serial = current.serial.replace(task.map_or(0, |task| task.serial));
+        let serial = current.serial.replace(task.map_or(0, |task| task.serial | catches));
         Entered { chunk, serial, shared, thread_bound: PhantomData }
     };
     let of_none = || Entered { chunk: None, serial: 0, shared: None, thread_bound: PhantomData };
@@ -88,6 +167,11 @@ impl fmt::Debug for Entered {
 
 /// Returns the current task of this thread; without one, a [handle of no task](TaskHandle::none).
 ///
+/// It is the task of the innermost `run`, `run_sync` or guard around this call. It does not follow work to other
+/// threads or to spawned futures by itself: [`carry`](crate::carry) and
+/// [`in_current_task`](crate::TaskFutureExt::in_current_task) pass it on. In a job that a pool runs within a task that
+/// waits there, as rayon does, it is that task, unless the job was wrapped: see [`enter`](TaskHandle::enter).
+///
 /// ```
 /// fn deep_below() {
 ///     pm_core::current().set("rows", 42);
@@ -99,7 +183,7 @@ impl fmt::Debug for Entered {
 pub fn current() -> TaskHandle {
     let current = |current: &Current| {
         let (Some(chunk), Some(shared)) = (current.chunk.get(), current.shared.get()) else { return TaskHandle::INERT };
-        TaskHandle { task: Some(TaskRef { shared, chunk, serial: current.serial.get() }) }
+        TaskHandle { task: Some(TaskRef { shared, chunk, serial: current.serial.get() & !CATCHES }) }
     };
     CURRENT.try_with(current).unwrap_or(TaskHandle::INERT)
 }

@@ -5,6 +5,7 @@ use std::panic::resume_unwind;
 use std::sync::atomic::Ordering as StdOrdering;
 use std::task::Waker;
 
+use super::current::is_caught;
 use super::value::{Value, is_plain, set, with_changed};
 use crate::base::redact::names;
 use crate::base::serial::Serial;
@@ -200,16 +201,28 @@ impl TaskHandle {
         }
     }
 
-    /// Unwinds to the `run_sync` of this task if it was cancelled: for code deep below that can't return an error.
+    /// Unwinds to the `run_sync` of this task, or to the poll of the future that runs as it, if the task was cancelled:
+    /// for code deep below that can't return an error. Destructors run, no panic hook is called, and the task ends as
+    /// cancelled.
     ///
-    /// Destructors run. With `panic = "abort"` the process ends instead, as with any panic.
+    /// Unwinds only where it is caught: the `run_sync` or the poll is on the stack of this thread, and is what made the
+    /// task current, or there are only further `run_sync`s in between. **Elsewhere it returns**, and
+    /// [`Counters::not_unwound`](crate::Counters::not_unwound) counts that:
+    ///
+    /// - on a thread, or in a job of a pool, that was given the task by [`enter`](Self::enter) or
+    ///   [`carry`](crate::carry);
+    /// - in a program that is built with `panic = "abort"`;
+    /// - in a destructor that runs because of a panic.
+    ///
+    /// So code that calls this in a loop needs another way out there: [`checkpoint`](Self::checkpoint). A function of
+    /// another language between the call and the `run_sync` ends the process, as with any panic; so does a job of a
+    /// pool that catches no panics, if it runs within the `run_sync` of this task and was not wrapped by `carry`.
     #[inline]
     pub fn checkpoint_or_unwind(&self) {
         if let Some(task) = self.task
             && is_asked(task)
-            && let Err(cancelled) = observe(task, cancel::OBSERVED | cancel::UNWOUND)
         {
-            resume_unwind(Box::new(Unwind(cancelled)));
+            unwind(task);
         }
     }
 
@@ -276,6 +289,19 @@ impl TaskHandle {
 #[inline(always)]
 fn is_asked(task: TaskRef) -> bool {
     cancel::is_asked(acquire(task.slot().cancel()))
+}
+
+#[cold]
+fn unwind(task: TaskRef) {
+    if !is_caught(task.serial) {
+        if task.is_live() {
+            task.store().counters.not_unwound.fetch_add(1, StdOrdering::Relaxed);
+        }
+        return;
+    }
+    if let Err(cancelled) = observe(task, cancel::OBSERVED | cancel::UNWOUND) {
+        resume_unwind(Box::new(Unwind(cancelled)));
+    }
 }
 
 #[cold]

@@ -75,7 +75,7 @@ impl Task {
     /// Runs work with the task as the current one; `Err` is what it was unwound with.
     #[inline]
     fn unwound<T>(&self, f: impl FnOnce(&Self) -> T) -> std::thread::Result<T> {
-        let _current = self.enter();
+        let _current = self.enter_run();
         // An unwind leaves nothing of ours half done. For what `f` captured it resumes, unless its cause was a cancel,
         // which `f` asked for.
         catch_unwind(AssertUnwindSafe(|| f(self)))

@@ -1,6 +1,7 @@
 //! A task from the inside: how a program starts it, reports on it, and observes a cancellation.
 
 pub(crate) mod builder;
+pub(crate) mod carry;
 pub(crate) mod current;
 pub(crate) mod end;
 pub(crate) mod future;

@@ -1,6 +1,8 @@
 //! Runs whatever is polled as a task: current while it is polled, woken and dropped when it is cancelled.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use super::live::Task;
 use crate::base::outcome::Count;
 use crate::base::policy::NEVER;
 use crate::base::serial::Serial;
-use crate::cancel::cancelled::Cancelled;
+use crate::cancel::cancelled::{Cancelled, Unwind};
 use crate::cancel::timer::{ListEvent, schedule};
 use crate::layout::words::{acquire, cancel};
 use crate::shared::state::TaskRef;
@@ -72,7 +74,7 @@ impl Supervisor {
     }
 
     /// Calls `poll` as the current task, unless the task is to be dropped. A panic of `poll` ends the task as aborted,
-    /// and continues.
+    /// and continues; where [`checkpoint_or_unwind`](TaskHandle::checkpoint_or_unwind) unwinds, the task is to be dropped.
     #[inline]
     pub fn poll<T>(
         &mut self,
@@ -90,14 +92,14 @@ impl Supervisor {
         if cancel::is_asked(acquire(running.slot().cancel())) && self.is_due(running) {
             return SupervisedPoll::Kill;
         }
-        let polled = {
-            let entered = handle.enter();
-            let panics = EndIfPanics(&mut self.task);
-            let polled = poll(context);
-            std::mem::forget(panics);
-            drop(entered);
-            polled
+        let entered = handle.enter_catching();
+        // Nothing of ours is left half done by an unwind, and what is polled is dropped next if a cancel was the cause.
+        let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
+        let polled = match polled {
+            Ok(polled) => polled,
+            Err(payload) => return self.caught(payload),
         };
+        drop(entered);
         if let Poll::Ready(value) = polled {
             return SupervisedPoll::Ready(value);
         }
@@ -106,6 +108,23 @@ impl Supervisor {
             return SupervisedPoll::Pending;
         }
         if self.register(running, context.waker()) { SupervisedPoll::Kill } else { SupervisedPoll::Pending }
+    }
+
+    /// Ends the task according to an unwind of what was polled.
+    #[cold]
+    #[inline(never)]
+    fn caught<T>(&mut self, payload: Box<dyn Any + Send>) -> SupervisedPoll<T> {
+        match payload.downcast::<Unwind>() {
+            Ok(unwind) if Some(unwind.0.serial()) == self.task.serial() => SupervisedPoll::Kill,
+            Ok(other) => {
+                self.task.take().end(Count::Cancelled);
+                resume_unwind(other)
+            }
+            Err(panic) => {
+                self.task.take().end(Count::Aborted);
+                resume_unwind(panic)
+            }
+        }
     }
 
     /// Returns `true` if the task is to be dropped: then call [`kill`](Self::kill).
@@ -189,7 +208,10 @@ impl Supervisor {
     pub fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
         self.drop_within(drop_it);
         let handle = self.handle();
-        let cancelled = handle.task().and_then(|task| task.lock()?.observe_cancel(cancel::FORCED));
+        let cancelled = handle.task().and_then(|task| {
+            let was_unwound = acquire(task.slot().cancel()) & cancel::UNWOUND != 0;
+            task.lock()?.observe_cancel(if was_unwound { cancel::OBSERVED } else { cancel::FORCED })
+        });
         self.task.take().end(Count::Cancelled);
         // It was asked, or it would not be killed.
         cancelled.unwrap_or_else(|| Cancelled::unknown(Serial::new(handle.raw_serial())))
