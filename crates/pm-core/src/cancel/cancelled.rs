@@ -78,67 +78,75 @@ impl std::fmt::Debug for CancelledFuture {
 /// The error of a task that was asked to stop, returned by its checkpoints.
 ///
 /// Return it with `?` as far up as the work is to be abandoned.
+// Boxed, as results travel through many frames: a word instead of eleven.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cancelled {
-    pub(crate) serial: Serial,
-    pub(crate) reason: String,
-    pub(crate) by: String,
-    pub(crate) at: Timestamp,
-    pub(crate) origin: Serial,
+pub struct Cancelled(Box<Asked>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    serial: Serial,
+    reason: String,
+    by: String,
+    at: Timestamp,
+    origin: Serial,
 }
 
 impl Cancelled {
     /// Makes the error from the request of a task.
     pub(crate) fn of(request: &RequestView<'_>, serial: Serial) -> Self {
-        Self {
+        Self(Box::new(Asked {
             serial,
             reason: request.reason().as_str().to_owned(),
             by: request.by().as_str().to_owned(),
             at: request.at(),
             origin: request.origin(),
-        }
+        }))
     }
 
     /// Makes the error for a request for whose strings there was no memory.
     pub(crate) fn unknown(serial: Serial) -> Self {
-        Self { serial, reason: String::new(), by: String::new(), at: Timestamp::from_unix_nanos(0), origin: serial }
+        let at = Timestamp::from_unix_nanos(0);
+        Self(Box::new(Asked { serial, reason: String::new(), by: String::new(), at, origin: serial }))
     }
 
     /// Returns the reason; empty when none was given.
     #[must_use]
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 
     /// Returns the caller that cancelled the task, as given by [`CancelRequest::by`](crate::CancelRequest::by); may be
     /// empty.
     #[must_use]
     pub fn by(&self) -> &str {
-        &self.by
+        &self.0.by
     }
 
     /// Returns the time of the request; 1970 when the list had no memory to record it.
     #[must_use]
     pub fn at(&self) -> Timestamp {
-        self.at
+        self.0.at
     }
 
     /// Returns the serial of the cancelled task.
     #[must_use]
     pub fn serial(&self) -> Serial {
-        self.serial
+        self.0.serial
     }
 
     /// Returns the task that the request was made for: this one, or an ancestor that was cancelled with all below it.
     #[must_use]
     pub fn origin(&self) -> Serial {
-        self.origin
+        self.0.origin
     }
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.reason.is_empty() { f.write_str("cancelled") } else { write!(f, "cancelled: {}", self.reason) }
+        match self.reason() {
+            "" => f.write_str("cancelled"),
+            reason => write!(f, "cancelled: {reason}"),
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn child_started(child: TaskRef) {
         Inherited::Unknown => None,
     };
     let (reason, by, origin) = match &cancelled {
-        Some(cancelled) => (cancelled.reason.as_str(), cancelled.by.as_str(), cancelled.origin.get()),
+        Some(cancelled) => (cancelled.reason(), cancelled.by(), cancelled.origin().get()),
         None => ("its parent was cancelled", "", parent),
     };
     let request = Request { reason, by, origin: Some(origin) };

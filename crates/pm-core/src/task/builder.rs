@@ -43,6 +43,9 @@ fn prepare(shared: &'static Shared, id: Option<&str>, policy: Packed) -> Option<
     Some(slot.chunk)
 }
 
+// Inlined in release builds only, here and below: in others, all locals of what is inlined take their own space on the
+// caller's stack, and tasks nest.
+
 /// A task that is being described; [`start`](Self::start) starts it. Dropped before that, it never was.
 #[must_use = "the task starts with `start` or `run`"]
 pub struct TaskBuilder<'l> {
@@ -75,7 +78,7 @@ impl TaskBuilder<'_> {
         self.chunk.map(|chunk| Slot { store, chunk })
     }
 
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn write(&self, f: impl FnOnce(&Writer)) {
         if let Some(slot) = self.slot() {
             f(&slot.unpublished());
@@ -84,7 +87,7 @@ impl TaskBuilder<'_> {
 
     /// Sets the kind of the task, such as `GET /hosts/{id}` or `nightly import`: the group that statistics are kept
     /// for.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn kind(self, kind: &str) -> Self {
         recorded::with_recorded(self.store(), kind, self.store().limits.name, |kind| {
             if let Some(slot) = self.slot() {
@@ -116,7 +119,7 @@ impl TaskBuilder<'_> {
     }
 
     /// Sets an attribute of the task; the value is copied.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         if let Some(slot) = self.slot() {
             let (store, value) = (self.store(), value.into());
@@ -189,14 +192,14 @@ impl TaskBuilder<'_> {
     /// Starts the task, which ends when the returned guard is dropped.
     ///
     /// Never fails: when the list is full, the task runs but is not shown.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     #[must_use = "the task ends when this is dropped"]
     pub fn start(self) -> Task {
         self.start_in("")
     }
 
     /// Starts the task in a status, unless that is empty.
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     fn start_in(self, status: &str) -> Task {
         let builder = ManuallyDrop::new(self);
         let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
@@ -216,6 +219,11 @@ impl TaskBuilder<'_> {
     /// The task is current whenever the future is polled: [`current`] returns it, and tasks started there are its
     /// children. It ends with the future. A cancel request wakes the future and drops it where it awaits, unless its
     /// [policy](Self::on_cancel) is another one; destructors run before the task has ended.
+    ///
+    /// The waker of the future is woken on the thread that cancels: that of a server, or of the list's timer. With a
+    /// runtime whose wakers may not be woken on other threads (monoio without its feature `sync`) that panics; the panic
+    /// is caught and counted in [`Counters::panics_caught`](crate::Counters::panics_caught), and the future is dropped at
+    /// its next poll instead of at once.
     ///
     /// The output is that of `future`, or [`Cancelled`] if it was dropped. An output is never lost:
     /// if the future was cancelled and is ready by itself, its output is returned.
@@ -278,7 +286,7 @@ impl TaskBuilder<'_> {
     /// assert_eq!(supervisor.handle().view(|task| task.status().to_string()).as_deref(), Some("connecting"));
     /// ```
     #[must_use = "the task ends when this is dropped"]
-    #[inline(always)]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub fn supervise_with_status(self, status: &str) -> Supervisor {
         let (store, grace) = (self.store(), self.policy.grace());
         let task = recorded::with_recorded(store, status, store.limits.status, |status| self.start_in(status));

@@ -55,14 +55,30 @@ impl<F: Future> TaskFuture<F> {
     ) -> Poll<Result<F::Output, Cancelled>> {
         let (supervisor, mut slot) = self.parts();
         let Some(future) = slot.as_mut().as_pin_mut() else { return Poll::Pending };
-        match supervisor.poll(context, |context| future.poll(context).map(|output| (failed(&output), output))) {
-            SupervisedPoll::Pending => Poll::Pending,
-            SupervisedPoll::Ready((failed, output)) => {
-                supervisor.finish(failed.as_deref(), || slot.set(None));
-                Poll::Ready(Ok(output))
-            }
-            SupervisedPoll::Kill => Poll::Ready(Err(supervisor.kill(|| slot.set(None)))),
+        // By reference, and not through the frames in between, each of which would have room for it.
+        let mut output = None;
+        let polled = supervisor
+            .poll(context, |context| future.poll(context).map(|ready| output = Some((failed(&ready), ready))));
+        if let SupervisedPoll::Pending = polled {
+            return Poll::Pending;
         }
+        Poll::Ready(end(supervisor, slot, output))
+    }
+}
+
+/// Ends the task with the output of the future, or by a cancel if there is none.
+#[inline]
+fn end<F: Future>(
+    supervisor: &mut Supervisor,
+    mut future: Pin<&mut Option<F>>,
+    output: Option<(Option<String>, F::Output)>,
+) -> Result<F::Output, Cancelled> {
+    match output {
+        Some((failed, output)) => {
+            supervisor.finish(failed.as_deref(), || future.set(None));
+            Ok(output)
+        }
+        None => Err(supervisor.kill(|| future.set(None))),
     }
 }
 

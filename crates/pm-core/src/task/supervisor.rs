@@ -81,33 +81,43 @@ impl Supervisor {
         context: &mut Context<'_>,
         poll: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> SupervisedPoll<T> {
-        let handle = self.handle();
-        let Some(running) = handle.task() else {
-            return match poll(context) {
-                Poll::Ready(value) => SupervisedPoll::Ready(value),
-                Poll::Pending => SupervisedPoll::Pending,
-            };
-        };
-        // Acquire: pairs with the request's.
-        if cancel::is_asked(acquire(running.slot().cancel())) && self.is_due(running) {
+        // In small steps, since tasks nest, and without optimisation each value here has its own space on the stack.
+        if self.should_kill() {
             return SupervisedPoll::Kill;
         }
-        let entered = handle.enter_catching();
-        // Nothing of ours is left half done by an unwind, and what is polled is dropped next if a cancel was the cause.
-        let polled = catch_unwind(AssertUnwindSafe(|| poll(context)));
-        let polled = match polled {
-            Ok(polled) => polled,
-            Err(payload) => return self.caught(payload),
+        let polled = {
+            let _current = self.enter_for_poll();
+            // Nothing of ours is left half done by an unwind, and what is polled is dropped next if a cancel was the
+            // cause.
+            match catch_unwind(AssertUnwindSafe(|| poll(context))) {
+                Ok(polled) => polled,
+                Err(payload) => return self.caught(payload),
+            }
         };
-        drop(entered);
-        if let Poll::Ready(value) = polled {
-            return SupervisedPoll::Ready(value);
+        match polled {
+            Poll::Ready(value) => SupervisedPoll::Ready(value),
+            Poll::Pending if self.wakes(context.waker()) => SupervisedPoll::Pending,
+            Poll::Pending => SupervisedPoll::Kill,
         }
+    }
+
+    /// Makes the task current, unless there is none: what is polled then runs as part of the task around it.
+    #[inline]
+    fn enter_for_poll(&self) -> Option<Entered> {
+        self.task.handle.task().map(|_| self.task.handle.enter_catching())
+    }
+
+    /// Lets a request wake the future. Returns `false` if it is to be killed already.
+    #[inline]
+    fn wakes(&mut self, waker: &Waker) -> bool {
         // A waker that is registered stays so until a request takes it out, and wakes it: then there is another poll.
-        if self.waker == identity(context.waker()) {
-            return SupervisedPoll::Pending;
+        if self.waker == identity(waker) {
+            return true;
         }
-        if self.register(running, context.waker()) { SupervisedPoll::Kill } else { SupervisedPoll::Pending }
+        match self.task.handle.task() {
+            Some(task) => !self.register(task, waker),
+            None => true,
+        }
     }
 
     /// Ends the task according to an unwind of what was polled.
