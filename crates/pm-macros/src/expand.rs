@@ -7,7 +7,10 @@ use quote::{ToTokens as _, quote_spanned};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Error, ReturnType, Signature, Token, Type, Visibility, braced};
+use syn::{
+    AngleBracketedGenericArguments, Attribute, Error, GenericArgument, PathArguments, PathSegment, ReturnType,
+    Signature, Token, Type, TypeParamBound, Visibility, braced,
+};
 
 use crate::options::Options;
 
@@ -55,20 +58,34 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
         ReturnType::Type(_, ty) => (here.located_at(ty.span()), ty.to_token_stream()),
     };
     let is_async = sig.asyncness.is_some();
-    let run = match (options.no_cancel, returns_result(&sig.output)) {
-        (false, _) if is_async => "run",
+    let boxed = if is_async { None } else { output_of_boxed_future(&sig.output) };
+    let polls = is_async || boxed.is_some();
+    let returns_result = boxed.or(output_type(&sig.output)).is_some_and(is_result);
+    let run = match (options.no_cancel, returns_result) {
+        (false, _) if polls => "run",
         (false, _) => "run_sync",
-        (true, true) if is_async => "run_result_uncancellable",
+        (true, true) if polls => "run_result_uncancellable",
         (true, true) => "run_result_sync_uncancellable",
-        (true, false) if is_async => "run_uncancellable",
+        (true, false) if polls => "run_uncancellable",
         (true, false) => "run_sync_uncancellable",
     };
     let run = Ident::new(run, there);
     // An async block cannot declare its type; without that, coercions to the return type would fail.
     let body = quote_spanned!(here=> { if false { return ::pm::__macros::type_of_output::<#ty>(); } { #body } });
     let body = if is_async { quote_spanned!(here=> async move #body) } else { quote_spanned!(here=> move || #body) };
-    let awaited = is_async.then(|| quote_spanned!(there=> .await));
-    let body = quote_spanned!(there=> ::pm::__macros::#run(task, #body) #awaited);
+    let body = if boxed.is_some() {
+        // The body is evaluated at once, as it may use arguments that do not live as long as the future. The task
+        // starts with the first poll.
+        quote_spanned!(there=> {
+            let future = (#body)();
+            ::std::boxed::Box::pin(async move { ::pm::__macros::#run(task, future).await })
+        })
+    } else if is_async {
+        quote_spanned!(there=> ::pm::__macros::#run(task, #body).await)
+    } else {
+        let ends_with_the_call = quote_spanned!(there=> <#ty as ::pm::__macros::NotAFutureOfAnUnknownType<_>>::CHECKED);
+        quote_spanned!(there=> { () = #ends_with_the_call; ::pm::__macros::#run(task, #body) })
+    };
     Ok(quote_spanned! {here=>
         #(#attrs)* #vis #sig {
             #(#inner_attrs)*
@@ -95,7 +112,8 @@ fn builder(sig: &Signature, options: &Options) -> TokenStream {
         None => plain(&sig.ident).to_token_stream(),
     };
     let attrs = options.attrs.iter().map(|(name, value)| quote_spanned!(value.span()=> .attr(#name, #value)));
-    quote_spanned!(here=> #begin.kind(#kind) #(#attrs)*)
+    let on_cancel = options.on_cancel.iter().map(|policy| quote_spanned!(policy.span()=> .on_cancel(#policy)));
+    quote_spanned!(here=> #begin.kind(#kind) #(#attrs)* #(#on_cancel)*)
 }
 
 /// Refuses functions that cannot be tasks, with advice.
@@ -135,11 +153,60 @@ fn is_function(begin: ParseStream<'_>) -> bool {
     begin.peek(Token![fn])
 }
 
-/// Returns `true` if the return type is named `Result`, as those of `std`, `io` and `anyhow`.
-fn returns_result(output: &ReturnType) -> bool {
-    let ReturnType::Type(_, ty) = output else { return false };
-    let Type::Path(path) = &**ty else { return false };
-    path.path.segments.last().is_some_and(|last| last.ident == "Result")
+fn output_type(output: &ReturnType) -> Option<&Type> {
+    match output {
+        ReturnType::Default => None,
+        ReturnType::Type(_, ty) => Some(ty),
+    }
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ty {
+        Type::Path(path) => path.path.segments.last(),
+        Type::Group(group) => last_segment(&group.elem),
+        Type::Paren(paren) => last_segment(&paren.elem),
+        _ => None,
+    }
+}
+
+/// Returns `true` if a type is named `Result`, as those of `std`, `io` and `anyhow`.
+fn is_result(ty: &Type) -> bool {
+    last_segment(ty).is_some_and(|last| last.ident == "Result")
+}
+
+fn arguments(segment: &PathSegment) -> Option<&AngleBracketedGenericArguments> {
+    match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => Some(arguments),
+        _ => None,
+    }
+}
+
+fn last_type(segment: &PathSegment) -> Option<&Type> {
+    arguments(segment)?.args.iter().rev().find_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    })
+}
+
+/// Returns the output of a boxed future that a function returns: `Pin<Box<dyn Future<Output = T>>>`, as the methods of
+/// `async-trait` do, or `BoxFuture<T>` and `LocalBoxFuture<T>` of the crate `futures`.
+fn output_of_boxed_future(output: &ReturnType) -> Option<&Type> {
+    let outer = last_segment(output_type(output)?)?;
+    if outer.ident == "BoxFuture" || outer.ident == "LocalBoxFuture" {
+        return last_type(outer);
+    }
+    let inner = last_segment(last_type(outer).filter(|_| outer.ident == "Pin")?)?;
+    let Type::TraitObject(object) = last_type(inner).filter(|_| inner.ident == "Box")? else { return None };
+    object.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => {
+            let future = bound.path.segments.last().filter(|last| last.ident == "Future")?;
+            arguments(future)?.args.iter().find_map(|argument| match argument {
+                GenericArgument::AssocType(named) if named.ident == "Output" => Some(&named.ty),
+                _ => None,
+            })
+        }
+        _ => None,
+    })
 }
 
 fn mentions(tokens: &TokenStream, word: &str) -> bool {
@@ -232,6 +299,23 @@ mod tests {
             ),
             "applies to functions only",
         );
+    }
+
+    #[test]
+    fn boxed_futures_are_known_by_their_types() {
+        let output = |ty: TokenStream| {
+            let output: ReturnType = syn::parse2(quote!(-> #ty)).unwrap();
+            output_of_boxed_future(&output).map(|ty| ty.to_token_stream().to_string())
+        };
+        assert_eq!(output(quote!(Pin<Box<dyn Future<Output = u32> + Send + 'a>>)).as_deref(), Some("u32"));
+        let written = quote!(::core::pin::Pin<Box<dyn ::core::future::Future<Output = Result<u8, E>> + 'async_trait>>);
+        assert_eq!(output(written).as_deref(), Some("Result < u8 , E >"));
+        assert_eq!(output(quote!(futures::future::BoxFuture<'static, u8>)).as_deref(), Some("u8"));
+        assert_eq!(output(quote!(LocalBoxFuture<'_, ()>)).as_deref(), Some("()"));
+        for other in [quote!(Pin<Box<dyn Stream<Item = u8>>>), quote!(Box<dyn Fn()>), quote!(Result<u8, E>), quote!(u8)]
+        {
+            assert_eq!(output(other), None);
+        }
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) struct Options {
     /// Names, as strings, and values.
     pub(crate) attrs: Vec<(LitStr, TokenStream)>,
     pub(crate) no_cancel: bool,
+    /// An expression of type `CancelPolicy`.
+    pub(crate) on_cancel: Option<Expr>,
 }
 
 impl Parse for Options {
@@ -39,8 +41,13 @@ impl Parse for Options {
                     options.attrs = attrs.into_iter().map(|attr| (attr.name, attr.value)).collect();
                 }
                 "no_cancel" => options.no_cancel = true,
+                "on_cancel" => {
+                    input.parse::<Token![=]>()?;
+                    options.on_cancel = Some(input.parse()?);
+                }
                 other => {
-                    let known = "the options are `id = ..`, `kind = ..`, `attrs(name = value, ..)` and `no_cancel`";
+                    let known = "the options are `id = ..`, `kind = ..`, `attrs(name = value, ..)`, \
+                                 `on_cancel = ..` and `no_cancel`";
                     return Err(Error::new(name.span(), format!("unknown option `{other}`; {known}")));
                 }
             }

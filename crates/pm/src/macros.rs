@@ -73,6 +73,19 @@ pub fn run_result_sync_uncancellable<T, E: Display>(
     task.on_cancel(CancelPolicy::Refuse).try_run_sync(|_| body().map_err(Failure::Own)).map_err(Failure::own)
 }
 
+/// A return type of a function that does not await: not a future, whose work would be done after the task has ended.
+///
+/// Both implementations apply to a future, which is an error.
+pub trait NotAFutureOfAnUnknownType<Which> {
+    const CHECKED: () = ();
+}
+
+impl<T: ?Sized> NotAFutureOfAnUnknownType<()> for T {}
+
+pub struct IsAFuture;
+
+impl<T: Future + ?Sized> NotAFutureOfAnUnknownType<IsAFuture> for T {}
+
 const WHY: &str = "a task that is not cancellable is never asked to stop";
 
 /// An error type for bodies whose own error is not `From<Cancelled>`.

@@ -205,6 +205,113 @@ mod what_is_shown {
     }
 }
 
+mod boxed {
+    use super::*;
+
+    type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+    struct Store(u64);
+
+    /// As `async-trait` writes them.
+    trait Count {
+        fn count<'life0, 'async_trait>(
+            &'life0 self,
+            more: u64,
+        ) -> std::pin::Pin<Box<dyn Future<Output = u64> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait;
+    }
+
+    impl Count for Store {
+        #[pm::task(no_cancel, id = "boxed-method")]
+        fn count<'life0, 'async_trait>(
+            &'life0 self,
+            more: u64,
+        ) -> std::pin::Pin<Box<dyn Future<Output = u64> + Send + 'async_trait>>
+        where
+            'life0: 'async_trait,
+            Self: 'async_trait,
+        {
+            Box::pin(async move {
+                if let Some(__ret) = None::<u64> {
+                    return __ret;
+                }
+                yield_once().await;
+                self.0 + more
+            })
+        }
+    }
+
+    async fn yield_once() {
+        let mut polled = false;
+        std::future::poll_fn(|_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+    }
+
+    #[pm::task(id = "boxed-{name}")]
+    fn fallible(name: &str) -> BoxFuture<'static, Result<usize, Cancelled>> {
+        let len = name.len(); // the name does not live as long as the future
+        if len == 0 {
+            return Box::pin(std::future::ready(Ok(0)));
+        }
+        Box::pin(async move {
+            std::future::pending::<()>().await;
+            Ok(len)
+        })
+    }
+
+    #[pm::task(no_cancel, id = "boxed-fails")]
+    fn fails() -> BoxFuture<'static, std::io::Result<()>> {
+        Box::pin(async { Err(std::io::Error::other("no disk")) })
+    }
+
+    #[test]
+    fn a_boxed_future_is_the_task_from_its_first_poll_to_its_end() {
+        let store = Store(3);
+        let mut counting = store.count(4);
+        assert_eq!(list().find("boxed-method").len(), 0);
+        assert!(poll(counting.as_mut()).is_pending());
+        assert_eq!(list().find("boxed-method").len(), 1);
+        assert!(list().cancel("boxed-method", "too slow").is_err(), "it can't be cancelled");
+        assert_eq!(poll(counting.as_mut()), Poll::Ready(7));
+        assert_eq!(ended("boxed-method").0, Outcome::Finished);
+    }
+
+    #[test]
+    fn a_boxed_future_is_dropped_by_a_cancel_and_returns_its_error() {
+        let mut running = fallible(&String::from("import"));
+        assert!(poll(running.as_mut()).is_pending());
+        list().cancel("boxed-import", "too slow").unwrap();
+        let Poll::Ready(Err(cancelled)) = poll(running.as_mut()) else { panic!() };
+        assert_eq!((cancelled.reason(), ended("boxed-import").0), ("too slow", Outcome::Cancelled));
+        assert_eq!(ready(fallible("")), Ok(0));
+    }
+
+    #[test]
+    fn an_error_of_a_boxed_future_ends_its_task_as_failed() {
+        assert!(ready(fails()).is_err());
+        assert_eq!(ended("boxed-fails").0, Outcome::Failed);
+    }
+}
+
+mod policy {
+    use super::*;
+
+    #[pm::task(id = "asked", on_cancel = pm::CancelPolicy::Ask)]
+    async fn asked() -> Result<(), Cancelled> {
+        std::future::pending().await
+    }
+
+    #[test]
+    fn a_function_says_what_a_cancel_does_to_it() {
+        let mut running = pin!(asked());
+        assert!(poll(running.as_mut()).is_pending());
+        list().cancel("asked", "too slow").unwrap();
+        assert!(poll(running.as_mut()).is_pending());
+    }
+}
+
 mod no_cancel {
     use super::*;
 
