@@ -223,6 +223,7 @@ export class Detail {
     if (row?.parentEnded) facts.push(['', 'its parent has ended']);
     if (cancel) {
       facts.push(['Cancel request', `${cancel.reason ? short(cancel.reason, 300) : 'without a reason'}${cancel.by ? `, by ${short(cancel.by, 100)}` : ''}`]);
+      if (cancel.observed) facts.push(['', 'observed by the task']);
       if (cancel.origin && cancel.origin !== task.serial) facts.push(['', h('span', {}, 'because of ', taskLink({ serial: cancel.origin, id: `#${cancel.origin}` }, place))]);
     }
     if (task.isProtected) facts.push(['Protected', 'in a section that is not interrupted']);

@@ -271,7 +271,7 @@ impl RowWriter {
             out.string(request.by().as_bytes());
             out.literal(br#","origin":""#);
             out.number(request.origin().get());
-            out.literal(br#""}"#);
+            out.literal(if task.has_observed_cancel() { br#"","observed":true}"# } else { br#""}"# });
         }
         if has(Field::Protected) && task.is_protected() {
             out.literal(br#","protected":true"#);

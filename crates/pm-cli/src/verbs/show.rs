@@ -119,7 +119,8 @@ fn cancel(row: &Row) -> String {
     let by = if cancel.by.is_empty() { String::new() } else { format!(" by {}", cancel.by) };
     let origin = cancel.origin.map(|origin| format!(" ({origin})")).unwrap_or_default();
     let reason = if cancel.reason.is_empty() { "no reason given" } else { &cancel.reason };
-    format!("requested {} ago{by}{origin}: {reason}", format::duration(cancel.age))
+    let observed = if cancel.observed { ", observed by the task" } else { "" };
+    format!("requested {} ago{by}{origin}{observed}: {reason}", format::duration(cancel.age))
 }
 
 /// The progress with percentage, rate and remaining time.

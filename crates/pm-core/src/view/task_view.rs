@@ -188,6 +188,24 @@ impl<'a> TaskView<'a> {
         self.word(5) & cancel::FORCED != 0
     }
 
+    /// Returns `true` if the task observed its cancel request: at a status or a checkpoint, or by
+    /// [`cancelled`](crate::TaskHandle::cancelled). One that ended early for it may still have ended as finished, by its
+    /// own account.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let batch = list.run_sync("batch", |task| {
+    ///     task.cancel("deploy").unwrap();
+    ///     Ok((0..10).take_while(|_| task.checkpoint().is_ok()).count())
+    /// });
+    /// assert_eq!(batch.unwrap(), 0); // finished, with what it has
+    /// assert!(list.ended().get(0).unwrap().has_observed_cancel());
+    /// ```
+    #[must_use]
+    pub fn has_observed_cancel(&self) -> bool {
+        self.word(5) & cancel::OBSERVED != 0
+    }
+
     /// Returns `true` if the task is in a protected section: see [`protect`](crate::protect).
     #[must_use]
     pub fn is_protected(&self) -> bool {

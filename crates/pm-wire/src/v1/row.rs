@@ -118,4 +118,7 @@ pub struct CancelRequest {
     /// The serial of the task that was cancelled: this one, or an ancestor of it.
     #[serde(with = "serial::option", skip_serializing_if = "Option::is_none")]
     pub origin: Option<Serial>,
+    /// The task has observed it. If it ended as finished nevertheless, it did so knowing of the request.
+    #[serde(skip_serializing_if = "is_false")]
+    pub observed: bool,
 }
