@@ -64,9 +64,10 @@ pub use events::{Events, Update};
 pub use pm_wire::v1::{
     AuditAction, AuditHealth, AuditRecord, AuditReport, BlockedTask, Bucket, BulkCancel, BulkReply, ByeReason,
     CancelOptions, CancelRequest, Counters, Cycle, CycleStep, Dropped, Event, Expect, FilterBody, FilterValue,
-    GapReason, Group, GroupBy, History, HistoryEntry, Info, KindReport, KindStats, Latency, Limits, Missing, Outcome,
-    Own, Permission, Problem, ResourceHolder, ResourceKind, Row, Snapshot, SortBy, SortKey, StatusTime, TaskPage,
-    TaskReply, TaskState, TaskVerdict, TlsHealth, TokensHealth, Verdict, WaitReport, WaitTreeRow, Waiter,
+    GapReason, Group, GroupBy, History, HistoryEntry, Info, KindReport, KindStats, Latency, Limits, ListSettings,
+    Missing, Outcome, Own, Permission, Problem, ResourceHolder, ResourceKind, Row, Snapshot, SortBy, SortKey,
+    StatusTime, TaskPage, TaskReply, TaskState, TaskVerdict, TlsHealth, TokensHealth, Verdict, WaitReport, WaitTreeRow,
+    Waiter,
 };
 pub use pm_wire::{Progress, Serial, Timestamp};
 pub use procs::Procs;

@@ -54,7 +54,7 @@
 //! | read what has ended | [`ProcessList::ended`], [`ProcessList::kinds`], [`ProcessList::on_end`] |
 //! | cancel a task, and wait for the outcome | [`ProcessList::cancel`], [`CancelHandle`], [`Verdict`] |
 //! | shut down gracefully, or assert that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
-//! | set limits and clocks, or make a separate list | [`Options`], [`ProcessList`], [`Counters`] |
+//! | set limits and clocks, or make a separate list | [`init`], [`Options`], [`ProcessList`], [`Counters`] |
 //! | keep secrets out | [`Options::redact`], [`Options::redact_also`] |
 //!
 //! # Secrets
@@ -99,7 +99,7 @@ pub use drain::future::DrainFuture;
 pub use drain::options::Drain;
 pub use drain::report::{DrainProgress, DrainReport, DrainedTask};
 pub use list::counters::Counters;
-pub use list::global::{global, run, run_sync, start, task, unnamed};
+pub use list::global::{AlreadyStarted, global, init, run, run_sync, start, task, unnamed};
 pub use list::process_list::ProcessList;
 pub use list::scan::Scan;
 pub use list::snapshot::{Snapshot, SnapshotIter};

@@ -1,4 +1,5 @@
 //! The current task, and how it is passed on to work that runs elsewhere.
+#![cfg(not(loom))]
 
 use std::cell::RefCell;
 use std::pin::{Pin, pin};

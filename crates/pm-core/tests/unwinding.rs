@@ -1,4 +1,5 @@
 //! A cancel that unwinds: where it does, and where it returns instead.
+#![cfg(not(loom))]
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};

@@ -9,17 +9,17 @@ const AUDIT = 200;
 
 /** Labels of the fields of `/v1/info`. @type {Record<string, string>} */
 const LABELS = {
-  live: 'running', peak: 'most at a time', cancelRequests: 'cancel requests', panicsCaught: 'panics caught in hooks', lateCalls: 'calls after the task ended',
+  live: 'running', peak: 'most at a time', cancelRequests: 'cancel requests', panicsCaught: 'panics caught in hooks', lateCalls: 'calls after the task ended', notUnwound: 'cancels that could not unwind',
   forced: 'dropped by a kill', tasksNotShown: 'tasks not shown, list full', statuses: 'history entries', attrs: 'attributes', textsCut: 'strings truncated',
   redacted: 'secrets masked', endedLetGo: 'ended tasks evicted', kinds: 'kinds beyond the limit', bytesHeld: 'memory held', connections: 'connections',
   watchers: 'watchers', watches: 'distinct filters watched', watchBytes: 'memory for watchers', looks: 'scans for watchers', lastLookMs: 'duration of the last scan',
   maxBytes: 'memory', maxId: 'id', maxAttrName: 'attribute name', maxAttrValue: 'attribute value', maxStatus: 'status', maxAttrs: 'attributes per task',
   firstEntries: 'first history entries', newestEntries: 'newest history entries', keepEnded: 'ended tasks retained', keepEndedBytes: 'memory for ended tasks',
   keepEndedForMs: 'ended tasks retained for', maxKinds: 'kinds', maxStatuses: 'statuses per kind', maxWatchers: 'watchers', written: 'written to the file', lost: 'not written',
-  count: 'tokens', reloads: 'reloads', failures: 'failed reloads', error: 'error',
+  enabled: 'tasks are shown', lookOnly: 'look only: cancels are refused', ignored: 'variables ignored', count: 'tokens', reloads: 'reloads', failures: 'failed reloads', error: 'error',
 };
 const TITLES = /** @type {[string, string][]} */ ([
-  ['counters', 'Counters since the program started'], ['dropped', 'Dropped or truncated'], ['own', 'Cost'], ['limits', 'Limits'], ['tokens', 'Tokens'], ['tls', 'TLS'], ['audit', 'Audit file'],
+  ['counters', 'Counters since the program started'], ['dropped', 'Dropped or truncated'], ['own', 'Cost'], ['limits', 'Limits'], ['settings', 'Settings'], ['tokens', 'Tokens'], ['tls', 'TLS'], ['audit', 'Audit file'],
 ]);
 const BYTES = new Set(['maxBytes', 'keepEndedBytes', 'bytesHeld', 'watchBytes', 'maxId', 'maxAttrName', 'maxAttrValue', 'maxStatus']);
 
@@ -61,15 +61,17 @@ export class AboutView {
   }
 }
 
-/** @param {string} title @param {Record<string, number | string>} members */
+/** @param {string} title @param {Record<string, number | string | boolean | string[]>} members */
 function part(title, members) {
   return h('section', { 'aria-label': title }, h('h2', {}, title), h('dl', { class: 'facts' }, ...Object.entries(members).flatMap(([name, value]) => [
     h('dt', {}, LABELS[name] ?? name), h('dd', { class: title.startsWith('Dropped') && value ? 'some' : '' }, valueText(name, value)),
   ])));
 }
 
-/** @param {string} name @param {number | string} value */
+/** @param {string} name @param {number | string | boolean | string[]} value */
 function valueText(name, value) {
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  if (Array.isArray(value)) return value.length ? value.join('; ') : 'none';
   if (typeof value !== 'number') return short(String(value), 300);
   if (BYTES.has(name)) return bytes(value);
   if (name.endsWith('ForMs')) return duration(value);

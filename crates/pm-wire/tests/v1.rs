@@ -80,6 +80,7 @@ fn reports_are_written_as_they_were_read() {
     let info = check::<Info>("info.json");
     shows::<Info>(&info, "");
     shows::<Limits>(&info, "limits");
+    shows::<ListSettings>(&info, "settings");
     shows::<Counters>(&info, "counters");
     shows::<Dropped>(&info, "dropped");
     shows::<Own>(&info, "own");

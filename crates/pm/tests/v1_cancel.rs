@@ -154,6 +154,22 @@ fn a_task_that_cannot_be_cancelled_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_list_that_may_only_be_looked_at_refuses_on_every_route() {
+    let list = ProcessList::with_options(pm::Options::new().look_only(true));
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
+    let task = list.task("job").kind("import").start();
+    let reply = post(&server, "/v1/tasks/job/cancel", "{}");
+    assert_eq!(code_of(&reply, 403), "not-cancellable");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("may only be looked at"));
+    let reply = post(&server, "/v1/cancel", r#"{"filter":{"kind":"import"}}"#);
+    assert_eq!(reply.json()["verdicts"][0]["verdict"], "refused", "{}", reply.json());
+    assert_eq!(request(&server, "DELETE", "/procs/job", &[], "").status, 403);
+    assert!(!task.is_cancelled());
+    let settings = &get(&server, "/v1/info").json()["settings"];
+    assert_eq!(*settings, json!({ "enabled": true, "lookOnly": true, "ignored": [] }));
+}
+
+#[test]
 fn nothing_is_cancelled_unless_all_expectations_hold() {
     let (list, hand, server) = served_by_hand();
     let task = list.start("job");

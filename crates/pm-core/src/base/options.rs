@@ -23,6 +23,7 @@ use super::redact::names::SecretWords;
 #[must_use]
 pub struct Options {
     pub(crate) on_cancel: CancelPolicy,
+    pub(crate) look_only: bool,
     pub(crate) policies: KindPolicies,
     pub(crate) limits: Limits,
     pub(crate) secrets: SecretWords,
@@ -93,6 +94,7 @@ impl Options {
     pub fn new() -> Self {
         Self {
             on_cancel: CancelPolicy::default(),
+            look_only: false,
             policies: KindPolicies::default(),
             limits: Limits {
                 id: 1024,
@@ -127,6 +129,23 @@ impl Options {
     /// several that fit, the first counts.
     pub fn on_cancel_of(mut self, kind: &str, policy: CancelPolicy) -> Self {
         self.policies.add(kind, policy);
+        self
+    }
+
+    /// Sets whether tasks may only be looked at. Default: `false`.
+    ///
+    /// With `true`, [`ProcessList::cancel`](crate::ProcessList::cancel) is refused, and with it all requests that come
+    /// over a server. Deadlines, [drains](crate::ProcessList::drain) and [`TaskHandle::cancel`](crate::TaskHandle::cancel)
+    /// are the program's own, and cancel as usual.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::with_options(pm_core::Options::new().look_only(true));
+    /// let task = list.start("import-42");
+    /// assert!(list.cancel("import-42", "too slow").is_err());
+    /// assert!(task.cancel("too slow").is_ok());
+    /// ```
+    pub fn look_only(mut self, yes: bool) -> Self {
+        self.look_only = yes;
         self
     }
 

@@ -121,6 +121,12 @@ pub enum CancelError {
         /// The task.
         serial: Serial,
     },
+    /// The tasks of the list may only be looked at: see [`Options::look_only`](crate::Options::look_only).
+    #[non_exhaustive]
+    LookOnly {
+        /// The task.
+        serial: Serial,
+    },
     /// Several live tasks have the id: use a serial.
     #[non_exhaustive]
     Ambiguous {
@@ -154,6 +160,10 @@ impl fmt::Display for CancelError {
         match self {
             Self::NotFound => f.write_str("no such task"),
             Self::NotCancellable { serial } => write!(f, "task {serial} is not cancellable"),
+            Self::LookOnly { serial } => write!(
+                f,
+                "task {serial} may only be looked at, as all of its list (PM_LIST=look-only, or set by the program)"
+            ),
             Self::Ambiguous { serials } => {
                 write!(f, "{} live tasks have this id, with the serials ", serials.len())?;
                 for (index, serial) in serials.iter().enumerate() {

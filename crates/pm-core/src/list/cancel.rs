@@ -38,13 +38,18 @@ impl ProcessList {
     /// - [`CancelError::NotFound`]: no live task has the id or serial.
     /// - [`CancelError::Ambiguous`]: several live tasks have the id; pass the serial of one.
     /// - [`CancelError::NotCancellable`]: the task was started so.
+    /// - [`CancelError::LookOnly`]: the list allows no requests.
     /// - [`CancelError::TooYoung`], [`CancelError::OtherStatus`]: the task is not as the request expects.
     pub fn cancel<'t, 'r>(
         &self,
         target: impl Into<Target<'t>>,
         request: impl Into<CancelRequest<'r>>,
     ) -> Result<CancelHandle, CancelError> {
-        ask::cancel_task(self.find_target(target.into())?, &request.into())
+        let task = self.find_target(target.into())?;
+        if self.is_look_only() {
+            return Err(CancelError::LookOnly { serial: Serial::new(task.serial) });
+        }
+        ask::cancel_task(task, &request.into())
     }
 
     fn find_target(&self, target: Target<'_>) -> Result<TaskRef, CancelError> {

@@ -1,8 +1,11 @@
 //! The default list of the process, and functions that start tasks in it.
 
+use std::fmt;
 use std::sync::OnceLock;
 
+use super::environment::Settings;
 use super::process_list::ProcessList;
+use crate::base::options::Options;
 use crate::cancel::cancelled::Cancelled;
 use crate::task::builder::TaskBuilder;
 use crate::task::future::TaskFuture;
@@ -53,9 +56,73 @@ pub fn run<F: Future>(id: &str, future: F) -> TaskFuture<F> {
     task(id).run(future)
 }
 
-/// The default list of the process.
+static GLOBAL: OnceLock<ProcessList> = OnceLock::new();
+
+/// The default list of the process, with the options of [`init`], and the [variables](init#variables) that its operator
+/// set.
 #[must_use]
 pub fn global() -> &'static ProcessList {
-    static GLOBAL: OnceLock<ProcessList> = OnceLock::new();
-    GLOBAL.get_or_init(ProcessList::new)
+    GLOBAL.get_or_init(|| make(Options::new()))
 }
+
+/// Sets the options of the [`global`] list, before it is used for the first time: by a task, a layer, a server, or a
+/// library that names its tasks. Call it first in `main`.
+///
+/// ```
+/// use pm_core::{CancelPolicy, Options};
+/// use std::time::Duration;
+///
+/// pm_core::init(Options::new().on_cancel(CancelPolicy::AskThenDrop(Duration::from_secs(5))).redact_also(["tenant_key"]))?;
+/// let task = pm_core::start("import-42");
+/// assert!(pm_core::init(Options::new()).is_err());
+/// # Ok::<(), pm_core::AlreadyStarted>(())
+/// ```
+///
+/// # Variables
+///
+/// The operator of a program sets some of that without a build. These are read once, when the list is made, come after
+/// the options, and concern the global list only. A value that can't be read is ignored:
+/// [`ProcessList::ignored_settings`] and `/v1/info` report it.
+///
+/// | variable | | as |
+/// |---|---|---|
+/// | `PM_LIST` | `on`; `off`: tasks run as usual, but are not shown; `look-only`: no request to cancel is accepted | [`set_enabled`](ProcessList::set_enabled), [`look_only`](Options::look_only) |
+/// | `PM_ON_CANCEL` | `ask`, `drop`, `refuse`, or a time to ask before the drop, such as `10s` | [`on_cancel`](Options::on_cancel) |
+/// | `PM_MAX_BYTES` | `256MiB` | [`max_bytes`](Options::max_bytes) |
+/// | `PM_KEEP_ENDED` | `1000` | [`keep_ended`](Options::keep_ended) |
+/// | `PM_KEEP_ENDED_BYTES` | `16MiB` | [`keep_ended_bytes`](Options::keep_ended_bytes) |
+/// | `PM_KEEP_ENDED_FOR` | `15m` | [`keep_ended_for`](Options::keep_ended_for) |
+/// | `PM_MAX_KINDS` | `256` | [`max_kinds`](Options::max_kinds) |
+/// | `PM_REDACT_ALSO` | `tenant_key,pin` | [`redact_also`](Options::redact_also) |
+///
+/// # Errors
+///
+/// [`AlreadyStarted`], if the list is in use. It keeps its options.
+pub fn init(options: Options) -> Result<(), AlreadyStarted> {
+    let mut options = Some(options);
+    GLOBAL.get_or_init(|| make(options.take().unwrap_or_default()));
+    match options {
+        None => Ok(()),
+        Some(_) => Err(AlreadyStarted),
+    }
+}
+
+fn make(options: Options) -> ProcessList {
+    let settings = Settings::of(options, |name| std::env::var_os(name));
+    let list = ProcessList::with_settings(&settings.options, settings.ignored);
+    list.set_enabled(settings.enabled);
+    list
+}
+
+/// The error of [`init`]: the global list is in use already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AlreadyStarted;
+
+impl fmt::Display for AlreadyStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the global list is in use already; call `init` before the first task, layer or server is made")
+    }
+}
+
+impl std::error::Error for AlreadyStarted {}

@@ -2,6 +2,7 @@
 
 pub(crate) mod cancel;
 pub(crate) mod counters;
+pub(crate) mod environment;
 pub(crate) mod find;
 pub(crate) mod global;
 pub(crate) mod hooks;

@@ -39,11 +39,15 @@ pub struct ProcessList {
     owner: Arc<Owner>,
 }
 
-struct Owner(&'static Shared);
+struct Owner {
+    shared: &'static Shared,
+    look_only: bool,
+    ignored_settings: Vec<String>,
+}
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.retire();
+        self.shared.retire();
     }
 }
 
@@ -69,11 +73,16 @@ impl ProcessList {
     /// A list with options of its own.
     #[must_use]
     pub fn with_options(options: Options) -> Self {
-        Self { owner: Arc::new(Owner(Shared::obtain(&options))) }
+        Self::with_settings(&options, Vec::new())
+    }
+
+    pub(super) fn with_settings(options: &Options, ignored_settings: Vec<String>) -> Self {
+        let shared = Shared::obtain(options);
+        Self { owner: Arc::new(Owner { shared, look_only: options.look_only, ignored_settings }) }
     }
 
     pub(crate) fn shared(&self) -> &'static Shared {
-        self.owner.0
+        self.owner.shared
     }
 
     /// Begins to describe a task; [`TaskBuilder::start`] starts it. Any text is a valid id; live tasks may share one.
@@ -136,6 +145,19 @@ impl ProcessList {
     /// [their kind](Options::on_cancel_of) say otherwise.
     pub fn set_on_cancel(&self, policy: CancelPolicy) {
         self.shared().on_cancel.store(Packed::from(policy).0, StdOrdering::Relaxed);
+    }
+
+    /// Returns `true` if tasks may only be looked at: see [`Options::look_only`].
+    #[must_use]
+    pub fn is_look_only(&self) -> bool {
+        self.owner.look_only
+    }
+
+    /// Returns the [variables](crate::init#variables) that were ignored because their values can't be read, with advice,
+    /// a line for each. Only the [global](crate::global) list has any.
+    #[must_use]
+    pub fn ignored_settings(&self) -> &[String] {
+        &self.owner.ignored_settings
     }
 
     /// Switches the list off or on. Tasks started while it is off run as usual, but are not shown or counted, can't be

@@ -31,7 +31,7 @@ pub(crate) fn request<'a>(
 pub(crate) fn refused(error: &CancelError, how_to_name: &str) -> Failure {
     let (status, code) = match error {
         CancelError::Ambiguous { serials, .. } => return ambiguous(serials, how_to_name),
-        CancelError::NotCancellable { .. } => (StatusCode::FORBIDDEN, "not-cancellable"),
+        CancelError::NotCancellable { .. } | CancelError::LookOnly { .. } => (StatusCode::FORBIDDEN, "not-cancellable"),
         CancelError::TooYoung { .. } | CancelError::OtherStatus { .. } => {
             (StatusCode::PRECONDITION_FAILED, "precondition-failed")
         }

@@ -49,6 +49,7 @@ fn the_shapes_are_described_member_by_member_as_their_types_have_them() {
         ("Audit/properties/records/items", members_of::<AuditRecord>()),
         ("Info", members_of::<Info>()),
         ("Info/properties/limits", members_of::<Limits>()),
+        ("Info/properties/settings", members_of::<ListSettings>()),
         ("Info/properties/counters", members_of::<Counters>()),
         ("Info/properties/dropped", members_of::<Dropped>()),
         ("Info/properties/own", members_of::<Own>()),

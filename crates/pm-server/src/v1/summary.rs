@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{Response, StatusCode};
 #[cfg(feature = "tls")]
 use pm_wire::v1::TlsHealth;
-use pm_wire::v1::{AuditReport, Info, KindReport, TokensHealth};
+use pm_wire::v1::{AuditReport, Info, KindReport, ListSettings, TokensHealth};
 
 use crate::access::Permission;
 use crate::access::gate::Gate;
@@ -40,6 +40,11 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     info.uptime = Some(whole_millis(state.since.elapsed()));
     info.limits = (&limits).into();
     info.limits.max_watchers = feed.max_watchers as u64;
+    let mut settings = ListSettings::default();
+    settings.enabled = state.list.is_enabled();
+    settings.look_only = state.list.is_look_only();
+    settings.ignored = state.list.ignored_settings().to_vec();
+    info.settings = Some(settings);
     info.counters = (&counters).into();
     info.dropped = (&counters).into();
     info.own.bytes_held = counters.bytes_held;

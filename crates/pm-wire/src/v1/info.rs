@@ -24,6 +24,9 @@ pub struct Info {
     pub uptime: Option<Duration>,
     /// The limits of the list.
     pub limits: Limits,
+    /// How the list is switched, by the program and its operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<ListSettings>,
     /// The counters of the list.
     pub counters: Counters,
     /// Counts of what the list dropped or cut because of its limits.
@@ -41,6 +44,19 @@ pub struct Info {
     /// The health of the certificate's files, if there are any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsHealth>,
+}
+
+/// How a list is switched, by the program and by its operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
+pub struct ListSettings {
+    /// Whether tasks are shown.
+    pub enabled: bool,
+    /// Whether they may only be looked at, so that no request to cancel is accepted.
+    pub look_only: bool,
+    /// Variables that were ignored, with advice, a line for each.
+    pub ignored: Vec<String>,
 }
 
 /// Defines a struct whose members are all counts.
@@ -121,6 +137,8 @@ counts! {
         panics_caught,
         /// Calls through handles of tasks that had ended.
         late_calls,
+        /// Cancels that would have unwound, where nothing would have caught that.
+        not_unwound,
     }
 }
 
@@ -247,6 +265,7 @@ impl From<&pm_core::Counters> for Counters {
             cancel_requests: counters.cancel_requests,
             panics_caught: counters.panics_caught,
             late_calls: counters.late_calls,
+            not_unwound: counters.not_unwound,
         }
     }
 }

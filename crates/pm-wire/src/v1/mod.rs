@@ -17,7 +17,7 @@ pub use crate::words::{AuditAction, ByeReason, GapReason, Outcome, Permission, R
 pub use audit::{AuditRecord, AuditReport};
 pub use cancel::{BulkCancel, BulkReply, CancelOptions, Expect, FilterBody, FilterValue, TaskVerdict};
 pub use event::{Event, Snapshot};
-pub use info::{AuditHealth, Counters, Dropped, Info, Limits, Own, TlsHealth, TokensHealth};
+pub use info::{AuditHealth, Counters, Dropped, Info, Limits, ListSettings, Own, TlsHealth, TokensHealth};
 pub use kinds::{Bucket, KindReport, KindStats, Latency, StatusTime};
 pub use page::{
     Group, GroupBy, GroupByError, History, HistoryEntry, Missing, SortBy, SortError, SortKey, TaskPage, TaskReply,
