@@ -41,6 +41,7 @@
 //! |---|---|
 //! | name a piece of work, set its status, observe a cancellation | [`task()`], [`start`], [`run`], [`status!`] |
 //! | run each call of a function as a task | `#[pm::task]` |
+//! | set limits, policies and secrets of the default list; variables for operators | [`init`] |
 //! | read the list, or cancel, within the program | [`ProcessList`], [`global`] |
 //! | serve the list on an address of its own | [`serve`], [`Server::builder`], [`server`] |
 //! | serve it from a server that you have | [`service()`], [`server::Service`] |
@@ -106,15 +107,15 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use pm_core::{
-    Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelPolicy, CancelRequest, Cancelled, CancelledFuture,
-    CheckedIter, Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport, DrainedTask,
-    Entered, History, HistoryEntry, HoldGuard, InTask, KindStats, Latency, ListLimits, ManualClock, Meter, Metered,
-    Options, Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder,
+    AlreadyStarted, Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelPolicy, CancelRequest, Cancelled,
+    CancelledFuture, CheckedIter, Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport,
+    DrainedTask, Entered, History, HistoryEntry, HoldGuard, InTask, KindStats, Latency, ListLimits, ManualClock, Meter,
+    Metered, Options, Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder,
     ResourceKind, Scan, Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription,
     SupervisedPoll, Supervisor, SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskFutureExt,
     TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict,
-    VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, carry, current, global, protect, run, run_sync,
-    scope, start, status, task, terminal, unnamed,
+    VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, carry, current, global, init, protect, run,
+    run_sync, scope, start, status, task, terminal, unnamed,
 };
 
 #[cfg(feature = "macros")]
@@ -123,6 +124,14 @@ pub use pm_core::{
 #[allow(missing_docs, reason = "for the code that `#[pm::task]` writes")]
 pub mod __macros;
 mod adapters;
+/// The examples of these pages run as tests of the documentation.
+#[cfg(all(doctest, feature = "tokio"))]
+mod pages {
+    #[doc = include_str!("../../../docs/safe-to-kill.md")]
+    struct SafeToKill;
+    #[doc = include_str!("../../../docs/current-task.md")]
+    struct CurrentTask;
+}
 pub mod prelude;
 #[cfg(feature = "sync")]
 pub mod sync;
