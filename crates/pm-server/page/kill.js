@@ -285,7 +285,7 @@ function verdictWords(verdict) {
       if (verdict.alreadyEnded) return { words: `had already ended: ${verdict.outcome ?? 'ended'}`, look: 'good' };
       return { words: `stopped by itself${after}: ${verdict.outcome ?? 'ended'}${below}`, look: 'good' };
     case 'dropped':
-      return { words: `dropped${after}${below}`, look: 'good' };
+      return { words: `dropped${after}${below}; what it spawned without pm runs on`, look: 'good' };
     case 'cancelling':
       return { words: `still cancelling${verdict.tookMs ? after : ''}${below}: it stops at its next checkpoint or await`, look: 'asked' };
     case 'refused':

@@ -19,13 +19,15 @@ pub enum Verdict {
         /// How the task ended.
         outcome: Outcome,
     },
-    /// The future was dropped where it awaited, and its destructors have run.
+    /// The future was dropped where it awaited, and its destructors have run. What it spawned as no task of pm, and
+    /// threads that it started, run on: nothing is known of them.
     #[non_exhaustive]
     Dropped {
         /// The time from the request to the end.
         took: Duration,
     },
-    /// The task is still running.
+    /// The task was asked and is still running: its [policy](crate::CancelPolicy) is to ask only, it is not a future, is in
+    /// a protected section, or reaches neither a checkpoint nor an await.
     #[non_exhaustive]
     Cancelling {
         /// The time since the request.

@@ -67,6 +67,9 @@ pub(super) async fn cancel_all(
     bar.finish_and_clear();
     done.sort_by_key(|(at, _)| *at);
     let outcomes: Vec<Outcome> = done.into_iter().map(|(_, outcome)| outcome).collect();
+    if out.is_table() && outcomes.iter().any(is_dropped) {
+        say("dropped: the future ended where it awaited; what it spawned without pm runs on");
+    }
     if !out.is_table() {
         let document = Document { items: outcomes.iter().map(item).collect(), endpoints, ..Document::default() };
         document.print(out.format)?;
@@ -213,6 +216,10 @@ fn item(outcome: &Outcome) -> Value {
     item["serial"] = format::serial(row.serial).into();
     item["id"] = row.id.as_str().into();
     fleet::with_endpoint(outcome.target.endpoint.name.as_str().into(), item)
+}
+
+fn is_dropped(outcome: &Outcome) -> bool {
+    matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == Some(Verdict::Dropped))
 }
 
 fn is_refused(error: &ClientError) -> bool {
