@@ -166,7 +166,7 @@ export class Detail {
     // The rest is redrawn only when some of it changed.
     const children = [];
     for (const other of model.tasks.values()) if (other.parent === task.serial && !other.gone && children.length <= CHILDREN) children.push(other);
-    const seen = [task.kind, task.parent, task.cancel?.at, task.isProtected, task.gone, this.row?.startedAt, this.row?.endedAt, waits.version, children.map((child) => child.serial)].join(' ');
+    const seen = [task.kind, task.parent, task.cancel?.at, task.cancel?.observed, task.isProtected, task.gone, this.row?.startedAt, this.row?.endedAt, waits.version, children.map((child) => child.serial)].join(' ');
     if (seen !== this.seen) {
       this.seen = seen;
       this.#drawFacts(task);

@@ -6,7 +6,7 @@
 
 /**
  * @typedef {{ done: number, total: number, unit: string }} Progress
- * @typedef {{ ageMs: number, reason: string, by: string, origin: string }} CancelRow
+ * @typedef {{ ageMs: number, reason: string, by: string, origin: string, observed?: boolean }} CancelRow
  * @typedef {{ serial: string, id: string, kind?: string, state: string, outcome?: string, ageMs: number, status: string,
  *   statusAgeMs: number, attrs?: Record<string, string | number | boolean>, progress?: Progress, parent?: string,
  *   cancel?: CancelRow, protected?: boolean, cancellable?: boolean, startedAt?: string, statusAt?: string, endedAt?: string,
@@ -72,7 +72,7 @@ export class Task {
     this.isProtected = row.protected === true;
     this.cancellable = row.cancellable !== false;
     const cancel = row.cancel;
-    this.cancel = cancel && { at: now - cancel.ageMs, reason: cancel.reason, by: cancel.by, origin: cancel.origin };
+    this.cancel = cancel && { at: now - cancel.ageMs, reason: cancel.reason, by: cancel.by, origin: cancel.origin, observed: cancel.observed };
     if (row.progress && row.progress.done !== this.progress?.done) {
       this.marks.push({ at: now, done: row.progress.done });
       if (this.marks.length > 8) this.marks.splice(1, 1);
@@ -109,7 +109,7 @@ export class Task {
       serial: this.serial, id: this.id, kind: this.kind, state: this.state, outcome: this.outcome,
       ageMs: this.age(now), status: this.status, statusAgeMs: this.statusAge(now), attrs: this.attrs,
       progress: this.progress, parent: this.parent, protected: this.isProtected, cancellable: this.cancellable,
-      cancel: cancel && { ageMs: now - cancel.at, reason: cancel.reason, by: cancel.by, origin: cancel.origin },
+      cancel: cancel && { ageMs: now - cancel.at, reason: cancel.reason, by: cancel.by, origin: cancel.origin, observed: cancel.observed },
     };
   }
 }
