@@ -62,7 +62,7 @@ fn init_with_variables() {
     let refused = list.cancel("job", "too slow").unwrap_err();
     assert!(list.is_look_only() && refused.to_string().contains("may only be looked at"), "{refused}");
     assert!(matches!(list.cancel("unknown", ""), Err(CancelError::NotFound)));
-    // What the program itself does still works, and so do other lists.
+    // The program's own cancels still work, and so do other lists.
     assert!(task.cancel("too slow").is_ok() && task.checkpoint().is_err());
     assert!(!pm_core::ProcessList::new().is_look_only());
 }

@@ -38,12 +38,12 @@ use proc_macro::TokenStream;
 /// The body is unchanged; `pm::current()` is the task, and tasks that are started within are its children. The task
 /// starts when the function is called, for an `async fn` when it is first polled, and ends with it: as finished, as
 /// failed with the error as its reason, as cancelled, or as aborted in a panic. An `async fn` is dropped where it
-/// awaits when its task is cancelled, unless `on_cancel` says otherwise; a `fn` observes it at `status`, `checkpoint` and
-/// `checkpoint_or_unwind`.
+/// awaits when its task is cancelled, unless `on_cancel` says otherwise; a `fn` observes it at `status`, `checkpoint`
+/// and `checkpoint_or_unwind`.
 ///
-/// A `fn` that returns a boxed future is treated as an `async fn`: `Pin<Box<dyn Future<Output = T>>>`, also as the methods
-/// of `async-trait`, and `BoxFuture` and `LocalBoxFuture` of `futures`. Write it in full: a function whose return type
-/// is an alias for a future is a compile error, since its task would end before the work begins.
+/// A `fn` that returns a boxed future is treated as an `async fn`: `Pin<Box<dyn Future<Output = T>>>`, also as the
+/// methods of `async-trait`, and `BoxFuture` and `LocalBoxFuture` of `futures`. Write it in full: a function whose
+/// return type is an alias for a future is a compile error, since its task would end before the work begins.
 ///
 /// # Return type
 ///
@@ -59,11 +59,11 @@ use proc_macro::TokenStream;
 /// | `id = "import-{file}"` | the id: a format string, or an expression with `Display`. Default: generated |
 /// | `kind = "import"` | a string expression. Default: the name of the function |
 /// | `attrs(file, rows = rows.len(), "http.method" = method)` | attributes; `file` is short for `file = file` |
-/// | `on_cancel = pm::CancelPolicy::Ask` | the [effect of a cancel](../pm_core/enum.CancelPolicy.html). Default: that of the kind or the list |
+/// | `on_cancel = pm::CancelPolicy::Ask` | the effect of a cancel. Default: that of the kind or the list |
 /// | `no_cancel` | the task is not cancellable, not even through its parent, and may return anything |
 ///
-/// These expressions may use the arguments, and are evaluated before the body. For another list or a deadline, write `list.task(id).deadline(..).try_run(async move { .. }).await` or `.try_run_sync(|task| ..)`, as this
-/// attribute does.
+/// These expressions may use the arguments, and are evaluated before the body. For another list or a deadline, write
+/// `list.task(id).deadline(..).try_run(async move { .. }).await` or `.try_run_sync(|task| ..)`, as this attribute does.
 ///
 /// # Limits
 ///

@@ -198,11 +198,8 @@ async fn blocking<T: Send + 'static>(
     task: &Arc<Task>,
     work: impl FnOnce(&Task) -> Result<T, Cancelled> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let task = Arc::clone(task);
-    let result = spawn_blocking(move || {
-        let _current = task.enter();
-        work(&task)
-    });
+    let own = Arc::clone(task);
+    let result = spawn_blocking(task.carry(move || work(&own)));
     Ok(result.await.map_err(|_| Refusal::Failed("the work panicked".to_owned()))??)
 }
 

@@ -135,8 +135,8 @@ impl Options {
     /// Sets whether tasks may only be looked at. Default: `false`.
     ///
     /// With `true`, [`ProcessList::cancel`](crate::ProcessList::cancel) is refused, and with it all requests that come
-    /// over a server. Deadlines, [drains](crate::ProcessList::drain) and [`TaskHandle::cancel`](crate::TaskHandle::cancel)
-    /// are the program's own, and cancel as usual.
+    /// over a server. Deadlines, [drains](crate::ProcessList::drain) and
+    /// [`TaskHandle::cancel`](crate::TaskHandle::cancel) are the program's own, and cancel as usual.
     ///
     /// ```
     /// let list = pm_core::ProcessList::with_options(pm_core::Options::new().look_only(true));

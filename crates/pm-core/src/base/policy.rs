@@ -18,8 +18,8 @@ use super::limits::nanos;
 /// The policy of a task is that of its [builder](crate::TaskBuilder::on_cancel); else [that of its
 /// kind](crate::Options::on_cancel_of); else [that of the list](crate::Options::on_cancel), by default `Drop`. It is
 /// fixed when the task starts. The default fits a future that may be dropped anyway, as a request whose client hangs up
-/// and whatever stands in a `select!`, under a timeout or behind an `abort` may be. A job that was never dropped before may
-/// need `Ask`, or a [protected section](crate::protect).
+/// and whatever stands in a `select!`, under a timeout or behind an `abort` may be. A job that was never dropped before
+/// may need `Ask`, or a [protected section](crate::protect).
 ///
 /// ```
 /// use pm_core::{CancelPolicy, Options, ProcessList};

@@ -26,8 +26,8 @@ pub enum Verdict {
         /// The time from the request to the end.
         took: Duration,
     },
-    /// The task was asked and is still running: its [policy](crate::CancelPolicy) is to ask only, it is not a future, is in
-    /// a protected section, or reaches neither a checkpoint nor an await.
+    /// The task was asked and is still running: its [policy](crate::CancelPolicy) is to ask only, it is not a future,
+    /// is in a protected section, or reaches neither a checkpoint nor an await.
     #[non_exhaustive]
     Cancelling {
         /// The time since the request.

@@ -13,7 +13,7 @@ use crate::base::policy::CancelPolicy;
 pub(super) struct Settings {
     pub(super) options: Options,
     pub(super) enabled: bool,
-    /// What is wrong with variables that were ignored, one line for each.
+    /// Lines of advice, one for each variable that was ignored.
     pub(super) ignored: Vec<String>,
 }
 

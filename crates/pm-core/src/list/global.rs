@@ -72,7 +72,8 @@ pub fn global() -> &'static ProcessList {
 /// use pm_core::{CancelPolicy, Options};
 /// use std::time::Duration;
 ///
-/// pm_core::init(Options::new().on_cancel(CancelPolicy::AskThenDrop(Duration::from_secs(5))).redact_also(["tenant_key"]))?;
+/// let policy = CancelPolicy::AskThenDrop(Duration::from_secs(5));
+/// pm_core::init(Options::new().on_cancel(policy).redact_also(["tenant_key"]))?;
 /// let task = pm_core::start("import-42");
 /// assert!(pm_core::init(Options::new()).is_err());
 /// # Ok::<(), pm_core::AlreadyStarted>(())
@@ -84,16 +85,17 @@ pub fn global() -> &'static ProcessList {
 /// the options, and concern the global list only. A value that can't be read is ignored:
 /// [`ProcessList::ignored_settings`] and `/v1/info` report it.
 ///
-/// | variable | | as |
-/// |---|---|---|
-/// | `PM_LIST` | `on`; `off`: tasks run as usual, but are not shown; `look-only`: no request to cancel is accepted | [`set_enabled`](ProcessList::set_enabled), [`look_only`](Options::look_only) |
-/// | `PM_ON_CANCEL` | `ask`, `drop`, `refuse`, or a time to ask before the drop, such as `10s` | [`on_cancel`](Options::on_cancel) |
-/// | `PM_MAX_BYTES` | `256MiB` | [`max_bytes`](Options::max_bytes) |
-/// | `PM_KEEP_ENDED` | `1000` | [`keep_ended`](Options::keep_ended) |
-/// | `PM_KEEP_ENDED_BYTES` | `16MiB` | [`keep_ended_bytes`](Options::keep_ended_bytes) |
-/// | `PM_KEEP_ENDED_FOR` | `15m` | [`keep_ended_for`](Options::keep_ended_for) |
-/// | `PM_MAX_KINDS` | `256` | [`max_kinds`](Options::max_kinds) |
-/// | `PM_REDACT_ALSO` | `tenant_key,pin` | [`redact_also`](Options::redact_also) |
+/// | variable | |
+/// |---|---|
+/// | `PM_LIST=off` | [Switches the list off](ProcessList::set_enabled): tasks run as usual, but are not shown |
+/// | `PM_LIST=look-only` | No request to cancel is accepted: [`Options::look_only`] |
+/// | `PM_ON_CANCEL=ask` | [`Options::on_cancel`]: `ask`, `drop`, `refuse`, or a time to ask before the drop: `10s` |
+/// | `PM_MAX_BYTES=256MiB` | [`Options::max_bytes`] |
+/// | `PM_KEEP_ENDED=1000` | [`Options::keep_ended`] |
+/// | `PM_KEEP_ENDED_BYTES=16MiB` | [`Options::keep_ended_bytes`] |
+/// | `PM_KEEP_ENDED_FOR=15m` | [`Options::keep_ended_for`] |
+/// | `PM_MAX_KINDS=256` | [`Options::max_kinds`] |
+/// | `PM_REDACT_ALSO=tenant_key,pin` | [`Options::redact_also`] |
 ///
 /// # Errors
 ///

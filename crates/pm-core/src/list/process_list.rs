@@ -153,8 +153,8 @@ impl ProcessList {
         self.owner.look_only
     }
 
-    /// Returns the [variables](crate::init#variables) that were ignored because their values can't be read, with advice,
-    /// a line for each. Only the [global](crate::global) list has any.
+    /// Returns the [variables](crate::init#variables) that were ignored because their values can't be read, with
+    /// advice, a line for each. Only the [global](crate::global) list has any.
     #[must_use]
     pub fn ignored_settings(&self) -> &[String] {
         &self.owner.ignored_settings

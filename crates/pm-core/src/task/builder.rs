@@ -53,7 +53,7 @@ pub struct TaskBuilder<'l> {
     shared: &'static Shared,
     chunk: Option<&'static Chunk>,
     policy: Packed,
-    /// Whether that was set for this task, and not for its kind or list.
+    /// Set if that is the task's own, and not that of its kind or list.
     has_own_policy: bool,
     deadline: Option<Duration>,
     list: PhantomData<&'l ()>,
@@ -221,9 +221,9 @@ impl TaskBuilder<'_> {
     /// [policy](Self::on_cancel) is another one; destructors run before the task has ended.
     ///
     /// The waker of the future is woken on the thread that cancels: that of a server, or of the list's timer. With a
-    /// runtime whose wakers may not be woken on other threads (monoio without its feature `sync`) that panics; the panic
-    /// is caught and counted in [`Counters::panics_caught`](crate::Counters::panics_caught), and the future is dropped at
-    /// its next poll instead of at once.
+    /// runtime whose wakers may not be woken on other threads (monoio without its feature `sync`) that panics; the
+    /// panic is caught and counted in [`Counters::panics_caught`](crate::Counters::panics_caught), and the future is
+    /// dropped at its next poll instead of at once.
     ///
     /// The output is that of `future`, or [`Cancelled`] if it was dropped. An output is never lost:
     /// if the future was cancelled and is ready by itself, its output is returned.

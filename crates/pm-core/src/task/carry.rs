@@ -1,18 +1,13 @@
 //! Passes the current task on to work that runs elsewhere: on other threads, in pools, as spawned futures.
 //!
 //! Work that is wrapped here runs with exactly the task that it was given, or with none: never with that of the code
-//! that happens to be beneath it on the stack. It is no task of its own: a cancel of its task does not drop it, and it
-//! may outlast the task.
-//!
-//! Contains `unsafe`: the future is pinned within ours.
-#![allow(unsafe_code)]
+//! that happens to be beneath it on the stack. It is not a task of its own: a cancel of its task does not drop it, and
+//! it may outlast the task.
 
-use std::fmt;
 use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use super::current::current;
+use super::future::InTask;
 use super::handle::TaskHandle;
 
 /// Wraps a closure so that it runs as part of the task that is current here, wherever it is called: on a thread, in
@@ -62,8 +57,8 @@ impl TaskHandle {
 
 /// Passes the current task on to a future. Implemented by all futures.
 pub trait TaskFutureExt: Future + Sized {
-    /// Runs the future as part of the task that is current here, wherever it is polled: for `tokio::spawn` and its like.
-    /// Without a current task it runs as part of none.
+    /// Runs the future as part of the task that is current here, wherever it is polled: for `tokio::spawn` and its
+    /// like. Without a current task it runs as part of none.
     ///
     /// ```
     /// use pm_core::TaskFutureExt as _;
@@ -89,37 +84,8 @@ pub trait TaskFutureExt: Future + Sized {
     /// Runs the future as part of a task, wherever it is polled. Takes a `&Task`, or a handle. See
     /// [`in_current_task`](Self::in_current_task).
     fn in_task(self, task: impl Into<TaskHandle>) -> InTask<Self> {
-        InTask { task: task.into(), future: self }
+        InTask::new(task.into(), self)
     }
 }
 
 impl<F: Future> TaskFutureExt for F {}
-
-/// A future that runs as part of a task; made by [`TaskFutureExt`].
-#[must_use = "futures do nothing unless they are polled"]
-pub struct InTask<F> {
-    task: TaskHandle,
-    future: F,
-}
-
-impl<F: Future> Future for InTask<F> {
-    type Output = F::Output;
-
-    #[inline]
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        // SAFETY: `future` is pinned as long as `self` is: nothing moves it, and there is no `Drop` of `InTask`. `task`
-        // is not pinned.
-        let (task, future) = unsafe {
-            let this = self.get_unchecked_mut();
-            (this.task, Pin::new_unchecked(&mut this.future))
-        };
-        let _current = task.enter();
-        future.poll(context)
-    }
-}
-
-impl<F> fmt::Debug for InTask<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InTask").field("task", &self.task).finish_non_exhaustive()
-    }
-}

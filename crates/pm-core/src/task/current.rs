@@ -24,8 +24,8 @@ impl TaskHandle {
     ///   most mistakes of this kind; clippy finds the others with `await-holding-invalid-types = ["pm_core::Entered"]`
     ///   in `clippy.toml`.
     /// - **Work that another thread's pool runs within it inherits the task.** A thread of rayon that waits in `join`,
-    ///   `scope` or `install` executes queued jobs on the same stack, whoever queued them. Wrap what you queue with
-    ///   [`carry`](crate::carry): it then runs as the task that was current where it was queued, or as none.
+    ///   `scope` or `install` executes queued jobs on the same stack, wherever they were queued. Wrap what you queue
+    ///   with [`carry`](crate::carry): it then runs as the task that was current where it was queued, or as none.
     #[inline]
     #[must_use = "the task is current as long as this lives"]
     pub fn enter(&self) -> Entered {

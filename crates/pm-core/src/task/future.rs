@@ -230,3 +230,38 @@ impl<F> fmt::Debug for Protected<F> {
         f.debug_struct("Protected").field("begun", &self.begun).finish_non_exhaustive()
     }
 }
+
+/// A future that runs as part of a task; made by [`TaskFutureExt`](crate::TaskFutureExt).
+#[must_use = "futures do nothing unless they are polled"]
+pub struct InTask<F> {
+    task: TaskHandle,
+    future: F,
+}
+
+impl<F> InTask<F> {
+    pub(super) fn new(task: TaskHandle, future: F) -> Self {
+        Self { task, future }
+    }
+}
+
+impl<F: Future> Future for InTask<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        // SAFETY: `future` is pinned as long as `self` is: nothing moves it, and there is no `Drop` of `InTask`. `task`
+        // is not pinned.
+        let (task, future) = unsafe {
+            let this = self.get_unchecked_mut();
+            (this.task, Pin::new_unchecked(&mut this.future))
+        };
+        let _current = task.enter();
+        future.poll(context)
+    }
+}
+
+impl<F> fmt::Debug for InTask<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InTask").field("task", &self.task).finish_non_exhaustive()
+    }
+}

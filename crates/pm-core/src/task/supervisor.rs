@@ -74,7 +74,8 @@ impl Supervisor {
     }
 
     /// Calls `poll` as the current task, unless the task is to be dropped. A panic of `poll` ends the task as aborted,
-    /// and continues; where [`checkpoint_or_unwind`](TaskHandle::checkpoint_or_unwind) unwinds, the task is to be dropped.
+    /// and continues; where [`checkpoint_or_unwind`](TaskHandle::checkpoint_or_unwind) unwinds, the task is to be
+    /// dropped.
     #[inline]
     pub fn poll<T>(
         &mut self,

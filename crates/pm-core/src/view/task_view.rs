@@ -189,8 +189,8 @@ impl<'a> TaskView<'a> {
     }
 
     /// Returns `true` if the task observed its cancel request: at a status or a checkpoint, or by
-    /// [`cancelled`](crate::TaskHandle::cancelled). One that ended early for it may still have ended as finished, by its
-    /// own account.
+    /// [`cancelled`](crate::TaskHandle::cancelled). One that ended early for it may still have ended as finished, by
+    /// its own account.
     ///
     /// ```
     /// let list = pm_core::ProcessList::new();

@@ -51,9 +51,9 @@ pub struct Info {
 #[serde(rename_all = "camelCase", default)]
 #[non_exhaustive]
 pub struct ListSettings {
-    /// Whether tasks are shown.
+    /// Tasks are shown.
     pub enabled: bool,
-    /// Whether they may only be looked at, so that no request to cancel is accepted.
+    /// They may only be looked at: no request to cancel is accepted.
     pub look_only: bool,
     /// Variables that were ignored, with advice, a line for each.
     pub ignored: Vec<String>,

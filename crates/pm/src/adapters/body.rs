@@ -33,9 +33,9 @@ pin_project! {
     /// - with the last frame, even if it is not polled again after that;
     /// - as failed, with the error as its reason, when the body fails;
     /// - as dropped, when the body is dropped before its end, for example because the client disconnected;
-    /// - as cancelled, on a cancel request: the inner body is dropped at its await point, unless its policy is another one, and
-    ///   the next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client can see
-    ///   that the body is incomplete.
+    /// - as cancelled, on a cancel request: the inner body is dropped at its await point, unless its policy is another
+    ///   one, and the next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client
+    ///   can see that the body is incomplete.
     ///
     /// ```
     /// use http_body::Body as _;

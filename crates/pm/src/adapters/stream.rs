@@ -31,8 +31,8 @@ pub trait RunStreamExt: Sealed + Sized {
     /// Starts the task, and returns a stream that runs `stream` as that task.
     ///
     /// The task is current whenever the stream is polled. It ends with the stream, or as dropped when the stream is
-    /// dropped before its end. A cancellation drops the inner stream at its await point, unless its policy is another one; the
-    /// last item is then `Err(Cancelled)`.
+    /// dropped before its end. A cancellation drops the inner stream at its await point, unless its policy is another
+    /// one; the last item is then `Err(Cancelled)`.
     fn run_stream<S: Stream>(self, stream: S) -> TaskStream<S>;
 
     /// Starts the task, and returns a stream of results that runs as that task.

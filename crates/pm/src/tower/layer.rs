@@ -41,9 +41,9 @@ use super::service::Tasks;
 /// tasks started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The
 /// response header `Pm-Task-Id` contains the task's serial, which identifies it; an id may belong to several tasks.
 ///
-/// A cancellation drops the handler at its await point (unless its [policy](crate::CancelPolicy) is another one), and the
-/// client gets [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason. If
-/// the head has been sent already, the body ends with an error, so that the server closes the connection; a gRPC
+/// A cancellation drops the handler at its await point (unless its [policy](crate::CancelPolicy) is another one), and
+/// the client gets [`503` as problem JSON](super::CancelledResponse), or the gRPC status `CANCELLED`, with the reason.
+/// If the head has been sent already, the body ends with an error, so that the server closes the connection; a gRPC
 /// response ends with trailers.
 ///
 /// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is not a task yet. A request that passes
