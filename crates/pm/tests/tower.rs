@@ -652,6 +652,23 @@ async fn a_cancelled_request_gets_503_with_the_reason_as_problem_json() {
 }
 
 #[tokio::test]
+async fn a_handler_that_is_unwound_deep_below_is_answered_with_503() {
+    fn deep_below() {
+        pm::current().cancel("too slow").unwrap();
+        pm::current().checkpoint_or_unwind();
+    }
+    let mut bench = Bench::new();
+    let handler = || async {
+        deep_below();
+        "not reached"
+    };
+    let addr = serve(Router::new().route("/", axum::routing::get(handler)).layer(bench.layer())).await;
+    let answer = exchange(addr, &get_request("/")).await;
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains(r#""detail":"too slow""#), "{answer}");
+    assert_eq!(bench.ended().await.outcome, Outcome::Cancelled);
+}
+
+#[tokio::test]
 async fn a_handler_that_observes_the_cancellation_answers_within_its_grace_period() {
     let mut bench = Bench::new();
     let layer = bench.layer().describe(|task, _| task.on_cancel(pm::CancelPolicy::Ask));
