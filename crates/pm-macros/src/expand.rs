@@ -83,7 +83,7 @@ pub(crate) fn expand(options: TokenStream, function: TokenStream) -> syn::Result
     } else if is_async {
         quote_spanned!(there=> ::pm::__macros::#run(task, #body).await)
     } else {
-        let ends_with_the_call = quote_spanned!(there=> <#ty as ::pm::__macros::NotAFutureOfAnUnknownType<_>>::CHECKED);
+        let ends_with_the_call = quote_spanned!(there=> <#ty as ::pm::__macros::NotAFutureOrWrittenInFull<_>>::CHECKED);
         quote_spanned!(there=> { () = #ends_with_the_call; ::pm::__macros::#run(task, #body) })
     };
     Ok(quote_spanned! {here=>

@@ -76,15 +76,15 @@ pub fn run_result_sync_uncancellable<T, E: Display>(
 /// A return type of a function that does not await: not a future, whose work would be done after the task has ended.
 ///
 /// Both implementations apply to a future, which is an error.
-pub trait NotAFutureOfAnUnknownType<Which> {
+pub trait NotAFutureOrWrittenInFull<Which> {
     const CHECKED: () = ();
 }
 
-impl<T: ?Sized> NotAFutureOfAnUnknownType<()> for T {}
+impl<T: ?Sized> NotAFutureOrWrittenInFull<()> for T {}
 
 pub struct IsAFuture;
 
-impl<T: Future + ?Sized> NotAFutureOfAnUnknownType<IsAFuture> for T {}
+impl<T: Future + ?Sized> NotAFutureOrWrittenInFull<IsAFuture> for T {}
 
 const WHY: &str = "a task that is not cancellable is never asked to stop";
 

@@ -22,7 +22,7 @@ fn ended(id: &str) -> (Outcome, String, String, String) {
     (task.outcome().unwrap(), kind, format!("{:?}", task.attrs_sorted()), task.status().to_string())
 }
 
-fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
