@@ -271,7 +271,11 @@ impl RowWriter {
             out.string(request.by().as_bytes());
             out.literal(br#","origin":""#);
             out.number(request.origin().get());
-            out.literal(if task.has_observed_cancel() { br#"","observed":true}"# } else { br#""}"# });
+            out.literal(b"\"");
+            if task.has_observed_cancel() {
+                out.literal(br#","observed":true"#);
+            }
+            out.literal(b"}");
         }
         if has(Field::Protected) && task.is_protected() {
             out.literal(br#","protected":true"#);
