@@ -195,3 +195,39 @@ fn after_a_run_was_unwound_the_next_one_is_as_before() {
         assert!(list.run_sync("job", |_| Ok(deep_below())).is_ok());
     }
 }
+
+#[test]
+fn tasks_that_are_dropped_by_an_unwinding_cancel_did_not_panic() {
+    let list = ProcessList::new();
+    let result = cancelled(&list, |task| {
+        let _part = list.task("part").parent(task).start();
+        let _other = list.task("other").detached().start();
+        deep_below();
+    });
+    assert!(result.is_err());
+    let mut outcomes = outcomes(&list);
+    outcomes.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = [("job", Outcome::Cancelled), ("other", Outcome::Dropped), ("part", Outcome::Cancelled)];
+    assert_eq!(outcomes, expected.map(|(id, outcome)| (id.to_owned(), outcome)));
+    // The next panic is one.
+    let panics = AssertUnwindSafe(|| {
+        let _task = list.start("panics");
+        panic!("a bug");
+    });
+    assert!(catch_unwind(panics).is_err());
+    assert_eq!(list.counters().aborted, 1);
+}
+
+#[test]
+fn a_panic_after_code_caught_an_unwinding_cancel_is_a_panic() {
+    let list = ProcessList::new();
+    let run = AssertUnwindSafe(|| {
+        cancelled(&list, |_| {
+            // As a middleware that catches panics does.
+            assert!(catch_unwind(deep_below).is_err());
+            panic!("a bug");
+        })
+    });
+    assert!(catch_unwind(run).is_err());
+    assert_eq!((list.counters().aborted, list.counters().cancelled), (1, 0));
+}

@@ -1,5 +1,6 @@
 //! The error that a cancelled task sees at its checkpoints, and a future that waits for it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -153,4 +154,31 @@ impl fmt::Display for Cancelled {
 impl std::error::Error for Cancelled {}
 
 /// The payload with which `checkpoint_or_unwind` unwinds; `run_sync` recognises it.
-pub(crate) struct Unwind(pub(crate) Cancelled);
+pub(crate) struct Unwind(Cancelled);
+
+std::thread_local! {
+    static UNWINDING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Unwind {
+    /// Makes the payload; this thread unwinds because of a cancel as long as it exists.
+    pub(crate) fn new(cancelled: Cancelled) -> Self {
+        let _ = UNWINDING.try_with(|unwinding| unwinding.set(true));
+        Self(cancelled)
+    }
+
+    /// Returns `true` if this thread unwinds because of a cancel, and not because of a panic.
+    pub(crate) fn is_underway() -> bool {
+        std::thread::panicking() && UNWINDING.try_with(Cell::get).unwrap_or(false)
+    }
+
+    pub(crate) fn cancelled(&self) -> &Cancelled {
+        &self.0
+    }
+}
+
+impl Drop for Unwind {
+    fn drop(&mut self) {
+        let _ = UNWINDING.try_with(|unwinding| unwinding.set(false));
+    }
+}

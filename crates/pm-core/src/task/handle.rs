@@ -300,7 +300,7 @@ fn unwind(task: TaskRef) {
         return;
     }
     if let Err(cancelled) = observe(task, cancel::OBSERVED | cancel::UNWOUND) {
-        resume_unwind(Box::new(Unwind(cancelled)));
+        resume_unwind(Box::new(Unwind::new(cancelled)));
     }
 }
 

@@ -15,8 +15,8 @@ use crate::layout::words::{acquire, cancel};
 ///
 /// Dereferences to its [`TaskHandle`], which has the methods that report on the task and observe a cancellation.
 ///
-/// Dropped in a panic, it ends as aborted; dropped after it observed a cancel request, as cancelled; else as finished.
-/// Share it by reference, or give others a [`TaskHandle`].
+/// Dropped in a panic, it ends as aborted; dropped after it observed a cancel request, or as a cancel unwinds, as
+/// cancelled; else as finished. Share it by reference, or give others a [`TaskHandle`].
 ///
 /// A task can't be ended twice:
 ///
@@ -160,9 +160,9 @@ impl Task {
     /// Ends the task according to an unwind through `run_sync`.
     fn caught(self, payload: Box<dyn Any + Send>) -> Cancelled {
         match payload.downcast::<Unwind>() {
-            Ok(unwind) if Some(unwind.0.serial()) == self.serial() => {
+            Ok(unwind) if Some(unwind.cancelled().serial()) == self.serial() => {
                 self.end(Count::Cancelled);
-                unwind.0
+                unwind.cancelled().clone()
             }
             Ok(outer) => {
                 // The cancel of a task further out: this one goes with it.
@@ -192,6 +192,9 @@ impl Drop for Task {
         end(self.handle, |word, born_in_panic| {
             let panicked = std::thread::panicking() && !born_in_panic;
             match (panicked, word & cancel::UNWOUND != 0, word & cancel::OBSERVED != 0) {
+                // The cancel of a task further out: this one goes with it, or is dropped if it was not asked.
+                (true, false, _) if Unwind::is_underway() && cancel::is_asked(word) => Count::Cancelled,
+                (true, false, _) if Unwind::is_underway() => Count::Dropped,
                 (true, false, _) => Count::Aborted,
                 (true, true, _) | (false, _, true) => Count::Cancelled,
                 (false, _, false) => Count::Finished,

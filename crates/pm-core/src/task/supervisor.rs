@@ -126,7 +126,7 @@ impl Supervisor {
     #[inline(never)]
     fn caught<T>(&mut self, payload: Box<dyn Any + Send>) -> SupervisedPoll<T> {
         match payload.downcast::<Unwind>() {
-            Ok(unwind) if Some(unwind.0.serial()) == self.task.serial() => SupervisedPoll::Kill,
+            Ok(unwind) if Some(unwind.cancelled().serial()) == self.task.serial() => SupervisedPoll::Kill,
             Ok(other) => {
                 self.task.take().end(Count::Cancelled);
                 resume_unwind(other)
