@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use crate::step::{Done, Outcome, Step, cargo, install_on_debian, output, pass, pass_within, target_dir, works};
-use crate::{api, browser, budget, contract, deny, lines, model, page, words};
+use crate::{api, browser, budget, contract, deny, lines, model, page, versions, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -23,8 +23,11 @@ pub(crate) fn all() -> Vec<Step> {
         ("words", words::check),
         ("api", api::check),
         ("deny", deny::check),
+        ("msrv", versions::msrv),
+        ("minimal", versions::minimal),
         ("loom", model::loom),
         ("miri", model::miri),
+        ("sanitizers", model::sanitizers),
         ("tests", tests),
         ("contract", contract::check),
         ("browser", browser::check),

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `step.rs` | running steps and other programs, the table at the end |
 //! | `check.rs` | the steps that are one call of cargo each, other processors, the bench |
-//! | `model.rs` | loom and Miri |
+//! | `model.rs` | loom, Miri, sanitizers |
+//! | `versions.rs` | the oldest compiler, the lowest versions of dependencies |
+//! | `toolchain.rs` | other toolchains than ours |
 //! | `budget.rs` | how many crates each of ours may bring; where `unsafe` may be |
 //! | `layers.rs` | which modules of a crate may use which |
 //! | `lines.rs` | the length of lines and files |
@@ -34,6 +36,8 @@ mod model;
 mod page;
 mod source;
 mod step;
+mod toolchain;
+mod versions;
 mod words;
 
 use std::path::Path;
@@ -45,8 +49,8 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            lines, words, api, deny, loom, Miri (if installed), tests, the contract, the attacks of a browser, the page,
-            a short bench; stops at the first failure
+            lines, words, api, deny, the oldest compiler, the lowest versions, loom, Miri, sanitizers, tests, the
+            contract, the attacks of a browser, the page, a short bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -55,6 +59,10 @@ usage: cargo xtask COMMAND
             --json also writes the counts to a file, --against fails if one is more than 3 % above those in a file
   loom      the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)
   miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
+  sanitizers
+            tests of pm-core and pm-server under the address and the thread sanitizer; with the same toolchain
+  msrv      the published crates with the oldest compiler they support, which is installed if it is missing
+  minimal   the published crates with the lowest versions of dependencies that their manifests allow
   budget    third-party crates that ours bring, where `unsafe` is, and layers; fails beyond the limits
   layers    which modules of a crate use which; fails on one that uses a module above it (xtask/src/layers/table.rs)
   lines     lines over 120 columns and files over 600 lines
@@ -102,7 +110,10 @@ fn main() -> ExitCode {
     let steps: &[Step] = match words[..] {
         ["test"] => return step::run_all(&check::all()),
         ["loom"] => &[("loom", model::loom)],
-        ["miri"] => &[("miri", model::miri_with_install)],
+        ["miri"] => &[("miri", model::miri)],
+        ["sanitizers"] => &[("sanitizers", model::sanitizers)],
+        ["msrv"] => &[("msrv", versions::msrv)],
+        ["minimal"] => &[("minimal", versions::minimal)],
         ["budget"] => &[("budget", budget::check)],
         ["layers"] => &[("layers", layers::check)],
         ["lines"] => &[("lines", lines::check)],

@@ -1,17 +1,26 @@
-//! Programs that find errors which a test meets only by luck: loom tries the interleavings of threads, Miri detects
-//! undefined behaviour.
+//! Programs that find errors which a test meets only by luck: loom tries the interleavings of threads, Miri and the
+//! sanitizers detect undefined behaviour and races.
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::step::{Done, Outcome, cargo, pass, pass_and_look, pass_within, target_dir, works};
+use crate::step::{Done, Outcome, cargo, output, pass, pass_and_look, target_dir, works};
+use crate::toolchain::{self, program};
+
+const NIGHTLY: &str = "nightly";
 
 /// Tests of pm-core beside the unit tests that are small enough for Miri, which is some hundred times slower.
 const MIRI_TESTS: [&str; 1] = ["promises"];
 
 /// `-Zmiri-disable-isolation` lets tests read the clocks. Strict provenance holds the few raw pointers to the letter.
 const MIRI_FLAGS: &str = "-Zmiri-strict-provenance -Zmiri-disable-isolation";
+
+/// The sanitizers and cargo's flags for them: the thread sanitizer has to see into the locks of the standard library.
+const SANITIZERS: [(&str, &[&str]); 2] = [("address", &[]), ("thread", &["-Zbuild-std"])];
+
+/// Tests of pm-core beside the unit tests that run under the sanitizers: those with many threads.
+const SANITIZED_TESTS: [&str; 6] = ["behaviour", "kill", "drain", "waits", "whole_values", "million_kills"];
 
 pub(crate) fn loom() -> Outcome {
     let dir = target_dir("loom");
@@ -33,42 +42,41 @@ pub(crate) fn loom() -> Outcome {
     Ok(Done::Whole)
 }
 
-/// Runs Miri if it is there.
+/// Runs tests of pm-core under Miri.
 pub(crate) fn miri() -> Outcome {
-    if !has_miri() {
-        return Ok(Done::LeftOut(
-            "no nightly toolchain with Miri; rustup toolchain install nightly --profile minimal --component miri"
-                .into(),
-        ));
+    let has_miri = || works(program(NIGHTLY, "cargo").args(["miri", "--version"]));
+    if let Err(why) = toolchain::ensure(NIGHTLY, &["miri", "rust-src"], has_miri) {
+        return Ok(Done::LeftOut(format!("Miri: {why}")));
     }
-    let tests = MIRI_TESTS.iter().filter(|test| Path::new("crates/pm-core/tests").join(format!("{test}.rs")).exists());
-    let tests = tests.map(|test| format!("--test={test}"));
-    let mut command = nightly();
-    command.args(["miri", "test", "--package=pm-core", "--locked", "--lib"]).args(tests);
+    let mut command = program(NIGHTLY, "cargo");
+    command.args(["miri", "test", "--package=pm-core", "--locked", "--lib"]);
+    command.args(MIRI_TESTS.map(|test| format!("--test={test}"))).arg("--target-dir").arg(target_dir("miri"));
     pass(command.env("MIRIFLAGS", MIRI_FLAGS))
 }
 
-/// Tries once to install Miri if it is not there.
-pub(crate) fn miri_with_install() -> Outcome {
-    if !has_miri() {
-        let words = ["toolchain", "install", "nightly", "--profile=minimal", "--component=miri"];
-        if let Err(why) = pass_within(Command::new("rustup").args(words), Duration::from_secs(300)) {
-            eprintln!("{why}");
-        }
+/// Runs tests of pm-core and pm-server under the address and the thread sanitizer.
+pub(crate) fn sanitizers() -> Outcome {
+    let host = match output(Command::new("rustc").arg("--print=host-tuple")) {
+        Ok(host) if ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"].contains(&host.trim()) => host,
+        _ => return Ok(Done::LeftOut("they are for Linux with glibc on x86-64 and aarch64".into())),
+    };
+    let has_source = || {
+        let root = output(program(NIGHTLY, "rustc").arg("--print=sysroot"));
+        root.is_ok_and(|root| Path::new(root.trim()).join("lib/rustlib/src/rust/library/std").exists())
+    };
+    if let Err(why) = toolchain::ensure(NIGHTLY, &["miri", "rust-src"], has_source) {
+        return Ok(Done::LeftOut(format!("a nightly toolchain with rust-src: {why}")));
     }
-    miri()
-}
-
-fn has_miri() -> bool {
-    works(nightly().args(["miri", "--version"]))
-}
-
-fn nightly() -> Command {
-    let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo"]);
-    // They name the toolchain that runs us.
-    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-        command.env_remove(name);
+    for (sanitizer, flags) in SANITIZERS {
+        let sanitized = |words: &[&str]| {
+            let mut command = program(NIGHTLY, "cargo");
+            command.args(["test", "--locked", "--target", host.trim(), "--target-dir"]).arg(target_dir(sanitizer));
+            command.args(flags).args(words).env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"));
+            command
+        };
+        let tests = SANITIZED_TESTS.map(|test| format!("--test={test}"));
+        pass(sanitized(&["--package=pm-core", "--lib"]).args(tests))?;
+        pass(&mut sanitized(&["--package=pm-server", "--all-features", "--lib"]))?;
     }
-    command
+    Ok(Done::Whole)
 }
