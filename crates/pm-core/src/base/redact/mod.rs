@@ -251,6 +251,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn what_is_hostile_takes_no_longer() {
         let begin = std::time::Instant::now();
         for unit in
