@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn all_control_characters_are_unsafe_and_no_range_meets_another() {
-        assert!((0..0x11_0000).filter_map(char::from_u32).filter(|c| c.is_control()).all(is_unsafe));
+        let end = if cfg!(miri) { 0x3000 } else { 0x11_0000 };
+        assert!((0..end).filter_map(char::from_u32).filter(|c| c.is_control()).all(is_unsafe));
         assert!(UNSAFE.iter().all(|range| range.start() <= range.end()));
         assert!(UNSAFE.windows(2).all(|pair| pair[0].end() < pair[1].start()));
     }
