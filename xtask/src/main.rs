@@ -49,8 +49,9 @@ const HELP: &str = "\
 usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            lines, words, api, deny, the oldest compiler, the lowest versions, loom, Miri, sanitizers, tests, the
-            contract, the attacks of a browser, the page, a short bench; stops at the first failure
+            lines, words, api, deny, the oldest compiler, the lowest versions, loom, Miri and sanitizers (if
+            installed), tests, the contract, the attacks of a browser, the page, a short bench; stops at the first
+            failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -110,8 +111,8 @@ fn main() -> ExitCode {
     let steps: &[Step] = match words[..] {
         ["test"] => return step::run_all(&check::all()),
         ["loom"] => &[("loom", model::loom)],
-        ["miri"] => &[("miri", model::miri)],
-        ["sanitizers"] => &[("sanitizers", model::sanitizers)],
+        ["miri"] => &[("miri", model::miri_with_install)],
+        ["sanitizers"] => &[("sanitizers", model::sanitizers_with_install)],
         ["msrv"] => &[("msrv", versions::msrv)],
         ["minimal"] => &[("minimal", versions::minimal)],
         ["budget"] => &[("budget", budget::check)],

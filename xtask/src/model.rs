@@ -9,6 +9,8 @@ use crate::step::{Done, Outcome, cargo, output, pass, pass_and_look, target_dir,
 use crate::toolchain::{self, program};
 
 const NIGHTLY: &str = "nightly";
+/// Its components that Miri and the thread sanitizer need.
+const COMPONENTS: [&str; 2] = ["miri", "rust-src"];
 
 /// Tests of pm-core beside the unit tests that are small enough for Miri, which is some hundred times slower.
 const MIRI_TESTS: [&str; 1] = ["promises"];
@@ -42,11 +44,10 @@ pub(crate) fn loom() -> Outcome {
     Ok(Done::Whole)
 }
 
-/// Runs tests of pm-core under Miri.
+/// Runs tests of pm-core under Miri, if it is installed.
 pub(crate) fn miri() -> Outcome {
-    let has_miri = || works(program(NIGHTLY, "cargo").args(["miri", "--version"]));
-    if let Err(why) = toolchain::ensure(NIGHTLY, &["miri", "rust-src"], has_miri) {
-        return Ok(Done::LeftOut(format!("Miri: {why}")));
+    if !has_miri() {
+        return Ok(Done::LeftOut("no nightly toolchain with Miri; cargo xtask miri installs it".into()));
     }
     let mut command = program(NIGHTLY, "cargo");
     command.args(["miri", "test", "--package=pm-core", "--locked", "--lib"]);
@@ -54,18 +55,27 @@ pub(crate) fn miri() -> Outcome {
     pass(command.env("MIRIFLAGS", MIRI_FLAGS))
 }
 
-/// Runs tests of pm-core and pm-server under the address and the thread sanitizer.
+/// Installs Miri if it is missing, and runs it.
+pub(crate) fn miri_with_install() -> Outcome {
+    match toolchain::ensure(NIGHTLY, &COMPONENTS, has_miri) {
+        Ok(()) => miri(),
+        Err(why) => Ok(Done::LeftOut(format!("Miri: {why}"))),
+    }
+}
+
+fn has_miri() -> bool {
+    works(program(NIGHTLY, "cargo").args(["miri", "--version"]))
+}
+
+/// Runs tests of pm-core and pm-server under the address and the thread sanitizer, if a toolchain for them is installed.
 pub(crate) fn sanitizers() -> Outcome {
     let host = match output(Command::new("rustc").arg("--print=host-tuple")) {
         Ok(host) if ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"].contains(&host.trim()) => host,
         _ => return Ok(Done::LeftOut("they are for Linux with glibc on x86-64 and aarch64".into())),
     };
-    let has_source = || {
-        let root = output(program(NIGHTLY, "rustc").arg("--print=sysroot"));
-        root.is_ok_and(|root| Path::new(root.trim()).join("lib/rustlib/src/rust/library/std").exists())
-    };
-    if let Err(why) = toolchain::ensure(NIGHTLY, &["miri", "rust-src"], has_source) {
-        return Ok(Done::LeftOut(format!("a nightly toolchain with rust-src: {why}")));
+    if !has_source() {
+        let why = "no nightly toolchain with the source of the standard library; cargo xtask sanitizers installs it";
+        return Ok(Done::LeftOut(why.into()));
     }
     for (sanitizer, flags) in SANITIZERS {
         let sanitized = |words: &[&str]| {
@@ -79,4 +89,17 @@ pub(crate) fn sanitizers() -> Outcome {
         pass(&mut sanitized(&["--package=pm-server", "--all-features", "--lib"]))?;
     }
     Ok(Done::Whole)
+}
+
+/// Installs a toolchain for the sanitizers if it is missing, and runs them.
+pub(crate) fn sanitizers_with_install() -> Outcome {
+    match toolchain::ensure(NIGHTLY, &COMPONENTS, has_source) {
+        Ok(()) => sanitizers(),
+        Err(why) => Ok(Done::LeftOut(format!("a nightly toolchain with rust-src: {why}"))),
+    }
+}
+
+fn has_source() -> bool {
+    let root = output(program(NIGHTLY, "rustc").arg("--print=sysroot"));
+    root.is_ok_and(|root| Path::new(root.trim()).join("lib/rustlib/src/rust/library/std").exists())
 }
