@@ -26,6 +26,8 @@ async function prepare(t) {
   await program.do({ do: 'wait', name: 'parent', resource: 'lock:two' });
   await program.do({ do: 'wait', name: 'child', resource: 'lock:one' });
   await program.ask('v1/tasks/unresponsive/cancel', { method: 'POST', body: { reason: 'why' } });
+  await program.start('listens', { statuses: Array.from({ length: 200 }, (_, at) => `step ${at}`) });
+  await program.ask('v1/tasks/listens/cancel', { method: 'POST', body: { reason: 'deploy', wait: '5s' } });
   return program;
 }
 
@@ -66,6 +68,16 @@ for (const [mode, media] of MODES) {
     await page.fill('#running-filter', 'knd=x');
     await page.keyboard.press('Escape');
     await check('wrong-filter');
+    await page.fill('#running-filter', 'minAeg=9s');
+    await page.press('#running-filter', 'Escape');
+    await until(page, () => document.querySelector('.running .gridwrap.unsure'));
+    await check('filter-invalid');
+    await page.fill('#running-filter', 'kind=');
+    await page.press('#running-filter', 'Escape');
+    await says(page, '#running-wrong', 'has no value yet');
+    await check('filter-unfinished');
+    await page.evaluate(() => pm.running.full.show({ dropped: { tasksNotShown: 2 }, limits: { maxBytes: 2 << 20 } }));
+    await check('full');
     await page.fill('#running-filter', 'id=unknown');
     await page.keyboard.press('Enter');
     await says(page, '.empty', 'No task matches the filter.');
@@ -91,9 +103,33 @@ for (const [mode, media] of MODES) {
       await until(page, (ready) => document.querySelector(ready), ready);
       await check(view);
     }
+    await page.keyboard.press('3');
+    await page.click('.tabs button:text("Cancelled")');
+    await untilIds(page, ['listens'], '#ended-tasks');
+    await check('ended-cancelled');
+    await page.click('#ended-tasks a');
+    await until(page, () => document.querySelector('.timeline .dropped'));
+    await check('task-cancelled');
+    await page.keyboard.press('1');
+    await page.fill('#running-filter', 'id=unresponsive,fixed,child');
+    await page.press('#running-filter', 'Enter');
+    await untilIds(page, ['child', 'unresponsive', 'fixed']);
+    await page.keyboard.press('u');
+    await page.keyboard.press('*');
+    await page.keyboard.press('k');
+    await page.keyboard.press('Enter');
+    await says(page, '#kill .verdict', /stopped.*, 1 still running, 1 not cancellable\./);
+    await check('kill-sum');
+    await page.keyboard.press('Escape');
+    await page.click('#tasks .c-id a:text-is("unresponsive")');
+    await says(page, '.detail h1', 'unresponsive');
     program.stop();
     await says(page, '#banner', 'unreachable');
     await check('unreachable');
+    const again = await t.program(program.address);
+    await again.start('other');
+    await says(page, '.problem', 'The program was restarted');
+    await check('past');
   });
 }
 

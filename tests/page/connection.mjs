@@ -224,7 +224,7 @@ for (const prefix of ['', '/x', '/a/b']) {
       await says(page, '.detail code', `curl '${base}v1/tasks/1'`);
       await page.click('.detail .danger');
       await page.keyboard.press('Enter');
-      await says(page, '#kill .verdict', 'stopped by itself');
+      await says(page, '#kill .verdict', 'job: cancelled after');
       await page.keyboard.press('Escape');
       for (const [key, word] of [['2', 'import'], ['3', ''], ['4', 'No task is waiting'], ['5', 'serving for']]) {
         await page.keyboard.press(key);

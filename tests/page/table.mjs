@@ -51,6 +51,7 @@ test('a filter takes effect while typing, completes, shows errors, and is in the
   await says(page, '#running-wrong', 'unknown name `knd` at 1; did you mean `kind`?');
   assert.equal(await page.getAttribute('#running-filter', 'aria-invalid'), 'true');
   assert.deepEqual(await ids(page), ['a'], 'the last valid filter stays');
+  assert(await page.locator('.gridwrap.unsure').first().isVisible(), 'and that is shown');
   await page.fill('#running-filter', 'status="waiting for *"');
   await untilIds(page, ['b']);
   await page.keyboard.press('Enter');

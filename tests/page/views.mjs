@@ -40,7 +40,7 @@ test('kinds show rates, errors, latencies with their tail, and time by status', 
   await until(page, () => document.querySelector('#ended-tasks .body .row .c-id')?.textContent === 'slow');
 });
 
-test('ended tasks are listed: newest, failed, killed, slowest', async (t) => {
+test('ended tasks are listed: newest, failed, cancelled, slowest', async (t) => {
   const program = await t.program();
   for (const id of ['fine', 'broken', 'killed']) await program.start(id, { kind: id === 'fine' ? 'x' : 'y' });
   await program.end('broken', 'disk full');
@@ -53,7 +53,7 @@ test('ended tasks are listed: newest, failed, killed, slowest', async (t) => {
   await t.shot(page, 'ended');
   await page.click('.tabs button:text("Failed")');
   await untilIds(page, ['broken'], '#ended-tasks');
-  await page.click('.tabs button:text("Killed")');
+  await page.click('.tabs button:text("Cancelled")');
   await untilIds(page, ['killed'], '#ended-tasks');
   await page.click('.tabs button:text("Slowest")');
   await untilIds(page, ['fine', 'killed', 'broken'], '#ended-tasks');
@@ -69,6 +69,72 @@ test('ended tasks are listed: newest, failed, killed, slowest', async (t) => {
   await program.start('later', { kind: 'y' });
   await program.end('later');
   await until(page, () => document.querySelectorAll('#ended-tasks .body .row').length === 3);
+});
+
+test('ended tasks are listed and counted by what happened to them, with the cause, or who cancelled them and why', async (t) => {
+  const program = await t.program();
+  const cancel = (id, body) => program.ask(`v1/tasks/${id}/cancel`, { method: 'POST', body });
+  const request = { kind: 'GET /x', attrs: { method: 'GET', path: '/x' } };
+  await program.start('fine', request);
+  await program.end('fine');
+  await program.start('broken');
+  await program.end('broken', 'disk full');
+  await program.start('listens');
+  await cancel('listens', { reason: 'too slow', wait: '5s' });
+  for (const [id, more] of [['forced', {}], ['left', request], ['given up', {}]]) await program.do({ do: 'future', name: id, id, ...more });
+  await cancel('forced', { reason: 'deploy', wait: '5s' });
+  for (const name of ['left', 'given up']) await program.do({ do: 'drop', name });
+  for (const id of ['own', 'knows']) {
+    await program.start(id, { listens: false });
+    await cancel(id, {});
+    await program.do({ do: 'end', name: id, observes: id === 'knows' });
+  }
+  const page = await t.open(`${program.url}#view=ended`);
+  await until(page, () => document.querySelector('#ended-tasks').ariaRowCount === '9');
+  const row = (id) => page.locator(`#ended-tasks .row:has(a:text-is("${id}"))`);
+  const status = async (id) => [await row(id).locator('.badge').innerText(), await row(id).locator('.c-status > span').innerText()];
+  assert.deepEqual(await status('broken'), ['failed', 'disk full']);
+  assert.deepEqual(await status('listens'), ['cancelled', 'by 127.0.0.1: too slow']);
+  assert.deepEqual(await status('forced'), ['dropped by the cancel', 'by 127.0.0.1: deploy']);
+  assert.deepEqual(await status('own'), ['finished on its own', 'by 127.0.0.1']);
+  assert.equal((await status('left'))[0], 'client gone');
+  assert.equal((await status('given up'))[0], 'dropped by its owner');
+  assert.match(await row('fine').locator('.c-age').innerText(), /^\d+ (ns|µs|ms)$/);
+  assert.deepEqual(await page.locator('.tabs button').allInnerTexts(), ['Newest', 'Failed 1', 'Cancelled 2', 'Client gone 2', 'Slowest']);
+  await page.click('.tabs button:text("Cancelled")');
+  await untilIds(page, ['knows', 'own', 'forced', 'listens'], '#ended-tasks');
+  await says(page, '.ended-view .summary', '1 finished, cancel observed; 1 finished on its own; 1 dropped by the cancel; 1 cancelled');
+  await t.shot(page, 'ended-cancelled');
+  await page.click('.tabs button:text("Client gone")');
+  await until(page, () => document.querySelectorAll('#ended-tasks .body .row').length === 2);
+  // Another filter shows its own rows at once, wherever the pointer is.
+  await page.hover('#ended-tasks');
+  await page.fill('#ended-filter', 'kind=GET*');
+  await untilIds(page, ['left'], '#ended-tasks');
+  await page.click('#ended-tasks a:text-is("left")');
+  await says(page, '.why', /^Its client disconnected after .*, and its future was dropped\./);
+  for (const [serial, words] of [
+    [2, /^It failed after .*: disk full\./], [3, /^It was cancelled after .* by 127\.0\.0\.1: too slow\./],
+    [4, /^It was cancelled after .* by 127\.0\.0\.1: deploy\. Its future was dropped; what it spawned without pm continues\./],
+    [7, /^It finished on its own after .*; it had not observed a cancel request by 127\.0\.0\.1\./],
+    [8, /^It finished after .*; it had observed a cancel request by 127\.0\.0\.1\./],
+  ]) {
+    await page.evaluate((serial) => {
+      location.hash = `task=${serial}`;
+    }, serial);
+    await says(page, '.why', words);
+  }
+});
+
+test('tasks that found no space in the list are counted on the first screen', async (t) => {
+  const program = await t.program('-', '-', '-', '2');
+  const page = await t.open(program.url);
+  await program.many('task-', 100);
+  await until(page, () => document.querySelector('#tasks').ariaRowCount === '101');
+  assert(await page.locator('.full').isHidden());
+  await program.many('more-', 9000);
+  await says(page, '.full', /^The list was full \(.* MiB\): [\d,]+ tasks started since the program did and found no space\./);
+  await t.shot(page, 'full');
 });
 
 test('waits show blocking tasks and cycles', async (t) => {
@@ -128,7 +194,7 @@ test('on a phone everything fits, and works by touch', async (t) => {
   await says(page, '#kill-title', 'Kill job?');
   await fits('a kill');
   await page.tap('#kill .danger');
-  await says(page, '#kill .verdict', 'stopped by itself');
+  await says(page, '#kill .verdict', 'job: cancelled after');
   await page.tap('#kill button:text("Close")');
   for (const view of ['Kinds', 'Ended', 'Waits', 'About']) {
     await page.tap(`nav a:text("${view}")`);

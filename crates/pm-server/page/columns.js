@@ -1,6 +1,7 @@
 // The columns of a table of tasks, and how their cells are kept up to date.
 
 import { h, say } from './dom.js';
+import { endCause, endWords } from './ending.js';
 import { duration, named, short, shown } from './text.js';
 import { link } from './address.js';
 
@@ -25,7 +26,7 @@ export function isStuck(task, now) {
 
 /** The state of the task in words; empty if it simply runs. @param {Task} task @param {number} now */
 export function stateWords(task, now) {
-  if (task.gone) return task.outcome ?? 'ended';
+  if (task.gone) return endWords(task);
   if (task.isCancelling) {
     const since = task.cancel ? ` ${duration(now - task.cancel.at)}` : '';
     return isStuck(task, now) ? `does not stop${since}` : `cancelling${since}`;
@@ -129,7 +130,7 @@ export function columnsOf(names, { marks, usual, place }) {
         else if (!words && !task.cancellable) words = 'not cancellable';
         badge.hidden = words === '';
         say(badge, words);
-        say(/** @type {HTMLElement} */ (cell.lastChild), short(task.status));
+        say(/** @type {HTMLElement} */ (cell.lastChild), (task.gone && endCause(task)) || short(task.status));
       },
     }),
     statusAge: () => ({

@@ -4,9 +4,10 @@ import { Problem, call } from './api.js';
 import { add, button, copyable, h, replace, say } from './dom.js';
 import { link } from './address.js';
 import { looks, rateOf, stateWords, timeLeft } from './columns.js';
+import { endWords } from './ending.js';
 import { written, writtenAttr } from './filter.js';
 import { Task } from './model.js';
-import { clock, count, duration, named, plural, short, shown, visible } from './text.js';
+import { between, clock, count, duration, named, plural, short, shown, visible } from './text.js';
 import { drawTimeline } from './timeline.js';
 import { token } from './token.js';
 import { taskLink } from './waits.js';
@@ -22,14 +23,20 @@ const CHILDREN = 50;
 export class Detail {
   /**
    * @param {{ model: Model, waits: import('./waits.js').Waits, usual: import('./usual.js').Usual, kill: import('./kill.js').Kill,
-   *   mayCancel: () => boolean, place: () => Record<string, string>, back: () => void }} around
+   *   mayCancel: () => boolean, isAway: () => boolean, place: () => Record<string, string>, back: () => void }} around
    */
   constructor(around) {
     this.around = around;
     /** @type {Task | undefined} */
     this.task = undefined;
     this.serial = '';
+    /** The run of the program that the link names, and that of the task that is shown. */
+    this.named = '';
     this.run = '';
+    /** The program was restarted: this is the last known state of the task, and stays. */
+    this.isPast = false;
+    /** The server's time when the task was last read. */
+    this.read = '';
     /** @type {Row | undefined} */
     this.row = undefined;
     this.asked = -Infinity;
@@ -47,11 +54,12 @@ export class Detail {
     this.family = h('div', {});
     this.timeline = h('div', { class: 'wide' });
     this.commands = h('div', {});
+    this.commandPart = h('div', {}, h('h2', {}, 'Equivalent commands'), this.commands);
     this.problem = h('p', { class: 'problem', role: 'alert', hidden: true });
     this.body = h(
       'div', { class: 'detailbody' },
       this.why, this.progress, this.facts, this.attrs, this.waits, this.family,
-      h('h2', {}, 'History'), this.timeline, h('h2', {}, 'Equivalent commands'), this.commands,
+      h('h2', {}, 'History'), this.timeline, this.commandPart,
     );
     this.element = h(
       'section', { class: 'view detail', 'aria-label': 'Task' },
@@ -62,9 +70,13 @@ export class Detail {
 
   /** @param {string} serial @param {string} run the run of the program that the link refers to */
   show(serial, run) {
-    if (serial === this.serial && run === this.run) return;
+    if (serial === this.serial && run === this.named) return;
     this.serial = serial;
-    this.run = run;
+    this.named = this.run = run;
+    this.isPast = false;
+    this.read = '';
+    this.element.classList.remove('past');
+    this.commandPart.hidden = false;
     this.task = undefined;
     this.row = undefined;
     this.seen = this.signature = this.attrsSeen = '';
@@ -78,43 +90,59 @@ export class Detail {
   }
 
   kill() {
-    if (this.task && !this.task.gone) this.around.kill.tasks([this.task]);
+    if (this.task && !this.task.gone && !this.isPast) this.around.kill.tasks([this.task]);
   }
 
   /** @param {number} now */
   tick(now) {
-    const { model, waits, usual } = this.around;
+    const { model, waits, usual, isAway } = this.around;
+    // Whether a link is of this run must be known before its serial is looked up.
+    if (this.isPast || (this.named && !model.boot)) return;
     if (this.run && model.boot && this.run !== model.boot) {
-      this.#fail('This link refers to another run of the program. The task that has this serial now is a different one.');
+      if (this.task) this.#keep();
+      else this.#fail('This link refers to another run of the program. The task that has this serial now is a different one.');
       return;
     }
     const known = model.tasks.get(this.serial);
     // The task that is shown stays, even if another one gets its serial after a restart.
     if (known && (!this.task || (!this.task.gone && this.task !== known && this.task.id === known.id))) this.task = known;
+    if (this.task) this.run ||= model.boot;
     waits.look(now, 3000);
     usual.look(now);
     const { task } = this;
     const signature = task ? `${task.since} ${task.state} ${task.progress?.done} ${task.gone}` : '';
     const isDue = now - this.asked > (signature !== this.signature ? AT_MOST_EVERY : task?.gone && this.row?.state === 'ended' ? Infinity : AT_LEAST_EVERY);
-    if (isDue) {
+    if (isDue && !isAway()) {
       this.signature = signature;
       this.asked = now;
       this.#ask();
     }
-    if (task) this.#draw(task, now);
+    // While the server is unreachable, nothing is known to go on: no age grows.
+    if (task && !isAway()) this.#draw(task, now);
+  }
+
+  /** Keeps what is shown, after a restart of the program. */
+  #keep() {
+    this.isPast = true;
+    this.element.classList.add('past');
+    // Its serial names another task now.
+    this.commandPart.hidden = true;
+    this.killButton.hidden = true;
+    this.problem.hidden = false;
+    say(this.problem, `The program was restarted, and this task is gone. Below is its last known state${this.read ? `, of ${clock(this.read)} UTC` : ''}.`);
   }
 
   async #ask() {
     const { serial } = this;
+    const { boot } = this.around.model;
     try {
       const [{ task: row }, history] = await Promise.all([
         call(`v1/tasks/${encodeURIComponent(serial)}`), call(`v1/tasks/${encodeURIComponent(serial)}/history`),
       ]);
-      if (serial !== this.serial) return;
-      if (this.task && this.task.id !== row.id) {
-        this.#fail('The program was restarted: this task is gone, and another one has its serial.');
-        return;
-      }
+      if (serial !== this.serial || this.isPast) return;
+      // The answer may be that of another run, of which the page does not know yet.
+      if (this.task && (this.around.model.boot !== boot || this.task.id !== row.id || !isSameStart(this.row, row))) return;
+      this.read = history.serverTime;
       const now = performance.now();
       this.row = row;
       if (!this.task) this.task = new Task(row, now);
@@ -123,7 +151,7 @@ export class Detail {
       drawTimeline(this.timeline, history);
       this.#draw(this.task, now);
     } catch (error) {
-      if (serial !== this.serial) return;
+      if (serial !== this.serial || this.isPast) return;
       const problem = error instanceof Problem ? error : new Problem(0, { detail: String(error) });
       // While the server is unreachable, the last known state stays.
       if (problem.status === 0 && this.task) return;
@@ -215,7 +243,7 @@ export class Detail {
       ['Started', row?.startedAt ? h('time', { datetime: row.startedAt, title: row.startedAt }, `${clock(row.startedAt)} UTC`) : '-'],
     ];
     if (task.gone) {
-      facts.push(['Ran for', duration(task.ran)], ['Outcome', task.outcome ?? 'unknown']);
+      facts.push(['Ran for', duration(task.ran)], ['Outcome', task.outcome ? endWords(task) : 'unknown']);
       if (row?.endedAt) facts.push(['Ended', h('time', { datetime: row.endedAt, title: row.endedAt }, `${clock(row.endedAt)} UTC`)]);
     }
     const parent = task.parent !== undefined && this.around.model.tasks.get(task.parent);
@@ -274,8 +302,11 @@ export class Detail {
       live && `curl${auth} -d '{"reason":"why","wait":"5s"}' '${base}v1/tasks/${task.serial}/cancel'`,
       `pm why -e ${endpoint} ${task.serial}`,
       `pm history -e ${endpoint} ${task.serial}`,
-      live && `pm kill -e ${endpoint} ${task.serial} why`,
+      live && `pm kill -e ${endpoint} ${task.serial} -- why`,
     ];
     replace(this.commands, ...lines.filter(Boolean).map((line) => h('p', {}, copyable(String(line), 'Copy the command'))));
   }
 }
+
+/** Returns `true` if two rows of a serial may be of one task: dates are computed anew for each answer. @param {Row | undefined} a @param {Row} b */
+const isSameStart = (a, b) => !a?.startedAt || !b.startedAt || Math.abs(between(a.startedAt, b.startedAt)) < 1000;

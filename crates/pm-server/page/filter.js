@@ -5,7 +5,7 @@
 import { shown, visible } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
-/** @typedef {{ text: string, isPrefix: boolean, at: number }} Alternative */
+/** @typedef {{ text: string, isPrefix: boolean, isQuoted: boolean, at: number }} Alternative */
 /** @typedef {{ name: string, raw: string, alternatives: Alternative[], from: number, to: number }} Condition */
 
 /** @type {Record<string, string>} the meaning of each name, for completion */
@@ -95,6 +95,7 @@ export function parse(text) {
     let start = at;
     let star = 0;
     let quote = 0;
+    let isQuoted = false;
     for (;;) {
       const here = at;
       const c = chars[at] !== undefined && (quote || !isBlank(chars[at])) ? chars[at] : undefined;
@@ -102,14 +103,16 @@ export function parse(text) {
       if (c === undefined && quote) throw new FilterError('quotes that are not closed', quote);
       if (c === undefined || c === ',') {
         if (alternatives.length === MAX_ALTERNATIVES) throw new FilterError(`${quoted(name)} has more than 256 alternatives`, start + 1);
-        alternatives.push({ text: value, isPrefix: star > 0, at: start + 1 });
+        alternatives.push({ text: value, isPrefix: star > 0, isQuoted, at: start + 1 });
         if (c === undefined) return { raw, alternatives };
         raw += c;
         value = '';
         star = 0;
+        isQuoted = false;
         start = at;
       } else if (c === '"') {
         quote = quote ? 0 : here + 1;
+        isQuoted = true;
       } else if (star) {
         throw new FilterError('a `*` that is not the last', star, 'only a trailing `*` is meant; write `\\*` for the character');
       } else if (c === '*') {
@@ -237,6 +240,11 @@ export class Filter {
 
   get isEmpty() {
     return this.conditions.length === 0;
+  }
+
+  /** The first name with a value that is empty and not quoted: on the way to another value, `kind=` is valid, too. */
+  get unfinished() {
+    return this.conditions.find(({ alternatives }) => alternatives.some((a) => a.text === '' && !a.isPrefix && !a.isQuoted))?.name;
   }
 
   /** @param {Task} task @param {number} now */

@@ -1,8 +1,10 @@
-// The input for a filter: it takes effect as the user types, completes, and shows errors with their position.
+// The input for a filter: it takes effect as the user types, completes, and shows errors with their position. While the text is
+// invalid or unfinished, the filter before it stays applied, and `trouble` says so: nothing may be killed by it then.
 
 import { h, replace, say } from './dom.js';
 import { Filter, FilterError } from './filter.js';
 import { suggest, wordAt } from './complete.js';
+import { short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
 
@@ -10,11 +12,14 @@ const SETTLE = 60;
 
 export class FilterBox {
   /**
-   * @param {{ name: string, label: string, tasks: () => Iterable<Task>, onFilter: (filter: Filter) => void, onLeave: () => void }} options
+   * @param {{ name: string, label: string, tasks: () => Iterable<Task>, onFilter: (filter: Filter) => void, onText: () => void,
+   *   onLeave: () => void }} options `onText` is called when `trouble` may have changed
    */
   constructor(options) {
     this.options = options;
     this.filter = new Filter('');
+    /** The text that was last set, or passed on: another in the input is the user's, and stays. */
+    this.given = '';
     /** @type {import('./complete.js').Suggestion[]} */
     this.found = [];
     this.at = -1;
@@ -34,9 +39,21 @@ export class FilterBox {
 
   /** Shows a filter from another source, such as the address. @param {string} text */
   set(text) {
-    if (text === this.input.value && text === this.filter.text) return;
+    if (text === this.given) return;
+    this.given = text;
     this.input.value = text;
-    this.#apply();
+    this.#apply(true);
+  }
+
+  clear() {
+    this.input.value = '';
+    this.#apply(true);
+  }
+
+  /** Why the text is not the filter that is applied; empty if it is. */
+  get trouble() {
+    if (this.input.value === this.filter.text) return '';
+    return this.wrong.textContent || 'it is still being typed';
   }
 
   focus() {
@@ -46,25 +63,38 @@ export class FilterBox {
 
   #typed() {
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.#apply(), SETTLE);
+    this.timer = setTimeout(() => this.#apply(false), SETTLE);
     this.#suggest();
+    this.options.onText();
   }
 
-  #apply() {
+  /** @param {boolean} isMeant an empty value is what is meant */
+  #apply(isMeant) {
     clearTimeout(this.timer);
     const text = this.input.value;
+    let filter = this.filter;
+    let words = '';
+    let isInvalid = false;
     try {
-      const filter = new Filter(text);
-      this.input.removeAttribute('aria-invalid');
-      say(this.wrong, '');
-      if (filter.text === this.filter.text) return;
-      this.filter = filter;
-      this.options.onFilter(filter);
+      const read = new Filter(text);
+      if (text === filter.text || isMeant || !read.unfinished) filter = read;
+      else words = `\`${short(read.unfinished, 60)}=\` has no value yet; type one, or press Enter if it is meant to be empty`;
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      this.input.setAttribute('aria-invalid', 'true');
-      say(this.wrong, error.message);
+      words = error.message;
+      isInvalid = true;
     }
+    if (isInvalid) this.input.setAttribute('aria-invalid', 'true');
+    else this.input.removeAttribute('aria-invalid');
+    this.wrong.classList.toggle('unfinished', !isInvalid);
+    say(this.wrong, words);
+    const isOther = filter.text !== this.filter.text;
+    if (isOther) {
+      this.filter = filter;
+      this.given = text;
+      this.options.onFilter(filter);
+    }
+    this.options.onText();
   }
 
   #suggest() {
@@ -116,7 +146,7 @@ export class FilterBox {
     this.input.value = `${value.slice(0, from)}${text}${isDone && !rest.startsWith(' ') ? ' ' : ''}${rest}`;
     const caret = from + text.length + (isDone ? 1 : 0);
     this.input.setSelectionRange(caret, caret);
-    this.#apply();
+    this.#apply(false);
     this.#suggest();
   }
 
@@ -137,9 +167,9 @@ export class FilterBox {
       case 'Enter':
         if (isOpen && this.at >= 0) this.#take(this.at);
         else {
-          this.#apply();
+          this.#apply(true);
           this.#close();
-          this.options.onLeave();
+          if (!this.trouble) this.options.onLeave();
         }
         break;
       case 'Escape':

@@ -1,9 +1,12 @@
 // The dialog that kills tasks: it names them, asks for a reason, and shows the verdict for each. A request names exactly what
 // was shown: the serials, with their ages as least ages, so that no other task is cancelled after a restart of the program.
+// Tasks that cannot be cancelled are listed, but no request is sent for them. A task counts as stopped only if it stopped
+// because of the request.
 
 import { Problem, call } from './api.js';
 import { button, byId, h, replace, say } from './dom.js';
-import { duration, latency, named, plural, short } from './text.js';
+import { endWords, ending } from './ending.js';
+import { count, duration, latency, named, plural, short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task @typedef {import('./model.js').Model} Model */
 
@@ -17,9 +20,18 @@ const LISTED = 200;
 const SLACK = 100;
 
 /**
- * A task to be killed: `words` is its verdict.
- * @typedef {{ serial: string, id: string, task: Task | undefined, words: string, look: '' | 'asked' | 'good' | 'bad', line?: HTMLElement }} Target
+ * What became of a task: `asked` still runs, `before` ended before the request, `exempt` cannot be cancelled, and `lost` is not known.
+ * @typedef {'' | 'asked' | 'before' | 'exempt' | 'refused' | 'lost' | import('./ending.js').Ending} Became
  */
+/**
+ * A task to be killed: `words` is its verdict.
+ * @typedef {{ serial: string, id: string, task: Task | undefined, words: string, became: Became, line?: HTMLElement }} Target
+ */
+/** The order and the words of a sum. @type {[string, Became[]][]} */
+const SUMS = [
+  ['stopped', ['cancelled', 'forced']], ['ended after observing the cancel', ['observed']], ['ended on their own', ['own', 'left', 'dropped', 'other']], ['had already ended', ['before']],
+  ['still running', ['asked']], ['not cancellable', ['exempt']], ['refused', ['refused']], ['without an answer', ['lost']],
+];
 
 export class Kill {
   /** @param {Model} model @param {() => boolean} mayCancel @param {(words: string) => void} notice */
@@ -79,7 +91,7 @@ export class Kill {
       this.notice('No task is selected: move the cursor to one, or mark some with Space.');
       return;
     }
-    this.#open('', tasks.map((task) => ({ serial: task.serial, id: task.id, task, words: '', look: '' })));
+    this.#open('', tasks.map((task) => target(task.serial, task.id, task)));
   }
 
   /** Kills all that match a filter; asks the server first which these are. @param {string} filter */
@@ -91,9 +103,7 @@ export class Kill {
         this.notice('No task matches the filter any more.');
         return;
       }
-      this.#open(filter, verdicts.map((/** @type {any} */ one) => ({
-        serial: one.serial, id: one.id, task: this.model.tasks.get(one.serial), words: '', look: '',
-      })));
+      this.#open(filter, verdicts.map((/** @type {any} */ one) => target(one.serial, one.id, this.model.tasks.get(one.serial))));
     } catch (error) {
       this.notice(error instanceof Problem ? error.words : String(error));
     }
@@ -114,7 +124,6 @@ export class Kill {
     this.opened = performance.now();
     this.phase = 'choosing';
     this.reason.value = '';
-    say(this.title, targets.length === 1 ? `Kill ${named(short(targets[0].id, 80), 'empty id')}?` : `Kill ${plural(targets.length, 'task')}?`);
     say(this.about, this.#aboutWords());
     const listed = targets.slice(0, LISTED);
     replace(this.list, ...listed.map((target) => {
@@ -124,21 +133,27 @@ export class Kill {
     this.#say('', '');
     this.#draw();
     this.dialog.showModal();
-    this.reason.focus();
+    (this.reason.disabled ? this.leave : this.reason).focus();
     this.timer = setInterval(() => this.#look(), 250);
     this.#look();
   }
 
   #aboutWords() {
-    if (this.filter) return `All that match ${short(this.filter, 300)}`;
+    const exempt = this.targets.filter((target) => target.became === 'exempt').length;
+    const left = exempt && this.targets.length > 1 ? `${plural(exempt, 'task')} cannot be cancelled and will be left out. ` : '';
+    if (this.filter) return `${left}All that match ${short(this.filter, 300)}`;
     const serials = new Set(this.targets.map((target) => target.serial));
     let below = 0;
     for (const task of this.model.tasks.values()) if (!task.gone && task.parent && serials.has(task.parent) && !serials.has(task.serial)) below += 1;
-    return below ? `This also cancels the tasks below: ${plural(below, 'child task')} and their descendants.` : '';
+    return `${left}${below ? `This also cancels the tasks below: ${plural(below, 'child task')} and their descendants.` : ''}`;
   }
 
   #draw() {
-    const left = this.targets.filter((target) => target.words === '').length;
+    const left = this.targets.filter((target) => target.became === '').length;
+    const [only] = this.targets;
+    const what = this.targets.length === 1 ? named(short(only.id, 80), 'empty id') : plural(left || this.targets.length, 'task');
+    if (this.phase === 'choosing') say(this.title, `Kill ${what}?`);
+    else if (this.phase === 'asking') say(this.title, `Kill of ${this.targets.length === 1 ? what : plural(this.targets.length, 'task')}`);
     this.confirm.hidden = this.phase !== 'choosing' || left === 0;
     say(this.confirm, left === 1 ? 'Kill it' : `Kill ${plural(left, 'task')}`);
     this.reason.disabled = this.phase !== 'choosing' || left === 0;
@@ -155,11 +170,15 @@ export class Kill {
       const [, , about, , became] = /** @type {any} */ (target.line.childNodes);
       say(about, `#${target.serial} ${what}`);
       say(became, target.words);
-      became.className = `became ${target.look}`;
+      const look = looks(target.became);
+      became.className = `became ${look}`;
       // Tasks that need attention come first.
-      target.line.className = target.look === 'bad' ? 'refused' : target.look === 'asked' ? 'waited' : '';
+      target.line.className = look === 'bad' ? 'refused' : look === 'asked' ? 'waited' : '';
     }
-    if (this.phase === 'choosing' && left === 0) this.#say(this.targets.length === 1 ? 'It has ended by itself; nothing is left to kill.' : 'All have ended by themselves; nothing is left to kill.', '');
+    if (this.phase === 'choosing' && left === 0) {
+      if (this.targets.some((target) => target.became === 'exempt')) this.#say(this.targets.length === 1 ? `${what} cannot be cancelled: the program does not allow it.` : 'None of these can be cancelled: the program does not allow it.', 'bad');
+      else this.#say(this.targets.length === 1 ? 'It has ended by itself; nothing is left to kill.' : 'All have ended by themselves; nothing is left to kill.', '');
+    }
     if (document.activeElement === document.body || (this.confirm.hidden && document.activeElement === this.confirm)) this.leave.focus();
   }
 
@@ -169,36 +188,39 @@ export class Kill {
     this.state.className = `verdict ${look}`;
   }
 
-  /** Records the outcome of the tasks that ended. */
+  /** Records what became of the tasks. */
   #look() {
+    const now = performance.now();
     for (const target of this.targets) {
-      const { task } = target;
-      if (!task?.gone || target.look === 'good' || target.look === 'bad') continue;
-      if (target.look === 'asked') {
-        target.words = `stopped: ${task.outcome ?? 'ended'}`;
-        target.look = 'good';
-      } else if (target.words === '') {
-        target.words = `ended by itself: ${task.outcome ?? 'ended'}, after ${duration(task.ran)}`;
-        target.look = 'good';
-      }
+      const { task, became } = target;
+      if (task?.gone && became === 'asked') {
+        target.became = ending(task);
+        target.words = endWords(task);
+      } else if (task?.gone && became === '') {
+        target.became = 'before';
+        target.words = `ended by itself: ${endWords(task)}, after ${duration(task.ran)}`;
+      } else if (became === 'asked' && task?.cancel && this.phase === 'asked') target.words = stillRunning(task, now - task.cancel.at);
     }
     this.#draw();
     if (this.phase === 'asked' && this.targets.length > 1) this.#sum();
+    else if (this.phase === 'asked' && looks(this.targets[0].became) !== 'bad') this.#say(`${named(short(this.targets[0].id, 80), 'empty id')}: ${this.targets[0].words}`, looks(this.targets[0].became));
   }
 
   #sum() {
-    const of = (/** @type {string} */ look) => this.targets.filter((target) => target.look === look).length;
-    const [good, asked, bad] = [of('good'), of('asked'), of('bad')];
-    const parts = [`${plural(good, 'task')} stopped`];
-    if (asked) parts.push(`${asked} still cancelling`);
-    if (bad) parts.push(`${bad} refused`);
+    const parts = SUMS.flatMap(([words, all], at) => {
+      const number = this.targets.filter((target) => all.includes(target.became)).length;
+      return number || at === 0 ? `${at ? count(number) : plural(number, 'task')} ${number === 1 ? words.replace('their', 'its') : words}` : [];
+    });
+    const forced = this.targets.filter((target) => target.became === 'forced').length;
+    if (forced) parts[0] += ` (${count(forced)} of them by dropping the future)`;
+    const found = new Set(this.targets.map((target) => looks(target.became)));
     const words = `${parts.join(', ')}.`;
-    if (this.state.textContent !== words) this.#say(words, bad ? 'bad' : asked ? '' : 'good');
+    if (this.state.textContent !== words) this.#say(words, found.has('bad') ? 'bad' : found.has('asked') ? '' : 'good');
   }
 
   async #ask() {
     if (this.phase !== 'choosing') return;
-    const left = this.targets.filter((target) => target.words === '');
+    const left = this.targets.filter((target) => target.became === '');
     if (left.length === 0) return;
     this.phase = 'asking';
     const reason = this.reason.value.trim();
@@ -218,7 +240,7 @@ export class Kill {
   /** @param {Target} target @param {string} reason */
   async #askOne(target, reason) {
     const name = named(short(target.id, 80), 'empty id');
-    target.look = 'asked';
+    target.became = 'asked';
     target.words = 'cancel requested';
     this.#say(`Cancel requested for ${name}; waiting up to ${WAIT} s for the verdict.`, '');
     this.#draw();
@@ -226,10 +248,8 @@ export class Kill {
       const minAge = this.#leastAge(target.task);
       const expect = minAge ? { serial: target.serial, minAge } : { serial: target.serial };
       const verdict = await call(`v1/tasks/${target.serial}/cancel`, { body: { reason, wait: `${WAIT}s`, expect } });
-      const { words, look } = verdictWords(verdict);
-      target.words = words;
-      target.look = look;
-      this.#say(`${name}: ${words}`, look);
+      Object.assign(target, verdictOf(verdict, target.task));
+      this.#say(`${name}: ${target.words}`, looks(target.became));
     } catch (error) {
       this.#refused([target], error);
     }
@@ -240,7 +260,7 @@ export class Kill {
     this.#say(`Cancelling ${plural(targets.length, 'task')}.`, '');
     const { boot } = this.model;
     for (let from = 0; from < targets.length; from += CHUNK) {
-      const part = targets.slice(from, from + CHUNK).filter((target) => target.words === '');
+      const part = targets.slice(from, from + CHUNK).filter((target) => target.became === '');
       if (part.length === 0) continue;
       if (this.model.boot !== boot) return;
       const ages = part.map((target) => (target.task ? Math.floor(target.task.age(this.opened) - SLACK) : 0));
@@ -251,9 +271,8 @@ export class Kill {
         const found = new Map(verdicts.map((/** @type {any} */ one) => [one.serial, one]));
         for (const target of part) {
           const verdict = found.get(target.serial);
-          const became = verdict ? verdictWords(verdict) : { words: 'already ended, or no longer matches', look: /** @type {const} */ ('good') };
-          target.words = became.words;
-          target.look = verdict?.verdict === 'cancelling' ? 'asked' : became.look;
+          Object.assign(target, verdict ? verdictOf(verdict, target.task) : { words: 'had ended, or no longer matches', became: 'before' });
+          if (target.became === 'asked') target.words = 'cancel requested';
         }
       } catch (error) {
         this.#refused(part, error);
@@ -270,29 +289,49 @@ export class Kill {
     else if (problem.status === 0) words = `no answer: ${problem.message}. It may or may not have been cancelled`;
     for (const target of targets) {
       target.words = words;
-      target.look = 'bad';
+      target.became = problem.status === 0 ? 'lost' : 'refused';
     }
     this.#say(`${words[0].toUpperCase()}${words.slice(1)}`, 'bad');
   }
 }
 
-/** @param {any} verdict @returns {{ words: string, look: 'good' | 'bad' | 'asked' }} */
-function verdictWords(verdict) {
+/** @param {string} serial @param {string} id @param {Task | undefined} task @returns {Target} */
+function target(serial, id, task) {
+  const isExempt = task !== undefined && !task.cancellable;
+  return { serial, id, task, words: isExempt ? 'cannot be cancelled' : '', became: isExempt ? 'exempt' : '' };
+}
+
+/** How a result looks: an end in spite of the request is neither good nor bad. @param {Became} became @returns {'' | 'asked' | 'good' | 'bad'} */
+function looks(became) {
+  if (became === 'cancelled' || became === 'forced') return 'good';
+  if (became === 'exempt' || became === 'refused' || became === 'lost') return 'bad';
+  return became === 'asked' ? 'asked' : '';
+}
+
+/** @param {Task | undefined} task @param {number} ms since the request */
+function stillRunning(task, ms) {
+  const observed = task?.cancel ? `: it has ${task.cancel.observed ? 'observed the cancel' : 'not observed the cancel yet'}` : '';
+  return `still running after ${latency(ms)}${observed}`;
+}
+
+/** @param {any} verdict @param {Task | undefined} task @returns {{ words: string, became: Became }} */
+function verdictOf(verdict, task) {
   const after = verdict.tookMs === undefined ? '' : ` after ${latency(verdict.tookMs)}`;
   const below = verdict.below ? `, with ${plural(verdict.below, 'task')} below it` : '';
   switch (verdict.verdict) {
     case 'finished':
-      if (verdict.alreadyEnded) return { words: `had already ended: ${verdict.outcome ?? 'ended'}`, look: 'good' };
-      return { words: `stopped by itself${after}: ${verdict.outcome ?? 'ended'}${below}`, look: 'good' };
+      if (verdict.alreadyEnded) return { words: `had already ended: ${verdict.outcome ?? 'ended'}`, became: 'before' };
+      if (verdict.outcome === 'cancelled') return { words: `cancelled${after}${below}`, became: 'cancelled' };
+      return { words: `${verdict.outcome ?? 'ended'} on its own${after}${below}`, became: 'own' };
     case 'dropped':
-      return { words: `dropped${after}${below}; what it spawned without pm runs on`, look: 'good' };
+      return { words: `dropped${after}${below}; what it spawned without pm runs on`, became: 'forced' };
     case 'cancelling':
-      return { words: `still cancelling${verdict.tookMs ? after : ''}${below}: it stops at its next checkpoint or await`, look: 'asked' };
+      return { words: `${stillRunning(task, verdict.tookMs ?? 0)}${below}`, became: 'asked' };
     case 'refused':
-      return { words: `refused: ${verdict.why ?? 'not cancellable'}`, look: 'bad' };
+      return { words: `refused: ${verdict.why ?? 'not cancellable'}`, became: 'refused' };
     case 'notFound':
-      return { words: 'had already ended', look: 'good' };
+      return { words: 'had already ended', became: 'before' };
     default:
-      return { words: short(String(verdict.verdict), 100), look: 'asked' };
+      return { words: short(String(verdict.verdict), 100), became: 'asked' };
   }
 }

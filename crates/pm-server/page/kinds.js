@@ -21,7 +21,7 @@ const COLUMNS = [
     return rate === undefined ? '-' : rate.toFixed(rate < 10 ? 1 : 0);
   }],
   ['Errors', (kind) => (kind.failed + kind.aborted) / Math.max(1, ended(kind)), (kind) => percent(kind.failed + kind.aborted, ended(kind))],
-  ['Killed', (kind) => kind.cancelled, (kind) => (kind.cancelled ? count(kind.cancelled) : '-')],
+  ['Cancelled', (kind) => kind.cancelled, (kind) => (kind.cancelled ? count(kind.cancelled) : '-')],
   ['p50', (kind) => kind.latency.p50Ms ?? -1, (kind) => latency(kind.latency.count ? kind.latency.p50Ms : undefined)],
   ['p95', (kind) => kind.latency.p95Ms ?? -1, (kind) => latency(kind.latency.count ? kind.latency.p95Ms : undefined)],
   ['p99', (kind) => kind.latency.p99Ms ?? -1, (kind) => latency(kind.latency.count ? kind.latency.p99Ms : undefined)],
@@ -107,7 +107,7 @@ export class KindsView {
   #draw(kind) {
     const statuses = [...kind.statuses].sort((a, b) => b.timeMs - a.timeMs);
     const whole = statuses.reduce((sum, one) => sum + one.timeMs, 0);
-    const outcomes = /** @type {[string, number][]} */ ([['finished', kind.finished], ['failed', kind.failed], ['cancelled', kind.cancelled], ['aborted', kind.aborted], ['dropped', kind.dropped]]);
+    const outcomes = /** @type {[string, number][]} */ ([['finished', kind.finished], ['failed', kind.failed], ['cancelled', kind.cancelled], ['aborted', kind.aborted], ['dropped by their clients or owners', kind.dropped]]);
     return h(
       'div', {},
       h('h2', {}, shownName(kind)),

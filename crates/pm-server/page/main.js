@@ -74,7 +74,7 @@ const views = /** @type {Record<string, any>} */ ({
   waits: new WaitsView(waits, () => place()),
   about: new AboutView(),
 });
-const detail = new Detail({ model, waits, usual, kill, mayCancel, place: () => place(), back: backFromTask });
+const detail = new Detail({ model, waits, usual, kill, mayCancel, isAway: () => feed.link.state === 'away', place: () => place(), back: backFromTask });
 const main = byId('main');
 let shown = '';
 /** The parameters of each view when it was left. @type {Record<string, Record<string, string>>} */

@@ -4,9 +4,11 @@
 // here, so a wrong clock on either side does not matter. Two rows are the same task only if serial, id and start agree: after
 // a restart of the program, the same serial is another task.
 
+import { between } from './text.js';
+
 /**
  * @typedef {{ done: number, total: number, unit: string }} Progress
- * @typedef {{ ageMs: number, reason: string, by: string, origin: string, observed?: boolean }} CancelRow
+ * @typedef {{ ageMs: number, reason: string, by: string, origin: string, observed?: boolean, forced?: boolean }} CancelRow
  * @typedef {{ serial: string, id: string, kind?: string, state: string, outcome?: string, ageMs: number, status: string,
  *   statusAgeMs: number, attrs?: Record<string, string | number | boolean>, progress?: Progress, parent?: string,
  *   cancel?: CancelRow, protected?: boolean, cancellable?: boolean, startedAt?: string, statusAt?: string, endedAt?: string,
@@ -35,7 +37,8 @@ export class Task {
     this.gone = 0;
     /** Its run time, once it has ended. */
     this.ran = 0;
-    /** The result of the last filter. */
+    /** The filter that was last applied, and its result. @type {import('./filter.js').Filter | undefined} */
+    this.filter = undefined;
     this.fits = true;
     /** Its depth in the tree. */
     this.depth = 0;
@@ -51,7 +54,7 @@ export class Task {
     this.progress = undefined;
     /** @type {string | undefined} */
     this.parent = undefined;
-    /** @type {{ at: number, reason: string, by: string, origin: string } | undefined} */
+    /** `observed` by the task; `forced` if its future was dropped. @type {{ at: number, reason: string, by: string, origin: string, observed: boolean, forced: boolean } | undefined} */
     this.cancel = undefined;
     this.isProtected = false;
     /** It cannot proceed, as far as is known. */
@@ -72,13 +75,15 @@ export class Task {
     this.isProtected = row.protected === true;
     this.cancellable = row.cancellable !== false;
     const cancel = row.cancel;
-    this.cancel = cancel && { at: now - cancel.ageMs, reason: cancel.reason, by: cancel.by, origin: cancel.origin, observed: cancel.observed };
+    this.cancel = cancel && {
+      at: now - cancel.ageMs, reason: cancel.reason, by: cancel.by, origin: cancel.origin, observed: cancel.observed === true, forced: cancel.forced === true,
+    };
     if (row.progress && row.progress.done !== this.progress?.done) {
       this.marks.push({ at: now, done: row.progress.done });
       if (this.marks.length > 8) this.marks.splice(1, 1);
     }
     this.progress = row.progress;
-    if (row.state === 'ended') this.end(now, row.ageMs);
+    if (row.state === 'ended') this.end(now, row.startedAt && row.endedAt ? Math.max(0, between(row.startedAt, row.endedAt)) : row.ageMs);
   }
 
   /** @param {number} now @param {number} [ran] */
@@ -88,14 +93,14 @@ export class Task {
     this.state = 'ended';
   }
 
-  /** @param {number} now */
+  /** Its age in milliseconds: whole ones while it runs, as more is not known. @param {number} now */
   age(now) {
-    return this.gone ? this.ran : now - this.born;
+    return this.gone ? this.ran : Math.floor(now - this.born);
   }
 
   /** @param {number} now */
   statusAge(now) {
-    return Math.max(0, (this.gone || now) - this.since);
+    return Math.max(0, Math.floor((this.gone || now) - this.since));
   }
 
   get isCancelling() {
@@ -109,7 +114,7 @@ export class Task {
       serial: this.serial, id: this.id, kind: this.kind, state: this.state, outcome: this.outcome,
       ageMs: this.age(now), status: this.status, statusAgeMs: this.statusAge(now), attrs: this.attrs,
       progress: this.progress, parent: this.parent, protected: this.isProtected, cancellable: this.cancellable,
-      cancel: cancel && { ageMs: now - cancel.at, reason: cancel.reason, by: cancel.by, origin: cancel.origin, observed: cancel.observed },
+      cancel: cancel && { ...cancel, ageMs: now - cancel.at },
     };
   }
 }

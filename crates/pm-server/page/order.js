@@ -15,9 +15,15 @@ export class Group {
     this.serial = `group ${kind ?? ''}`;
   }
 
+  /** Its tasks that still run. */
+  get live() {
+    return this.tasks.filter((task) => !task.gone);
+  }
+
   get words() {
-    const cancelling = this.tasks.filter((task) => task.isCancelling).length;
-    return `${plural(this.tasks.length, 'task')}${cancelling ? `, ${cancelling} cancelling` : ''}`;
+    const { live } = this;
+    const cancelling = live.filter((task) => task.isCancelling).length;
+    return `${plural(live.length, 'task')}${cancelling ? `, ${cancelling} cancelling` : ''}`;
   }
 }
 
@@ -69,7 +75,8 @@ function comparison({ key, down }) {
 }
 
 /**
- * Returns all lines.
+ * Returns all lines, and how many tasks of them still run. An ended task is shown for a moment in its place, if it matched the
+ * filter when it ran; another filter is applied to it as to all tasks.
  * @param {Iterable<Task>} tasks
  * @param {{ filter: Filter, sort: Sort, isTree: boolean, isGrouped: boolean, closed: Set<string> }} how
  * @param {number} now
@@ -79,16 +86,21 @@ export function arrange(tasks, how, now) {
   const { filter, isTree, isGrouped } = how;
   /** @type {Task[]} */
   const found = [];
+  let total = 0;
   for (const task of tasks) {
-    // An ended task is shown for a moment in its place, whether it still matches or not.
-    task.fits = task.gone > 0 ? task.fits : filter.isEmpty || filter.fits(task, now);
+    if (!task.gone || task.filter !== filter) {
+      task.filter = filter;
+      task.fits = filter.isEmpty || filter.fits(task, now);
+    }
     task.depth = 0;
-    if (task.fits) found.push(task);
+    if (!task.fits) continue;
+    found.push(task);
+    if (!task.gone) total += 1;
   }
   const compare = comparison(how.sort);
   found.sort(compare);
-  if (isGrouped) return { lines: grouped(found, how), total: found.length };
-  return { lines: isTree ? tree(found) : found, total: found.length };
+  if (isGrouped) return { lines: grouped(found, how), total };
+  return { lines: isTree ? tree(found) : found, total };
 }
 
 /** Puts each task after its parent; one whose parent is not included is a root. @param {Task[]} sorted */

@@ -17,7 +17,7 @@ export function plot(kind) {
   const words = `${plural(count, 'task')}: p50 ${latency(p50Ms)}, p95 ${latency(p95Ms)}, p99 ${latency(p99Ms)}, slowest ${latency(maxMs)}`;
   const picture = svg('svg', { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': words, class: 'plot' });
   if (buckets.length === 0) return picture;
-  const least = Math.max(0.001, buckets[0].leastMs);
+  const least = Math.max(1e-6, buckets[0].leastMs);
   const last = buckets[buckets.length - 1];
   const most = Math.max(last.belowMs ?? last.leastMs * 2, least * 1.1);
   const x = (/** @type {number} */ ms) => (Math.log(Math.max(ms, least) / least) / Math.log(most / least)) * (WIDTH - 8) + 4;
@@ -34,7 +34,7 @@ export function plot(kind) {
     picture.append(svg('rect', { x: at * 6, y: HEIGHT - FOOT - height, width: 5, height, class: isTail ? 'tail' : '' }));
   }
   picture.append(svg('line', { x1: 0, x2: WIDTH, y1: HEIGHT - FOOT, y2: HEIGHT - FOOT }));
-  for (let power = 1e-3; power <= most; power *= 10) {
+  for (let power = 1e-6; power <= most; power *= 10) {
     if (power < least) continue;
     picture.append(svg('line', { x1: x(power), x2: x(power), y1: HEIGHT - FOOT, y2: HEIGHT - FOOT + 4 }), svg('text', { x: clamp(x(power)), y: HEIGHT - 3 }, latency(power)));
   }

@@ -4,6 +4,7 @@ import { button, h, replace, say } from './dom.js';
 import { ALL, LABELS, NARROW, USUAL, columnsOf, looks } from './columns.js';
 import { attrNames } from './complete.js';
 import { FilterBox } from './filterbox.js';
+import { Full } from './full.js';
 import { Group, SORTS, arrange, isRestless, readSort, writeSort } from './order.js';
 import { Table } from './table.js';
 import { count, plural, short } from './text.js';
@@ -53,8 +54,10 @@ export class Running {
         around.adjust({ filter: filter.text });
         this.tick(performance.now(), true);
       },
+      onText: () => this.#say(),
       onLeave: () => this.table.element.focus(),
     });
+    this.full = new Full();
     this.table = new Table({
       name: 'tasks', label: 'Running tasks', marks: this.marks,
       columns: [],
@@ -93,6 +96,7 @@ export class Running {
       'section', { class: 'view running', 'aria-label': 'Running now' },
       h('h1', { class: 'unseen' }, 'Running now'),
       h('div', { class: 'tools' }, this.box.element, this.sortSelect, this.treeButton, this.groupButton, this.columnMenu, this.pauseButton, this.killButton, this.killFilterButton, this.words),
+      this.full.element,
       this.table.wrap,
     );
     model.onRestart.push(() => this.marks.clear());
@@ -133,6 +137,7 @@ export class Running {
     const { model, usual, waits } = this.around;
     usual.look(now);
     waits.look(now, 3000);
+    this.full.look(now);
     if (waits.version !== this.waitsSeen) this.#markBlocked();
     if (this.isPaused && !atOnce) {
       // Tasks that are not on the screen are evicted even during a pause, which may be long.
@@ -160,18 +165,39 @@ export class Running {
     this.#say();
   }
 
+  /** Why nothing may be killed now; empty if it may. */
+  get #hold() {
+    const { trouble } = this.box;
+    return trouble && `The filter in the box is not applied, so nothing can be killed: ${trouble}.`;
+  }
+
   #say() {
     const { model, mayCancel } = this.around;
-    const marked = this.marks.size;
+    const living = this.#marked();
+    const marked = living.length;
+    const hidden = living.filter((task) => !task.fits).length;
     const filtered = !this.box.filter.isEmpty;
+    const hold = this.#hold;
     const parts = [model.isWhole ? (filtered ? `${count(this.total)} of ${plural(model.live, 'task')}` : plural(model.live, 'task')) : model.live ? `${count(model.live)} tasks so far` : ''];
-    if (marked) parts.push(`${marked} marked`);
+    if (marked) parts.push(`${marked} marked${hidden ? ` (${hidden} not shown)` : ''}`);
     if (this.isPaused) parts.push('paused');
+    if (hold) parts.push('filter not applied');
     say(this.words, parts.filter(Boolean).join(', '));
     this.killButton.hidden = !mayCancel();
     say(this.killButton, marked ? `Kill ${marked} marked` : 'Kill');
-    this.killFilterButton.hidden = !mayCancel() || !filtered || this.total === 0;
-    say(this.killFilterButton, `Kill all ${count(this.total)}`);
+    this.killFilterButton.hidden = !mayCancel() || !filtered || (this.total === 0 && !hold);
+    say(this.killFilterButton, hold ? 'Kill all' : `Kill all ${count(this.total)}`);
+    this.table.wrap.classList.toggle('unsure', hold !== '');
+    // Not `disabled`: they still can be focused, and show the reason.
+    for (const one of [this.killButton, this.killFilterButton]) {
+      one.setAttribute('aria-disabled', String(hold !== ''));
+      if (one.title !== hold) one.title = hold;
+    }
+  }
+
+  /** The marked tasks that still run. */
+  #marked() {
+    return [...this.marks].filter((task) => !task.gone);
   }
 
   /** Marks tasks that cannot proceed. */
@@ -208,7 +234,7 @@ export class Running {
 
   /** @param {Task} task */
   mark(task) {
-    if (!this.marks.delete(task)) this.marks.add(task);
+    if (!this.marks.delete(task) && !task.gone) this.marks.add(task);
     this.table.render();
     this.#say();
   }
@@ -237,14 +263,16 @@ export class Running {
 
   kill() {
     const { cursor } = this.table;
-    const marked = [...this.marks].filter((task) => !task.gone);
-    if (marked.length > 0) this.around.kill.tasks(marked);
-    else if (cursor instanceof Group) this.around.kill.tasks(cursor.tasks.filter((task) => !task.gone));
+    const marked = this.#marked();
+    if (this.#hold) this.around.notice(this.#hold);
+    else if (marked.length > 0) this.around.kill.tasks(marked);
+    else if (cursor instanceof Group) this.around.kill.tasks(cursor.live);
     else this.around.kill.tasks(cursor && !cursor.gone ? [cursor] : []);
   }
 
   killFilter() {
-    if (this.box.filter.isEmpty) this.around.notice('Set a filter first, to kill all that match.');
+    if (this.#hold) this.around.notice(this.#hold);
+    else if (this.box.filter.isEmpty) this.around.notice('Set a filter first, to kill all that match.');
     else this.around.kill.byFilter(this.box.filter.text);
   }
 
@@ -314,13 +342,14 @@ export class Running {
         this.kill();
         return true;
       case '*':
-        for (const line of this.table.lines) for (const task of line instanceof Group ? line.tasks : [line]) if (!task.gone) this.marks.add(task);
+        if (this.#hold) this.around.notice(this.#hold);
+        else for (const line of this.table.lines) for (const task of line instanceof Group ? line.live : [line]) if (!task.gone) this.marks.add(task);
         this.table.render();
         this.#say();
         return true;
       case ' ':
         if (!isTable || !cursor) return false;
-        if (cursor instanceof Group) for (const task of cursor.tasks) this.marks.add(task);
+        if (cursor instanceof Group) for (const task of cursor.live) this.marks.add(task);
         else {
           this.mark(cursor);
           this.table.key('ArrowDown');
@@ -338,7 +367,7 @@ export class Running {
         return true;
       case 'Escape':
         if (this.marks.size > 0) this.marks.clear();
-        else if (!this.box.filter.isEmpty) this.around.adjust({ filter: '' });
+        else if (!this.box.filter.isEmpty || this.box.trouble) this.box.clear();
         else return false;
         this.table.render();
         this.#say();

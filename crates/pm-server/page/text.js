@@ -19,9 +19,16 @@ export function named(text, what = 'empty') {
   return text === '' ? `(${what})` : visible(text);
 }
 
-/** `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`; never rounded up. @param {number} ms */
+/**
+ * `340 ms`, `12.4 s`, `3 min`, `5.2 h`, `3 d`; never rounded up. Below a millisecond `360 µs` and `420 ns`, if the value is
+ * that precise; a zero is a duration that is known to the millisecond.
+ * @param {number} ms
+ */
 export function duration(ms) {
-  if (!(ms >= 0)) ms = 0;
+  if (!(ms > 0)) return '<1 ms';
+  const ns = Math.round(ms * 1e6);
+  if (ns < 1000) return `${Math.max(1, ns)} ns`;
+  if (ns < 1e6) return `${Math.floor(ns / 1000)} µs`;
   if (ms < 1000) return `${Math.floor(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 60) return `${(Math.floor(seconds * 10) / 10).toFixed(1)} s`;
@@ -30,14 +37,19 @@ export function duration(ms) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** A latency to three figures. @param {number | undefined} ms */
+/** A latency, rounded: `42 ns`, `3.2 µs`, `360 µs`, `12 ms`; from a second on, a duration. @param {number | undefined} ms */
 export function latency(ms) {
   if (ms === undefined || !Number.isFinite(ms)) return '-';
   if (ms === 0) return '0';
-  if (ms < 1) return `${Math.round(ms * 1000)} µs`;
-  if (ms < 100) return `${ms.toPrecision(2)} ms`;
-  return ms < 1000 ? `${Math.round(ms)} ms` : duration(ms);
+  // Rounded before the unit is chosen: 999.9 µs is 1.0 ms.
+  const rounded = Number(ms.toPrecision(3));
+  if (rounded < 1e-3) return `${Math.max(1, Math.round(rounded * 1e6))} ns`;
+  if (rounded < 1) return `${figures(rounded * 1000)} µs`;
+  return rounded < 1000 ? `${figures(rounded)} ms` : duration(rounded);
 }
+
+/** @param {number} number */
+const figures = (number) => (number < 9.95 ? number.toFixed(1) : String(Math.round(number)));
 
 /** @param {number} number */
 export function count(number) {
@@ -81,7 +93,12 @@ export function clock(time) {
   return found ? `${found[1]}${found[2] ?? ''}` : '';
 }
 
-/** The milliseconds of a timestamp, as `Date` has no nanoseconds. @param {string} time */
-export function unixMs(time) {
-  return Date.parse(time.replace(/(\.\d{3})\d+/, '$1'));
+/** The milliseconds from one server timestamp to another, to the nanosecond. @param {string} from @param {string} to */
+export function between(from, to) {
+  return unixMs(to) - unixMs(from) + (nanos(to) - nanos(from)) / 1e6;
 }
+
+/** The milliseconds of a timestamp, as `Date` has no nanoseconds. @param {string} time */
+const unixMs = (time) => Date.parse(time.replace(/(\.\d{3})\d+/, '$1'));
+/** The nanoseconds of a timestamp below its millisecond. @param {string} time */
+const nanos = (time) => Number(`${/\.\d{3}(\d+)/.exec(time)?.[1] ?? ''}000000`.slice(0, 6));

@@ -1,6 +1,7 @@
 // A summary of a task in a sentence or two: its age against the usual one, its status or wait, and its holders.
 
-import { isStuck, rateOf, timeLeft } from './columns.js';
+import { rateOf, timeLeft } from './columns.js';
+import { endSentence } from './ending.js';
 import { count, duration, named, short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task */
@@ -9,12 +10,12 @@ import { count, duration, named, short } from './text.js';
 /** @param {Task} task @param {number} now @param {number} usual @param {Wait[]} waits those of this task @param {Wait[]} others those that wait for it */
 export function why(task, now, usual, waits, others) {
   const age = duration(task.age(now));
-  if (task.gone) return `It ${ended(task.outcome)} after ${age}.${usualWords(task, now, usual)}`;
+  if (task.gone) return `${endSentence(task, age)}${usualWords(task, now, usual)}`;
   const words = [`It has been running for ${age}.${usualWords(task, now, usual)}`];
   if (task.isCancelling && task.cancel) {
     const { cancel } = task;
     const asked = `A cancel was requested ${duration(now - cancel.at)} ago${cancel.by ? ` by ${short(cancel.by, 80)}` : ''}${cancel.reason ? `: ${short(cancel.reason, 200)}` : ''}.`;
-    const still = task.isProtected ? ' It is in a section that is not interrupted.' : isStuck(task, now) ? ' It has not reached a checkpoint or an await since.' : '';
+    const still = task.isProtected ? ' It is in a section that is not interrupted.' : ` The task has ${cancel.observed ? '' : 'not '}observed it.`;
     words.push(asked + still);
   }
   for (const wait of waits.slice(0, 3)) words.push(waitWords(wait));
@@ -48,14 +49,6 @@ function usualWords(task, now, usual) {
   const times = task.age(now) / usual;
   if (times > 1) return ` That is ${times > 10 ? Math.floor(times) : times.toFixed(1)} times the p95 of its kind (${duration(usual)}).`;
   return ` The p95 of its kind is ${duration(usual)}.`;
-}
-
-/** @param {string | undefined} outcome */
-function ended(outcome) {
-  const words = /** @type {Record<string, string>} */ ({
-    finished: 'finished', failed: 'failed', cancelled: 'was cancelled', aborted: 'was aborted', dropped: 'was dropped',
-  });
-  return words[outcome ?? ''] ?? 'ended';
 }
 
 /** @param {number} rate */

@@ -24,7 +24,7 @@ const INDEX: &str = include_str!("../page/index.html");
 macro_rules! files {
     ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("../page/", $name)))),*] };
 }
-const MODULES: [(&str, &str); 29] = files!(
+const MODULES: [(&str, &str); 31] = files!(
     "about.js",
     "address.js",
     "api.js",
@@ -33,8 +33,10 @@ const MODULES: [(&str, &str); 29] = files!(
     "detail.js",
     "dom.js",
     "ended.js",
+    "ending.js",
     "filter.js",
     "filterbox.js",
+    "full.js",
     "keys.js",
     "kill.js",
     "kinds.js",

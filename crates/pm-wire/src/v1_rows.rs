@@ -275,6 +275,9 @@ impl RowWriter {
             if task.has_observed_cancel() {
                 out.literal(br#","observed":true"#);
             }
+            if task.was_forced() {
+                out.literal(br#","forced":true"#);
+            }
             out.literal(b"}");
         }
         if has(Field::Protected) && task.is_protected() {

@@ -1,9 +1,9 @@
 //! A program whose list follows its input, to test the page (`cargo xtask page`): a command per line, as JSON, and `ok`
 //! for each on its output. It prints its address first, and ends with its input.
 //!
-//! The arguments are the address to listen on, the prefix of its path, and a file with the tokens to require; `-`
-//! stands for none. A task is named by `name`, which is not its id. One that `listens` ends when it is cancelled; one
-//! that does not, never does.
+//! The arguments are the address to listen on, the prefix of its path, a file with the tokens to require, and the most
+//! memory of the list in MiB; `-` stands for none. A task is named by `name`, which is not its id. One that `listens`
+//! ends when it is cancelled; one that does not, never does. A `future` never ends by itself.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -12,8 +12,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pm::{HoldGuard, ProcessList, Resource, Server, Task, WaitGuard};
+use pm::{HoldGuard, Options, ProcessList, Resource, Server, Task, TaskBuilder, WaitGuard};
 use serde_json::Value;
+use tokio::runtime::{self, Runtime};
+use tokio::task::AbortHandle;
 
 /// How often tasks check for a cancellation, and how often short tasks are started and ended.
 const TICK: Duration = Duration::from_millis(10);
@@ -22,13 +24,18 @@ type Tasks = Arc<Mutex<HashMap<String, (Task, bool)>>>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1).map(|word| (word != "-").then_some(word));
-    let list = ProcessList::new();
     let address = words.next().flatten().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let (prefix, tokens, memory) = (words.next().flatten(), words.next().flatten(), words.next().flatten());
+    let mut options = Options::new();
+    if let Some(memory) = memory {
+        options = options.max_bytes(memory.parse::<usize>()? << 20);
+    }
+    let list = ProcessList::with_options(options);
     let mut server = Server::builder().list(&list).listen(address);
-    if let Some(prefix) = words.next().flatten() {
+    if let Some(prefix) = prefix {
         server = server.prefix(&prefix);
     }
-    if let Some(tokens) = words.next().flatten() {
+    if let Some(tokens) = tokens {
         server = server.token_file(tokens).require_token(true);
     }
     let server = server.start()?;
@@ -37,9 +44,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", server.addr());
     let churning = Arc::new(AtomicBool::new(false));
     let mut waits = Waits::default();
+    let mut futures = Futures::new()?;
     for line in std::io::stdin().lock().lines() {
         let command: Value = serde_json::from_str(&line?)?;
-        obey(&list, &tasks, &churning, &mut waits, &command)?;
+        match command["do"].as_str() {
+            Some("future") => futures.start(&list, &command)?,
+            Some("drop") => futures.drop(&command)?,
+            _ => obey(&list, &tasks, &churning, &mut waits, &command)?,
+        }
         println!("ok");
         std::io::stdout().flush()?;
     }
@@ -52,6 +64,33 @@ struct Waits {
     resources: HashMap<String, Resource>,
     holdings: Vec<HoldGuard>,
     waits: Vec<WaitGuard>,
+}
+
+/// Futures that run as tasks, by name.
+struct Futures {
+    runtime: Runtime,
+    running: HashMap<String, AbortHandle>,
+}
+
+impl Futures {
+    fn new() -> std::io::Result<Self> {
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).build()?;
+        Ok(Self { runtime, running: HashMap::new() })
+    }
+
+    fn start(&mut self, list: &ProcessList, command: &Value) -> Result<(), Box<dyn Error>> {
+        let id = command["id"].as_str().unwrap_or_default();
+        let task = described(list.task(id), command)?.run(std::future::pending::<()>());
+        let running = self.runtime.spawn(async { drop(task.await) });
+        self.running.insert(command["name"].as_str().unwrap_or_default().to_owned(), running.abort_handle());
+        Ok(())
+    }
+
+    /// Drops the future, as a server does when a client disconnects.
+    fn drop(&mut self, command: &Value) -> Result<(), Box<dyn Error>> {
+        self.running.remove(command["name"].as_str().unwrap_or_default()).ok_or("no future")?.abort();
+        Ok(())
+    }
 }
 
 fn obey(
@@ -79,6 +118,9 @@ fn obey(
         "progress" => all.get(text("name")).ok_or("no task")?.0.progress(number("done"), number("total"), text("unit")),
         "end" => {
             let (task, _) = all.remove(text("name")).ok_or("no task")?;
+            if command["observes"] == true {
+                let _ = task.checkpoint();
+            }
             match command["why"].as_str() {
                 Some(why) => task.fail(why),
                 None => task.finish(),
@@ -107,10 +149,7 @@ fn start(
     command: &Value,
     id: &str,
 ) -> Result<Task, Box<dyn Error>> {
-    let mut task = list.task(id);
-    if let Some(kind) = command["kind"].as_str() {
-        task = task.kind(kind);
-    }
+    let mut task = described(list.task(id), command)?;
     if let Some(parent) = command["parent"].as_str() {
         task = task.parent(all.get(parent).ok_or("no parent")?.0.handle());
     }
@@ -118,20 +157,28 @@ fn start(
         task = task.on_cancel(pm::CancelPolicy::Refuse);
     }
     let task = task.start();
-    for (name, value) in command["attrs"].as_object().into_iter().flatten() {
-        match value {
-            Value::String(text) => task.set(name, text.as_str()),
-            Value::Bool(yes) => task.set(name, *yes),
-            Value::Number(number) if number.is_u64() => task.set(name, number.as_u64().unwrap_or(0)),
-            Value::Number(number) => task.set(name, number.as_f64().unwrap_or(0.0)),
-            _ => return Err("an attribute must be a string, a number, true or false".into()),
-        }
-    }
     for status in command["statuses"].as_array().into_iter().flatten().chain([&command["status"]]) {
         if let Some(status) = status.as_str() {
             // It is not cancelled yet.
             let _ = task.status(status);
         }
+    }
+    Ok(task)
+}
+
+/// Gives a task the kind and the attributes of a command.
+fn described<'l>(mut task: TaskBuilder<'l>, command: &Value) -> Result<TaskBuilder<'l>, Box<dyn Error>> {
+    if let Some(kind) = command["kind"].as_str() {
+        task = task.kind(kind);
+    }
+    for (name, value) in command["attrs"].as_object().into_iter().flatten() {
+        task = match value {
+            Value::String(text) => task.attr(name, text.as_str()),
+            Value::Bool(yes) => task.attr(name, *yes),
+            Value::Number(number) if number.is_u64() => task.attr(name, number.as_u64().unwrap_or(0)),
+            Value::Number(number) => task.attr(name, number.as_f64().unwrap_or(0.0)),
+            _ => return Err("an attribute must be a string, a number, true or false".into()),
+        };
     }
     Ok(task)
 }

@@ -121,4 +121,7 @@ pub struct CancelRequest {
     /// The task has observed it. If it ended as finished nevertheless, it did so knowing of the request.
     #[serde(skip_serializing_if = "is_false")]
     pub observed: bool,
+    /// The future that ran as the task was dropped because of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub forced: bool,
 }
