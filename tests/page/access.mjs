@@ -70,7 +70,7 @@ for (const [mode, media] of MODES) {
     await check('wrong-filter');
     await page.fill('#running-filter', 'minAeg=9s');
     await page.press('#running-filter', 'Escape');
-    await until(page, () => document.querySelector('.running .gridwrap.unsure'));
+    await says(page, '#running-wrong', 'minAeg');
     await check('filter-invalid');
     await page.fill('#running-filter', 'kind=');
     await page.press('#running-filter', 'Escape');

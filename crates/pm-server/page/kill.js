@@ -140,7 +140,7 @@ export class Kill {
 
   #aboutWords() {
     const exempt = this.targets.filter((target) => target.became === 'exempt').length;
-    const left = exempt && this.targets.length > 1 ? `${plural(exempt, 'task')} cannot be cancelled and will be left out. ` : '';
+    const left = exempt && this.targets.length > 1 ? `${plural(exempt, 'task')} cannot be cancelled, and ${exempt === 1 ? 'is' : 'are'} left out. ` : '';
     if (this.filter) return `${left}All that match ${short(this.filter, 300)}`;
     const serials = new Set(this.targets.map((target) => target.serial));
     let below = 0;

@@ -7,7 +7,7 @@ import { FilterBox } from './filterbox.js';
 import { Full } from './full.js';
 import { Group, SORTS, arrange, isRestless, readSort, writeSort } from './order.js';
 import { Table } from './table.js';
-import { count, plural, short } from './text.js';
+import { count, named, plural, short } from './text.js';
 
 /** @typedef {import('./model.js').Task} Task @typedef {import('./model.js').Model} Model */
 
@@ -267,6 +267,7 @@ export class Running {
     if (this.#hold) this.around.notice(this.#hold);
     else if (marked.length > 0) this.around.kill.tasks(marked);
     else if (cursor instanceof Group) this.around.kill.tasks(cursor.live);
+    else if (cursor?.gone) this.around.notice(`${named(short(cursor.id, 80), 'The task with the empty id')} has already ended.`);
     else this.around.kill.tasks(cursor && !cursor.gone ? [cursor] : []);
   }
 

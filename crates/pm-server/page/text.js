@@ -37,10 +37,14 @@ export function duration(ms) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** A latency, rounded: `42 ns`, `3.2 µs`, `360 µs`, `12 ms`; from a second on, a duration. @param {number | undefined} ms */
+/**
+ * A latency, rounded: `42 ns`, `3.2 µs`, `360 µs`, `12 ms`; from a second on, a duration. A zero is known to the microsecond, as the
+ * server sends latencies.
+ * @param {number | undefined} ms
+ */
 export function latency(ms) {
   if (ms === undefined || !Number.isFinite(ms)) return '-';
-  if (ms === 0) return '0';
+  if (ms === 0) return '<1 µs';
   // Rounded before the unit is chosen: 999.9 µs is 1.0 ms.
   const rounded = Number(ms.toPrecision(3));
   if (rounded < 1e-3) return `${Math.max(1, Math.round(rounded * 1e6))} ns`;

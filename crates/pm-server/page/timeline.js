@@ -40,7 +40,7 @@ export function drawTimeline(place, answer) {
     rows.push(h(
       'tr',
       { class: isOpen ? 'now' : entry.status.startsWith('[cancel request') ? 'cancel' : '' },
-      h('td', { class: 'number', title: entry.at }, `+${latency(times[at])}`),
+      h('td', { class: 'number', title: entry.at }, times[at] ? `+${latency(times[at])}` : '0'),
       h('td', { class: 'number' }, length),
       h('td', { class: 'status' }, entry.status === '' ? '(empty)' : visible(entry.status)),
       h('td', { class: 'track' }, bar(times[at], at + 1 === gap ? times[at] : until)),
