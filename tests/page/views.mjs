@@ -115,7 +115,7 @@ test('ended tasks are listed and counted by what happened to them, with the caus
   await says(page, '.why', /^Its client disconnected after .*, and its future was dropped\./);
   for (const [serial, words] of [
     [2, /^It failed after .*: disk full\./], [3, /^It was cancelled after .* by 127\.0\.0\.1: too slow\./],
-    [4, /^It was cancelled after .* by 127\.0\.0\.1: deploy\. Its future was dropped; what it spawned without pm continues\./],
+    [4, /^It was cancelled after .* by 127\.0\.0\.1: deploy\. Its future was dropped; what it spawned without pm runs on\./],
     [7, /^It finished on its own after .*; it had not observed a cancel request by 127\.0\.0\.1\./],
     [8, /^It finished after .*; it had observed a cancel request by 127\.0\.0\.1\./],
   ]) {

@@ -54,7 +54,7 @@ export function endSentence(task, after) {
     case 'cancelled':
       return `It was cancelled after ${after} ${cause}.`;
     case 'forced':
-      return `It was cancelled after ${after} ${cause}. Its future was dropped; what it spawned without pm continues.`;
+      return `It was cancelled after ${after} ${cause}. Its future was dropped; what it spawned without pm runs on.`;
     case 'observed':
     case 'own': {
       const { by, reason, observed } = /** @type {NonNullable<Task['cancel']>} */ (task.cancel);

@@ -193,7 +193,8 @@ export class Kill {
     const now = performance.now();
     for (const target of this.targets) {
       const { task, became } = target;
-      if (task?.gone && became === 'asked') {
+      // That a task observed the request is not in its verdict.
+      if (task?.gone && (became === 'asked' || (became === 'own' && ending(task) === 'observed'))) {
         target.became = ending(task);
         target.words = endWords(task);
       } else if (task?.gone && became === '') {
