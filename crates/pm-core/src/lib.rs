@@ -90,6 +90,8 @@ pub use base::options::{ListLimits, Options};
 pub use base::outcome::Outcome;
 pub use base::policy::CancelPolicy;
 pub use base::serial::Serial;
+#[doc(hidden)]
+pub use base::threads::spawn as spawn_thread;
 pub use base::timestamp::Timestamp;
 pub use cancel::cancelled::{Cancelled, CancelledFuture};
 pub use cancel::handle::{CancelHandle, VerdictFuture};

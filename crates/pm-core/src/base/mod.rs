@@ -12,4 +12,5 @@ pub(crate) mod redact;
 pub(crate) mod serial;
 pub(crate) mod sync;
 pub(crate) mod text;
+pub(crate) mod threads;
 pub(crate) mod timestamp;

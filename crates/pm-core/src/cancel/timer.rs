@@ -10,6 +10,7 @@ use std::time::Duration;
 pub(crate) use crate::base::agenda::{Agenda, Event};
 use crate::base::clock::{ClockReader, system_nanos};
 use crate::base::sync::{PlainMutex, wait_timeout};
+use crate::base::threads;
 use crate::shared::hooks::{InHook, StuckHook};
 use crate::shared::state::TaskRef;
 use crate::slot::copy::Detail;
@@ -96,7 +97,7 @@ fn add(at: u64, event: ListEvent) -> bool {
     let next = schedule.agenda.next_at();
     schedule.agenda.add(at, event);
     if !schedule.running {
-        schedule.running = std::thread::Builder::new().name("pm-timer".to_owned()).spawn(run).is_ok();
+        schedule.running = threads::spawn("pm-timer", run).is_ok();
     } else if next.is_none_or(|next| at < next) {
         CHANGED.notify_one();
     }
