@@ -432,6 +432,29 @@ fn a_cancellation_descends_the_tree_and_names_its_origin() {
 }
 
 #[test]
+fn a_cancellation_descends_a_tree_of_any_depth() {
+    // A pass over the list for each level would take minutes.
+    let depth = if cfg!(miri) { 50 } else { 100_000 };
+    let list = ProcessList::new();
+    let mut chain = vec![list.start("root")];
+    for level in 1..depth {
+        let task = list.unnamed().parent(&chain[level - 1]).start();
+        chain.push(task);
+    }
+    let beside = list.task("beside").parent(&list.start("other")).start();
+    // Not the root, but one in the middle: what is above continues.
+    let middle = depth / 10;
+    let asked = list.cancel(chain[middle].serial(), "deploy").unwrap();
+    assert_eq!(asked.below(), (depth - middle - 1) as u64);
+    for (level, task) in chain.iter().enumerate() {
+        assert_eq!(task.is_cancelled(), level >= middle, "{level}");
+    }
+    assert!(!beside.is_cancelled());
+    let cancelled = chain[depth - 1].checkpoint().unwrap_err();
+    assert_eq!((cancelled.reason(), Some(cancelled.origin())), ("deploy", chain[middle].serial()));
+}
+
+#[test]
 fn a_child_of_a_parent_that_was_cancelled_and_has_ended_is_cancelled_too() {
     for keep in [1000, 0] {
         let list = ProcessList::with_options(Options::new().keep_ended(keep));

@@ -10,8 +10,6 @@
 //! A child that finds its parent cancelled cancels itself before it can have children. The slot of a parent that was
 //! cancelled and has ended may be another task's by then, so the serials of such parents are remembered for a while.
 
-use std::collections::HashSet;
-
 use super::cancelled::Cancelled;
 use super::mark::{Marked, mark};
 use crate::base::sync::{Ordering, fence};
@@ -20,6 +18,7 @@ use crate::shared::state::TaskRef;
 use crate::slot::copy::{Detail, Wanted};
 use crate::slot::gate::Slot;
 use crate::slot::request::Request;
+use crate::store::Store;
 use crate::store::cell::Wakers;
 use crate::view::row::Row;
 
@@ -84,29 +83,61 @@ fn ask(task: TaskRef, request: &Request<'_>) -> Option<Marked> {
 }
 
 /// Asks all that are below a task that was just asked and has children. Returns them; none is woken yet.
+///
+/// One pass over the list finds all children of all tasks, however deep they are. A child that starts during a pass is
+/// missed only if its parent was marked during that pass, too; so the next one looks for the children of those, until
+/// there are none.
 pub(super) fn cancel_below(root: TaskRef, request: &Request<'_>) -> Vec<(TaskRef, Wakers)> {
-    let (store, mut asked) = (root.store(), Vec::new());
-    let mut parents = HashSet::from([root.serial]);
+    let mut asked = Vec::new();
+    let mut parents = vec![root.serial];
+    // Mostly that is all there are.
+    let mut of_one = Some(root.serial);
     while !parents.is_empty() {
         // Pairs with the fence in `child_started`.
         fence(Ordering::SeqCst);
-        let mut next = HashSet::new();
-        store.slab.chunks.each_live(|index| {
-            let slot = Slot::at(store, index);
-            if !parents.contains(&acquire(slot.chunk.word(PARENT))) {
-                return;
-            }
-            let task = TaskRef::new(root.shared, slot, slot.serial());
-            // The word may have been another task's: what counts is the parent of the task that is locked.
-            let is_child = task.lock().is_some_and(|writer| parents.contains(&writer.parent()));
-            if is_child && let Some(marked) = ask(task, request) {
-                asked.push((task, marked.wakers));
-                if marked.has_children {
-                    next.insert(task.serial);
+        let children = Children::collect(root, of_one.take());
+        let mut next = Vec::new();
+        while let Some(parent) = parents.pop() {
+            for slot in children.of(parent) {
+                let task = TaskRef::new(root.shared, slot, slot.serial());
+                // The word may have been another task's: what counts is the parent of the task that is locked.
+                let is_child = task.lock().is_some_and(|writer| writer.parent() == parent);
+                if is_child && let Some(marked) = ask(task, request) {
+                    asked.push((task, marked.wakers));
+                    if marked.has_children {
+                        parents.push(task.serial);
+                        next.push(task.serial);
+                    }
                 }
             }
-        });
+        }
         parents = next;
     }
     asked
+}
+
+/// The slots of the tasks of a list that have a parent, ordered by that.
+struct Children(&'static Store, Vec<(u64, u32)>);
+
+impl Children {
+    /// Collects the children of one task, or of all.
+    fn collect(root: TaskRef, of_one: Option<u64>) -> Self {
+        let store = root.store();
+        let mut all = Vec::new();
+        store.slab.chunks.each_live(|index| {
+            let parent = acquire(Slot::at(store, index).chunk.word(PARENT));
+            if of_one.map_or(parent != 0, |one| parent == one) {
+                all.push((parent, index));
+            }
+        });
+        all.sort_unstable();
+        Self(store, all)
+    }
+
+    fn of(&self, parent: u64) -> impl Iterator<Item = Slot> {
+        let Self(store, all) = self;
+        let from = all.partition_point(|&(of, _)| of < parent);
+        let of_parent = all[from..].iter().take_while(move |&&(of, _)| of == parent);
+        of_parent.map(|&(_, index)| Slot::at(store, index))
+    }
 }
