@@ -5,8 +5,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Runs a future on this thread, which sleeps while the future is pending.
-pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+/// Runs a future on this thread, which calls `park` while the future is pending: that returns when the thread is
+/// unparked, or earlier.
+pub(crate) fn block_on<F: Future + Unpin>(mut future: F, park: impl Fn()) -> F::Output {
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {
@@ -17,7 +18,7 @@ pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     loop {
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
             Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
+            Poll::Pending => park(),
         }
     }
 }

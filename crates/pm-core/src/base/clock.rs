@@ -2,16 +2,15 @@
 //!
 //! A list reads one clock, in *ticks*, once per entry; ticks become nanoseconds and dates only for a reader, in a
 //! [`Moment`]. The default clock is the processor's time stamp counter where it is invariant, and the system's
-//! monotonic clock elsewhere.
-//!
-//! Contains `unsafe`: reading the time stamp counter is an unsafe intrinsic.
-#![allow(unsafe_code)]
+//! monotonic clock elsewhere. Events happen by the *steady* clock: the system's, which the counter is checked against.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::agenda::{Agenda, Event};
+pub(crate) use super::counter::LONG;
+use super::counter::{CheckedCounter, Clocks, Rate, counter_is_invariant};
 use super::sync::{Mutex, PlainMutex};
 use super::timestamp::Timestamp;
 
@@ -30,13 +29,20 @@ use super::timestamp::Timestamp;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`].
+    /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`], as well as
+    /// from the time on at which the counter no longer agrees with it ([`Counters::clock_given_up`]).
+    ///
+    /// [`Counters::clock_given_up`]: crate::Counters::clock_given_up
     #[default]
     Tsc,
     /// The system's monotonic clock (about 30 ns a read).
     System,
     /// A clock that stands still until it is moved: for tests.
     Manual(ManualClock),
+    /// A counter and a system's clock that a test moves.
+    #[cfg(test)]
+    #[allow(private_interfaces, reason = "for the tests of this crate")]
+    Test(Arc<CheckedCounter>),
 }
 
 impl Clock {
@@ -95,20 +101,25 @@ const MANUAL_EPOCH: u64 = 1_767_225_600_000_000_000;
 /// How far the anchor may be from the system's wall clock before it is set again.
 const MAX_DRIFT: u64 = 100_000_000;
 
+/// The counter of all lists.
+static MACHINE: CheckedCounter = CheckedCounter::new(Clocks::Machine);
+
 enum Source {
-    #[cfg(target_arch = "x86_64")]
     Tsc,
     System,
     Manual(ManualClock),
+    #[cfg(test)]
+    Test(Arc<CheckedCounter>),
 }
 
 impl Source {
     fn of(clock: &Clock) -> Self {
         match clock {
-            #[cfg(target_arch = "x86_64")]
             Clock::Tsc if counter_is_invariant() => Self::Tsc,
             Clock::Tsc | Clock::System => Self::System,
             Clock::Manual(clock) => Self::Manual(clock.clone()),
+            #[cfg(test)]
+            Clock::Test(counter) => Self::Test(Arc::clone(counter)),
         }
     }
 }
@@ -123,26 +134,61 @@ pub(crate) struct ClockReader {
 impl ClockReader {
     pub(crate) fn new(clock: &Clock) -> Self {
         base();
-        // Any other start is corrected by the first moment.
-        Self { source: Source::of(clock), wall_at_zero: Mutex::new(MANUAL_EPOCH) }
+        let source = Source::of(clock);
+        // Any other date is corrected by the first moment.
+        let clock = Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) };
+        if let Some(counter) = clock.counter() {
+            counter.begin();
+        }
+        clock
     }
 
     /// Reads the clock once.
     #[inline]
     pub(crate) fn ticks(&self) -> u64 {
         match &self.source {
-            #[cfg(target_arch = "x86_64")]
-            Source::Tsc => counter(),
+            Source::Tsc => MACHINE.ticks(),
             Source::System => system_nanos(),
             Source::Manual(hand) => hand.now(),
+            #[cfg(test)]
+            Source::Test(counter) => counter.ticks(),
         }
     }
 
     /// Converts nanoseconds to ticks.
     pub(crate) fn ticks_in(&self, nanos: u64) -> u64 {
-        let (_, rate) = self.rate();
-        let ticks = (u128::from(nanos) << SCALE_BITS) / u128::from(rate.scale.max(1));
-        u64::try_from(ticks).unwrap_or(u64::MAX)
+        self.check().1.ticks_in(nanos)
+    }
+
+    /// Returns the nanoseconds of the steady clock, by which events happen.
+    pub(crate) fn steady_nanos(&self) -> u64 {
+        self.manual().map_or_else(system_nanos, ManualClock::now)
+    }
+
+    /// Returns the counter that is read, if it is one.
+    fn counter(&self) -> Option<&CheckedCounter> {
+        match &self.source {
+            Source::Tsc => Some(&MACHINE),
+            #[cfg(test)]
+            Source::Test(counter) => Some(counter),
+            _ => None,
+        }
+    }
+
+    /// Returns the ticks from one reading of the clock to a later one.
+    pub(crate) fn ticks_between(&self, from: u64, to: u64) -> u64 {
+        self.counter().map_or_else(|| to.saturating_sub(from), |counter| counter.between(from, to))
+    }
+
+    /// Returns `true` if the counter was given up since these ticks, so that their difference to later ones means
+    /// nothing.
+    pub(crate) fn is_given_up_since(&self, ticks: u64) -> bool {
+        self.counter().is_some_and(|counter| counter.is_before(ticks))
+    }
+
+    /// Returns `true` if the counter was given up, and the system's clock is read instead.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.counter().is_some_and(CheckedCounter::is_given_up)
     }
 
     /// Returns the clock if it is a manual one.
@@ -157,25 +203,20 @@ impl ClockReader {
     /// separate.
     pub(crate) fn reads_as(&self, clock: &Clock) -> bool {
         match (&self.source, Source::of(clock)) {
-            #[cfg(target_arch = "x86_64")]
             (Source::Tsc, Source::Tsc) => true,
             (Source::System, Source::System) => true,
             _ => false,
         }
     }
 
-    /// Reads the clock, and the rate of its ticks.
-    fn rate(&self) -> (u64, Rate) {
-        match &self.source {
-            #[cfg(target_arch = "x86_64")]
-            Source::Tsc => Rate::of_the_counter(),
-            _ => (self.ticks(), Rate::NANOSECONDS),
-        }
+    /// Reads the clock and the rate of its ticks, and checks it against the system's.
+    pub(crate) fn check(&self) -> (u64, Rate) {
+        self.counter().map_or_else(|| (self.ticks(), Rate::NANOSECONDS), CheckedCounter::check)
     }
 
     /// Returns the current moment, with all that is needed to convert earlier ticks to ages and dates.
     pub(crate) fn moment(&self) -> Moment {
-        let (ticks, rate) = self.rate();
+        let (ticks, rate) = self.check();
         let mut wall_at_zero = self.wall_at_zero.lock();
         if !matches!(self.source, Source::Manual(_)) {
             let (nanos, wall) = (rate.nanos(ticks), unix_now());
@@ -184,55 +225,6 @@ impl ClockReader {
             }
         }
         Moment { ticks, rate, wall_at_zero: *wall_at_zero }
-    }
-}
-
-/// The rate that converts ticks to nanoseconds since the process first had a list.
-#[derive(Clone, Copy, Debug)]
-struct Rate {
-    zero: u64,
-    /// Nanoseconds a tick, times 2^48: exact to less than a microsecond in a year.
-    scale: u64,
-}
-
-const SCALE_BITS: u32 = 48;
-
-/// How far ticks may drift from the system's monotonic clock before their rate is computed again. Until then the same
-/// ticks give the same date to every reader.
-#[cfg(target_arch = "x86_64")]
-const MAX_ERROR: u64 = 2_000;
-
-impl Rate {
-    const NANOSECONDS: Self = Self { zero: 0, scale: 1 << SCALE_BITS };
-
-    #[inline]
-    fn nanos(self, ticks: u64) -> u64 {
-        let since = u128::from(ticks.saturating_sub(self.zero));
-        u64::try_from((since * u128::from(self.scale)) >> SCALE_BITS).unwrap_or(u64::MAX)
-    }
-
-    /// Reads the counter, and its rate over the time since the process first had a list: ages lie within that span, so
-    /// even right after the start they are off by no more than the two reads were.
-    #[cfg(target_arch = "x86_64")]
-    fn of_the_counter() -> (u64, Self) {
-        static SCALE: AtomicU64 = AtomicU64::new(0);
-        let zero = base().ticks;
-        // The read in the middle belongs to both, and the less lies around it, the better.
-        let (_, ticks, nanos) = std::array::from_fn::<_, 3, _>(|_| {
-            let (before, nanos, after) = (counter(), system_nanos(), counter());
-            (after.saturating_sub(before), before.midpoint(after), nanos)
-        })
-        .into_iter()
-        .min()
-        .unwrap_or_default();
-        let rate = Self { zero, scale: SCALE.load(Ordering::Relaxed) };
-        if rate.nanos(ticks).abs_diff(nanos) <= MAX_ERROR {
-            return (ticks, rate);
-        }
-        let elapsed = u128::from(ticks.saturating_sub(zero).max(1));
-        let scale = u64::try_from((u128::from(nanos) << SCALE_BITS) / elapsed).unwrap_or(1 << SCALE_BITS);
-        SCALE.store(scale, Ordering::Relaxed);
-        (ticks, Self { zero, scale })
     }
 }
 
@@ -261,12 +253,12 @@ impl Moment {
 
     /// Converts a number of ticks to nanoseconds.
     pub(crate) fn nanos_in(&self, ticks: u64) -> u64 {
-        Rate { zero: 0, ..self.rate }.nanos(ticks)
+        self.rate.nanos_in(ticks)
     }
 
     /// Returns the time from one tick to a later one.
     pub(crate) fn between(&self, from: u64, to: u64) -> Duration {
-        Duration::from_nanos(self.nanos_in(to.saturating_sub(from)))
+        Duration::from_nanos(self.rate.nanos(to).saturating_sub(self.rate.nanos(from)))
     }
 
     /// Returns the nanoseconds from `ticks` to this moment; 0 for later ticks.
@@ -282,23 +274,14 @@ impl Moment {
     }
 }
 
-struct Base {
-    #[cfg(target_arch = "x86_64")]
-    ticks: u64,
-    instant: Instant,
-}
-
-fn base() -> &'static Base {
-    static BASE: OnceLock<Base> = OnceLock::new();
-    BASE.get_or_init(|| Base {
-        #[cfg(target_arch = "x86_64")]
-        ticks: counter(),
-        instant: Instant::now(),
-    })
-}
-
+/// Returns the nanoseconds since the process first had a list, by the system's monotonic clock.
 pub(crate) fn system_nanos() -> u64 {
-    u64::try_from(base().instant.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(base().elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn base() -> Instant {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    *BASE.get_or_init(Instant::now)
 }
 
 fn unix_now() -> u64 {
@@ -306,49 +289,201 @@ fn unix_now() -> u64 {
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX / 2)
 }
 
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn counter() -> u64 {
-    if cfg!(miri) {
-        return 0;
-    }
-    // SAFETY: every x86-64 processor has this instruction, and Linux, macOS and Windows allow programs to use it.
-    unsafe { core::arch::x86_64::_rdtsc() }
-}
-
-/// Returns `true` if the counter runs at one rate in all states and on all cores, as far as the system knows.
-#[cfg(target_arch = "x86_64")]
-fn counter_is_invariant() -> bool {
-    static INVARIANT: OnceLock<bool> = OnceLock::new();
-    *INVARIANT.get_or_init(|| {
-        if cfg!(miri) {
-            return false;
-        }
-        #[allow(unused_unsafe, reason = "safe in newer compilers")]
-        // SAFETY: every x86-64 processor has `cpuid`; leaf 0x8000_0000 returns the highest leaf that exists.
-        let invariant = unsafe {
-            use core::arch::x86_64::__cpuid;
-            __cpuid(0x8000_0000).eax >= 0x8000_0007 && __cpuid(0x8000_0007).edx & (1 << 8) != 0
-        };
-        invariant && kernel_trusts_the_counter()
-    })
-}
-
-/// Returns `false` if Linux found the counter unstable, and so uses another clock source.
-#[cfg(target_arch = "x86_64")]
-fn kernel_trusts_the_counter() -> bool {
-    if !cfg!(target_os = "linux") {
-        return true;
-    }
-    match std::fs::read_to_string("/sys/devices/system/clocksource/clocksource0/current_clocksource") {
-        Ok(name) => matches!(name.trim(), "tsc" | "kvm-clock" | "hyperv_clocksource_tsc_page"),
-        Err(_) => false,
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
+#[cfg(test)]
+pub(super) mod tests {
     use super::*;
+    use crate::{Options, ProcessList};
+
+    /// A counter and a system's clock that a test moves. Three ticks are a nanosecond, as far as they agree.
+    #[derive(Debug)]
+    pub(crate) struct TestClocks {
+        counter: AtomicU64,
+        nanos: AtomicU64,
+    }
+
+    impl TestClocks {
+        pub(crate) fn counter(&self) -> u64 {
+            self.pass(3 * 20, 20);
+            self.counter.load(Ordering::Relaxed)
+        }
+
+        pub(crate) fn nanos(&self) -> u64 {
+            self.nanos.load(Ordering::Relaxed)
+        }
+
+        fn pass(&self, ticks: u64, nanos: u64) {
+            self.counter.fetch_add(ticks, Ordering::Relaxed);
+            self.nanos.fetch_add(nanos, Ordering::Relaxed);
+        }
+    }
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// A list whose clocks both show that much at its start.
+    fn list_at(seconds: u64) -> (ProcessList, Arc<CheckedCounter>) {
+        let [counter, nanos] = [3, 1].map(|rate| AtomicU64::new(rate * seconds * SECOND));
+        let counter = Arc::new(CheckedCounter::new(Clocks::Test(TestClocks { counter, nanos })));
+        (ProcessList::with_options(Options::new().clock(Clock::Test(Arc::clone(&counter)))), counter)
+    }
+
+    impl CheckedCounter {
+        fn clocks(&self) -> &TestClocks {
+            let Clocks::Test(clocks) = &self.clocks else { unreachable!("as it was made") };
+            clocks
+        }
+
+        fn pass(&self, seconds: f64) {
+            let nanos = (seconds * SECOND as f64) as u64;
+            self.clocks().pass(3 * nanos, nanos);
+        }
+
+        fn step(&self, ticks: i64) {
+            self.clocks().counter.fetch_add(ticks as u64, Ordering::Relaxed);
+        }
+    }
+
+    #[track_caller]
+    fn assert_ages(list: &ProcessList, expected: &[(&str, f64)]) {
+        let snapshot = list.snapshot();
+        for &(id, seconds) in expected {
+            let age = snapshot.iter().find(|task| task.id().to_string() == id).unwrap().age().as_secs_f64();
+            let error = (age - seconds).abs();
+            assert!(error < 0.003 + seconds / 300.0, "{id} is {age} s old, not {seconds} s");
+        }
+    }
+
+    #[test]
+    fn ages_stay_right_whatever_the_counter_does() {
+        let hour = 3 * 3_600 * SECOND as i64;
+        for uptime in [0, 7_200, 1 << 20] {
+            // Far ahead and back, further than the program ran, to zero, by a little.
+            let to_zero = -3 * (uptime as i64 + 9) * SECOND as i64;
+            for step in [hour, -hour, 1_000 * hour, to_zero, hour / 3_600, -hour / 3_600, hour / 72_000] {
+                for is_read_at_once in [true, false] {
+                    let (list, clocks) = list_at(uptime);
+                    let _old = list.start("old");
+                    clocks.pass(5.0);
+                    let before = list.start("before");
+                    clocks.pass(4.0);
+                    assert_ages(&list, &[("old", 9.0), ("before", 4.0)]);
+                    clocks.step(step);
+                    if is_read_at_once {
+                        assert_ages(&list, &[("old", 9.0), ("before", 4.0)]);
+                    }
+                    clocks.pass(0.25);
+                    let _after = list.start("after");
+                    clocks.pass(1.0);
+                    before.status("later").unwrap();
+                    assert_ages(&list, &[("old", 10.25), ("before", 5.25)]);
+                    // Back to a value that it had while the program ran: it can't be told from that of an older task.
+                    if is_read_at_once || step >= hour || uptime > 0 && step == to_zero {
+                        assert_ages(&list, &[("after", 1.0)]);
+                    }
+                    clocks.pass(2.0);
+                    let _last = list.start("last");
+                    clocks.pass(3.0);
+                    assert_ages(&list, &[("old", 15.25), ("before", 10.25), ("last", 3.0)]);
+                    assert_eq!(list.counters().clock_given_up, 1, "{uptime} {step}");
+                    drop(before);
+                    let ended = list.ended();
+                    let ended = ended.get(0).unwrap();
+                    assert!((ended.age().as_secs_f64() - 10.25).abs() < 0.05, "{:?}", ended.age());
+                    let longest = list.kinds()[0].latency.max().as_secs_f64();
+                    assert!((longest - 10.25).abs() < 0.05, "{longest}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_counter_that_changes_its_rate_or_stops_is_given_up() {
+        for ticks in [0, 1_000, 2_900, 3_100, 4_500, 30_000] {
+            let (list, clocks) = list_at(1_000);
+            let _old = list.start("old");
+            for _ in 0..30 {
+                clocks.pass(1.0);
+                assert_ages(&list, &[]);
+            }
+            // Readers that look often see a little of it each time.
+            for _ in 0..40 {
+                clocks.clocks().pass(ticks * 50_000, 50_000_000);
+                let _ = list.snapshot();
+            }
+            let _new = list.start("new");
+            clocks.clocks().pass(ticks * 4_000_000, 4 * SECOND);
+            assert_ages(&list, &[("old", 36.0), ("new", 4.0)]);
+            assert_eq!(list.counters().clock_given_up, 1, "{ticks}");
+        }
+    }
+
+    #[test]
+    fn a_counter_that_drifts_a_little_is_kept_and_ages_agree() {
+        for (ticks, seconds) in [(2_999, 600), (3_001, 600), (3_002, 30), (3_000, 86_400)] {
+            let (list, clocks) = list_at(0);
+            let _old = list.start("old");
+            clocks.pass(20.0);
+            assert_ages(&list, &[("old", 20.0)]);
+            for _ in 0..seconds {
+                clocks.clocks().pass(ticks * 1_000_000, SECOND);
+                if seconds < 1_000 {
+                    assert_ages(&list, &[]);
+                }
+            }
+            let _new = list.start("new");
+            clocks.clocks().pass(ticks * 8_000_000, 8 * SECOND);
+            assert_ages(&list, &[("old", 28.0 + seconds as f64), ("new", 8.0)]);
+            assert_eq!(list.counters().clock_given_up, 0, "{ticks}");
+        }
+    }
+
+    #[test]
+    fn a_task_that_runs_over_a_step_counts_with_its_true_duration() {
+        let (list, clocks) = list_at(100);
+        let task = list.task("a").kind("job").start();
+        task.status("reading").unwrap();
+        clocks.pass(2.0);
+        clocks.step(3 * 3_600 * SECOND as i64);
+        // Nobody looked: the end of the task notices it.
+        drop(task);
+        let kinds = list.kinds();
+        assert!(kinds[0].latency.max() < Duration::from_millis(2_010), "{:?}", kinds[0].latency.max());
+        let time: Duration = kinds[0].statuses.iter().map(|status| status.time).sum();
+        assert!(time < Duration::from_millis(2_010), "{time:?}");
+    }
+
+    #[test]
+    fn ended_tasks_are_retained_over_a_step() {
+        let (list, clocks) = list_at(100);
+        (0..100).for_each(|_| drop(list.unnamed().start()));
+        clocks.step(3 * 3_600 * SECOND as i64);
+        (0..100).for_each(|_| drop(list.unnamed().start()));
+        assert_eq!(list.ended().len(), 200);
+    }
+
+    #[test]
+    fn a_grace_ends_whatever_the_counter_does() {
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        for (step, ticks) in [(0, 2_999), (0, 3_001), (0, 0), (-3 * 50 * SECOND as i64, 3_000), (1 << 50, 3_000)] {
+            let (list, clocks) = list_at(100);
+            let mut future =
+                std::pin::pin!(list.task("a").grace(Duration::from_millis(20)).run(std::future::pending::<()>()));
+            let mut poll = || std::future::Future::poll(future.as_mut(), &mut context).is_ready();
+            assert!(!poll());
+            clocks.pass(20.0);
+            let _ = list.snapshot();
+            list.cancel("a", "too slow").unwrap();
+            assert!(!poll(), "its grace has just begun");
+            clocks.step(step);
+            clocks.clocks().pass(ticks * 20, 20_000_000);
+            // The steady clock is the system's: the thread of events waits for it, too.
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(21) {
+                std::hint::spin_loop();
+            }
+            assert!(poll(), "{step} {ticks}");
+        }
+    }
 
     #[test]
     fn a_moment_turns_ticks_into_ages_that_grow_and_never_go_negative() {

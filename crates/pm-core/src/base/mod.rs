@@ -3,6 +3,7 @@
 pub(crate) mod agenda;
 pub(crate) mod block_on;
 pub(crate) mod clock;
+pub(crate) mod counter;
 pub(crate) mod histogram;
 pub(crate) mod limits;
 pub(crate) mod options;

@@ -2,7 +2,7 @@
 
 #[cfg(loom)]
 use loom::sync as imp;
-use std::sync::{LockResult, PoisonError};
+use std::sync::{LockResult, PoisonError, TryLockError};
 use std::time::Duration;
 
 #[cfg(loom)]
@@ -33,7 +33,7 @@ impl<T> Mutex<T> {
 
 /// A mutex that the model checker does not see, for state that takes no part in the races it explores. Nothing of this
 /// module may be used while it is held.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct PlainMutex<T>(std::sync::Mutex<T>);
 
 impl<T> PlainMutex<T> {
@@ -43,6 +43,15 @@ impl<T> PlainMutex<T> {
 
     pub(crate) fn lock(&self) -> std::sync::MutexGuard<'_, T> {
         recover(self.0.lock())
+    }
+
+    /// Takes the lock unless another thread holds it.
+    pub(crate) fn try_lock(&self) -> Option<std::sync::MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(locked) => Some(locked),
+            Err(TryLockError::Poisoned(locked)) => Some(locked.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -148,4 +148,60 @@ mod tests {
         assert_eq!(of_its_thread, mask);
         assert_eq!(blocked(), before, "the mask of the calling thread is as before");
     }
+    /// Runs `of_child` in the child of a fork, and returns how that ended. It is killed after 20 s.
+    fn forked(of_child: impl FnOnce()) -> i32 {
+        // SAFETY: as declared in `unistd.h` and `sys/wait.h`.
+        unsafe extern "C" {
+            fn fork() -> std::ffi::c_int;
+            fn waitpid(
+                child: std::ffi::c_int,
+                status: *mut std::ffi::c_int,
+                options: std::ffi::c_int,
+            ) -> std::ffi::c_int;
+            fn alarm(seconds: std::ffi::c_uint) -> std::ffi::c_uint;
+            fn _exit(code: std::ffi::c_int) -> !;
+        }
+        // SAFETY: the child uses nothing of other threads but what this crate promises to continue with, and ends by
+        // `_exit`; `status` is valid for a write.
+        unsafe {
+            let child = fork();
+            if child == 0 {
+                alarm(20);
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(of_child));
+                _exit(i32::from(result.is_err()));
+            }
+            let mut status = -1;
+            assert_eq!(waitpid(child, &raw mut status, 0), child);
+            status
+        }
+    }
+
+    #[test]
+    fn a_child_of_a_fork_has_deadlines_and_timeouts_of_its_own() {
+        use crate::{Drain, ProcessList, Verdict};
+        use std::time::Duration;
+
+        let list = ProcessList::new();
+        let short = Duration::from_millis(20);
+        // The thread of the timer runs in the parent, and has an event that the child takes over.
+        let early = list.task("early").deadline(10 * short).start();
+        let status = forked(|| {
+            let late = list.task("late").deadline(short).start();
+            while !late.is_cancelled() || !early.is_cancelled() {
+                std::thread::yield_now();
+            }
+            let verdict = list.cancel(late.serial(), "too slow").unwrap().wait(short).blocking();
+            assert!(matches!(verdict, Verdict::Cancelling { .. }));
+            assert_eq!(list.drain(Drain::new().wait(short).grace(short)).blocking().running, 2);
+            // And a child of the child.
+            let status = forked(|| {
+                let verdict = list.cancel(late.serial(), "too slow").unwrap().wait(short).blocking();
+                assert!(matches!(verdict, Verdict::Cancelling { .. }));
+            });
+            assert_eq!(status, 0);
+        });
+        assert_eq!(status, 0, "a signal is in the low bits, an exit code above");
+        let cancel = list.cancel("early", "too slow").unwrap();
+        assert!(matches!(cancel.wait(short).blocking(), Verdict::Cancelling { .. }), "the parent is as before");
+    }
 }

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::timer::{ListEvent, schedule};
+use super::timer::{attend, block_on, set_timeout};
 use super::verdict::Verdict;
-use crate::base::block_on::block_on;
 use crate::base::serial::Serial;
 use crate::slot::gate::{Slot, Writer};
 use crate::store::cell::{EndWait, Ended};
@@ -84,10 +83,7 @@ impl CancelHandle {
     /// [`VerdictFuture::blocking`] for a thread.
     pub fn wait(self, timeout: Duration) -> VerdictFuture {
         let store = self.slot.store;
-        if !schedule(&store.clock, timeout, ListEvent::Timeout(store, Arc::downgrade(&self.wait))) {
-            // No thread will report the timeout.
-            self.wait.time_is_up(&store.counters);
-        }
+        set_timeout(store, &self.wait, timeout);
         VerdictFuture { cancel: self }
     }
 }
@@ -140,6 +136,10 @@ impl Future for VerdictFuture {
         drop(state);
         // After the lock: dropping a waker may run code of the program.
         drop(unused);
-        if ready { Poll::Ready(self.cancel.verdict()) } else { Poll::Pending }
+        if ready {
+            return Poll::Ready(self.cancel.verdict());
+        }
+        attend(context.waker());
+        Poll::Pending
     }
 }

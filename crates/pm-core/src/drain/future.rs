@@ -13,11 +13,10 @@ use std::time::Duration;
 use super::options::Drain;
 use super::report::{DrainProgress, DrainReport, DrainedTask};
 use super::target::{Asking, Found};
-use crate::base::block_on::block_on;
 use crate::base::clock::Moment;
 use crate::cancel::ask;
 use crate::cancel::request::{CancelError, CancelRequest};
-use crate::cancel::timer::set_timeout;
+use crate::cancel::timer::{attend, block_on, set_timeout};
 use crate::cancel::verdict::Verdict;
 use crate::layout::chunk::mark;
 use crate::layout::words::{STARTED, acquire};
@@ -420,7 +419,6 @@ impl DrainFuture {
             if due || is_first {
                 let next: Arc<EndWait> = Arc::default();
                 next.listen(waker);
-                // Without a thread for time-outs there are fewer reports.
                 going.tick = set_timeout(&self.list.shared().store, &next, self.drain.every).then_some(next);
             }
             if due || must_report {
@@ -446,6 +444,7 @@ impl Future for DrainFuture {
             return Poll::Ready(this.finish(going));
         }
         this.state = State::Going(going);
+        attend(waker);
         Poll::Pending
     }
 }

@@ -32,9 +32,11 @@ pub(crate) const NO_PLACE: u64 = u64::MAX;
 /// The bits of the cancel word.
 pub(crate) mod cancel {
     /// The chain of the request: its first chunk and 1; 0 when there is no request.
-    pub(crate) const REQUEST: u64 = 0xffff_ffff;
+    pub(crate) const REQUEST: u64 = 0x7fff_ffff;
     /// A request for whose strings there was no memory.
-    pub(crate) const NO_CHAIN: u64 = 0xffff_ffff;
+    pub(crate) const NO_CHAIN: u64 = REQUEST;
+    /// The task has a deadline for which there was no thread: it looks for the time itself.
+    pub(crate) const UNATTENDED: u64 = 1 << 31;
     /// One protected section more.
     pub(crate) const ONE_PROTECTED: u64 = 1 << 32;
     pub(crate) const PROTECTED: u64 = 0xffff << 32;
@@ -47,6 +49,12 @@ pub(crate) mod cancel {
     /// The task is being unwound because of the request.
     pub(crate) const UNWOUND: u64 = 1 << 63;
 
+    /// Returns `true` if there is nothing to look for at a checkpoint: no request, and no deadline to meet.
+    #[inline(always)]
+    pub(crate) const fn is_undisturbed(word: u64) -> bool {
+        word & (REQUEST | UNATTENDED) == 0
+    }
+
     /// Returns `true` if there is a request.
     #[inline(always)]
     pub(crate) const fn is_asked(word: u64) -> bool {
@@ -57,7 +65,7 @@ pub(crate) mod cancel {
 /// Returns the first chunk of the strings of a cancel request.
 #[inline(always)]
 pub(crate) fn cancel_chain(word: u64) -> Option<u32> {
-    match word & 0xffff_ffff {
+    match word & cancel::REQUEST {
         0 | cancel::NO_CHAIN => None,
         index => Some((index - 1) as u32),
     }

@@ -5,6 +5,7 @@ use crate::base::serial::Serial;
 use crate::cancel::ask;
 use crate::cancel::handle::CancelHandle;
 use crate::cancel::request::{CancelError, CancelRequest, Target, TargetKind};
+use crate::cancel::timer;
 use crate::shared::state::TaskRef;
 
 impl ProcessList {
@@ -45,6 +46,7 @@ impl ProcessList {
         target: impl Into<Target<'t>>,
         request: impl Into<CancelRequest<'r>>,
     ) -> Result<CancelHandle, CancelError> {
+        timer::help();
         let task = self.find_target(target.into())?;
         if self.is_look_only() {
             return Err(CancelError::LookOnly { serial: Serial::new(task.serial) });

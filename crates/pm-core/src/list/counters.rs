@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64 as StdAtomicU64, Ordering as StdOrdering};
 use super::process_list::ProcessList;
 use crate::base::options::ListLimits;
 use crate::base::outcome::Count;
+use crate::cancel::timer;
 use crate::slot::gate::Slot;
 use crate::store::Store;
 use crate::store::kind_stats::KindStats;
@@ -60,6 +61,12 @@ pub struct Counters {
     pub cancel_requests: u64,
     /// Bytes of memory that the list holds.
     pub bytes_held: u64,
+    /// 1 once the processor's counter no longer agreed with the system's clock, as after some suspends and moves of
+    /// virtual machines: all lists with [`Clock::Tsc`](crate::Clock::Tsc) read the system's clock from then on.
+    pub clock_given_up: u64,
+    /// Deadlines, graces and timeouts of all lists that were planned while the system had no thread for them: they
+    /// happen when some thread waits for one, reports on a task that has one, or reads a list.
+    pub planned_without_thread: u64,
 }
 
 impl ProcessList {
@@ -93,7 +100,9 @@ impl ProcessList {
     /// Returns the counters of the list since it was made.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let Store { slab, counters, .. } = &self.shared().store;
+        let Store { slab, counters, clock, .. } = &self.shared().store;
+        timer::help();
+        clock.check();
         let get = |counter: &StdAtomicU64| counter.load(StdOrdering::Relaxed);
         let counted = slab.tally().since(*self.shared().before.lock());
         let of = |count: Count| counted.0[count as usize];
@@ -127,6 +136,8 @@ impl ProcessList {
             late_calls: get(&counters.late_calls),
             cancel_requests: get(&counters.cancel_requests),
             bytes_held: slab.bytes(),
+            clock_given_up: clock.is_given_up().into(),
+            planned_without_thread: timer::planned_without_thread(),
         }
     }
 }

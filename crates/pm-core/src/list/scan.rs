@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::process_list::ProcessList;
 use crate::base::clock::Moment;
 use crate::base::timestamp::Timestamp;
+use crate::cancel::timer;
 use crate::layout::words::{STARTED, acquire};
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
 use crate::slot::gate::Slot;
@@ -16,6 +17,7 @@ impl ProcessList {
     /// Returns the live tasks one by one, oldest first, in memory that does not grow with their number.
     #[must_use]
     pub fn scan(&self) -> Scan {
+        timer::help();
         Scan::new(self.clone())
     }
 }

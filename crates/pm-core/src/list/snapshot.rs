@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::process_list::ProcessList;
 use crate::base::clock::Moment;
 use crate::base::timestamp::Timestamp;
+use crate::cancel::timer;
 use crate::shared::state::Shared;
 use crate::slot::copy::{Detail, Scratch, Wanted, copy_row};
 use crate::slot::gate::Slot;
@@ -21,6 +22,7 @@ impl ProcessList {
     /// appear. No task waits for it.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
+        timer::help();
         Snapshot::take(self.shared())
     }
 
@@ -35,6 +37,7 @@ impl ProcessList {
     /// assert!(oldest.is_some());
     /// ```
     pub fn for_each(&self, mut look: impl FnMut(&TaskView<'_>)) -> Timestamp {
+        timer::help();
         let shared = self.shared();
         let (moment, kinds) = (shared.store.clock.moment(), shared.store.slab.kinds());
         let (mut scratch, mut row) = (Scratch::default(), Vec::new());

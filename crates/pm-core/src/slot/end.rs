@@ -1,12 +1,24 @@
 //! The end of a task: its slot is retained for a while, or free at once.
 
 use super::gate::Writer;
+use crate::base::clock::LONG;
 use crate::base::outcome::Count;
 use crate::base::sync::{Ordering, own};
 use crate::layout::chunk::{mark, tag};
 use crate::layout::words::*;
+use crate::store::Store;
 use crate::store::ended::End;
 use crate::store::magazine;
+
+/// Checks the clock at the end of a task that seems to have run for long. Returns the end, the duration, and whether the
+/// clock was given up in between.
+#[cold]
+#[inline(never)]
+fn checked_end(store: &Store, started: u64, ended: u64) -> (u64, u64, bool) {
+    let (now, _) = store.clock.check();
+    let ended = now.max(ended);
+    (ended, store.clock.ticks_between(started, ended), store.clock.is_given_up_since(started))
+}
 
 impl Writer {
     /// Ends the task. Its slot is free when this returns, or retained.
@@ -26,7 +38,12 @@ impl Writer {
         let cursor = self.cursor();
         let word = own(slot.cancel());
         let outcome = outcome(word, cursor.has(Cursor::STARTED_IN_PANIC));
-        let ended = store.clock.ticks().max(slot.chunk.get(NEWEST));
+        let started = slot.chunk.get(STARTED);
+        let mut ended = store.clock.ticks().max(slot.chunk.get(NEWEST));
+        let (mut ticks, mut is_over_step) = (ended.wrapping_sub(started), false);
+        if ticks >= LONG {
+            (ended, ticks, is_over_step) = checked_end(store, started, ended);
+        }
         slot.chunk.put(NEWEST, ended);
         slot.chunk.put(CURSOR, cursor.0 | (outcome as u64) << Cursor::OUTCOME);
         let ring = Tail(slot.chunk.get(RING));
@@ -35,7 +52,8 @@ impl Writer {
         let end = End {
             outcome,
             kind: ring.kind(),
-            ticks: ended.wrapping_sub(slot.chunk.get(STARTED)),
+            ticks,
+            is_over_step,
             ended,
             chained: if has_chains { self.records().chained() } else { 0 },
         };

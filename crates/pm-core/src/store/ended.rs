@@ -66,8 +66,8 @@ impl Batches {
         Some(batch)
     }
 
-    fn is_older(&self, than: u64, now: u64) -> bool {
-        self.batches.front().is_some_and(|batch| now.saturating_sub(batch.newest) > than)
+    fn is_older(&self, than: u64, age: impl Fn(u64) -> u64) -> bool {
+        self.batches.front().is_some_and(|batch| age(batch.newest) > than)
     }
 }
 
@@ -79,12 +79,12 @@ impl Retained {
         if notable { self.notable.push(batch) } else { self.ordinary.push(batch) }
     }
 
-    /// Takes the next batch that is beyond a limit; `max_age` is in ticks.
-    pub(crate) fn surplus(&mut self, limits: &Limits, max_age: u64, now: u64) -> Option<Batch> {
-        if self.ordinary.is_older(max_age, now) {
+    /// Takes the next batch that is beyond a limit; `max_age` is in ticks, as is the result of `age`.
+    pub(crate) fn surplus(&mut self, limits: &Limits, max_age: u64, age: impl Fn(u64) -> u64) -> Option<Batch> {
+        if self.ordinary.is_older(max_age, &age) {
             return self.ordinary.pop();
         }
-        if self.notable.is_older(max_age.saturating_mul(NOTABLE_STAYS), now) {
+        if self.notable.is_older(max_age.saturating_mul(NOTABLE_STAYS), &age) {
             return self.notable.pop();
         }
         let over = self.ordinary.tasks + self.notable.tasks > limits.ended
@@ -113,6 +113,8 @@ pub(crate) struct End {
     pub(crate) kind: u32,
     /// The duration of the task.
     pub(crate) ticks: u64,
+    /// Whether the clock was given up while it ran: then the times of its statuses are not counted.
+    pub(crate) is_over_step: bool,
     pub(crate) ended: u64,
     /// The chunks in addition to its slot.
     pub(crate) chained: u32,

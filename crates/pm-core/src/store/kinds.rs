@@ -273,6 +273,10 @@ impl Counts {
             self.max.store(end.ticks, Ordering::Relaxed);
         }
         let taken = self.latency.count(end.ticks);
+        if end.is_over_step {
+            self.other.add(end.ticks);
+            return taken;
+        }
 
         // Tasks of a kind mostly report the same statuses in the same order. As long as this one does, the next address
         // does not depend on what was read of its slot, so that none of these reads waits for another.

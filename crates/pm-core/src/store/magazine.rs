@@ -10,6 +10,7 @@ use super::Store;
 use super::ended::{Batch, End, evict};
 use super::kinds::Counter;
 use super::slab::{BATCH, NEXT_SERIAL, Shard, Slab};
+use crate::base::clock::LONG;
 use crate::base::outcome::Count;
 use crate::base::sync::Ordering;
 use crate::layout::chunk::Chunk;
@@ -33,6 +34,8 @@ pub(crate) struct Magazine {
     notable: Batch,
     /// For how many ticks ordinary ended tasks are retained.
     retain_for: u64,
+    /// When this thread last checked the clock, in ticks.
+    clock_checked: u64,
     serial: u64,
     serial_end: u64,
 }
@@ -56,6 +59,7 @@ impl Magazine {
             ordinary: Batch::default(),
             notable: Batch::default(),
             retain_for: store.clock.ticks_in(store.limits.ended_for),
+            clock_checked: store.clock.ticks(),
             serial: 0,
             serial_end: 0,
         }
@@ -149,11 +153,16 @@ impl Magazine {
     fn hand_on(&mut self, notable: bool, now: u64) {
         let store = self.store;
         let batch = std::mem::take(self.batch(notable));
+        // Also if it went back.
+        if now.wrapping_sub(self.clock_checked) >= LONG {
+            (self.clock_checked, _) = store.clock.check();
+        }
+        let age = |ended| store.clock.ticks_between(ended, now);
         let mut central = store.slab.central.lock();
         central.retained.push(batch, notable);
         // One batch for the one that was added, and one more as long as there are too many.
         let surplus: [Option<Batch>; 2] =
-            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.retain_for, now));
+            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.retain_for, age));
         drop(central);
         for old in surplus.into_iter().flatten() {
             self.batch(notable).slots = self.evict(old);

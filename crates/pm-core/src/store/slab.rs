@@ -112,7 +112,8 @@ impl Free {
 impl Slab {
     /// Returns how many segments fit into this many bytes.
     pub(crate) fn segments_for(max_bytes: usize) -> usize {
-        (max_bytes / SEGMENT_BYTES).clamp(1, (u32::MAX as usize - 1) / SEGMENT)
+        // The index of a chunk has 31 bits in the cancel word.
+        (max_bytes / SEGMENT_BYTES).clamp(1, (i32::MAX as usize - 1) / SEGMENT)
     }
 
     pub(crate) fn max_segments(&self) -> usize {

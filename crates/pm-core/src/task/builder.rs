@@ -17,7 +17,7 @@ use crate::base::redact::names;
 use crate::base::text;
 use crate::cancel::ask;
 use crate::cancel::cancelled::Cancelled;
-use crate::cancel::timer::{ListEvent, schedule};
+use crate::cancel::timer::set_deadline;
 use crate::cancel::tree;
 use crate::layout::chunk::Chunk;
 use crate::layout::record;
@@ -209,7 +209,7 @@ impl TaskBuilder<'_> {
             tree::child_started(task);
         }
         if let Some(after) = builder.deadline {
-            schedule(&slot.store.clock, after, ListEvent::Task(task, ask::meet_deadline));
+            set_deadline(task, after, ask::meet_deadline);
         }
         Task { handle: TaskHandle { task: Some(task) } }
     }

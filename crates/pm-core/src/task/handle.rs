@@ -14,6 +14,7 @@ use crate::cancel::ask;
 use crate::cancel::cancelled::{Cancelled, CancelledFuture, Unwind};
 use crate::cancel::handle::CancelHandle;
 use crate::cancel::request::{CancelError, CancelRequest};
+use crate::cancel::timer;
 use crate::layout::words::{acquire, cancel};
 use crate::shared::state::{Shared, TaskRef};
 use crate::slot::copy::Detail;
@@ -288,6 +289,13 @@ impl TaskHandle {
 
 #[inline(always)]
 fn is_asked(task: TaskRef) -> bool {
+    !cancel::is_undisturbed(acquire(task.slot().cancel())) && is_asked_by_now(task)
+}
+
+#[cold]
+fn is_asked_by_now(task: TaskRef) -> bool {
+    // There may be a deadline to meet.
+    timer::help();
     cancel::is_asked(acquire(task.slot().cancel()))
 }
 

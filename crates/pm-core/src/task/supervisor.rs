@@ -13,7 +13,7 @@ use crate::base::outcome::Count;
 use crate::base::policy::NEVER;
 use crate::base::serial::Serial;
 use crate::cancel::cancelled::{Cancelled, Unwind};
-use crate::cancel::timer::{ListEvent, schedule};
+use crate::cancel::timer::{self, ListEvent, schedule};
 use crate::layout::words::{acquire, cancel};
 use crate::shared::state::TaskRef;
 
@@ -40,7 +40,9 @@ pub struct Supervisor {
     waker: (usize, usize),
     /// Nanoseconds from the request to the kill.
     grace: u64,
-    grace_planned: bool,
+    /// When the grace of a cancelled task ends, in nanoseconds of the steady clock: computed once, so that the event
+    /// that is planned for it and the look at the time can't differ.
+    grace_ends: Option<u64>,
 }
 
 fn identity(waker: &Waker) -> (usize, usize) {
@@ -63,7 +65,7 @@ impl Drop for EndIfPanics<'_> {
 
 impl Supervisor {
     pub(crate) fn new(task: Task, grace: u64) -> Self {
-        Self { task, waker: (0, 0), grace, grace_planned: false }
+        Self { task, waker: (0, 0), grace, grace_ends: None }
     }
 
     /// Returns a handle of the task, which does nothing once the task has ended.
@@ -175,7 +177,11 @@ impl Supervisor {
         drop(writer);
         drop(old);
         if asked {
-            return self.is_due(task);
+            let is_due = self.is_due(task);
+            if !is_due {
+                timer::attend(waker);
+            }
+            return is_due;
         }
         self.waker = identity(waker);
         false
@@ -193,13 +199,21 @@ impl Supervisor {
         if self.grace == 0 {
             return true;
         }
-        let Some(asked) = task.lock().and_then(|writer| writer.asked_ticks()) else { return false };
-        let left = self.grace.saturating_sub(task.store().clock.moment().age_nanos(asked));
-        if left > 0 && !self.grace_planned {
-            self.grace_planned = true;
-            schedule(&task.store().clock, Duration::from_nanos(left), ListEvent::Task(task, wake));
-        }
-        left == 0
+        let clock = &task.store().clock;
+        let ends = match self.grace_ends {
+            Some(ends) => ends,
+            None => {
+                let Some(asked) = task.lock().and_then(|writer| writer.asked_ticks()) else { return false };
+                let left = self.grace.saturating_sub(clock.moment().age_nanos(asked));
+                let ends = clock.steady_nanos().saturating_add(left);
+                self.grace_ends = Some(ends);
+                if left > 0 {
+                    schedule(clock, Duration::from_nanos(left), ListEvent::Task(task, wake));
+                }
+                ends
+            }
+        };
+        clock.steady_nanos() >= ends
     }
 
     /// Drops what runs as the task, by `drop_it`, and ends the task: as failed for a reason, as cancelled if it
