@@ -58,6 +58,11 @@ impl Histogram {
         taken
     }
 
+    /// Returns the bytes that were allocated.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.octaves.iter().filter(|counts| counts.get().is_some()).count() * SUBS * 8) as u64
+    }
+
     pub(crate) fn add_to(&self, sums: &mut Sums) {
         for (octave, counts) in self.octaves.iter().enumerate() {
             let Some(counts) = counts.get() else { continue };
@@ -76,10 +81,14 @@ impl Histogram {
 }
 
 /// Counts of several threads.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Sums(Vec<u64>);
 
 impl Sums {
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.0.capacity() * 8) as u64
+    }
+
     pub(crate) fn into_latency(self, sum: u64, max: u64, moment: &Moment) -> Latency {
         let nanos = |ticks| moment.nanos_in(ticks);
         let buckets = self.0.iter().enumerate().filter(|(_, count)| **count > 0);

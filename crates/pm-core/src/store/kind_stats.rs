@@ -1,8 +1,8 @@
 //! The statistics of a kind, summed over all threads.
 
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::kinds::{Counts, Kinds, OTHER};
@@ -57,55 +57,89 @@ impl Kinds {
     /// Returns the statistics of all kinds of which a task ended or runs; `running` has the number of running tasks by
     /// the number of their kind.
     pub(crate) fn collect(&self, running: &HashMap<u32, u64>, moment: &Moment) -> Vec<KindStats> {
-        let shards: Vec<_> = self.shards.lock().all.iter().map(Arc::clone).collect();
-        let mut all: Vec<KindStats> = (0..self.counted())
-            .filter_map(|number| {
-                let counts = shards.iter().filter_map(|shard| shard.kinds[number as usize].get());
-                let counts: Vec<&Counts> = counts.map(|counts| &**counts).collect();
-                let running = running.get(&number).copied().unwrap_or(0);
-                if counts.is_empty() && running == 0 {
-                    return None;
+        let (shards, mut totals) = {
+            let shards = self.shards.lock();
+            (shards.active.clone(), shards.common.clone())
+        };
+        for shard in shards {
+            for (number, counts) in (0..).zip(&shard.kinds) {
+                if let Some(counts) = counts.get() {
+                    totals.entry(number).or_default().add(counts, self.max_statuses);
                 }
-                let kind = self.name(number).map(str::to_owned);
-                Some(KindStats::merge(kind, number == OTHER, running, &counts, moment))
-            })
-            .collect();
+            }
+        }
+        for &number in running.keys().filter(|&&number| number < self.counted()) {
+            totals.entry(number).or_default();
+        }
+        let stats = |(number, totals): (u32, KindTotals)| {
+            let kind = self.name(number).map(str::to_owned);
+            let running = running.get(&number).copied().unwrap_or(0);
+            totals.into_stats(kind, number == OTHER, running, moment)
+        };
+        let mut all: Vec<KindStats> = totals.into_iter().map(stats).collect();
         all.sort_by(|a, b| b.started.cmp(&a.started).then_with(|| a.kind.cmp(&b.kind)));
         all
     }
 }
 
-impl KindStats {
-    pub(super) fn merge(
-        kind: Option<String>,
-        is_other: bool,
-        running: u64,
-        counts: &[&Counts],
-        moment: &Moment,
-    ) -> Self {
-        let sum = |cell: fn(&Counts) -> &AtomicU64| {
-            counts.iter().map(|counts| cell(counts).load(Ordering::Relaxed)).fold(0, u64::wrapping_add)
-        };
-        let of = |outcome: Count| {
-            counts.iter().map(|counts| counts.outcomes[outcome as usize].load(Ordering::Relaxed)).sum::<u64>()
-        };
-        let mut sums = Sums::default();
-        // By status; `None` for the others.
-        let mut statuses: HashMap<Option<String>, (u64, u64)> = HashMap::new();
-        for counts in counts {
-            counts.latency.add_to(&mut sums);
-            let named = counts.statuses.iter().map_while(OnceLock::get);
-            let named = named.map(|status| (Some(status.name()), &status.time));
-            for (name, time) in named.chain([(Some("init".to_owned()), &counts.init), (None, &counts.other)]) {
-                let entered = time.entered.load(Ordering::Relaxed);
-                if entered > 0 {
-                    let total = statuses.entry(name).or_default();
-                    *total = (total.0 + entered, total.1.wrapping_add(time.ticks.load(Ordering::Relaxed)));
-                }
-            }
+/// Counts of one kind, added up.
+#[derive(Clone, Default)]
+pub(super) struct KindTotals {
+    /// By outcome.
+    outcomes: [u64; 8],
+    ticks: u64,
+    max: u64,
+    latency: Sums,
+    /// How often a status was entered, and its ticks.
+    statuses: HashMap<String, (u64, u64)>,
+    other: (u64, u64),
+}
+
+impl KindTotals {
+    /// Adds the counts of a thread. Statuses beyond the limit are added up together, as in one thread.
+    pub(super) fn add(&mut self, counts: &Counts, max_statuses: usize) {
+        let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        for (total, count) in self.outcomes.iter_mut().zip(&counts.outcomes) {
+            *total += get(count);
         }
-        let mut statuses: Vec<StatusTime> = statuses
-            .into_iter()
+        self.ticks = self.ticks.wrapping_add(get(&counts.ticks));
+        self.max = self.max.max(get(&counts.max));
+        counts.latency.add_to(&mut self.latency);
+        let named = counts.statuses.iter().map_while(OnceLock::get).map(|status| (Some(status.name()), &status.time));
+        let first = [(Some(INIT.to_owned()), &counts.init), (None, &counts.other)];
+        for (name, time) in first.into_iter().chain(named) {
+            let (entered, ticks) = (get(&time.entered), get(&time.ticks));
+            if entered == 0 {
+                continue;
+            }
+            let is_full = self.statuses.len() > max_statuses;
+            let total = match name {
+                Some(name) if name == INIT || !is_full || self.statuses.contains_key(&name) => {
+                    self.statuses.entry(name).or_default()
+                }
+                _ => &mut self.other,
+            };
+            *total = (total.0 + entered, total.1.wrapping_add(ticks));
+        }
+    }
+
+    /// Returns the bytes that they take, but for what the allocator adds.
+    pub(super) fn bytes(&self) -> u64 {
+        let names: usize = self.statuses.keys().map(String::capacity).sum();
+        let statuses = self.statuses.capacity() * size_of::<(String, (u64, u64))>() + names;
+        (size_of::<Self>() + statuses) as u64 + self.latency.bytes()
+    }
+
+    /// Returns how many tasks ended.
+    pub(super) fn ended(&self) -> u64 {
+        self.outcomes.iter().sum()
+    }
+
+    fn into_stats(self, kind: Option<String>, is_other: bool, running: u64, moment: &Moment) -> KindStats {
+        let named = self.statuses.into_iter().map(|(status, total)| (Some(status), total));
+        let other = (self.other.0 > 0).then_some((None, self.other));
+        let mut statuses: Vec<StatusTime> = named
+            .chain(other)
             .map(|(status, (entered, ticks))| StatusTime {
                 status,
                 entered,
@@ -113,10 +147,10 @@ impl KindStats {
             })
             .collect();
         statuses.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.status.cmp(&b.status)));
-        let max = counts.iter().map(|counts| counts.max.load(Ordering::Relaxed)).max().unwrap_or(0);
+        let of = |outcome: Count| self.outcomes[outcome as usize];
         let [finished, failed] = [of(Count::Finished), of(Count::Failed)];
         let [cancelled, aborted, dropped] = [of(Count::Cancelled), of(Count::Aborted), of(Count::Dropped)];
-        Self {
+        KindStats {
             kind,
             is_other,
             running,
@@ -126,8 +160,11 @@ impl KindStats {
             cancelled,
             aborted,
             dropped,
-            latency: sums.into_latency(sum(|counts| &counts.ticks), max, moment),
+            latency: self.latency.into_latency(self.ticks, self.max, moment),
             statuses,
         }
     }
 }
+
+/// The status of a task before it sets one.
+const INIT: &str = "init";

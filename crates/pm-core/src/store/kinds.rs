@@ -1,13 +1,18 @@
 //! Statistics of the tasks of each kind: outcomes, durations, the time by status.
 //!
-//! Each thread counts the tasks that end on it; readers add up the counts of all threads. Everything has an upper
-//! bound: kinds beyond the limit are counted together, and so are statuses of one kind.
+//! Each thread counts the tasks that end on it; readers add up the counts of all threads. When a thread exits, its
+//! counts are added to those of all threads that are gone.
+//!
+//! **Everything has an upper bound, for all threads together.** Kinds beyond the limit are counted together, and so are
+//! statuses of one kind. The counts of threads take at most an eighth of the memory of the list, or 1 MiB; beyond that
+//! a task is counted where those of all gone threads are, under a lock.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::ended::End;
+use super::kind_stats::KindTotals;
 use crate::base::histogram::Histogram;
 use crate::base::limits::Limits;
 use crate::base::sync::PlainMutex;
@@ -34,26 +39,42 @@ pub(crate) struct Kinds {
     names: Box<[OnceLock<Box<str>>]>,
     numbers: PlainMutex<HashMap<Box<str>, u32>>,
     pub(super) shards: PlainMutex<KindShards>,
-    max_statuses: usize,
-    /// The bytes of the shards.
+    pub(super) max_statuses: usize,
+    /// The bytes of the shards, and the most that they may be.
     bytes: AtomicU64,
+    max_bytes: u64,
 }
 
 #[derive(Default)]
 pub(super) struct KindShards {
-    pub(super) all: Vec<Arc<KindShard>>,
-    /// Those of threads that exited, for the next threads.
-    idle: Vec<Arc<KindShard>>,
+    /// Those of threads that run.
+    pub(super) active: Vec<Arc<KindShard>>,
+    /// The counts of threads that are gone, and of tasks that found no memory for those of their own, by the number of
+    /// their kind.
+    pub(super) common: HashMap<u32, KindTotals>,
+}
+
+impl KindShards {
+    fn add_to_common(&mut self, kinds: &Kinds, number: u32, counts: &Counts) {
+        let new = !self.common.contains_key(&number);
+        let totals = self.common.entry(number).or_default();
+        let before = if new { 0 } else { totals.bytes() };
+        totals.add(counts, kinds.max_statuses);
+        // They only grow.
+        kinds.bytes.fetch_add(totals.bytes() - before, Ordering::Relaxed);
+    }
 }
 
 impl Kinds {
-    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+    /// Makes statistics for a list of so many bytes.
+    pub(crate) fn new(limits: &Limits, list_bytes: u64) -> Arc<Self> {
         Arc::new(Self {
             names: (0..limits.kinds).map(|_| OnceLock::new()).collect(),
             numbers: PlainMutex::new(HashMap::new()),
             shards: PlainMutex::default(),
             max_statuses: limits.statuses,
             bytes: AtomicU64::new(0),
+            max_bytes: (list_bytes / 8).max(1 << 20),
         })
     }
 
@@ -71,7 +92,7 @@ impl Kinds {
     }
 
     #[cold]
-    fn number(&self, name: &str) -> u32 {
+    pub(super) fn number(&self, name: &str) -> u32 {
         let mut numbers = self.numbers.lock();
         if let Some(&number) = numbers.get(name) {
             return number;
@@ -83,23 +104,62 @@ impl Kinds {
         number
     }
 
-    fn take_shard(&self) -> Arc<KindShard> {
+    fn new_shard(&self) -> Arc<KindShard> {
+        let bytes = u64::from(self.counted()) * SHARD_BYTES;
+        let has_space = self.take_bytes(bytes);
+        let shard = Arc::new(KindShard::new(if has_space { self.counted() as usize } else { 0 }));
+        self.shards.lock().active.push(Arc::clone(&shard));
+        shard
+    }
+
+    /// Returns `true` if so many bytes may be allocated, and counts them.
+    fn take_bytes(&self, bytes: u64) -> bool {
+        let has_space = self.bytes().saturating_add(bytes) <= self.max_bytes;
+        if has_space {
+            self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+        has_space
+    }
+
+    /// Adds the counts of a thread that exits to the common ones, and gives their memory back.
+    fn retire(&self, shard: &Arc<KindShard>) {
+        let mut bytes = shard.kinds.len() as u64 * SHARD_BYTES;
         let mut shards = self.shards.lock();
-        shards.idle.pop().unwrap_or_else(|| {
-            let shard = Arc::new(KindShard::new(self.counted() as usize));
-            self.bytes.fetch_add(shard.kinds.len() as u64 * 16, Ordering::Relaxed);
-            shards.all.push(Arc::clone(&shard));
-            shard
-        })
+        // Under the lock, as readers are: they find the counts here or there.
+        shards.active.retain(|other| !Arc::ptr_eq(other, shard));
+        for (number, counts) in (0..).zip(&shard.kinds) {
+            if let Some(counts) = counts.get() {
+                shards.add_to_common(self, number, counts);
+                bytes += counts.bytes();
+            }
+        }
+        drop(shards);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts a task of a thread that has no counts of its own for its kind.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn count(&self, records: TaskRecords<'_>, end: &End) {
+        if cfg!(loom) || end.kind >= self.counted() {
+            return;
+        }
+        let counts = Counts::new(self.max_statuses);
+        counts.count(records, end);
+        self.shards.lock().add_to_common(self, end.kind, &counts);
     }
 
     /// Returns how many tasks ended whose kind was beyond the limit.
     pub(crate) fn ended_as_other(&self) -> u64 {
         let shards = self.shards.lock();
-        let others = shards.all.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
-        others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum()
+        let others = shards.active.iter().filter_map(|shard| shard.kinds.get(OTHER as usize)?.get());
+        let counted: u64 = others.flat_map(|counts| &counts.outcomes).map(|count| count.load(Ordering::Relaxed)).sum();
+        counted + shards.common.get(&OTHER).map_or(0, KindTotals::ended)
     }
 }
+
+/// The bytes of the place of a kind in a shard.
+const SHARD_BYTES: u64 = size_of::<OnceLock<Box<Counts>>>() as u64;
 
 /// The counting state of one thread.
 pub(crate) struct Counter {
@@ -111,7 +171,7 @@ pub(crate) struct Counter {
 
 impl Counter {
     pub(crate) fn new(kinds: Arc<Kinds>) -> Self {
-        Self { shard: kinds.take_shard(), kinds, cache: [NONE; 32] }
+        Self { shard: kinds.new_shard(), kinds, cache: [NONE; 32] }
     }
 
     #[inline]
@@ -133,16 +193,32 @@ impl Counter {
             // Reads words that other threads write, but only to count: not for the model checker.
             return;
         }
-        let Some(counts) = self.shard.kinds.get(end.kind as usize) else { return };
-        let counts = counts.get_or_init(|| {
-            let counts = Box::new(Counts::new(self.kinds.max_statuses));
-            self.kinds.bytes.fetch_add(counts.bytes(), Ordering::Relaxed);
-            counts
-        });
+        let Some(counts) = self.counts(end.kind) else {
+            return self.kinds.count(records, end);
+        };
         let taken = counts.count(records, end);
         if taken > 0 {
             self.kinds.bytes.fetch_add(taken as u64, Ordering::Relaxed);
         }
+    }
+
+    /// Returns the counts of this thread for a kind, if there is memory for them.
+    #[inline]
+    fn counts(&self, kind: u32) -> Option<&Counts> {
+        let counts = self.shard.kinds.get(kind as usize)?;
+        match counts.get() {
+            Some(counts) => Some(counts),
+            None => self.new_counts(counts),
+        }
+    }
+
+    #[cold]
+    fn new_counts<'c>(&self, counts: &'c OnceLock<Box<Counts>>) -> Option<&'c Counts> {
+        let new = Counts::new(self.kinds.max_statuses);
+        // With what its statuses and durations are likely to take.
+        let has_space =
+            self.kinds.bytes() + 2 * new.bytes() <= self.kinds.max_bytes && self.kinds.take_bytes(new.bytes());
+        has_space.then(|| &**counts.get_or_init(|| Box::new(new)))
     }
 
     /// Returns `true` if the task took longer than all tasks of its kind that ended recently on this thread.
@@ -162,7 +238,7 @@ impl Counter {
 
 impl Drop for Counter {
     fn drop(&mut self) {
-        self.kinds.shards.lock().idle.push(Arc::clone(&self.shard));
+        self.kinds.retire(&self.shard);
     }
 }
 
@@ -260,8 +336,11 @@ impl Counts {
         }
     }
 
+    /// Returns the bytes of all that was allocated so far.
     fn bytes(&self) -> u64 {
-        (size_of::<Self>() + size_of_val(&*self.statuses)) as u64
+        let known = self.statuses.iter().map_while(OnceLock::get).count();
+        let own = size_of::<Self>() + size_of_val(&*self.statuses) + known * size_of::<StatusCount>();
+        own as u64 + self.latency.bytes()
     }
 
     /// Counts a task. Returns the bytes that were newly allocated.

@@ -16,9 +16,6 @@ use crate::base::sync::Ordering;
 use crate::layout::chunk::Chunk;
 use crate::layout::words::{CURSOR, Cursor, SELF};
 
-/// The most free chunks of a magazine.
-const MAGAZINE: usize = 2 * BATCH;
-
 /// Serials that a thread takes at a time.
 const SERIALS: u64 = 64;
 
@@ -29,9 +26,10 @@ pub(crate) struct Magazine {
     shard: &'static Shard,
     counter: Counter,
     free: Vec<u32>,
-    /// Ended tasks, to be handed on once they are a batch.
-    ordinary: Batch,
-    notable: Batch,
+    /// How many ended tasks, ordinary and notable, were gathered since they were last handed on.
+    gathered: [usize; 2],
+    /// The memory of an evicted batch, for the next one.
+    spare: Vec<u32>,
     /// For how many ticks ordinary ended tasks are retained.
     retain_for: u64,
     /// When this thread last checked the clock, in ticks.
@@ -43,21 +41,15 @@ pub(crate) struct Magazine {
 impl Magazine {
     fn new(store: &'static Store) -> Self {
         let slab = store.slab;
-        let mut central = slab.central.lock();
-        let shard = central.idle.pop().unwrap_or_else(|| {
-            let shard = &*Box::leak(Box::new(Shard::new()));
-            central.shards.push(shard);
-            shard
-        });
-        drop(central);
+        let shard = slab.enter(&store.limits);
         Self {
             store,
             epoch: slab.epoch.load(Ordering::Acquire),
             shard,
             counter: Counter::new(slab.kinds()),
-            free: Vec::with_capacity(MAGAZINE + 1),
-            ordinary: Batch::default(),
-            notable: Batch::default(),
+            free: Vec::with_capacity(2 * BATCH + 1),
+            gathered: [0; 2],
+            spare: Vec::new(),
             retain_for: store.clock.ticks_in(store.limits.ended_for),
             clock_checked: store.clock.ticks(),
             serial: 0,
@@ -69,10 +61,10 @@ impl Magazine {
     #[cold]
     fn renew(&mut self, store: &'static Store) {
         self.epoch = store.slab.epoch.load(Ordering::Acquire);
-        for batch in [&mut self.ordinary, &mut self.notable] {
-            let old = std::mem::take(batch);
-            old.slots.into_iter().for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
-        }
+        // Nearly all that it had gathered was taken when the list was renewed.
+        let old = self.shard.gathered.take_all(&store.slab.chunks, &store.slab.central.lock());
+        old.slots.into_iter().for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
+        self.gathered = [0; 2];
         self.store = store;
         self.counter = Counter::new(store.slab.kinds());
         self.retain_for = store.clock.ticks_in(store.limits.ended_for);
@@ -90,25 +82,23 @@ impl Magazine {
 
     #[cold]
     fn refill(&mut self) {
-        let store = self.store;
-        store.slab.refill(&mut self.free, BATCH);
-        if self.free.is_empty() {
-            // The list is full: running tasks are worth more than ended ones.
-            let kept = store.slab.central.lock().retained.pop(&store.limits);
-            let own = [&mut self.ordinary, &mut self.notable].into_iter().find(|batch| !batch.slots.is_empty());
-            if let Some(batch) = kept.or_else(|| own.map(std::mem::take)) {
-                self.evict(batch);
-            }
+        let slab = self.store.slab;
+        slab.refill(&mut self.free, slab.at_a_time.load(Ordering::Relaxed) as usize);
+        // If the list is full: running tasks are worth more than ended ones.
+        while self.free.is_empty()
+            && let Some(batch) = slab.make_room(&self.store.limits)
+        {
+            self.evict(batch);
         }
     }
 
-    /// Evicts a batch. Returns its memory, for the slots of the next one.
-    fn evict(&mut self, mut batch: Batch) -> Vec<u32> {
+    /// Evicts a batch. Its memory is for the next one.
+    fn evict(&mut self, mut batch: Batch) {
         let store = self.store;
         store.slab.evicted.fetch_add(batch.slots.len() as u64, Ordering::Relaxed);
         batch.slots.drain(..).for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
         self.spill();
-        batch.slots
+        self.spare = batch.slots;
     }
 
     #[inline]
@@ -119,16 +109,12 @@ impl Magazine {
 
     #[inline]
     fn spill(&mut self) {
-        if self.free.len() > MAGAZINE {
+        let at_a_time = self.store.slab.at_a_time.load(Ordering::Relaxed) as usize;
+        if self.free.len() > 2 * at_a_time {
             // The coldest chunks go, the newest stay in the cache.
-            let surplus = (self.free.len() - MAGAZINE).next_multiple_of(BATCH);
+            let surplus = (self.free.len() - 2 * at_a_time).next_multiple_of(at_a_time);
             self.store.slab.put_back(self.free.drain(..surplus.min(self.free.len())));
         }
-    }
-
-    #[inline]
-    fn batch(&mut self, notable: bool) -> &mut Batch {
-        if notable { &mut self.notable } else { &mut self.ordinary }
     }
 
     /// Counts and retains a task that ended.
@@ -141,31 +127,35 @@ impl Magazine {
             // No other thread writes to an ended task.
             slot.put(CURSOR, slot.get(CURSOR) | Cursor::NOTABLE);
         }
-        let batch = self.batch(notable);
-        batch.push(slot.get(SELF) as u32, end.chained, end.ended);
-        if batch.slots.len() >= BATCH {
-            self.hand_on(notable, end.ended);
+        let place = self.gathered[usize::from(notable)];
+        self.gathered[usize::from(notable)] = place + 1;
+        let bytes = self.shard.gathered.add(notable, place, slot.get(SELF) as u32, end.chained);
+        if place + 1 >= BATCH || bytes > self.store.slab.most_gathered.load(Ordering::Relaxed) {
+            self.hand_on(end.ended);
         }
     }
 
-    /// Hands a batch on, and evicts tasks that are beyond the limits by now.
+    /// Hands on what was gathered, and evicts tasks that are beyond the limits by now.
     #[cold]
-    fn hand_on(&mut self, notable: bool, now: u64) {
+    fn hand_on(&mut self, now: u64) {
         let store = self.store;
-        let batch = std::mem::take(self.batch(notable));
         // Also if it went back.
         if now.wrapping_sub(self.clock_checked) >= LONG {
             (self.clock_checked, _) = store.clock.check();
         }
         let age = |ended| store.clock.ticks_between(ended, now);
+        self.gathered = [0; 2];
         let mut central = store.slab.central.lock();
-        central.retained.push(batch, notable);
-        // One batch for the one that was added, and one more as long as there are too many.
-        let surplus: [Option<Batch>; 2] =
-            std::array::from_fn(|_| central.retained.surplus(&store.limits, self.retain_for, age));
+        central.retained.hand_on(&self.shard.gathered, &store.slab.chunks, &mut self.spare);
+        let gathered = central.gathered(&store.limits);
+        // One batch that is too old for the one that was added, and one more as long as there are any.
+        let expired: [Option<Batch>; 2] = std::array::from_fn(|_| central.retained.expired(self.retain_for, age));
+        let mut surplus = central.retained.surplus(&store.limits, gathered);
         drop(central);
-        for old in surplus.into_iter().flatten() {
-            self.batch(notable).slots = self.evict(old);
+        expired.into_iter().flatten().for_each(|batch| self.evict(batch));
+        while let Some(batch) = surplus {
+            self.evict(batch);
+            surplus = store.slab.central.lock().retained.surplus(&store.limits, gathered);
         }
     }
 
@@ -182,18 +172,22 @@ impl Magazine {
 
 impl Drop for Magazine {
     fn drop(&mut self) {
-        let slab = self.store.slab;
+        let store = self.store;
+        let (slab, limits) = (store.slab, &store.limits);
         if self.epoch != slab.epoch.load(Ordering::Acquire) {
             self.renew(self.store);
         }
         let mut central = slab.central.lock();
-        for (batch, notable) in [(&mut self.ordinary, false), (&mut self.notable, true)] {
-            if !batch.slots.is_empty() {
-                central.retained.push(std::mem::take(batch), notable);
-            }
+        central.retained.hand_on(&self.shard.gathered, &slab.chunks, &mut self.spare);
+        central.leave(self.shard);
+        slab.share(&central, limits);
+        let gathered = central.gathered(limits);
+        while let Some(batch) = central.retained.surplus(limits, gathered) {
+            drop(central);
+            self.evict(batch);
+            central = slab.central.lock();
         }
         central.free.put(self.free.drain(..));
-        central.idle.push(self.shard);
     }
 }
 
@@ -246,7 +240,7 @@ pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
         Some((index, magazine.serial()))
     })
     .unwrap_or_else(|| {
-        let index = take_fallback(store.slab)?;
+        let index = take_fallback(store)?;
         store.slab.fallback.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
         Some((index, NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)))
     })
@@ -255,19 +249,31 @@ pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
 /// Returns the number of a kind.
 #[inline]
 pub(crate) fn kind_number(store: &'static Store, kind: &str) -> u32 {
-    with_magazine(store, |magazine| magazine.counter.number(kind))
-        .unwrap_or_else(|| Counter::new(store.slab.kinds()).number(kind))
+    with_magazine(store, |magazine| magazine.counter.number(kind)).unwrap_or_else(|| store.slab.kinds().number(kind))
 }
 
 /// Takes a chunk for a chain; `None` when the list is full.
 pub(crate) fn take_chunk(store: &'static Store) -> Option<u32> {
-    with_magazine(store, Magazine::take).unwrap_or_else(|| take_fallback(store.slab))
+    with_magazine(store, Magazine::take).unwrap_or_else(|| take_fallback(store))
 }
 
-fn take_fallback(slab: &'static Slab) -> Option<u32> {
-    let mut one = Vec::with_capacity(1);
-    slab.refill(&mut one, 1);
-    one.pop()
+fn take_fallback(store: &'static Store) -> Option<u32> {
+    let (slab, mut one) = (store.slab, Vec::with_capacity(1));
+    loop {
+        slab.refill(&mut one, 1);
+        if let Some(index) = one.pop() {
+            return Some(index);
+        }
+        evict_centrally(slab, slab.make_room(&store.limits)?);
+    }
+}
+
+/// Evicts a batch for a thread that has no magazine.
+fn evict_centrally(slab: &'static Slab, batch: Batch) {
+    slab.evicted.fetch_add(batch.slots.len() as u64, Ordering::Relaxed);
+    let mut free = Vec::new();
+    batch.slots.into_iter().for_each(|index| evict(&slab.chunks, index, |index| free.push(index)));
+    slab.put_back(free);
 }
 
 /// Returns a chunk to the magazine.
@@ -294,7 +300,7 @@ pub(crate) fn return_unused(store: &'static Store, index: u32) {
 pub(crate) fn count_end(store: &'static Store, slot: &'static Chunk, end: &End) {
     let records = store.slab.records(slot);
     if with_magazine(store, |magazine| magazine.counter.count(records, end)).is_none() {
-        Counter::new(store.slab.kinds()).count(records, end);
+        store.slab.kinds().count(records, end);
     }
 }
 
@@ -321,9 +327,16 @@ pub(crate) fn retain_slot(store: &'static Store, slot: &'static Chunk, end: &End
 
 #[cold]
 fn retain_fallback(store: &'static Store, slot: &'static Chunk, end: &End) {
-    Counter::new(store.slab.kinds()).count(store.slab.records(slot), end);
+    store.slab.kinds().count(store.slab.records(slot), end);
     let mut batch = Batch::default();
     batch.push(slot.get(SELF) as u32, end.chained, end.ended);
-    store.slab.central.lock().retained.push(batch, !matches!(end.outcome, Count::Finished));
+    let mut central = store.slab.central.lock();
+    central.retained.push(batch, !matches!(end.outcome, Count::Finished));
+    let gathered = central.gathered(&store.limits);
+    let surplus = central.retained.surplus(&store.limits, gathered);
+    drop(central);
+    if let Some(surplus) = surplus {
+        evict_centrally(store.slab, surplus);
+    }
     store.slab.fallback.counts[end.outcome as usize].fetch_add(1, Ordering::Release);
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use super::cell::{CELL_BYTES, Cell};
-use super::ended::{Retained, evict};
+use super::ended::{Batch, Gathered, Retained, evict};
 use super::kinds::Kinds;
 use crate::base::limits::Limits;
 use crate::base::outcome::{COUNTS, Count};
@@ -19,6 +19,9 @@ const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + CELL_BYTES);
 /// The next serial that no thread has taken: one for the process, so that a serial names one task in all lists.
 pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
 
+/// As many threads as are asked one by one what they have gathered.
+const FEW_THREADS: usize = 64;
+
 /// Chunks that move between a magazine and the central store at a time.
 pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 
@@ -27,11 +30,12 @@ pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 pub(crate) struct Shard {
     // Written by one thread and read as numbers only: not for the model checker.
     pub(super) counts: [StdAtomicU64; COUNTS],
+    pub(super) gathered: Gathered,
 }
 
 impl Shard {
     pub(super) fn new() -> Self {
-        Self { counts: [const { StdAtomicU64::new(0) }; COUNTS] }
+        Self { counts: [const { StdAtomicU64::new(0) }; COUNTS], gathered: Gathered::new() }
     }
 
     /// Adds one; for the shard's own thread, which is the only one that writes it.
@@ -54,6 +58,10 @@ pub(crate) struct Slab {
     pages: StdAtomicU64,
     /// The statistics by kind of the list that has this slab.
     kinds: PlainMutex<Arc<Kinds>>,
+    /// The most bytes of ended tasks that a thread gathers before it hands them on.
+    pub(super) most_gathered: StdAtomicU64,
+    /// How many chunks a thread takes at a time; it keeps twice as many free ones.
+    pub(super) at_a_time: StdAtomicU64,
     /// Grows whenever another list takes over the slab.
     pub(super) epoch: StdAtomicU64,
     /// Ended tasks that were evicted.
@@ -70,7 +78,8 @@ pub(super) struct Central {
     pub(super) free: Free,
     pub(super) retained: Retained,
     pub(super) shards: Vec<&'static Shard>,
-    /// Shards of threads that exited, for the next threads.
+    /// Those of them whose threads run, and those whose threads exited, for the next threads.
+    pub(super) active: Vec<&'static Shard>,
     pub(super) idle: Vec<&'static Shard>,
 }
 
@@ -136,12 +145,15 @@ impl Slab {
                 free: Free::default(),
                 retained: Retained::default(),
                 shards: Vec::new(),
+                active: Vec::new(),
                 idle: Vec::new(),
             }),
             fallback: Shard::new(),
             cells: (0..segments).map(|_| OnceLock::new()).collect(),
             pages: StdAtomicU64::new(0),
-            kinds: PlainMutex::new(Kinds::new(limits)),
+            kinds: PlainMutex::new(Kinds::new(limits, (segments * SEGMENT_BYTES) as u64)),
+            most_gathered: StdAtomicU64::new(u64::MAX),
+            at_a_time: StdAtomicU64::new(BATCH as u64),
             epoch: StdAtomicU64::new(0),
             evicted: StdAtomicU64::new(0),
             peak: StdAtomicU64::new(0),
@@ -151,9 +163,14 @@ impl Slab {
     /// Clears the counts and ended tasks of the previous list, none of whose tasks is live. Returns the first serial of
     /// the new list.
     pub(crate) fn renew(&self, limits: &Limits) -> u64 {
-        *self.kinds.lock() = Kinds::new(limits);
+        *self.kinds.lock() = Kinds::new(limits, self.max_bytes());
         let mut chunks = Vec::new();
-        let retained = std::mem::take(&mut self.central.lock().retained);
+        let retained = {
+            let mut central = self.central.lock();
+            central.collect(&self.chunks);
+            self.share(&central, limits);
+            std::mem::take(&mut central.retained)
+        };
         retained.into_slots().for_each(|index| evict(&self.chunks, index, |index| chunks.push(index)));
         self.put_back(chunks);
         self.evicted.store(0, Ordering::Relaxed);
@@ -198,6 +215,38 @@ impl Slab {
         self.peak.fetch_max(live, Ordering::Relaxed).max(live)
     }
 
+    /// Gives a thread that begins to use the list its counters, and all threads their share.
+    pub(super) fn enter(&self, limits: &Limits) -> &'static Shard {
+        let mut central = self.central.lock();
+        let shard = central.idle.pop().unwrap_or_else(|| {
+            let shard = &*Box::leak(Box::new(Shard::new()));
+            central.shards.push(shard);
+            shard
+        });
+        central.active.push(shard);
+        self.share(&central, limits);
+        shard
+    }
+
+    /// Sets how much a thread gathers, and how many free chunks it takes, by the number of threads: all of them gather
+    /// no more than half of what ended tasks may take, and keep no more than about a quarter of all chunks free.
+    pub(super) fn share(&self, central: &Central, limits: &Limits) {
+        let threads = central.active.len().max(1);
+        self.most_gathered.store(limits.ended_bytes / (2 * threads as u64), Ordering::Relaxed);
+        let at_a_time = (self.max_segments() * SEGMENT / (8 * threads)).clamp(1, BATCH);
+        self.at_a_time.store(at_a_time as u64, Ordering::Relaxed);
+    }
+
+    /// Takes the batch of ended tasks to evict when the list is full, from those of all threads.
+    pub(super) fn make_room(&self, limits: &Limits) -> Option<Batch> {
+        let mut central = self.central.lock();
+        if let Some(batch) = central.retained.pop(limits) {
+            return Some(batch);
+        }
+        central.collect(&self.chunks);
+        central.retained.pop(limits)
+    }
+
     /// Moves up to `wanted` free chunks into `into`; none when the list is full.
     pub(super) fn refill(&self, into: &mut Vec<u32>, wanted: usize) {
         let mut central = self.central.lock();
@@ -221,6 +270,28 @@ impl Slab {
 }
 
 impl Central {
+    /// Notes that the thread of a shard exits.
+    pub(super) fn leave(&mut self, shard: &'static Shard) {
+        self.active.retain(|other| !std::ptr::eq(*other, shard));
+        self.idle.push(shard);
+    }
+
+    /// Collects the ended tasks that threads have gathered.
+    fn collect(&mut self, chunks: &ChunkTable) {
+        for shard in &self.active {
+            self.retained.collect(&shard.gathered, chunks);
+        }
+        self.retained.sort();
+    }
+
+    /// Returns the bytes that threads have gathered; of many threads the most that these may be.
+    pub(super) fn gathered(&self, limits: &Limits) -> u64 {
+        if self.active.len() > FEW_THREADS {
+            return limits.ended_bytes / 2;
+        }
+        self.active.iter().map(|shard| shard.gathered.bytes()).sum()
+    }
+
     fn tally(&self, fallback: &Shard) -> Tally {
         let mut tally = Tally([0; COUNTS]);
         // Ends before starts: a task that ends concurrently must not make more ends than starts.
