@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering as StdOrdering;
 
+use crate::base::redact::names::Form;
 use crate::base::redact::{self, names};
 use crate::layout::record;
 use crate::slot::gate::{NoSpace, Writer};
@@ -90,8 +91,8 @@ pub(super) fn is_plain(store: &Store, name: &str, letters: u32, value: Value<'_>
 #[cold]
 #[inline(never)]
 pub(super) fn with_changed(store: &Store, name: &str, value: Value<'_>, set: &mut dyn FnMut(&str, Value<'_>)) {
-    let number = !matches!(value, Value::Text(_));
-    let is_secret = store.limits.redact && store.secrets.is_secret(name, number);
+    let form = if let Value::Text(text) = value { Form::of(text.as_bytes()) } else { Form::Number };
+    let is_secret = store.limits.redact && store.secrets.is_secret(name, form);
     recorded::with_cut(store, name, store.limits.name, |name| match value {
         _ if is_secret => {
             store.counters.redacted.fetch_add(1, StdOrdering::Relaxed);

@@ -4,15 +4,18 @@
 //! next to nothing: [`is_suspect`] and [`names::may_be_secret`] pass nearly all strings that cannot hold a secret; the
 //! rest of this module examines the few that they stop.
 //!
-//! **Names.** In any case, with `-`, `_`, `.` or nothing between their parts: those that contain one of the long words,
-//! or one of the short ones (`auth`, `oauth`, `dsn`) as a separate word, between ends, separators, digits and changes
-//! of case: `x-auth`, `userAuth` and `SENTRY_DSN`, but not `author` or `fieldsNumber`. Figures about secrets are not
-//! secret: names that end in one of `FIGURES` (`session_count`, `token_ttl`), and numbers whose name is a plural
-//! (`max_tokens`).
+//! **Names** are judged by their whole words, which end at separators, digits and changes of case: a name is secret if
+//! one of its words, or two of them, mark it (`WORDS`, `ENDS` and `PAIRS` in `names.rs`): `x-auth`, `userAuth`,
+//! `PGPASSWORD`, `aws_access_key_id`, but not `author` or `tokenizer`. Unless its last word says that the value is
+//! something about a secret (`ABOUT`): `auth_method`, `token_ttl`, `session_count`. Numbers with a plural name
+//! (`max_tokens`) are not secret, nor is a `pwd` that is a path.
 //!
-//! **Strings.** The user information of a URL, before its `@` (`http://***@host`), and the value of a parameter with
-//! such a name, after `?`, `&`, `;` or `#`: `/a?token=***&x=1`. Names may be percent-encoded; a value that is itself
-//! encoded and holds anything of that sort is masked as a whole.
+//! **Strings.** The user information of a URL, before its `@` (`http://***@host`), and of a data source name
+//! (`user:password@tcp(host)/db`); the value of a parameter with such a name, after `?`, `&`, `;` or `#`:
+//! `/a?token=***&x=1`, and where a word begins: `Password=***;Server=db`, `--password=***`. There, a few more names are
+//! secret that are too common for attributes (`PARAMETERS`: `sig`, `pin`), and values that begin as known keys do,
+//! under any name (`key=AIza..`). Names may be percent-encoded; a value that is itself encoded and holds anything of
+//! that sort is masked as a whole.
 
 pub(crate) mod names;
 mod urls;
@@ -61,7 +64,7 @@ fn suspects(eight: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::names::{SecretWords, letters, may_be_secret};
+    use super::names::{Form, SecretWords, letters, may_be_secret};
     use super::*;
 
     fn mask(text: &str) -> String {
@@ -72,7 +75,8 @@ mod tests {
     }
 
     fn is_secret(name: &str, number: bool) -> bool {
-        let is = SecretWords::default().is_secret(name, number);
+        let form = if number { Form::Number } else { Form::Text };
+        let is = SecretWords::default().is_secret(name, form);
         assert!(!is || may_be_secret(letters(name)), "the quick look lets `{name}` through");
         is
     }
@@ -164,6 +168,216 @@ mod tests {
     }
 
     #[test]
+    fn names_are_judged_by_their_whole_words() {
+        for name in [
+            "passphrase",
+            "ssh_passphrase",
+            "passcode",
+            "pw",
+            "userPw",
+            "db_pwd",
+            "MYSQL_PWD",
+            "PGPASSWORD",
+            "dbpassword",
+            "pass_word",
+            "Passwort",
+            "contraseña",
+            "jwt",
+            "csrf",
+            "csrf_token",
+            "csrftoken",
+            "X-XSRF-TOKEN",
+            "access_key",
+            "accessKey",
+            "AccessKey",
+            "accesskey",
+            "aws_access_key_id",
+            "AWS_SECRET_ACCESS_KEY",
+            "AccountKey",
+            "account_key",
+            "encryption_key",
+            "signing-key",
+            "license.key",
+            "ssh_key",
+            "subscription-key",
+            "sharedAccessKey",
+            "stripeToken",
+            "stripetoken",
+            "id_token",
+            "clientsecret",
+            "consumer_secret",
+            "connection_string",
+            "card_number",
+            "creditCard",
+            "db_pass",
+            "userPass",
+            "session",
+            "session_key",
+            "sessionid",
+            "JSESSIONID",
+            "auth_code",
+            "authorization",
+            "Proxy-Authorization",
+            "cookies",
+            "secrets",
+            "apikeys",
+            "api_keys",
+            "password_hash",
+            "new_password_2",
+            "old.password",
+            "password confirmation",
+            "oauth_token_secret",
+            "x_api_key",
+            "X-Amz-Credential",
+        ] {
+            assert!(is_secret(name, false), "{name}");
+        }
+        for name in [
+            "tokenizer",
+            "tokenized",
+            "detokenize",
+            "secretary",
+            "secretariat",
+            "sessionize",
+            "cookiecutter",
+            "authenticated",
+            "authenticator",
+            "author_id",
+            "passwordless",
+            "signatures_dir_path",
+            "token_type",
+            "tokenType",
+            "TOKEN_TYPE",
+            "token-endpoint",
+            "token.url",
+            "auth_method",
+            "auth.type",
+            "authMethod",
+            "oauth_provider",
+            "credentials_provider",
+            "bearer_format",
+            "cookie_banner",
+            "cookies_enabled",
+            "cookie_policy",
+            "password_policy",
+            "passwords_checked",
+            "password_reset",
+            "passwordChanged",
+            "secret_name",
+            "secretName",
+            "k8s.secret.name",
+            "session_type",
+            "api_key_id_type",
+            "session_timeout",
+            "session.state",
+            "max_token",
+            "page_token",
+            "nextPageToken",
+            "next_token",
+            "cancellation_token",
+            "eos_token",
+            "method_signature",
+            "function.signature",
+            "keyboard",
+            "monkey",
+            "primary_key",
+            "foreign_key",
+            "partition_key",
+            "cache_key",
+            "sort-key",
+            "idempotency_key",
+            "key_access",
+            "pass",
+            "first_pass",
+            "passes",
+            "compass",
+            "bypass",
+            "authz_url",
+            "assign",
+            "signed",
+            "design",
+            "pins",
+            "sidecar",
+            "signal",
+            "dsnap",
+        ] {
+            assert!(!is_secret(name, false), "{name}");
+        }
+        // A folder, and a password.
+        let of = |name: &str, value: &str| SecretWords::default().is_secret(name, Form::of(value.as_bytes()));
+        for path in ["/home/me", "~/src", ".", "./src", "../src", "C:\\src", "d:/src"] {
+            assert!(!of("pwd", path) && !of("PWD", path) && !of("oldpwd", path), "{path}");
+            assert!(of("password", path), "{path}");
+        }
+        assert!(of("pwd", "hunter2") && of("PWD", "") && of("pwd", ".hunter2"));
+    }
+
+    #[test]
+    fn assignments_and_data_source_names_are_masked_wherever_they_begin() {
+        for (text, masked) in [
+            ("Password=hunter2;Server=db", "Password=***;Server=db"),
+            ("Server=db;User Id=sa;Password=hunter2;", "Server=db;User Id=sa;Password=***;"),
+            ("password='a b' host=db", "password=*** host=db"),
+            ("host=db user=a password=hunter2 dbname=x", "host=db user=a password=*** dbname=x"),
+            ("PGPASSWORD=hunter2 psql -h db", "PGPASSWORD=*** psql -h db"),
+            ("--password=hunter2 --host db", "--password=*** --host db"),
+            ("connect (password=hunter2)", "connect (password=***"),
+            (
+                "AccountName=a;AccountKey=Eby8vdM02xNO==;EndpointSuffix=core",
+                "AccountName=a;AccountKey=***;EndpointSuffix=core",
+            ),
+            ("pwd=1234", "pwd=***"),
+            ("token=abc", "token=***"),
+            ("user:pass@tcp(localhost:3306)/db?parseTime=true", "***@tcp(localhost:3306)/db?parseTime=true"),
+            ("mysql user:p@ss/w@tcp(h)/db", "mysql ***@tcp(h)/db"),
+            ("user:pass@unix(/run/mysqld.sock)/db", "***@unix(/run/mysqld.sock)/db"),
+            ("user:pass@(h)/db", "***@(h)/db"),
+            ("user:pass@/db", "***@/db"),
+            ("dsn=user:pass@tcp(h)/db", "dsn=***"),
+            ("source=user:pass@tcp(h)/db", "source=***@tcp(h)/db"),
+            ("\"user:pass@tcp(h)/db\"", "\"***@tcp(h)/db\""),
+            ("jdbc:oracle:thin:scott/tiger@//h:1521/x", "jdbc:oracle:thin:***@//h:1521/x"),
+            ("/c?sv=2022-11-02&sp=r&sig=Zm9v%2Bquux%3D", "/c?sv=2022-11-02&sp=r&sig=***"),
+            ("?pass=hunter2&pin=1234&otp=123456&sid=deadbeef", "?pass=***&pin=***&otp=***&sid=***"),
+            ("?PHPSESSID=abc", "?PHPSESSID=***"),
+            ("/x;jsessionid=ABCDEF?x=1", "/x;jsessionid=***"),
+            ("?AWSAccessKeyId=AKIA&Signature=vjby&Expires=1", "?AWSAccessKeyId=***&Signature=***&Expires=1"),
+            ("?address=x&key=AIzaSyD-9tSrke72PouQMnMX", "?address=x&key=***"),
+            ("?pwd=/home/me&token_type=bearer", "?pwd=/home/me&token_type=bearer"),
+        ] {
+            assert_eq!(mask(text), masked);
+        }
+        for text in [
+            "token=5",
+            "session=42 auth=ok cookie=none",
+            "auth_method=true",
+            "token == x",
+            "token==x",
+            "WHERE token = 'x' AND a=b",
+            "x?author=me&authority=y",
+            "x?tokenizer=bpe&tokens=5&page_token=abc&next_token=z",
+            "x?session_count=5&sort=a&secretary=Ann&password_reset=true",
+            "/a?cookie_policy=ok&max_tokens=400",
+            "?key=value&sort_key=x",
+            "https://cdn.jsdelivr.net/npm/vue@3/dist/vue.js",
+            "https://medium.com/@user/post-1",
+            "https://registry.npmjs.org/@babel/core",
+            "https://unpkg.com/@scope/pkg@1.2.3/a.js",
+            "npm:@scope/pkg@1.2.3",
+            "mailto:a@b.c",
+            "ssh git@github.com:o/r.git",
+            "docker pull registry:5000/x@sha256:abcd",
+            "https://maps/@48.1,11.5,15z",
+            "s3://bucket/key@version",
+            "f(a@b(c))",
+            "user@tcp(h)/db",
+            "ratio a:b@c",
+        ] {
+            assert_eq!(mask(text), text);
+        }
+    }
+
+    #[test]
     fn further_names_are_found_by_the_same_rules() {
         let mut also = SecretWords::default();
         ["tenantKey", "pin", "token_count", "-_", "", "Größe", "pin"].iter().for_each(|name| also.add(name));
@@ -171,10 +385,10 @@ mod tests {
         for name in
             ["tenant-key", "TENANT_KEY_2", "mytenantkey", "pin", "user_pin", "userPin", "token_count", "die-Größe"]
         {
-            assert!(also.is_secret(name, false) && also.may_have(letters(name)), "{name}");
+            assert!(also.is_secret(name, Form::Text) && also.may_have(letters(name)), "{name}");
         }
         for name in ["spinning", "tenant", "session_count"] {
-            assert!(!also.is_secret(name, false), "{name}");
+            assert!(!also.is_secret(name, Form::Text), "{name}");
         }
         assert_eq!(also.mask("/a?tenant_key=abc&pin=1&spin=2"), "/a?tenant_key=***&pin=***&spin=2");
     }
@@ -254,9 +468,29 @@ mod tests {
     #[cfg_attr(miri, ignore = "takes minutes there")]
     fn what_is_hostile_takes_no_longer() {
         let begin = std::time::Instant::now();
-        for unit in
-            ["//a:b", "//a:b@", "&pwd=\"", "&pwd='&pwd=\"", "?a=%253d", "&token=;", ";token", "=;", "?x=%26", "://"]
-        {
+        for unit in [
+            "//a:b",
+            "//a:b@",
+            "&pwd=\"",
+            "&pwd='&pwd=\"",
+            "?a=%253d",
+            "&token=;",
+            ";token",
+            "=;",
+            "?x=%26",
+            "://",
+            " a=",
+            " pwd=",
+            "a:b@",
+            " a:b@",
+            " a/b@//",
+            "(((",
+            " (pwd='",
+            "_a",
+            "aB",
+            "&x='",
+            "?x=;a",
+        ] {
             let _ = SecretWords::default().mask(&unit.repeat(LOOKED_AT / unit.len() + 9));
         }
         // Quadratic would be minutes.

@@ -1,13 +1,17 @@
-//! Masks secrets in strings: the user information of URLs, and values of parameters with a secret name.
+//! Masks secrets in strings: the user information of URLs and of data source names, and values of parameters with a
+//! secret name.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::names::{SecretWords, letters, may_be_secret};
+use super::names::{Form, SecretWords, is_known_key, letters};
 use super::{LOOKED_AT, MASK};
 
 /// How many levels of encoding of a value are decoded.
 const DEPTH: usize = 3;
+
+/// The longest name of an assignment, in bytes.
+const LONGEST_NAME: usize = 128;
 
 /// How often a string is searched, at most.
 const ROUNDS: usize = 8;
@@ -69,11 +73,13 @@ impl<'s> Search<'s> {
     fn run(mut self) -> Vec<Range<usize>> {
         let mut at = 0;
         while at < self.text.len() {
-            let secret = match self.text[at] {
+            let begins_word = at == 0 || is_blank(self.text[at - 1]);
+            let secret = if begins_word { self.assignment(at).or_else(|| self.source_name(at)) } else { None };
+            let secret = secret.or_else(|| match self.text[at] {
                 b'/' if self.text.get(at + 1) == Some(&b'/') => self.userinfo(at),
                 b'?' | b'&' | b';' | b'#' => self.value(at + 1),
                 _ => None,
-            };
+            });
             at = secret.as_ref().map_or(at + 1, |secret| secret.end);
             self.found.extend(secret);
         }
@@ -116,6 +122,58 @@ impl<'s> Search<'s> {
         self.last_at.0
     }
 
+    /// Returns the value of `password=..` where a word begins, if it is secret.
+    fn assignment(&self, at: usize) -> Option<Range<usize>> {
+        // As in `--password=..`, `(password=..` and `"password=..`.
+        let opens = |byte: &u8| matches!(byte, b'-' | b'(' | b'[' | b'{' | b'"' | b'\'' | b'`');
+        let start = at + self.text[at..].iter().take(4).take_while(|&byte| opens(byte)).count();
+        let is_name =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') || !byte.is_ascii();
+        let len = self.text[start..].iter().take(LONGEST_NAME).take_while(|&byte| is_name(byte)).count();
+        let (name, value) = (&self.text[start..start + len], start + len + 1);
+        // `==` compares.
+        if self.text.get(value - 1) != Some(&b'=') || self.text.get(value) == Some(&b'=') {
+            return None;
+        }
+        if !self.is_secret(name, value) {
+            return None;
+        }
+        let range = self.quoted_or_plain(value);
+        let text = &self.text[range.clone()];
+        let harmless = ["true", "false", "yes", "no", "ok", "on", "off", "none", "null", "nil", "None"];
+        // A number is a secret only if it may be a password.
+        let is_number = text.iter().all(u8::is_ascii_digit);
+        let says_little = harmless.iter().any(|word| text == word.as_bytes())
+            || is_number && letters(&String::from_utf8_lossy(name)) & letters("pw") != letters("pw");
+        (!range.is_empty() && !says_little).then_some(range)
+    }
+
+    /// Returns the user information of a data source name where a word begins: of `user:password@tcp(host)/db`,
+    /// `user:password@/db`, or `user/password@//host`.
+    fn source_name(&self, at: usize) -> Option<Range<usize>> {
+        let word = &self.text[at..self.find(at, is_blank)];
+        let user_end = word.iter().rposition(|&byte| byte == b'@')?;
+        let (before, after) = word.split_at(user_end);
+        let protocol = after[1..].iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+        let opens = |byte: &u8| matches!(byte, b'(' | b'[' | b'{' | b'"' | b'\'' | b'`');
+        // As in `dsn="user:..`.
+        let name = before.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        let from = if before.get(name) == Some(&b'=') { name + 1 } else { 0 };
+        let from = from + before[from..].iter().take_while(|&byte| opens(byte)).count();
+        let user = &before[from..];
+        let has = |byte| user.contains(&byte);
+        let from = match (after.get(1 + protocol), after.get(2)) {
+            (Some(b'('), _) if has(b':') && !user.windows(3).any(|three| three == b"://") => from,
+            (Some(b'/'), Some(b'/')) if protocol == 0 && has(b'/') && !has(b'?') => {
+                let slash = user.iter().position(|&byte| byte == b'/')?;
+                from + user[..slash].iter().rposition(|&byte| byte == b':').map_or(0, |colon| colon + 1)
+            }
+            (Some(b'/'), _) if protocol == 0 && has(b':') && !has(b'/') => from,
+            _ => return None,
+        };
+        (from < user_end).then_some(at + from..at + user_end)
+    }
+
     /// Returns the value of the parameter whose name begins at `start`, if it is secret.
     fn value(&self, start: usize) -> Option<Range<usize>> {
         // As in `Server=db1; Password=x`.
@@ -125,17 +183,23 @@ impl<'s> Search<'s> {
             return None;
         }
         let value = name_end + 1;
-        if self.is_secret(&self.text[start..name_end]) {
-            let quote = self.text.get(value).filter(|byte| matches!(byte, b'"' | b'\''));
-            let value_end = self.value_end(quote.map_or(value, |&quote| {
-                let unquoted = self.find(value + 1, |byte| byte == quote) + 1;
-                unquoted.min(self.text.len())
-            }));
-            return (value_end > value).then_some(value..value_end);
+        if self.is_secret(&self.text[start..name_end], value) {
+            let range = self.quoted_or_plain(value);
+            return (!range.is_empty()).then_some(range);
         }
         // Up to where another name may begin, which is examined separately.
         let value_end = self.find(value, ends_name);
         self.hides(&self.text[value..value_end]).then_some(value..value_end)
+    }
+
+    /// Returns a value, with its quotes.
+    fn quoted_or_plain(&self, value: usize) -> Range<usize> {
+        let quote = self.text.get(value).filter(|byte| matches!(byte, b'"' | b'\''));
+        let from = quote.map_or(value, |&quote| {
+            let unquoted = self.find(value + 1, |byte| byte == quote) + 1;
+            unquoted.min(self.text.len())
+        });
+        value..self.value_end(from)
     }
 
     /// Returns the end of a value. A `;` ends it only if another parameter follows.
@@ -153,12 +217,18 @@ impl<'s> Search<'s> {
         end
     }
 
-    fn is_secret(&self, name: &[u8]) -> bool {
+    /// Returns `true` if the value that begins at `value` is secret, by its name or by its beginning.
+    fn is_secret(&self, name: &[u8], value: usize) -> bool {
+        let value = value + usize::from(matches!(self.text.get(value), Some(b'"' | b'\'')));
+        let value = &self.text[value..self.find(value, ends_name)];
+        if is_known_key(value) {
+            return true;
+        }
+        let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let form = if is_number { Form::Number } else { Form::of(value) };
         let mut name = Cow::Borrowed(name);
         for _ in 0..=DEPTH {
-            let text = String::from_utf8_lossy(&name);
-            let letters = letters(&text);
-            if (may_be_secret(letters) || self.words.may_have(letters)) && self.words.is_secret(&text, false) {
+            if self.words.is_secret_parameter(&String::from_utf8_lossy(&name), form) {
                 return true;
             }
             let Some(decoded) = decode(&name) else { return false };
