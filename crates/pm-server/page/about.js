@@ -10,6 +10,7 @@ const AUDIT = 200;
 /** Labels of the fields of `/v1/info`. @type {Record<string, string>} */
 const LABELS = {
   live: 'running', peak: 'most at a time', cancelRequests: 'cancel requests', panicsCaught: 'panics caught in hooks', lateCalls: 'calls after the task ended', notUnwound: 'cancels that could not unwind',
+  clockGivenUp: 'counter replaced by the system’s clock', plannedWithoutThread: 'timers without a thread',
   dropped: 'dropped by clients or owners', forced: 'dropped by a cancel', tasksNotShown: 'tasks not shown, list full', statuses: 'history entries', attrs: 'attributes', textsCut: 'strings truncated',
   redacted: 'secrets masked', endedLetGo: 'ended tasks evicted', kinds: 'kinds beyond the limit', bytesHeld: 'memory held', connections: 'connections',
   watchers: 'watchers', watches: 'distinct filters watched', watchBytes: 'memory for watchers', looks: 'scans for watchers', lastLookMs: 'duration of the last scan',

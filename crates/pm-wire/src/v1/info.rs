@@ -139,6 +139,10 @@ counts! {
         late_calls,
         /// Cancels that would have unwound, where nothing would have caught that.
         not_unwound,
+        /// 1 once the processor's counter was given up, and the system's clock is read instead.
+        clock_given_up,
+        /// Deadlines, graces and timeouts that were planned when the system had no thread for them.
+        planned_without_thread,
     }
 }
 
@@ -266,6 +270,8 @@ impl From<&pm_core::Counters> for Counters {
             panics_caught: counters.panics_caught,
             late_calls: counters.late_calls,
             not_unwound: counters.not_unwound,
+            clock_given_up: counters.clock_given_up,
+            planned_without_thread: counters.planned_without_thread,
         }
     }
 }
