@@ -25,6 +25,10 @@
 //! or logging. All crates of a program share the [`global`] list, so a library names its tasks with this crate alone,
 //! and the program serves them with `pm`, which re-exports all of it.
 //!
+//! Two versions of this crate in one program would be two lists that do not see each other's tasks. So cargo refuses
+//! them (`package links to native library pm-core, but it conflicts with a previous package`, although nothing native
+//! is linked): update the library that asks for the older one.
+//!
 //! # When to use something else
 //!
 //! This crate is not a tracer or a profiler: it shows what runs now and what has just ended, in the words that the
@@ -56,6 +60,16 @@
 //! | shut down gracefully, or assert that no task is left | [`ProcessList::drain`], [`ProcessList::assert_no_tasks`] |
 //! | set limits and clocks, or make a separate list | [`init`], [`Options`], [`ProcessList`], [`Counters`] |
 //! | keep secrets out | [`Options::redact`], [`Options::redact_also`] |
+//!
+//! # Threads, signals and forks
+//!
+//! Deadlines, graces and timeouts have one thread, `pm-timer`, which the first of them starts and which ends when there
+//! has been none for 10 s. It takes no signal of the program: they are blocked in it. If the system has no thread,
+//! events still happen, and never early: threads and futures that wait for one do its work, tasks with a deadline at
+//! their checkpoints, and readers. [`Counters::planned_without_thread`] counts that.
+//!
+//! The child of a fork has a copy of the list and a timer of its own, which takes over the planned events with the
+//! first that the child plans. The tasks of threads that it does not have never end there.
 //!
 //! # Secrets
 //!

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use pm_core::{Options, ProcessList};
 
-/// Threads that have done something and then rest until they are told to exit.
+/// Threads that have done something and then rest until they may exit.
 struct Resting {
     done: Arc<Barrier>,
     threads: Vec<JoinHandle<()>>,
@@ -23,7 +23,7 @@ impl Resting {
                     begun.wait();
                     done.wait();
                 };
-                thread::Builder::new().stack_size(128 << 10).spawn(run).unwrap()
+                thread::Builder::new().stack_size(256 << 10).spawn(run).unwrap()
             })
             .collect();
         begun.wait();
@@ -52,7 +52,7 @@ fn shown(list: &ProcessList, count: usize) -> usize {
 
 #[test]
 fn ended_tasks_of_resting_threads_make_room_first() {
-    for (threads, mib) in [(16, 8), (2, 2), (200, 8), (500, 16)] {
+    for (threads, mib) in [(16, 8), (2, 2), (200, 16)] {
         let list = ProcessList::with_options(Options::new().max_bytes(mib << 20));
         let per_thread = list.clone();
         let resting = Resting::after(threads, move |_| (0..31).for_each(|_| run_task(&per_thread, 120)));
@@ -67,10 +67,9 @@ fn ended_tasks_of_resting_threads_make_room_first() {
 
 #[test]
 fn the_bytes_of_ended_tasks_are_those_of_all_threads() {
-    let threads = 200;
     let list = ProcessList::with_options(Options::new().keep_ended(100_000).keep_ended_bytes(1 << 20));
     let per_thread = list.clone();
-    let resting = Resting::after(threads, move |_| (0..31).for_each(|_| run_task(&per_thread, 120)));
+    let resting = Resting::after(200, move |_| (0..31).for_each(|_| run_task(&per_thread, 120)));
     let bytes = |list: &ProcessList| {
         // Each of them has more than 60 chunks.
         list.ended().len() as u64 * 60 * 264
@@ -79,7 +78,7 @@ fn the_bytes_of_ended_tasks_are_those_of_all_threads() {
     assert!(!list.ended().is_empty());
     // Beside them, each thread has a task that runs, and a few free chunks.
     let held = list.counters().bytes_held;
-    assert!(held < (8 << 20) + threads as u64 * 80 * 264, "{held} bytes");
+    assert!(held < 24 << 20, "{held} bytes");
     resting.exit();
     assert!(bytes(&list) <= 1 << 20, "{} tasks", list.ended().len());
     assert!(!list.ended().is_empty());
@@ -93,7 +92,9 @@ fn the_number_of_ended_tasks_holds_for_threads_that_are_gone() {
         Resting::after(50, move |_| (0..31).for_each(|_| run_task(&per_thread, 0))).exit();
         let counters = list.counters();
         let retained = counters.finished - counters.ended_evicted;
-        assert!((69..=100).contains(&retained), "round {round}: {retained}");
+        // Readers leave out those beyond 100.
+        assert!((100..=131).contains(&retained), "round {round}: {retained}");
+        assert_eq!(list.ended().len(), 100);
     }
 }
 
@@ -121,9 +122,9 @@ fn statistics_by_kind_have_a_ceiling_and_are_given_back() {
         assert_eq!(list.counters().kinds_dropped, 0);
     };
     check(&list);
-    // The chunks are at most two of seven segments, the statistics an eighth of the list.
+    // Four segments of chunks, and the statistics: an eighth of the list, and the common ones.
     let with_threads = list.counters().bytes_held;
-    assert!(with_threads <= (6 << 20) + (3 << 20), "{with_threads} bytes");
+    assert!(with_threads <= (8 << 20) + (4 << 20), "{with_threads} bytes");
     resting.exit();
     check(&list);
     let without = list.counters().bytes_held;

@@ -449,6 +449,33 @@ fn eviction_of_ended_tasks_races_with_read() {
 }
 
 #[test]
+fn a_full_list_takes_what_another_thread_has_gathered() {
+    model_of(1, || {
+        // Four chunks.
+        let list = ProcessList::with_options(small(Options::new()).max_bytes(1).clock(Clock::manual().0));
+        drop(list.start("a"));
+        let b = list.start("b");
+        let other = list.clone();
+        let worker = thread::spawn(move || {
+            let tasks = ["c", "d", "e"].map(|id| other.start(id));
+            assert!(tasks.iter().all(|task| task.handle().is_live()), "the slot of `a` is taken first");
+            tasks
+        });
+        // This is gathered beside `a`, which the other thread takes concurrently, or it is handed on with it.
+        drop(b);
+        let tasks = worker.join().unwrap();
+        let ids = |snapshot: &Snapshot| rows(snapshot).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(ids(&list.snapshot()), ["c", "d", "e"]);
+        assert!(ids(&list.ended()).iter().all(|id| id == "a" || id == "b"));
+        drop(tasks);
+        // Each slot has one owner: all four can be live at once.
+        let four: Vec<_> = ["f", "g", "h", "i"].into_iter().map(|id| list.start(id)).collect();
+        assert!(four.iter().all(|task| task.handle().is_live()));
+        assert_eq!(ids(&list.snapshot()), ["f", "g", "h", "i"]);
+    });
+}
+
+#[test]
 fn a_hook_races_with_its_end() {
     model(|| {
         let list = list(Options::new());

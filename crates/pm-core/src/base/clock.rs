@@ -4,13 +4,13 @@
 //! [`Moment`]. The default clock is the processor's time stamp counter where it is invariant, and the system's
 //! monotonic clock elsewhere. Events happen by the *steady* clock: the system's, which the counter is checked against.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::agenda::{Agenda, Event};
-pub(crate) use super::counter::LONG;
 use super::counter::{CheckedCounter, Clocks, Rate, counter_is_invariant};
+pub(crate) use super::counter::{LONG, system_nanos};
 use super::sync::{Mutex, PlainMutex};
 use super::timestamp::Timestamp;
 
@@ -29,8 +29,8 @@ use super::timestamp::Timestamp;
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub enum Clock {
-    /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`], as well as
-    /// from the time on at which the counter no longer agrees with it ([`Counters::clock_given_up`]).
+    /// The processor's time stamp counter where it is invariant (about 11 ns a read), else [`Clock::System`], as well
+    /// as from the time on at which the counter no longer agrees with it ([`Counters::clock_given_up`]).
     ///
     /// [`Counters::clock_given_up`]: crate::Counters::clock_given_up
     #[default]
@@ -133,7 +133,6 @@ pub(crate) struct ClockReader {
 
 impl ClockReader {
     pub(crate) fn new(clock: &Clock) -> Self {
-        base();
         let source = Source::of(clock);
         // Any other date is corrected by the first moment.
         let clock = Self { source, wall_at_zero: Mutex::new(MANUAL_EPOCH) };
@@ -274,16 +273,6 @@ impl Moment {
     }
 }
 
-/// Returns the nanoseconds since the process first had a list, by the system's monotonic clock.
-pub(crate) fn system_nanos() -> u64 {
-    u64::try_from(base().elapsed().as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn base() -> Instant {
-    static BASE: OnceLock<Instant> = OnceLock::new();
-    *BASE.get_or_init(Instant::now)
-}
-
 fn unix_now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX / 2)
@@ -291,6 +280,8 @@ fn unix_now() -> u64 {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::{Options, ProcessList};
 
@@ -443,7 +434,7 @@ pub(super) mod tests {
         task.status("reading").unwrap();
         clocks.pass(2.0);
         clocks.step(3 * 3_600 * SECOND as i64);
-        // Nobody looked: the end of the task notices it.
+        // No reader looked: the end of the task notices it.
         drop(task);
         let kinds = list.kinds();
         assert!(kinds[0].latency.max() < Duration::from_millis(2_010), "{:?}", kinds[0].latency.max());

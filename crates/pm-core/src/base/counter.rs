@@ -2,18 +2,18 @@
 //!
 //! **Ages are those of the system's clock, to one part in 500 and a millisecond, whatever the counter does.** It is a
 //! third faster to read, and may stop, jump or change its rate when a machine sleeps or a virtual one moves to another
-//! host. Each reader of a list, and the end of each task that ran for about a second, compares the two. While they agree
-//! the rate of the counter is adapted. Once they do not, the counter is given up for good, as Linux itself does: further
-//! ticks are made of the system's clock, in the unit of the counter, so that durations in ticks keep their meaning.
-//! Ticks of earlier entries are converted by the rate of their time. Those that were read between the step and the
-//! check are known by their value, unless the counter went back to a value that it had while the program ran.
+//! host. Each reader of a list, and the end of each task that ran for about a second, compares the two. While they
+//! agree the rate of the counter is adapted. Once they do not, the counter is given up for good, as Linux itself does:
+//! further ticks are made of the system's clock, in the unit of the counter, so that durations in ticks keep their
+//! meaning. Ticks of earlier entries are converted by the rate of their time. Those that were read between the step and
+//! the check are known by their value, unless the counter went back to a value that it had while the program ran.
 //!
 //! Contains `unsafe`: reading the time stamp counter is an unsafe intrinsic.
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
-use super::clock::system_nanos;
 use super::sync::PlainMutex;
 
 /// A counter, and the system's monotonic clock beside it.
@@ -36,8 +36,8 @@ pub(super) struct Reading {
 /// The least ticks of a task whose duration is checked when it ends: about a second.
 pub(crate) const LONG: u64 = 1 << 31;
 
-/// How far ticks may drift from the system's clock before their rate is adapted. Until then the same ticks give the same
-/// date to every reader.
+/// How far ticks may drift from the system's clock before their rate is adapted. Until then the same ticks give the
+/// same date to every reader.
 const MAX_ERROR: u64 = 2_000;
 
 /// How far the two may differ before the counter is given up: nanoseconds, and one part in this of the time since they
@@ -51,15 +51,20 @@ const SPAN: u64 = 1_000_000_000;
 /// For how long the first rate is measured.
 const FIRST_SPAN: u64 = 50_000;
 
+/// The system's clock may count in steps of about so many ticks.
+const GRAIN: u64 = 256;
+
 const SCALE_BITS: u32 = 48;
 
 /// Converts ticks to nanoseconds of the system's clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    zero: Reading,
+    zero_ticks: u64,
+    zero_nanos: u64,
     /// Nanoseconds a tick, times 2^48: exact to less than a microsecond in a year.
     scale: u64,
-    given_up: Option<GivenUp>,
+    /// Leaked, at most once for a counter: a rate is copied for each task that is read.
+    given_up: Option<&'static GivenUp>,
 }
 
 /// Where a counter left the system's clock.
@@ -74,8 +79,7 @@ struct GivenUp {
 }
 
 impl Rate {
-    pub(super) const NANOSECONDS: Self =
-        Self { zero: Reading { ticks: 0, nanos: 0, gap: 0 }, scale: 1 << SCALE_BITS, given_up: None };
+    pub(super) const NANOSECONDS: Self = Self { zero_ticks: 0, zero_nanos: 0, scale: 1 << SCALE_BITS, given_up: None };
 
     /// Converts a number of ticks.
     #[inline]
@@ -91,8 +95,8 @@ impl Rate {
     /// Converts a reading of the counter to the time of the system's clock.
     #[inline]
     pub(super) fn nanos(self, ticks: u64) -> u64 {
-        match &self.given_up {
-            None => self.zero.nanos.saturating_add(self.nanos_in(ticks.saturating_sub(self.zero.ticks))),
+        match self.given_up {
+            None => self.zero_nanos.saturating_add(self.nanos_in(ticks.saturating_sub(self.zero_ticks))),
             Some(given_up) => self.nanos_around(given_up, ticks),
         }
     }
@@ -110,11 +114,11 @@ impl Rate {
             let nanos = noticed.nanos.saturating_sub(self.nanos_in(noticed.ticks.saturating_sub(ticks)));
             nanos.clamp(agreed.nanos, noticed.nanos)
         };
-        if ticks < self.zero.ticks {
+        if ticks < self.zero_ticks {
             return by_the_new();
         }
         match ticks.checked_sub(agreed.ticks) {
-            None | Some(0) => agreed.nanos.saturating_sub(self.nanos_in(agreed.ticks - ticks)).max(self.zero.nanos),
+            None | Some(0) => agreed.nanos.saturating_sub(self.nanos_in(agreed.ticks - ticks)).max(self.zero_nanos),
             // It went faster, or made a small step: evenly, as far as is known.
             Some(after) if ahead.is_some_and(|ahead| ahead > 0 && ahead / 2 <= between) => {
                 let (ahead, nanos) = (ahead.unwrap_or(1), noticed.nanos.saturating_sub(agreed.nanos));
@@ -136,6 +140,8 @@ impl Rate {
 #[derive(Debug)]
 struct Known {
     rate: Rate,
+    /// The gap of the first reading.
+    zero_gap: u64,
     /// How far the rate may be wrong: parts in 2^30.
     doubt: u64,
     /// A reading at which the clocks agreed: about a second ago, unless there was none since.
@@ -193,8 +199,9 @@ impl CheckedCounter {
             }
             last = self.read();
         }
-        let rate = Rate { zero, scale: 1 << SCALE_BITS, given_up: None };
-        let known = known.insert(Known { rate, doubt: u64::MAX >> 20, checked: zero, agreed: zero });
+        let rate = Rate { zero_ticks: zero.ticks, zero_nanos: zero.nanos, ..Rate::NANOSECONDS };
+        let known =
+            known.insert(Known { rate, zero_gap: zero.gap, doubt: u64::MAX >> 20, checked: zero, agreed: zero });
         known.adapt(last);
         known.checked = last;
     }
@@ -226,8 +233,10 @@ impl CheckedCounter {
         }
         let between = known.rate.ticks_in(now.nanos.saturating_sub(known.agreed.nanos));
         let from = now.ticks.max(known.agreed.ticks.saturating_add(between)).saturating_add(LONG);
-        known.rate.given_up = Some(GivenUp { agreed: known.agreed, noticed: now, from });
-        let rate = *self.given_up.get_or_init(|| known.rate);
+        let rate = *self.given_up.get_or_init(|| {
+            let given_up = Box::leak(Box::new(GivenUp { agreed: known.agreed, noticed: now, from }));
+            Rate { given_up: Some(given_up), ..known.rate }
+        });
         (self.made_ticks(rate, now.nanos), rate)
     }
 
@@ -259,13 +268,13 @@ impl Known {
     /// Takes the rate over the whole time since the start, if it is wrong: ages lie within that span, so they are off
     /// by no more than the readings were.
     fn adapt(&mut self, now: Reading) {
-        let Reading { ticks, nanos, .. } = self.rate.zero;
-        let (elapsed, span) = (now.ticks.saturating_sub(ticks), now.nanos.saturating_sub(nanos));
+        let elapsed = now.ticks.saturating_sub(self.rate.zero_ticks);
+        let span = now.nanos.saturating_sub(self.rate.zero_nanos);
         let error = self.rate.nanos(now.ticks).abs_diff(now.nanos);
         if error > MAX_ERROR && error > self.rate.nanos_in(now.gap) && elapsed > 0 && span > 0 {
             let scale = (u128::from(span) << SCALE_BITS) / u128::from(elapsed);
             self.rate.scale = u64::try_from(scale).unwrap_or(1 << SCALE_BITS);
-            let gaps = u128::from(now.gap + self.rate.zero.gap + 1) << 30;
+            let gaps = u128::from(now.gap + self.zero_gap + GRAIN) << 30;
             self.doubt = u64::try_from(gaps / u128::from(elapsed)).unwrap_or(u64::MAX >> 20);
         }
         if now.nanos > self.agreed.nanos {
@@ -294,6 +303,16 @@ impl Clocks {
             Self::Test(clocks) => clocks.nanos(),
         }
     }
+}
+
+/// Returns the nanoseconds since the process first had a list, by the system's monotonic clock.
+pub(crate) fn system_nanos() -> u64 {
+    u64::try_from(base().elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn base() -> Instant {
+    static BASE: OnceLock<Instant> = OnceLock::new();
+    *BASE.get_or_init(Instant::now)
 }
 
 #[inline]

@@ -194,7 +194,7 @@ impl Options {
         self
     }
 
-    /// Sets how many bytes ended tasks may take. Default 16 MiB.
+    /// Sets how many bytes ended tasks may take, those of all threads together. Default 16 MiB.
     pub fn keep_ended_bytes(mut self, bytes: usize) -> Self {
         self.limits.ended_bytes = bytes as u64;
         self
@@ -209,6 +209,9 @@ impl Options {
 
     /// Sets how many kinds have their own statistics. Default 256; at most 4,096. Tasks of later kinds are counted
     /// together; with 0, none are, and [`ProcessList::kinds`](crate::ProcessList::kinds) returns nothing.
+    ///
+    /// Each thread counts for itself, in at most an eighth of [the list's memory](Self::max_bytes), or 1 MiB, for all
+    /// threads together. Beyond that tasks are counted under a lock.
     pub fn max_kinds(mut self, count: usize) -> Self {
         self.limits.kinds = count.min(4096);
         self
@@ -223,14 +226,17 @@ impl Options {
 
     /// Sets whether anything that looks like a secret is masked (`***`) before it is recorded. Default: `true`.
     ///
-    /// - Values of attributes, of any type, whose name contains one of these words, in any case, with `-`, `_` or
-    ///   nothing between their parts: `authorization`, `cookie`, `password`, `passwd`, `pwd`, `secret`, `token`,
-    ///   `api_key`, `credential`, `private_key`, `session`, `bearer`, `signature`; or one of these as a separate word:
-    ///   `auth`, `oauth`, `dsn` (so `x-auth` and `userAuth`, but not `author`). Names that end in `count`, `total`,
-    ///   `limit`, `length`, `len`, `size`, `bytes`, `age`, `ttl`, `ms`, `secs` or `seconds`, such as `session_count`,
-    ///   are left alone, and so are numbers with a plural name, such as `max_tokens`.
+    /// - Values of attributes, of any type, with a name of which a word marks it as secret. Words end at `-`, `_`, `.`,
+    ///   digits and changes of case, in any case: `auth`, `authorization`, `bearer`, `cookie`, `credential`, `csrf`,
+    ///   `dsn`, `jwt`, `oauth`, `session`, `signature` and a few more; words that end in `password`, `passwd`, `pwd`,
+    ///   `passphrase`, `secret`, `token` or `apikey`; and pairs such as `api_key`, `access_key`, `private_key`,
+    ///   `db_pass`. So `x-auth`, `userAuth` and `PGPASSWORD`, but not `author` or `tokenizer`.
+    /// - Not if the last word says that the value is something about a secret: `auth_method`, `token_type`,
+    ///   `secret_name`, `session_count`, `token_ttl`. Nor numbers with a plural name, such as `max_tokens`, nor a `pwd`
+    ///   that is a path.
     /// - In ids, kinds, statuses, string attributes, reasons and names of callers: the user information of a URL,
-    ///   before its `@`, and values of parameters with such a name, after `?`, `&`, `;` or `#`.
+    ///   before its `@`, and of `user:password@tcp(host)/db`; and values of parameters with such a name, or `sig`,
+    ///   `sid`, `pin` and the like, after `?`, `&`, `;`, `#` or where a word begins: `Password=..;Server=db`.
     ///
     /// Tasks are still found by the id that the program gave them. [`Counters::redacted`](crate::Counters::redacted)
     /// counts what was masked. Secrets that do not look like one are not found: do not record them.
@@ -256,7 +262,8 @@ impl Options {
     }
 
     /// Sets the most memory that the list takes, in bytes, in steps of 2 MiB. Default 256 MiB: 800,000 tasks and more.
-    /// Ended tasks are evicted first; a task for which there is no memory runs as usual, but is not shown.
+    /// Ended tasks are evicted first, those of all threads; a task for which there is no memory runs as usual, but is
+    /// not shown. The [statistics by kind](Self::max_kinds) take up to an eighth of this in addition.
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
         self

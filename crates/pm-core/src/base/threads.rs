@@ -1,11 +1,11 @@
 //! The threads that this library starts: named, and closed to the signals of the program.
 //!
-//! **No thread of ours ever takes a signal that is meant for the program.** A signal for the process is delivered to any
-//! thread that does not block it. If that were ours, a program that waits for `SIGTERM` in `sigwait`, or that blocks it
-//! in all threads it knows, would be ended by it. So all signals are blocked before a thread of ours runs its first
-//! instruction. That also covers `SIGPIPE`: a write to a connection that its client has left returns an error there,
-//! whatever the program made of the signal. Signals that a thread raises by an error of its own, such as `SIGSEGV`, stay
-//! as they are.
+//! **No thread of ours ever takes a signal that is meant for the program.** A signal for the process is delivered to
+//! any thread that does not block it. If that were ours, a program that waits for `SIGTERM` in `sigwait`, or that
+//! blocks it in all threads it knows, would be ended by it. So all signals are blocked before a thread of ours runs its
+//! first instruction. That also covers `SIGPIPE`: a write to a connection that its client has left returns an error
+//! there, whatever the program made of the signal. Signals that a thread raises by an error of its own, such as
+//! `SIGSEGV`, stay as they are.
 //!
 //! Contains `unsafe`: the signal mask of a thread is changed by calls of the C library.
 #![allow(unsafe_code)]
@@ -48,7 +48,8 @@ mod mask {
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     const SIG_SETMASK: c_int = 3;
 
-    /// Raised by an error of the thread itself: `SIGILL`, `SIGTRAP`, `SIGABRT`, `SIGFPE`, `SIGSEGV`, `SIGBUS`, `SIGSYS`.
+    /// Raised by an error of the thread itself: `SIGILL`, `SIGTRAP`, `SIGABRT`, `SIGFPE`, `SIGSEGV`, `SIGBUS`,
+    /// `SIGSYS`.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     const OWN: [c_int; 7] = [4, 5, 6, 8, 11, 7, 31];
     #[cfg(not(any(target_os = "linux", target_os = "android")))]

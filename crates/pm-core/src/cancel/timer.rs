@@ -102,7 +102,8 @@ const RETRY: Duration = Duration::from_millis(10);
 /// How long a future keeps its thread when there is no other for its timeout.
 const BRIEFLY: Duration = Duration::from_millis(1);
 
-/// Lets an event happen after a while. Returns `false` if there is no thread for it now: then call [`help`] now and then.
+/// Lets an event happen after a while. Returns `false` if there is no thread for it now: then call [`help`] now and
+/// then.
 pub(crate) fn schedule(clock: &ClockReader, after: Duration, event: ListEvent) -> bool {
     let after = u64::try_from(after.as_nanos()).unwrap_or(u64::MAX);
     match clock.manual() {

@@ -10,8 +10,8 @@ use crate::store::Store;
 use crate::store::ended::End;
 use crate::store::magazine;
 
-/// Checks the clock at the end of a task that seems to have run for long. Returns the end, the duration, and whether the
-/// clock was given up in between.
+/// Checks the clock at the end of a task that seems to have run for long. Returns the end, the duration, and whether
+/// the clock was given up in between.
 #[cold]
 #[inline(never)]
 fn checked_end(store: &Store, started: u64, ended: u64) -> (u64, u64, bool) {

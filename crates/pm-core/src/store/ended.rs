@@ -12,7 +12,6 @@
 use std::collections::VecDeque;
 use std::sync::atomic::AtomicU64 as StdAtomicU64;
 
-use super::slab::{BATCH, Central};
 use crate::base::limits::Limits;
 use crate::base::outcome::Count;
 use crate::base::sync::{AtomicU64, Ordering};
@@ -20,6 +19,9 @@ use crate::layout::chunk::{WORDS, mark};
 use crate::layout::table::ChunkTable;
 use crate::layout::walk::TaskRecords;
 use crate::layout::words::{NEWEST, next_of};
+
+/// Ended tasks that a thread hands on at a time, and chunks that move between a magazine and the central store.
+pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 
 /// The bytes of a chunk with its tag.
 const CHUNK_BYTES: u64 = (WORDS as u64 + 1) * 8;
@@ -90,8 +92,8 @@ impl Gathered {
         }
     }
 
-    /// Takes all, for the thread itself.
-    pub(super) fn take_all(&self, chunks: &ChunkTable, _central: &Central) -> Batch {
+    /// Takes all, for the thread itself, under the lock of the central store.
+    pub(super) fn take_all(&self, chunks: &ChunkTable) -> Batch {
         let mut batch = Batch::default();
         [false, true].into_iter().for_each(|notable| self.take(notable, chunks, &mut batch));
         self.begin_again();
@@ -163,11 +165,12 @@ impl Retained {
         None
     }
 
-    /// Takes the next batch if there are too many, with so many bytes that threads have gathered.
+    /// Takes the next batch if there are too many without it, or too many bytes, with those that threads have gathered.
     pub(crate) fn surplus(&mut self, limits: &Limits, gathered: u64) -> Option<Batch> {
-        let over = self.ordinary.tasks + self.notable.tasks > limits.ended
-            || self.ordinary.bytes + self.notable.bytes + gathered > limits.ended_bytes;
-        if over { self.pop(limits) } else { None }
+        let next = if self.gives_notable(limits) { &self.notable } else { &self.ordinary };
+        let tasks = self.ordinary.tasks + self.notable.tasks - next.batches.front()?.slots.len() as u64;
+        let bytes = self.ordinary.bytes + self.notable.bytes + gathered;
+        if tasks >= limits.ended || bytes > limits.ended_bytes { self.pop(limits) } else { None }
     }
 
     /// Moves all that a thread has gathered here, for that thread.
@@ -209,9 +212,12 @@ impl Retained {
     /// Takes the batch to evict first: the oldest of the ordinary ones, unless the notable ones take more than half of
     /// the space.
     pub(crate) fn pop(&mut self, limits: &Limits) -> Option<Batch> {
+        if self.gives_notable(limits) { self.notable.pop() } else { self.ordinary.pop() }
+    }
+
+    fn gives_notable(&self, limits: &Limits) -> bool {
         let crowding = self.notable.tasks > limits.ended / 2 || self.notable.bytes > limits.ended_bytes / 2;
-        let first = if crowding { self.notable.pop() } else { self.ordinary.pop() };
-        first.or_else(|| self.ordinary.pop()).or_else(|| self.notable.pop())
+        crowding || self.ordinary.batches.is_empty()
     }
 
     /// Returns the slots of all batches.

@@ -1,13 +1,11 @@
 //! The statistics of a kind, summed over all threads.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::kinds::{Counts, Kinds, OTHER};
+use super::kinds::{KindTotals, Kinds, OTHER};
 use crate::base::clock::Moment;
-use crate::base::histogram::{Latency, Sums};
+use crate::base::histogram::Latency;
 use crate::base::outcome::Count;
 
 /// The statistics of the tasks of one kind, since the list was made.
@@ -82,59 +80,7 @@ impl Kinds {
     }
 }
 
-/// Counts of one kind, added up.
-#[derive(Clone, Default)]
-pub(super) struct KindTotals {
-    /// By outcome.
-    outcomes: [u64; 8],
-    ticks: u64,
-    max: u64,
-    latency: Sums,
-    /// How often a status was entered, and its ticks.
-    statuses: HashMap<String, (u64, u64)>,
-    other: (u64, u64),
-}
-
 impl KindTotals {
-    /// Adds the counts of a thread. Statuses beyond the limit are added up together, as in one thread.
-    pub(super) fn add(&mut self, counts: &Counts, max_statuses: usize) {
-        let get = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
-        for (total, count) in self.outcomes.iter_mut().zip(&counts.outcomes) {
-            *total += get(count);
-        }
-        self.ticks = self.ticks.wrapping_add(get(&counts.ticks));
-        self.max = self.max.max(get(&counts.max));
-        counts.latency.add_to(&mut self.latency);
-        let named = counts.statuses.iter().map_while(OnceLock::get).map(|status| (Some(status.name()), &status.time));
-        let first = [(Some(INIT.to_owned()), &counts.init), (None, &counts.other)];
-        for (name, time) in first.into_iter().chain(named) {
-            let (entered, ticks) = (get(&time.entered), get(&time.ticks));
-            if entered == 0 {
-                continue;
-            }
-            let is_full = self.statuses.len() > max_statuses;
-            let total = match name {
-                Some(name) if name == INIT || !is_full || self.statuses.contains_key(&name) => {
-                    self.statuses.entry(name).or_default()
-                }
-                _ => &mut self.other,
-            };
-            *total = (total.0 + entered, total.1.wrapping_add(ticks));
-        }
-    }
-
-    /// Returns the bytes that they take, but for what the allocator adds.
-    pub(super) fn bytes(&self) -> u64 {
-        let names: usize = self.statuses.keys().map(String::capacity).sum();
-        let statuses = self.statuses.capacity() * size_of::<(String, (u64, u64))>() + names;
-        (size_of::<Self>() + statuses) as u64 + self.latency.bytes()
-    }
-
-    /// Returns how many tasks ended.
-    pub(super) fn ended(&self) -> u64 {
-        self.outcomes.iter().sum()
-    }
-
     fn into_stats(self, kind: Option<String>, is_other: bool, running: u64, moment: &Moment) -> KindStats {
         let named = self.statuses.into_iter().map(|(status, total)| (Some(status), total));
         let other = (self.other.0 > 0).then_some((None, self.other));
@@ -165,6 +111,3 @@ impl KindTotals {
         }
     }
 }
-
-/// The status of a task before it sets one.
-const INIT: &str = "init";

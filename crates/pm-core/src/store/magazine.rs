@@ -7,9 +7,9 @@
 use std::cell::RefCell;
 
 use super::Store;
-use super::ended::{Batch, End, evict};
+use super::ended::{BATCH, Batch, End, evict};
 use super::kinds::Counter;
-use super::slab::{BATCH, NEXT_SERIAL, Shard, Slab};
+use super::slab::{NEXT_SERIAL, Shard, Slab};
 use crate::base::clock::LONG;
 use crate::base::outcome::Count;
 use crate::base::sync::Ordering;
@@ -42,7 +42,7 @@ impl Magazine {
     fn new(store: &'static Store) -> Self {
         let slab = store.slab;
         let shard = slab.enter(&store.limits);
-        Self {
+        let mut new = Self {
             store,
             epoch: slab.epoch.load(Ordering::Acquire),
             shard,
@@ -54,7 +54,9 @@ impl Magazine {
             clock_checked: store.clock.ticks(),
             serial: 0,
             serial_end: 0,
-        }
+        };
+        new.evict_surplus();
+        new
     }
 
     /// Begins again for another list that has taken over the memory.
@@ -62,7 +64,10 @@ impl Magazine {
     fn renew(&mut self, store: &'static Store) {
         self.epoch = store.slab.epoch.load(Ordering::Acquire);
         // Nearly all that it had gathered was taken when the list was renewed.
-        let old = self.shard.gathered.take_all(&store.slab.chunks, &store.slab.central.lock());
+        let old = {
+            let _central = store.slab.central.lock();
+            self.shard.gathered.take_all(&store.slab.chunks)
+        };
         old.slots.into_iter().for_each(|index| evict(&store.slab.chunks, index, |index| self.free.push(index)));
         self.gathered = [0; 2];
         self.store = store;
@@ -130,7 +135,8 @@ impl Magazine {
         let place = self.gathered[usize::from(notable)];
         self.gathered[usize::from(notable)] = place + 1;
         let bytes = self.shard.gathered.add(notable, place, slot.get(SELF) as u32, end.chained);
-        if place + 1 >= BATCH || bytes > self.store.slab.most_gathered.load(Ordering::Relaxed) {
+        if self.gathered[0] + self.gathered[1] >= BATCH || bytes > self.store.slab.most_gathered.load(Ordering::Relaxed)
+        {
             self.hand_on(end.ended);
         }
     }
@@ -150,12 +156,28 @@ impl Magazine {
         let gathered = central.gathered(&store.limits);
         // One batch that is too old for the one that was added, and one more as long as there are any.
         let expired: [Option<Batch>; 2] = std::array::from_fn(|_| central.retained.expired(self.retain_for, age));
-        let mut surplus = central.retained.surplus(&store.limits, gathered);
+        let surplus = central.retained.surplus(&store.limits, gathered);
         drop(central);
-        expired.into_iter().flatten().for_each(|batch| self.evict(batch));
-        while let Some(batch) = surplus {
+        let one_more = surplus.is_some();
+        expired.into_iter().flatten().chain(surplus).for_each(|batch| self.evict(batch));
+        if one_more {
+            self.evict_surplus();
+        }
+    }
+
+    /// Evicts as many batches as there are too many.
+    #[cold]
+    fn evict_surplus(&mut self) {
+        let store = self.store;
+        let (slab, limits) = (store.slab, &store.limits);
+        loop {
+            let surplus = {
+                let mut central = slab.central.lock();
+                let gathered = central.gathered(limits);
+                central.retained.surplus(limits, gathered)
+            };
+            let Some(batch) = surplus else { return };
             self.evict(batch);
-            surplus = store.slab.central.lock().retained.surplus(&store.limits, gathered);
         }
     }
 
@@ -181,13 +203,9 @@ impl Drop for Magazine {
         central.retained.hand_on(&self.shard.gathered, &slab.chunks, &mut self.spare);
         central.leave(self.shard);
         slab.share(&central, limits);
-        let gathered = central.gathered(limits);
-        while let Some(batch) = central.retained.surplus(limits, gathered) {
-            drop(central);
-            self.evict(batch);
-            central = slab.central.lock();
-        }
-        central.free.put(self.free.drain(..));
+        drop(central);
+        self.evict_surplus();
+        slab.put_back(self.free.drain(..));
     }
 }
 

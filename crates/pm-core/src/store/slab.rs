@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use super::cell::{CELL_BYTES, Cell};
-use super::ended::{Batch, Gathered, Retained, evict};
+use super::ended::{BATCH, Batch, Gathered, Retained, evict};
 use super::kinds::Kinds;
 use crate::base::limits::Limits;
 use crate::base::outcome::{COUNTS, Count};
@@ -21,9 +21,6 @@ pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
 
 /// As many threads as are asked one by one what they have gathered.
 const FEW_THREADS: usize = 64;
-
-/// Chunks that move between a magazine and the central store at a time.
-pub(super) const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
 
 // Alone in its cache lines, or threads would slow each other down.
 #[repr(align(128))]
@@ -223,6 +220,10 @@ impl Slab {
             central.shards.push(shard);
             shard
         });
+        // With more threads each has a smaller share: those that rest may have more.
+        if central.active.iter().map(|shard| shard.gathered.bytes()).sum::<u64>() > limits.ended_bytes / 2 {
+            central.collect(&self.chunks);
+        }
         central.active.push(shard);
         self.share(&central, limits);
         shard

@@ -151,7 +151,8 @@ impl TaskBuilder<'_> {
 
     /// Sets a deadline: the list cancels the task after it has run for this time, with the reason `deadline`.
     ///
-    /// Costs a thread for all deadlines of the process. A deadline that is never reached is forgotten.
+    /// Costs a thread for all deadlines of the process. A deadline that is never reached is forgotten. If the system
+    /// has no thread, the deadline is met at a checkpoint of the task, or when a list is read.
     ///
     /// ```
     /// use pm_core::{Clock, Options, ProcessList};
