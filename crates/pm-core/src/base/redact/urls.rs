@@ -168,7 +168,7 @@ impl<'s> Search<'s> {
                 let slash = user.iter().position(|&byte| byte == b'/')?;
                 from + user[..slash].iter().rposition(|&byte| byte == b':').map_or(0, |colon| colon + 1)
             }
-            (Some(b'/'), _) if protocol == 0 && has(b':') && !has(b'/') => from,
+            (Some(b'/'), next) if protocol == 0 && next != Some(&b'/') && has(b':') && !has(b'/') => from,
             _ => return None,
         };
         (from < user_end).then_some(at + from..at + user_end)
