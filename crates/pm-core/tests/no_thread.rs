@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use pm_core::{CancelRequest, Drain, Outcome, ProcessList, Verdict};
+use pm_core::{CancelPolicy, CancelRequest, Drain, Outcome, ProcessList, Verdict};
 
 const CHILD: &str = "PM_TEST_NO_THREAD";
 
@@ -119,7 +119,7 @@ fn a_future_that_waits_is_polled_again() {
 fn a_grace_ends() {
     let list = ProcessList::new();
     let begin = Instant::now();
-    let running = list.task("a").grace(SHORT).run(std::future::pending::<()>());
+    let running = list.task("a").on_cancel(CancelPolicy::AskThenDrop(SHORT)).run(std::future::pending::<()>());
     let cancel = list.cancel("a", CancelRequest::new("too slow")).unwrap();
     assert_eq!(run(running).unwrap_err().reason(), "too slow");
     assert!(begin.elapsed() >= SHORT);

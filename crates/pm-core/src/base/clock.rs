@@ -283,7 +283,7 @@ pub(super) mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::{Options, ProcessList};
+    use crate::{CancelPolicy, Options, ProcessList};
 
     /// A counter and a system's clock that a test moves. Three ticks are a nanosecond, as far as they agree.
     #[derive(Debug)]
@@ -457,8 +457,11 @@ pub(super) mod tests {
         let mut context = std::task::Context::from_waker(waker);
         for (step, ticks) in [(0, 2_999), (0, 3_001), (0, 0), (-3 * 50 * SECOND as i64, 3_000), (1 << 50, 3_000)] {
             let (list, clocks) = list_at(100);
-            let mut future =
-                std::pin::pin!(list.task("a").grace(Duration::from_millis(20)).run(std::future::pending::<()>()));
+            let mut future = std::pin::pin!(
+                list.task("a")
+                    .on_cancel(CancelPolicy::AskThenDrop(Duration::from_millis(20)))
+                    .run(std::future::pending::<()>())
+            );
             let mut poll = || std::future::Future::poll(future.as_mut(), &mut context).is_ready();
             assert!(!poll());
             clocks.pass(20.0);
