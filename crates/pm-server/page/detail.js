@@ -117,7 +117,7 @@ export class Detail {
       this.asked = now;
       this.#ask();
     }
-    // While the server is unreachable, nothing is known to go on: no age grows.
+    // While the server is unreachable nothing new is known, so no age grows.
     if (task && !isAway()) this.#draw(task, now);
   }
 

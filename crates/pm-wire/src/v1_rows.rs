@@ -362,6 +362,9 @@ fn write_status_of(out: &mut Out, status: StatusText<'_>, brief: bool) {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future as _;
+    use std::task::{Context, Waker};
+
     use pm_core::{Clock, Options, ProcessList};
     use serde_json::{Value, json};
 
@@ -382,6 +385,24 @@ mod tests {
     #[test]
     fn the_names_are_those_of_the_type_but_for_the_depth() {
         assert_eq!([Fields::names(), &["depth"]].concat(), crate::members_of::<crate::v1::Row>());
+    }
+
+    #[test]
+    fn a_cancel_request_says_whether_it_was_observed_or_dropped_the_future() {
+        let list = ProcessList::new();
+        let observed = list.start("observed");
+        let mut dropped = Box::pin(list.task("dropped").run(std::future::pending::<()>()));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(dropped.as_mut().poll(&mut context).is_pending());
+        for id in ["observed", "dropped"] {
+            list.cancel(id, "deploy").unwrap();
+        }
+        assert!(observed.checkpoint().is_err());
+        assert!(dropped.as_mut().poll(&mut context).is_ready());
+        let rows = rows(&list, Fields::FULL);
+        let of = |id: &str| rows.iter().find(|row| row["id"] == id).map(|row| row["cancel"].clone()).unwrap();
+        assert_eq!((&of("observed")["observed"], &of("observed")["forced"]), (&json!(true), &Value::Null));
+        assert_eq!((&of("dropped")["observed"], &of("dropped")["forced"]), (&Value::Null, &json!(true)));
     }
 
     #[test]
