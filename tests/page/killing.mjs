@@ -139,6 +139,8 @@ test('a filter shows and counts living tasks that match, and no dead ones of ano
   // It stays under the cursor, but is neither counted nor marked.
   await program.end('a-0');
   await says(page, '#tasks .row.ended', 'a-0');
+  await page.fill('#running-filter', 'kind=');
+  assert.deepEqual(await page.locator('#running-list li').allInnerTexts(), ['b\n3', 'a\n2']);
   await page.fill('#running-filter', 'kind=a');
   await untilIds(page, ['a-0', 'a-1', 'a-2']);
   await says(page, '.running .summary', /^2 of 5 tasks$/);

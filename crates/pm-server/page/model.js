@@ -292,4 +292,9 @@ export class Model {
   get live() {
     return this.tasks.size - this.ended.size;
   }
+
+  /** The tasks that still run. */
+  * living() {
+    for (const task of this.tasks.values()) if (!task.gone) yield task;
+  }
 }

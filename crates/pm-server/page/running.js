@@ -48,7 +48,7 @@ export class Running {
     this.params = {};
 
     this.box = new FilterBox({
-      name: 'running', label: 'Filter', tasks: () => model.tasks.values(),
+      name: 'running', label: 'Filter', tasks: () => model.living(),
       onFilter: (filter) => {
         this.stale = true;
         around.adjust({ filter: filter.text });
@@ -280,7 +280,7 @@ export class Running {
   #drawChoices() {
     if (!this.columnMenu.open) return;
     const names = this.names ?? [];
-    const attrs = attrNames(this.around.model.tasks.values()).slice(0, 20).map(([name]) => `attr.${name}`);
+    const attrs = attrNames(this.around.model.living()).slice(0, 20).map(([name]) => `attr.${name}`);
     const all = [...ALL, ...attrs, ...names.filter((name) => name.startsWith('attr.') && !attrs.includes(name))];
     const set = (/** @type {string} */ name, /** @type {boolean} */ isOn) => {
       const now = (this.names ?? []).filter((other) => other !== 'mark');
