@@ -366,7 +366,7 @@ pub(super) mod tests {
                     clocks.pass(1.0);
                     before.status("later").unwrap();
                     assert_ages(&list, &[("old", 10.25), ("before", 5.25)]);
-                    // Back to a value that it had while the program ran: it can't be told from that of an older task.
+                    // Back to a value that it had while the program ran: it could be that of an older task.
                     if is_read_at_once || step >= hour || uptime > 0 && step == to_zero {
                         assert_ages(&list, &[("after", 1.0)]);
                     }

@@ -112,8 +112,10 @@ mod mask {
     }
 }
 
-#[cfg(all(test, not(loom), target_os = "linux", not(miri)))]
+#[cfg(test)]
 mod tests {
+    #![cfg(all(not(loom), target_os = "linux", not(miri)))]
+
     use super::*;
 
     /// The blocked signals of the calling thread, as the system shows them.

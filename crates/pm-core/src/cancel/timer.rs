@@ -87,7 +87,7 @@ struct Schedule {
 
 static TIMER: Timer = Timer::new(Agenda::new());
 
-/// Whether there are events and no thread for them.
+/// There are events, and no thread for them.
 static UNATTENDED: AtomicBool = AtomicBool::new(false);
 
 /// Events that were planned when there was no thread for them.

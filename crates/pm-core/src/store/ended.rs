@@ -233,7 +233,7 @@ pub(crate) struct End {
     pub(crate) kind: u32,
     /// The duration of the task.
     pub(crate) ticks: u64,
-    /// Whether the clock was given up while it ran: then the times of its statuses are not counted.
+    /// The clock was given up while it ran, so that the times of its statuses are not counted.
     pub(crate) is_over_step: bool,
     pub(crate) ended: u64,
     /// The chunks in addition to its slot.

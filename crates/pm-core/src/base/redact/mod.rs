@@ -281,7 +281,7 @@ mod tests {
             "keyboard",
             "monkey",
             "primary_key",
-            "foreign_key",
+            "outer_key",
             "partition_key",
             "cache_key",
             "sort-key",

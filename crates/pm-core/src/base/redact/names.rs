@@ -83,7 +83,7 @@ const PARAMETERS: &[&str] = &[
     "totp",
 ];
 
-/// Last words of names that say something about a secret, and do not hold it: how many, how long, of which sort.
+/// Words at the end of names that say something about a secret, and do not hold it: how many, how long, of which sort.
 const ABOUT: &[&str] = &[
     "age",
     "alg",
