@@ -125,6 +125,7 @@ pub use store::kind_stats::{KindStats, StatusTime};
 pub use task::builder::TaskBuilder;
 pub use task::carry::{TaskFutureExt, carry};
 pub use task::current::{Entered, current};
+pub use task::drop_signal::DropSignal;
 pub use task::future::{InTask, Protected, TaskFuture, TryTaskFuture, protect};
 pub use task::handle::TaskHandle;
 pub use task::live::Task;

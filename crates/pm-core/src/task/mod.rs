@@ -3,6 +3,7 @@
 pub(crate) mod builder;
 pub(crate) mod carry;
 pub(crate) mod current;
+pub(crate) mod drop_signal;
 pub(crate) mod end;
 pub(crate) mod future;
 pub(crate) mod handle;

@@ -39,7 +39,7 @@ pub struct Supervisor {
     /// The waker that is registered, to compare with the next one; zeroes when none is.
     waker: (usize, usize),
     /// Nanoseconds from the request to the kill.
-    grace: u64,
+    pub(super) grace: u64,
     /// When the grace of a cancelled task ends, in nanoseconds of the steady clock: computed once, so that the event
     /// that is planned for it and the look at the time can't differ.
     grace_ends: Option<u64>,
