@@ -31,7 +31,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .route("/", get(|| async { "hello\n" }))
         .route("/reports/{host}", get(report))
         .layer(TasksLayer::new().header("x-tenant"));
-    let server = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>());
+    // Like `axum::serve`, and a kill reaches requests whose client does not read.
+    let server = pm::tower::serve(listener, app);
     let server = tokio::spawn(server.into_future());
 
     println!("start a task:  curl -H 'X-Request-Id: req-1' http://{addr}/reports/db1");

@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use pm::tower::{CallsLayer, TasksLayer};
+use pm::tower::{CallsLayer, Connection, TasksLayer};
 use tokio::net::TcpListener;
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
@@ -47,13 +47,12 @@ async fn front(own: SocketAddr) -> Result<Answer, Box<dyn Error + Send + Sync>> 
 
 async fn serve(listener: TcpListener) -> std::io::Result<()> {
     let own = listener.local_addr()?;
-    let layer = TasksLayer::new().route(|request| match request.uri.path() {
-        known @ ("/" | "/backend") => Some(known.into()),
-        _ => None,
-    });
+    let layer = TasksLayer::new().routes(["/", "/backend"]);
     loop {
-        let (connection, peer) = listener.accept().await?;
-        let service = layer.layer(service_fn(move |request| handle(request, own)));
+        let (stream, peer) = listener.accept().await?;
+        // A kill reaches requests whose client does not read.
+        let connection = Connection::new(stream);
+        let service = layer.clone().connection(&connection).layer(service_fn(move |request| handle(request, own)));
         // The layer takes the peer from the request's extensions.
         let service = tower::util::MapRequest::new(service, move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);

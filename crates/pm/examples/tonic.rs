@@ -103,9 +103,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let addr = listener.local_addr()?;
 
-    // Only existing methods become kinds, whatever clients request.
+    // The kind of a call is its method.
     let layer = TasksLayer::new()
-        .route(|request| (request.uri.path() == WAIT).then_some(WAIT.into()))
         .peer(|request| request.extensions.get::<tonic::transport::server::TcpConnectInfo>()?.remote_addr());
     let incoming = tonic::transport::server::TcpIncoming::from(listener);
     let server = Server::builder().layer(layer).add_service(Waiter).serve_with_incoming(incoming);

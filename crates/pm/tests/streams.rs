@@ -310,3 +310,34 @@ fn a_cancellation_ends_a_waiting_stream() {
     assert_eq!(cancelled.reason(), "why");
     assert_eq!((rows.next(), rows.subject.size_hint()), (Poll::Ready(None), (0, Some(0))));
 }
+
+/// A body that promises more than it has.
+struct Short(Option<&'static [u8]>);
+
+impl Body for Short {
+    type Data = &'static [u8];
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<&'static [u8]>, Infallible>>> {
+        Poll::Ready(self.0.take().map(|part| Ok(Frame::data(part))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(9)
+    }
+}
+
+#[test]
+fn a_body_that_ends_before_its_promised_length_fails() {
+    let list = ProcessList::new();
+    let mut body = std::pin::pin!(list.task("a").run_body(Short(Some(b"short"))));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(matches!(body.as_mut().poll_frame(&mut context), Poll::Ready(Some(Ok(_)))));
+    assert!(matches!(body.as_mut().poll_frame(&mut context), Poll::Ready(None)));
+    let serial = list.find_ended("a").get(0).unwrap().serial();
+    let last = list.history(serial).unwrap().entries.pop().unwrap().status;
+    assert_eq!(last, "failed: the body ended after 5 of 9 bytes");
+}

@@ -181,3 +181,56 @@ async fn calls_end_according_to_their_grpc_status() {
         assert_eq!((&ends(&pair.serving)[..], &ends(&pair.calling)[..]), (&[served.into()][..], &[called.into()][..]));
     }
 }
+
+/// Returns the kinds of a list.
+fn kinds(list: &ProcessList) -> Vec<String> {
+    let mut kinds: Vec<_> = list.kinds().into_iter().filter_map(|kind| kind.kind).collect();
+    kinds.sort();
+    kinds
+}
+
+#[tokio::test]
+async fn the_path_of_a_method_is_its_kind_and_invented_paths_add_few() {
+    let mut pair = Pair::new().await;
+    for number in 0..200 {
+        pair.client.ready().await.unwrap();
+        let path = PathAndQuery::try_from(format!("/invented.Service{number}/Do")).unwrap();
+        let answer = pair.client.server_streaming(Request::new(Bytes::new()), path, Plain).await;
+        assert_eq!(answer.map(drop).unwrap_err().code(), Code::Unimplemented);
+    }
+    for _ in 0..2 {
+        let _ = pair.call("nothing").await;
+    }
+    let kinds = kinds(&pair.serving);
+    assert!(kinds.contains(&"POST /demo.Demo/Do".to_owned()) && kinds.contains(&"grpc".to_owned()), "{kinds:?}");
+    assert!(kinds.len() <= 66, "{}", kinds.len());
+}
+
+/// Serves a request's address as tonic knows it, over guarded connections.
+#[tokio::test]
+async fn over_guarded_connections_a_call_knows_its_client_and_a_kill_is_answered() {
+    let serving = ProcessList::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let layer = TasksLayer::new()
+        .list(&serving)
+        .peer(|request| request.extensions.get::<tonic::transport::server::TcpConnectInfo>()?.remote_addr());
+    let incoming = TcpIncoming::from(listener).map(|stream| stream.map(pm::tower::Connection::new));
+    let server = Server::builder().layer(layer).add_service(Demo::default());
+    tokio::spawn(server.serve_with_incoming(incoming));
+    let channel = Endpoint::from_shared(format!("http://{addr}")).unwrap().connect().await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let path = PathAndQuery::from_static("/demo.Demo/Do");
+    let request = Request::new(Bytes::from_static(b"stream"));
+    let mut messages = client.server_streaming(request, path, Plain).await.unwrap().into_inner();
+    assert_eq!(messages.message().await.unwrap().unwrap(), "first");
+    let mut peers = Vec::new();
+    serving.for_each(|task| {
+        peers.extend(task.attrs().find(|(name, _)| *name == "peer").map(|(_, peer)| format!("{peer:?}")))
+    });
+    assert!(peers.len() == 1 && peers[0].contains("127.0.0.1:"), "{peers:?}");
+    kill_all(&serving);
+    let status = messages.message().await.unwrap_err();
+    assert_eq!((status.code(), status.message()), (Code::Cancelled, "cancelled: 100 % slow"));
+}

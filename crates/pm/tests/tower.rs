@@ -20,8 +20,8 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::service::TowerToHyperService;
-use pm::tower::{CallsLayer, CancelledResponse, CurrentTask, TasksLayer};
-use pm::{Cancelled, Outcome, ProcessList, Serial, SpawnExt as _};
+use pm::tower::{CallsLayer, CancelledResponse, CurrentTask, TaskLayer, TasksLayer};
+use pm::{CancelPolicy, Cancelled, Outcome, ProcessList, Serial, SpawnExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -363,6 +363,69 @@ async fn answers_without_a_body_and_bodies_not_polled_to_their_end_finish() {
             exchange(addr, &format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
             assert_eq!(bench.ended().await.outcome, Outcome::Finished, "{method} {path}");
         }
+    }
+}
+
+/// A body of 10 bytes in one or two frames, for a head that promises another number.
+#[tokio::test]
+async fn a_body_of_another_length_than_the_head_promises_fails() {
+    let mut bench = Bench::new();
+    for (length, frames, expected) in [
+        (10, 1, "ended"),
+        (10, 2, "ended"),
+        (12, 1, "failed: the body ended after 10 of 12 bytes"),
+        (12, 2, "failed: the body ended after 10 of 12 bytes"),
+        (12, 0, "failed: the body ended after 0 of 12 bytes"),
+        (8, 1, "failed: the body is longer than its 8 bytes"),
+        (8, 2, "failed: the body is longer than its 8 bytes"),
+    ] {
+        for method in [Method::GET, Method::HEAD] {
+            let is_head = method == Method::HEAD;
+            let service = bench.layer().layer(service_fn(async |_: Request<()>| {
+                let part = Bytes::from_static(&b"0123456789"[..10 / frames.max(1)]);
+                let parts = futures_util::stream::iter((0..frames).map(move |_| Ok::<_, Infallible>(part.clone())));
+                let body = if frames == 0 { Body::empty() } else { Body::from_stream(parts) };
+                Ok::<_, Infallible>(Response::builder().header("content-length", length).body(body).unwrap())
+            }));
+            let request = Request::builder().method(method).body(()).unwrap();
+            let body = service.oneshot(request).await.unwrap().into_body();
+            if is_head {
+                drop(body)
+            } else {
+                drop(body.collect().await.unwrap())
+            }
+            assert_eq!(bench.ended().await.last, if is_head { "ended" } else { expected }, "{length} {frames}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn templates_and_policies_of_a_layer_apply_by_route() {
+    let mut bench = Bench::new();
+    let layer = bench
+        .layer()
+        .routes(["/hosts/{id}", "/files/{*path}"])
+        .on_cancel(CancelPolicy::Ask)
+        .on_cancel_of("GET /hosts/*", CancelPolicy::Refuse);
+    let list = bench.list.clone();
+    let service = layer.layer(service_fn(move |request: Request<()>| {
+        let task = request.extensions().get::<CurrentTask>().unwrap().handle();
+        let is_refused = list.cancel(task.serial().unwrap(), "test").is_err();
+        async move {
+            let code = if is_refused { StatusCode::FORBIDDEN } else { StatusCode::OK };
+            Ok::<_, Infallible>(Response::builder().status(code).body(Empty::<Bytes>::new()).unwrap())
+        }
+    }));
+    for (path, kind, code) in
+        [("/hosts/db1", "GET /hosts/{id}", 403), ("/files/a/b", "GET /files/{*path}", 200), ("/x", "GET", 200)]
+    {
+        let request = Request::builder().uri(path).body(()).unwrap();
+        assert_eq!(
+            service.clone().oneshot(request).await.unwrap().status(),
+            code,
+            "a request that is only asked answers"
+        );
+        assert_eq!(bench.ended().await.kind, kind);
     }
 }
 
@@ -1184,4 +1247,30 @@ async fn a_failed_call_reports_why_and_an_unread_one_is_dropped() {
 
     drop(calls.oneshot(ask(addr, "/")).await.unwrap());
     assert_eq!(bench.ended().await.outcome, Outcome::Dropped);
+}
+
+// Services of any request.
+
+#[tokio::test]
+async fn a_call_of_any_service_is_a_task_to_its_end() {
+    let kill = |id: &str| pm::global().cancel(id, "too slow").unwrap();
+    let service = TaskLayer::new(|job: &&'static str| pm::task(job).kind("any service")).layer(service_fn(
+        async |job: &'static str| match job {
+            "any-wait" => std::future::pending().await,
+            "any-fail" => Err(io::Error::other("disk full")),
+            _ => Ok(pm::current().view(|task| task.id().to_string())),
+        },
+    ));
+    assert_eq!(service.clone().oneshot("any-works").await.unwrap().as_deref(), Some("any-works"));
+    assert_eq!(service.clone().oneshot("any-fail").await.unwrap_err().to_string(), "disk full");
+    let mut call = Box::pin(service.clone().oneshot("any-wait"));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    kill("any-wait");
+    assert_eq!(call.await.unwrap_err().downcast_ref::<Cancelled>().unwrap().reason(), "too slow");
+    let mut call = Box::pin(service.oneshot("any-wait"));
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    drop(call);
+    let kinds = pm::global().kinds();
+    let kind = kinds.iter().find(|kind| kind.kind.as_deref() == Some("any service")).unwrap();
+    assert_eq!((kind.finished, kind.failed, kind.cancelled, kind.dropped, kind.running), (1, 1, 1, 1, 0));
 }

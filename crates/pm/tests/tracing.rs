@@ -96,6 +96,15 @@ fn by_default_only_spans_with_a_field_of_ours_are_tasks() {
 }
 
 #[test]
+fn a_policy_of_the_layer_applies_to_its_spans() {
+    let (list, layer) = list_and_layer();
+    traced(layer.on_cancel(pm::CancelPolicy::Refuse), || {
+        let _span = info_span!("request", pm.id = "req-1").entered();
+        assert!(list.cancel("req-1", "too slow").is_err());
+    });
+}
+
+#[test]
 fn spans_are_selected_by_target_name_level_field_or_a_function() {
     let (list, layer) = list_and_layer();
     let layer = layer.target("shop::jobs").name("request").level(Level::WARN).field("user");

@@ -5,6 +5,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Buf as _;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskBuilder, TaskHandle};
@@ -31,7 +32,8 @@ pin_project! {
     /// The task is current whenever the body is polled. It ends
     ///
     /// - with the last frame, even if it is not polled again after that;
-    /// - as failed, with the error as its reason, when the body fails;
+    /// - as failed, with the error as its reason, when the body fails, or ends before the exact length of its size
+    ///   hint;
     /// - as dropped, when the body is dropped before its end, for example because the client disconnected;
     /// - as cancelled, on a cancel request: the inner body is dropped at its await point, unless its policy is another
     ///   one, and the next frame is [`BodyError::Cancelled`]. A server then closes the connection, so that the client
@@ -51,6 +53,8 @@ pin_project! {
     #[must_use = "bodies do nothing unless they are polled; dropped, the task ends as dropped"]
     pub struct TaskBody<B> {
         supervisor: Supervisor,
+        // The length that the body has promised, and what is left of it.
+        length: Option<(u64, u64)>,
         // `None` once it has ended.
         #[pin]
         body: Option<B>,
@@ -73,9 +77,10 @@ impl<B: Body<Error: fmt::Display>> TaskBody<B> {
         if body.is_end_stream() {
             // It may never be polled.
             supervisor.finish(None, || drop(body));
-            return Self { supervisor, body: None };
+            return Self { supervisor, length: None, body: None };
         }
-        Self { supervisor, body: Some(body) }
+        let length = body.size_hint().exact().map(|length| (length, length));
+        Self { supervisor, length, body: Some(body) }
     }
 }
 
@@ -112,8 +117,19 @@ impl<B: Body<Error: fmt::Display>> Body for TaskBody<B> {
         };
         match &frame {
             Some(Err(error)) => this.supervisor.finish(Some(&error.to_string()), || this.body.set(None)),
-            Some(Ok(_)) if !is_end => {}
-            _ => this.supervisor.finish(None, || this.body.set(None)),
+            Some(Ok(frame)) => {
+                if let (Some(data), Some((_, left))) = (frame.data_ref(), &mut *this.length) {
+                    *left = left.saturating_sub(data.remaining() as u64);
+                }
+            }
+            None => {}
+        }
+        if is_end || frame.is_none() {
+            let failed = match *this.length {
+                Some((length, left @ 1..)) => Some(format!("the body ended after {} of {length} bytes", length - left)),
+                _ => None,
+            };
+            this.supervisor.finish(failed.as_deref(), || this.body.set(None));
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BodyError::Body)))
     }

@@ -44,9 +44,9 @@ pin_project! {
                 return;
             }
             if run.left == 0 {
-                run.supervisor.finish(run.failed.as_deref(), || this.body.set(None));
+                run.finish(|| this.body.set(None));
             } else {
-                run.supervisor.abandon(|| this.body.set(None));
+                run.abandon(|| this.body.set(None));
             }
         }
     }
@@ -73,7 +73,7 @@ impl<B: Body<Error: Into<BoxError>>> ResponseBody<B> {
             if body.is_end_stream() {
                 // It may never be polled.
                 let mut body = Some(body);
-                run.supervisor.finish(run.failed.as_deref(), || drop(body.take()));
+                run.finish(|| drop(body.take()));
                 return Self::reply(None);
             }
             Self { run: Some(run), body: Some(body), reply: None }
@@ -108,7 +108,7 @@ where
         let (frame, is_end) = match polled {
             SupervisedPoll::Ready((frame, is_end)) => (frame.map(|frame| frame.map_err(Into::into)), is_end),
             SupervisedPoll::Kill => {
-                let cancelled = run.supervisor.kill(|| this.body.set(None));
+                let cancelled = run.kill(|| this.body.set(None));
                 return Poll::Ready(Some(if run.speaks_grpc() && run.side == Side::Server {
                     Ok(Frame::trailers(grpc::trailers(&cancelled)))
                 } else {
@@ -123,10 +123,8 @@ where
                 return Poll::Ready(frame);
             }
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref()
-                    && run.left != u64::MAX
-                {
-                    run.left = run.left.saturating_sub(data.remaining() as u64);
+                if let Some(data) = frame.data_ref() {
+                    run.count(data.remaining() as u64, is_end);
                 }
                 if run.speaks_grpc()
                     && let Some(fields) = frame.trailers_ref()
@@ -138,7 +136,7 @@ where
             None => {}
         }
         if frame.is_none() || is_end {
-            run.supervisor.finish(run.failed.as_deref(), || this.body.set(None));
+            run.finish(|| this.body.set(None));
         }
         Poll::Ready(frame)
     }

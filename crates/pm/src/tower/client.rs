@@ -15,7 +15,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::body::{BoxError, ResponseBody};
-use super::describe::{known_method, with_kind};
+use super::describe::{Kind, known_method};
 use super::grpc::{Grpc, Side};
 use super::id::{self, Fields, TRACEPARENT, TRACESTATE, TraceParent, X_REQUEST_ID};
 use super::run::Run;
@@ -173,7 +173,8 @@ fn start(list: &ProcessList, head: &mut Parts) -> Supervisor {
     let url = format!("{scheme}://{authority}{}", head.uri.path());
     let task = list.task(trace.id()).attr("method", head.method.as_str()).attr("url", &url);
     let method = known_method(&head.method);
-    let task = if host.is_empty() { task.kind(method) } else { with_kind(task, method, host) };
+    let kind = if host.is_empty() { Kind::Known(method) } else { Kind::of(method, host) };
+    let task = task.kind(kind.as_str());
     let supervisor = task.supervise();
     supervisor.handle().note(&format!("waiting for {url}"));
     supervisor

@@ -26,11 +26,16 @@ use pm_core::{Cancelled, SupervisedPoll, Supervisor, TaskHandle};
 ///
 /// # Upgrades
 ///
-/// When a request asks for an upgrade and the response is `101 Switching Protocols`, or accepts a `CONNECT`, a layer no
-/// longer sees the connection. The task continues, in the status `upgraded`, until the last clone of this value is
-/// dropped, so the code that serves the upgraded connection should hold one. Better, it runs as the task through
-/// [`upgraded`](Self::upgraded): a cancellation then closes the connection. Without a clone, the task ends with the
-/// response. After any other response, a clone does not keep the task running.
+/// When a request asks for an upgrade and the response is `101 Switching Protocols`, or accepts a `CONNECT`, the layer
+/// no longer sees the connection. The task continues, in the status `upgraded`,
+///
+/// - over a [guarded connection](super::Connection) of HTTP/1, until that is closed: nothing needs to be written, and a
+///   kill closes it;
+/// - while a clone of this value exists: the code that serves the upgraded connection can hold one;
+/// - best, as the future given to [`upgraded`](Self::upgraded): a cancellation drops it at its await point.
+///
+/// Without any of these, the task ends with the response. After any other response, a clone does not keep the task
+/// running.
 ///
 /// ```
 /// # use pm::tower::CurrentTask;
@@ -102,6 +107,13 @@ impl Handover {
         });
         if let Some(waker) = waker {
             waker.wake();
+        }
+    }
+
+    /// Ends the task as cancelled, unless a future continues it.
+    pub(super) fn kill(&self) {
+        if let Some(mut supervisor) = self.take() {
+            supervisor.kill(|| ());
         }
     }
 

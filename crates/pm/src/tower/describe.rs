@@ -8,13 +8,16 @@ use std::sync::Arc;
 use http::header::HeaderName;
 use http::request::Parts;
 use http::{Extensions, HeaderMap, Method, Request, Uri};
-use pm_core::{ProcessList, TaskBuilder};
+use pm_core::{CancelPolicy, ProcessList, TaskBuilder};
 
 #[cfg(feature = "axum")]
 use super::axum::{connected, matched_route};
+use super::connection::ConnectionGuard;
 use super::current::Handover;
 use super::grpc::{Grpc, Side};
 use super::id::{self, Fields, TraceParent};
+use super::methods::Methods;
+use super::routes::{self, Unrouted};
 use super::run::Run;
 
 type Text = dyn for<'p> Fn(&'p Parts) -> Option<Cow<'p, str>> + Send + Sync;
@@ -27,6 +30,17 @@ pub(super) struct Config {
     pub(super) list: ProcessList,
     pub(super) id: Option<Arc<Text>>,
     pub(super) route: Option<Arc<Text>>,
+    /// Templates of routes.
+    pub(super) routes: Arc<[String]>,
+    /// The gRPC methods that were called.
+    pub(super) methods: Arc<Methods>,
+    /// Counts requests without a route, to advise routes.
+    pub(super) unrouted: Arc<Unrouted>,
+    pub(super) on_cancel: Option<CancelPolicy>,
+    /// The policies of kinds, which may end with `*`.
+    pub(super) on_cancel_of: Vec<(Box<str>, CancelPolicy)>,
+    /// The connection of all requests.
+    pub(super) connection: Option<ConnectionGuard>,
     pub(super) peer: Option<Arc<Peer>>,
     pub(super) describe: Option<Arc<Describe>>,
     pub(super) headers: Vec<HeaderName>,
@@ -65,6 +79,12 @@ impl Config {
             list,
             id: None,
             route: None,
+            routes: Arc::default(),
+            methods: Arc::default(),
+            unrouted: Arc::default(),
+            on_cancel: None,
+            on_cancel_of: Vec::new(),
+            connection: None,
             peer: None,
             describe: None,
             headers: Vec::new(),
@@ -92,10 +112,31 @@ impl Config {
         };
         let method = known_method(head.method);
         let route = self.route.as_ref().and_then(|route| route(parts?));
-        task = match route.as_deref().or_else(|| matched_route(head.extensions)) {
-            Some(route) => with_kind(task, method, route),
-            None => task.kind(method),
+        let grpc = Grpc::of(head.fields.content_type);
+        let route = route
+            .as_deref()
+            .or_else(|| matched_route(head.extensions))
+            .or_else(|| routes::route(&self.routes, head.uri.path()));
+        let mut trial = None;
+        let kind = match route {
+            Some(route) => {
+                self.unrouted.is_wrong();
+                Kind::of(method, route)
+            }
+            None if !matches!(grpc, Grpc::No) && method == "POST" => {
+                let (is_method, called) = self.methods.call(head.uri.path());
+                trial = called;
+                if is_method { Kind::of(method, head.uri.path()) } else { Kind::Known("grpc") }
+            }
+            None => {
+                self.unrouted.count();
+                Kind::Known(method)
+            }
         };
+        task = task.kind(kind.as_str());
+        if let Some(policy) = self.policy(kind.as_str()) {
+            task = task.on_cancel(policy);
+        }
         let path = match head.uri.path_and_query() {
             Some(whole) if self.query => whole.as_str(),
             _ => head.uri.path(),
@@ -123,17 +164,23 @@ impl Config {
         {
             task = describe(task, parts);
         }
-        let mut run = Run::new(
-            task.supervise_with_status("handling"),
-            Side::Server,
-            head.method,
-            Grpc::of(head.fields.content_type),
-        );
+        let mut run = Run::new(task.supervise_with_status("handling"), Side::Server, head.method, grpc);
+        run.trial = trial;
         run.reply_header = self.reply_header;
         if *head.method == Method::CONNECT || head.fields.asks_upgrade {
             run.handover = Handover::possible();
         }
         run
+    }
+
+    /// Returns the policy of a kind: the first that fits, else that of the layer.
+    fn policy(&self, kind: &str) -> Option<CancelPolicy> {
+        let fits = |pattern: &str| match pattern.strip_suffix('*') {
+            Some(beginning) => kind.starts_with(beginning),
+            None => kind == pattern,
+        };
+        let of_kind = self.on_cancel_of.iter().find(|(pattern, _)| fits(pattern));
+        of_kind.map(|(_, policy)| *policy).or(self.on_cancel)
     }
 
     fn peer(&self, head: &Head<'_>) -> Option<SocketAddr> {
@@ -152,11 +199,31 @@ pub(super) fn known_method(method: &Method) -> &str {
     }
 }
 
-pub(super) fn with_kind<'l>(task: TaskBuilder<'l>, method: &str, of: &str) -> TaskBuilder<'l> {
-    // Longer ones are rare, and a larger array would have to be zeroed each time.
-    let mut kind = Short::<64>::default();
-    let whole = [method, " ", of].into_iter().try_for_each(|part| kind.write_str(part));
-    if whole.is_ok() { task.kind(kind.as_str()) } else { task.kind(&[method, " ", of].concat()) }
+/// The kind of a request.
+pub(super) enum Kind<'k> {
+    Known(&'k str),
+    /// Longer ones are rare, and a larger array would have to be zeroed each time.
+    Short(Short<64>),
+    Long(String),
+}
+
+impl<'k> Kind<'k> {
+    /// Returns the kind of requests with a method to a route or host.
+    pub(super) fn of(method: &str, of: &str) -> Self {
+        let mut kind = Short::default();
+        match [method, " ", of].into_iter().try_for_each(|part| kind.write_str(part)) {
+            Ok(()) => Self::Short(kind),
+            Err(_) => Self::Long([method, " ", of].concat()),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Known(kind) => kind,
+            Self::Short(kind) => kind.as_str(),
+            Self::Long(kind) => kind,
+        }
+    }
 }
 
 #[cfg(not(feature = "axum"))]
@@ -170,7 +237,7 @@ fn connected(_extensions: &Extensions) -> Option<SocketAddr> {
 }
 
 /// A formatted string on the stack.
-struct Short<const N: usize> {
+pub(super) struct Short<const N: usize> {
     bytes: [u8; N],
     length: usize,
 }

@@ -1,7 +1,7 @@
 //! The parts of gRPC that a layer needs: content types, and statuses in trailers.
 
-use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 use pm_core::Cancelled;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
@@ -71,6 +71,13 @@ pub(super) fn failure(fields: &HeaderMap, side: Side) -> Option<String> {
     let space = if message.is_empty() { "" } else { " " };
     let message = percent_decoded(message);
     Some(format!("grpc-status {}{space}{}", String::from_utf8_lossy(code), String::from_utf8_lossy(&message)))
+}
+
+/// Returns `true` for the head of a response that only an existing method gives. Unknown methods are refused as
+/// unimplemented, or before that for want of permission.
+pub(super) fn is_of_a_method(status: StatusCode, fields: &HeaderMap) -> bool {
+    let code = fields.get(GRPC_STATUS).map(HeaderValue::as_bytes);
+    status == StatusCode::OK && !code.is_some_and(|code| [&b"7"[..], b"12", b"16"].contains(&code))
 }
 
 /// Decodes percent-encoding; invalid sequences stay as they are.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::request::Parts;
-use pm_core::{ProcessList, TaskBuilder, global};
+use pm_core::{CancelPolicy, ProcessList, TaskBuilder, global};
 use tower_layer::Layer;
 
+use super::connection::ConnectionGuard;
 use super::describe::Config;
 use super::service::Tasks;
 
@@ -27,15 +28,18 @@ use super::service::Tasks;
 /// - **id:** the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else generated from the
 ///   serial;
 /// - **kind:** method and [route](Self::route), such as `GET /hosts/{id}`; the method alone without a route. Never the
-///   path, since clients can make up any number of those;
+///   path, since clients can make up any number of those, except that of gRPC methods, such as
+///   `POST /routeguide.RouteGuide/GetFeature`: those that are not known to exist are `grpc` when there are many;
 /// - **attributes:** `method`, `path`, `peer` (if it is [known](Self::peer)), `user_agent`, [chosen
 ///   headers](Self::header), `traceparent` (if there is a valid one) and its `tracestate`, `code` (status code of the
 ///   response);
-/// - **status:** `handling`, then those that the handler sets; `responding` once the response head is ready;
-///   `upgraded`;
+/// - **status:** `handling`, then those that the handler sets; `responding` once the response head is ready; `waiting
+///   for the client to read` over a [guarded connection](super::Connection); `upgraded`;
+/// - **progress:** `bytes` of the body that the server has taken to send, if the body has several frames; before that,
+///   over a guarded connection of HTTP/1, `bytes received` of the request's body. Not if the handler sets its own;
 /// - **outcome:** finished with the last byte of the body; failed when the response is 5xx, the body or the service
-///   fails, or a gRPC status reports a server error; dropped when the client disconnects earlier; aborted by a panic,
-///   which propagates.
+///   fails, the body is shorter or longer than its `Content-Length`, or a gRPC status reports a server error; dropped
+///   when the client disconnects earlier; aborted by a panic, which propagates.
 ///
 /// The task is current whenever the handler and the body are polled: [`pm::current()`](crate::current) returns it, and
 /// tasks started there are its children. The request's extensions contain a [`CurrentTask`](super::CurrentTask). The
@@ -49,7 +53,12 @@ use super::service::Tasks;
 /// A request that waits for [`poll_ready`](tower_service::Service::poll_ready) is not a task yet. A request that passes
 /// two of these layers is one task, that of the outer layer.
 ///
-/// In axum, use `Router::layer`: a layer around the whole `Router` does not see the route.
+/// In axum, use `Router::layer`: a layer around the whole `Router` does not see the route. axum 0.7 has a `MatchedPath`
+/// of its own: `.route(|request| Some(request.extensions.get::<axum::extract::MatchedPath>()?.as_str().into()))`. For
+/// others, see [`routes`](Self::routes).
+///
+/// While a client does not read, HTTP libraries do not poll a response, and a kill waits. A [guarded
+/// connection](super::Connection) is closed by the kill: [`pm::tower::serve`](super::serve) instead of `axum::serve`.
 #[derive(Clone)]
 #[must_use = "a layer does nothing until it is given a service"]
 pub struct TasksLayer {
@@ -105,6 +114,49 @@ impl TasksLayer {
     /// ```
     pub fn route(self, route: impl for<'p> Fn(&'p Parts) -> Option<Cow<'p, str>> + Send + Sync + 'static) -> Self {
         self.with(|config| config.route = Some(Arc::new(route)))
+    }
+
+    /// Sets the templates of the routes, for servers whose framework reports none (hyper, warp): of those that fit the
+    /// path, the first is the kind's. `{name}` stands for one segment, `{*name}` for all that remain.
+    ///
+    /// They apply when [`route`](Self::route) and axum's `MatchedPath` give none.
+    ///
+    /// ```
+    /// let layer = pm::tower::TasksLayer::new().routes(["/", "/hosts", "/hosts/{id}", "/files/{*path}"]);
+    /// ```
+    pub fn routes<R: Into<String>>(self, routes: impl IntoIterator<Item = R>) -> Self {
+        self.with(|config| config.routes = routes.into_iter().map(Into::into).collect())
+    }
+
+    /// Sets the policy for cancels of all requests. Default: that of the [list](crate::Options::on_cancel).
+    ///
+    /// With `Refuse`, a request cannot be cancelled. With `Ask`, a handler is never dropped by a cancel: it ends when
+    /// it observes the request, or when the client disconnects.
+    ///
+    /// ```
+    /// use pm::CancelPolicy;
+    /// use std::time::Duration;
+    ///
+    /// let layer = pm::tower::TasksLayer::new()
+    ///     .on_cancel(CancelPolicy::AskThenDrop(Duration::from_secs(5)))
+    ///     .on_cancel_of("GET *", CancelPolicy::Drop)
+    ///     .on_cancel_of("POST /payments", CancelPolicy::Refuse);
+    /// ```
+    pub fn on_cancel(self, policy: CancelPolicy) -> Self {
+        self.with(|config| config.on_cancel = Some(policy))
+    }
+
+    /// Sets the policy for cancels of requests of a kind, such as `GET /hosts/{id}`; with `*` at its end, of all kinds
+    /// that begin so. Of several that fit, the one that was set first applies.
+    pub fn on_cancel_of(self, kind: &str, policy: CancelPolicy) -> Self {
+        self.with(|config| config.on_cancel_of.push((kind.into(), policy)))
+    }
+
+    /// Sets the connection that all requests of this layer's services come from: see [`Connection`](super::Connection).
+    ///
+    /// Without this, it is taken from the extensions of each request.
+    pub fn connection(self, connection: impl Into<ConnectionGuard>) -> Self {
+        self.with(|config| config.connection = Some(connection.into()))
     }
 
     /// Sets a function that returns the address of a request's client.

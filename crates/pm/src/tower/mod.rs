@@ -5,6 +5,8 @@
 //! - [`TasksLayer`] for incoming requests. Handlers reach their task through [`pm::current()`](crate::current) or
 //!   [`CurrentTask`], and return [`CancelledResponse`] when they observe a cancellation themselves.
 //! - [`CallsLayer`] for outgoing calls.
+//! - [`TaskLayer`] for services of any other kind of request, such as job queues.
+//! - [`Connection`], and [`serve`] for axum: a kill reaches requests whose client does not read, and websockets.
 //!
 //! ```
 //! use http::{Request, Response};
@@ -29,25 +31,36 @@
 //! # Ok::<(), std::convert::Infallible>(()) }.now_or_never().unwrap().unwrap();
 //! ```
 //!
-//! Public signatures contain only types of `http`, `http-body`, `tower-layer` and `tower-service`. No runtime is
-//! needed.
+//! No runtime is needed. Of tokio, only the traits of its streams are used.
 
+mod any_service;
 #[cfg(feature = "axum")]
 mod axum;
 mod body;
 mod client;
+mod connection;
 mod current;
 mod describe;
 mod grpc;
 mod id;
 mod layer;
+mod methods;
 mod reply;
+mod routes;
 mod run;
+#[cfg(feature = "axum")]
+mod serve;
 mod service;
+#[cfg(feature = "tonic")]
+mod tonic;
 
+pub use any_service::{TaskLayer, TaskService, TaskServiceFuture};
 pub use body::ResponseBody;
 pub use client::{CallFuture, Calls, CallsLayer};
+pub use connection::{Connection, ConnectionGuard};
 pub use current::{CurrentTask, Upgraded};
 pub use layer::TasksLayer;
 pub use reply::CancelledResponse;
+#[cfg(feature = "axum")]
+pub use serve::{GuardedApp, GuardedListener, OnGuarded, serve};
 pub use service::{ResponseFuture, Tasks};

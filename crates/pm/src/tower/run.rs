@@ -9,10 +9,12 @@ use std::task::{Context, Poll, ready};
 use http::header::CONTENT_LENGTH;
 use http::{Method, Response, StatusCode};
 use http_body::Body;
-use pm_core::{SupervisedPoll, Supervisor, TaskHandle};
+use pm_core::{Cancelled, Meter, SupervisedPoll, Supervisor, TaskHandle};
 
+use super::connection::{OnConnection, RECEIVED};
 use super::current::Handover;
 use super::grpc::{self, Grpc, Side};
+use super::methods::Trial;
 
 pub(super) struct Run {
     pub(super) supervisor: Supervisor,
@@ -26,6 +28,14 @@ pub(super) struct Run {
     pub(super) failed: Option<String>,
     /// The number of bytes still to be sent; `u64::MAX` if unknown. After the last one, servers may stop polling.
     pub(super) left: u64,
+    /// The length that the head promises; `None` if it promises none, or if no body is sent.
+    length: Option<u64>,
+    /// Counts the bytes of a body that has several frames, as the progress of the task.
+    meter: Option<Meter>,
+    /// The connection that the response is sent over, if it is known.
+    pub(super) connection: Option<OnConnection>,
+    /// The gRPC method, if its path is not known to exist.
+    pub(super) trial: Option<Trial>,
 }
 
 impl Run {
@@ -40,6 +50,10 @@ impl Run {
             handover: Handover::none(),
             failed: None,
             left: u64::MAX,
+            length: None,
+            meter: None,
+            connection: None,
+            trial: None,
         })
     }
 
@@ -86,9 +100,78 @@ impl Run {
         }
         let is_bodyless = self.is_head
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-        // The body is authoritative, and faster to ask than a header is to find.
+        if is_bodyless {
+            self.left = 0;
+            return;
+        }
+        // The head is authoritative: that is what the other side waits for.
         let declared = || response.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
-        self.left =
-            if is_bodyless { 0 } else { response.body().size_hint().exact().or_else(declared).unwrap_or(u64::MAX) };
+        self.length = declared().or_else(|| response.body().size_hint().exact());
+        self.left = self.length.unwrap_or(u64::MAX);
+    }
+
+    /// Counts the bytes of a frame.
+    #[inline]
+    pub(super) fn count(&mut self, bytes: u64, is_end: bool) {
+        if let Some(length) = self.length {
+            if bytes > self.left {
+                self.failed.get_or_insert_with(|| format!("the body is longer than its {length} bytes"));
+            }
+            self.left = self.left.saturating_sub(bytes);
+        }
+        // Most bodies are one frame.
+        if !is_end && self.left > 0 {
+            self.count_as_progress(bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn count_as_progress(&mut self, bytes: u64) {
+        let handle = self.handle();
+        match &mut self.meter {
+            Some(meter) => meter.add(bytes),
+            // Its own progress says more than ours.
+            None if handle.view(|task| task.progress().is_some_and(|progress| progress.unit.as_str() != RECEIVED))
+                == Some(true) => {}
+            None => {
+                let mut meter = handle.meter(self.length.unwrap_or(0), "bytes");
+                meter.add(bytes);
+                self.meter = Some(meter);
+            }
+        }
+        if let Some(connection) = &mut self.connection {
+            connection.watch(&self.supervisor);
+        }
+    }
+
+    /// Ends the task after the last frame, or when the body is no longer needed, and drops it by `drop_it`.
+    ///
+    /// A body that is shorter than its head promised has failed: the other side sees a response that is cut off.
+    #[inline]
+    pub(super) fn finish(&mut self, drop_it: impl FnOnce()) {
+        if let Some(length) = self.length
+            && self.left > 0
+        {
+            let sent = length - self.left;
+            self.failed.get_or_insert_with(|| format!("the body ended after {sent} of {length} bytes"));
+        }
+        self.meter = None;
+        self.supervisor.finish(self.failed.as_deref(), drop_it);
+    }
+
+    /// Ends the task as cancelled, and drops its body by `drop_it`.
+    pub(super) fn kill(&mut self, drop_it: impl FnOnce()) -> Cancelled {
+        self.meter = None;
+        self.supervisor.kill(drop_it)
+    }
+
+    /// Ends the task of a body that its owner drops, by `drop_it`: as cancelled if it is to be dropped anyway.
+    pub(super) fn abandon(&mut self, drop_it: impl FnOnce()) {
+        if self.supervisor.should_kill() {
+            self.kill(drop_it);
+            return;
+        }
+        self.meter = None;
+        self.supervisor.abandon(drop_it);
     }
 }

@@ -5,16 +5,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Request, Response, Version};
 use http_body::Body;
 use pin_project_lite::pin_project;
 use pm_core::SupervisedPoll;
 use tower_service::Service;
 
 use super::body::{BoxError, ResponseBody};
+use super::connection::ConnectionGuard;
 use super::current::CurrentTask;
 use super::describe::{Config, Head};
-
+use super::grpc;
 use super::reply;
 use super::run::Run;
 
@@ -59,6 +61,13 @@ where
         if request.extensions().get::<CurrentTask>().is_some_and(|task| task.is_live()) {
             return ResponseFuture { future: Some(self.inner.call(request)), run: None };
         }
+        let connection = match &self.config.connection {
+            Some(connection) => Some(connection.on_connection(is_shared(&request))),
+            None => request.extensions().get::<ConnectionGuard>().cloned().map(|guard| {
+                guard.extend(request.extensions_mut());
+                guard.on_connection(is_shared(&request))
+            }),
+        };
         let mut run = if self.config.wants_parts() {
             let run;
             (request, run) = self.start_by_parts(request);
@@ -66,6 +75,12 @@ where
         } else {
             self.config.start(&Head::of(&request))
         };
+        if let Some(connection) = &connection
+            && let Some(length) = upload(request.headers())
+        {
+            connection.receive(run.handle(), length);
+        }
+        run.connection = connection;
         request.extensions_mut().insert(CurrentTask::new(run.handle(), run.handover.clone()));
         if run.supervisor.should_kill() {
             return ResponseFuture { future: None, run: Some(run) };
@@ -85,6 +100,19 @@ impl<S> Tasks<S> {
         let (parts, body) = request.into_parts();
         let run = self.config.start(&Head::of_parts(&parts));
         (Request::from_parts(parts, body), run)
+    }
+}
+
+/// Returns `true` if other requests may be answered over the connection at the same time.
+fn is_shared<A>(request: &Request<A>) -> bool {
+    request.version() >= Version::HTTP_2
+}
+
+/// Returns the length of the body of a request that has one; 0 if it is unknown.
+fn upload(headers: &HeaderMap) -> Option<u64> {
+    match headers.get(CONTENT_LENGTH) {
+        Some(length) => length.to_str().ok()?.parse().ok().filter(|&length| length > 0),
+        None => headers.contains_key(TRANSFER_ENCODING).then_some(0),
     }
 }
 
@@ -114,11 +142,20 @@ where
     if run.reply_header {
         reply::add_task_id(response.headers_mut(), handle);
     }
+    if let Some(connection) = &run.connection {
+        connection.end_receiving();
+    }
     let status = response.status();
     handle.set("code", status.as_u16());
+    if let Some(trial) = run.trial.take() {
+        trial.answered(grpc::is_of_a_method(status, response.headers()));
+    }
     if run.is_upgraded_by(status) {
         handle.note("upgraded");
         let run = *run;
+        if let Some(connection) = &run.connection {
+            connection.upgrade(&run.supervisor, run.handover.clone());
+        }
         run.handover.give(run.supervisor);
         return response.map(ResponseBody::plain);
     }

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pm_core::{ProcessList, global};
+use pm_core::{CancelPolicy, ProcessList, global};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
@@ -73,6 +73,7 @@ pub struct SpansLayer {
     max_formatted: usize,
     selection: Selection,
     id_from: Option<Box<str>>,
+    on_cancel: Option<CancelPolicy>,
     spans: bool,
     events: LevelFilter,
     max_statuses: u32,
@@ -108,6 +109,7 @@ impl SpansLayer {
             max_formatted: max_formatted(global()),
             selection: Selection::default(),
             id_from: None,
+            on_cancel: None,
             spans: true,
             events: LevelFilter::INFO,
             max_statuses: 100,
@@ -122,6 +124,22 @@ impl SpansLayer {
     pub fn list(mut self, list: &ProcessList) -> Self {
         self.list = list.clone();
         self.max_formatted = max_formatted(list);
+        self
+    }
+
+    /// Sets the policy for cancels of all spans that are tasks. Default: that of the [list](crate::Options::on_cancel).
+    ///
+    /// A span is not a future, so it is only ever asked: code within it observes that through
+    /// [`pm::current()`](crate::current). With `Refuse`, a cancel of a span is an error instead of a wish that code
+    /// which does not look never grants. The policies of kinds,
+    /// [`Options::on_cancel_of`](crate::Options::on_cancel_of), do not apply to spans then.
+    ///
+    /// ```
+    /// let layer = pm::tracing_layer().name("request").on_cancel(pm::CancelPolicy::Refuse);
+    /// # let _: pm::tracing::SpansLayer = layer;
+    /// ```
+    pub fn on_cancel(mut self, policy: CancelPolicy) -> Self {
+        self.on_cancel = Some(policy);
         self
     }
 
@@ -283,6 +301,10 @@ impl SpansLayer {
             attrs.record(&mut names);
             let builder = if scratch.id.is_empty() { self.list.unnamed() } else { self.list.task(&scratch.id) };
             let builder = builder.kind(if scratch.kind.is_empty() { name } else { &scratch.kind });
+            let builder = match self.on_cancel {
+                Some(policy) => builder.on_cancel(policy),
+                None => builder,
+            };
             let failure = self.fail_on_fields.then(Failure::default);
             let mut fields =
                 Fields { formatter, text: &mut scratch.text, to: Some(builder), is_start: true, id_from, failure };
