@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::QueryArgs;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Answer, Tally};
-use crate::out::{Style, Table, format, table::Cell};
+use crate::out::{Style, Table, format, say, table::Cell};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -25,6 +25,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         || fleet::document(&answers, items, |kinds| fleet::at(kinds.server_time)),
         || Ok(out.table(&table(&answers))?),
     )?;
+    for answer in &answers {
+        if let Some(hint) = answer.result.as_ref().ok().and_then(KindReport::hint) {
+            say(&format!("{}: {hint}", answer.endpoint.name));
+        }
+    }
     fleet::say_errors(&answers);
     Ok(Tally::of(&answers).exit())
 }

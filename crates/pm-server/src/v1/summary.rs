@@ -45,6 +45,8 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     settings.look_only = state.list.is_look_only();
     settings.ignored = state.list.ignored_settings().to_vec();
     info.settings = Some(settings);
+    let kinds = KindReport::new(&state.list.kinds(), info.server_time);
+    info.hints.extend(kinds.hint().map(str::to_owned));
     info.counters = (&counters).into();
     info.dropped = (&counters).into();
     info.own.bytes_held = counters.bytes_held;

@@ -27,6 +27,9 @@ pub struct Info {
     /// How the list is switched, by the program and its operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<ListSettings>,
+    /// Advice to the program's developers, a line for each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
     /// The counters of the list.
     pub counters: Counters,
     /// Counts of what the list dropped or cut because of its limits.

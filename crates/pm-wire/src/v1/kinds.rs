@@ -18,6 +18,29 @@ pub struct KindReport {
     pub server_time: Timestamp,
 }
 
+impl KindReport {
+    /// Returns advice to the program's developers, if many requests of HTTP have no route and none has one: then all
+    /// that have the same method share a kind.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        const METHODS: [&str; 10] =
+            ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "OTHER"];
+        /// From how many requests on.
+        const LEAST: u64 = 10;
+        let mut without = 0;
+        for stats in &self.kinds {
+            let kind = stats.kind.as_deref().unwrap_or_default();
+            match kind.split_once(' ') {
+                None if METHODS.contains(&kind) => without += stats.started,
+                Some((method, route)) if METHODS.contains(&method) && route.starts_with('/') => return None,
+                _ => {}
+            }
+        }
+        (without >= LEAST)
+            .then_some("no request has a route, so kinds are methods only: set TasksLayer::routes or TasksLayer::route")
+    }
+}
+
 /// Statistics of one kind, since the list was created.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -154,5 +177,23 @@ impl From<&pm_core::Latency> for Latency {
             max: Some(latency.max()),
             buckets: latency.buckets().iter().map(bucket).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_are_advised_when_many_requests_have_none() {
+        let hint = |kinds: &[(&str, u64)]| {
+            let stats =
+                |&(kind, started): &(&str, u64)| KindStats { kind: Some(kind.into()), started, ..Default::default() };
+            KindReport { kinds: kinds.iter().map(stats).collect(), ..Default::default() }.hint().is_some()
+        };
+        assert!(hint(&[("GET", 7), ("POST", 3)]) && hint(&[("GET", 90), ("GET api.example.com", 90), ("import", 1)]));
+        assert!(!hint(&[("GET", 7)]) && !hint(&[]), "too few to say");
+        assert!(!hint(&[("GET", 90), ("GET /hosts/{id}", 1)]), "those are of unknown paths");
+        assert!(!hint(&[("import", 90), ("GET api.example.com", 90)]));
     }
 }
