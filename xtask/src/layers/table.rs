@@ -40,6 +40,11 @@ pub(super) const CRATES: &[Layers] = &[
         ],
         known: &[],
     },
+    Layers {
+        root: "crates/pm-actix/src/lib.rs",
+        modules: &["killed", "body", "describe", "service", "tasks"],
+        known: &[],
+    },
     Layers { root: "crates/pm/src/lib.rs", modules: &["adapters", "sync", "tracing", "tower", "prelude"], known: &[] },
     Layers {
         root: "crates/pm-server/src/lib.rs",
