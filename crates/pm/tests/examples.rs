@@ -220,6 +220,12 @@ fn jobs() {
 }
 
 #[test]
+#[cfg(feature = "tower")]
+fn queue() {
+    assert_shows("queue", &["job-3  waiting for the printer", "job-3: cancelled: no paper"]);
+}
+
+#[test]
 fn pool() {
     assert_shows("pool", &["resize-5   [(\"width\", I64(3840))] queued", "5 finished, 1 cancelled"]);
 }
