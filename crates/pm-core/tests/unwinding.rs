@@ -11,8 +11,10 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-fn deep_below() {
+/// Returns 7, unless it is unwound.
+fn deep_below() -> u32 {
     current().checkpoint_or_unwind();
+    7
 }
 
 fn outcomes(list: &ProcessList) -> Vec<(String, Outcome)> {
@@ -88,8 +90,10 @@ fn other_panics_of_a_future_continue_and_end_it_as_aborted() {
     assert_eq!(outcomes(&list), [("job".to_owned(), Outcome::Aborted)]);
 }
 
+type Call = fn(TaskHandle);
+
 /// Calls that would unwind past code that does not expect it: what they are called by, and the call.
-const NOT_CAUGHT: &[(&str, fn(TaskHandle))] = &[
+const NOT_CAUGHT: &[(&str, Call)] = &[
     ("a guard within the run", |task| {
         let _entered = task.enter();
         deep_below();
@@ -98,7 +102,7 @@ const NOT_CAUGHT: &[(&str, fn(TaskHandle))] = &[
         let _entered = TaskHandle::none().enter();
         task.checkpoint_or_unwind();
     }),
-    ("a closure that was given the task", |_| carry(deep_below)()),
+    ("a closure that was given the task", |_| assert_eq!(carry(deep_below)(), 7)),
     ("a future that was given the task", |_| {
         assert!(poll(pin!(async { deep_below() }.in_current_task())).is_ready());
     }),
@@ -117,7 +121,11 @@ const NOT_CAUGHT: &[(&str, fn(TaskHandle))] = &[
     }),
     ("a run within a guard", |task| {
         let _entered = TaskHandle::none().enter();
-        ProcessList::new().run_sync("inner", |_| Ok(task.checkpoint_or_unwind())).unwrap();
+        let inner = ProcessList::new().run_sync("inner", |_| {
+            task.checkpoint_or_unwind();
+            Ok(7)
+        });
+        assert_eq!(inner, Ok(7));
     }),
     ("a destructor in a panic", |_| {
         struct DeepBelow;
@@ -179,7 +187,10 @@ fn a_run_within_a_future_unwinds_to_the_poll_of_the_future() {
     let mut running = pin!(list.task("outer").run(async {
         let outer = current();
         outer.cancel("too slow").unwrap();
-        let _ = list.task("inner").detached().run_sync(|_| Ok(outer.checkpoint_or_unwind()));
+        let _ = list.task("inner").detached().run_sync(|_| {
+            outer.checkpoint_or_unwind();
+            Ok(())
+        });
         unreachable!("it was unwound");
     }));
     assert!(matches!(poll(running.as_mut()), Poll::Ready(Err(_))));

@@ -106,8 +106,9 @@ impl ProcessList {
         self.task(id).run(future)
     }
 
-    /// Runs `f` as a task, which is current on this thread until `f` returns: also in jobs of others that a pool runs on
-    /// this thread while `f` waits, unless those were [carried](crate::carry). A cancellation that unwinds stops here.
+    /// Runs `f` as a task, which is current on this thread until `f` returns: also in jobs of others that a pool runs
+    /// on this thread while `f` waits, unless those were [carried](crate::carry). A cancellation that unwinds stops
+    /// here.
     ///
     /// # Errors
     ///
