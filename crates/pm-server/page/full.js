@@ -9,7 +9,8 @@ const EVERY = 5000;
 export class Full {
   constructor() {
     this.element = h('p', { class: 'full', role: 'status', hidden: true });
-    this.asked = -Infinity;
+    // The first answer is that of the connection.
+    this.asked = performance.now();
   }
 
   /** Asks again if it is time. @param {number} now */
@@ -23,7 +24,7 @@ export class Full {
     }
   }
 
-  /** @param {{ dropped?: { tasksNotShown?: number }, limits?: { maxBytes?: number } }} info */
+  /** Shows an answer of `v1/info`. @param {{ dropped?: { tasksNotShown?: number }, limits?: { maxBytes?: number } }} info */
   show({ dropped, limits }) {
     const missing = dropped?.tasksNotShown ?? 0;
     this.element.hidden = missing === 0;

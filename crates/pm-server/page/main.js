@@ -38,6 +38,7 @@ const feed = new Feed(
   () => drawLink(),
   (info) => {
     scope = info.scope ?? 'read';
+    running.full.show(info);
   },
 );
 const banner = new Banner(() => feed.retryNow(), () => feed.restart());
