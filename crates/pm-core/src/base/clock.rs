@@ -201,11 +201,7 @@ impl ClockReader {
     /// Returns `true` if another reader of that clock would read the same; never for a manual clock, each of which is
     /// separate.
     pub(crate) fn reads_as(&self, clock: &Clock) -> bool {
-        match (&self.source, Source::of(clock)) {
-            (Source::Tsc, Source::Tsc) => true,
-            (Source::System, Source::System) => true,
-            _ => false,
-        }
+        matches!((&self.source, Source::of(clock)), (Source::Tsc, Source::Tsc) | (Source::System, Source::System))
     }
 
     /// Reads the clock and the rate of its ticks, and checks it against the system's.
@@ -337,7 +333,7 @@ pub(super) mod tests {
     fn assert_ages(list: &ProcessList, expected: &[(&str, f64)]) {
         let snapshot = list.snapshot();
         for &(id, seconds) in expected {
-            let age = snapshot.iter().find(|task| task.id().to_string() == id).unwrap().age().as_secs_f64();
+            let age = snapshot.iter().find(|task| task.id().as_bytes() == id.as_bytes()).unwrap().age().as_secs_f64();
             let error = (age - seconds).abs();
             assert!(error < 0.003 + seconds / 300.0, "{id} is {age} s old, not {seconds} s");
         }

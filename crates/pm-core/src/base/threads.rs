@@ -113,9 +113,8 @@ mod mask {
 }
 
 #[cfg(test)]
+#[cfg(all(not(loom), target_os = "linux", not(miri)))]
 mod tests {
-    #![cfg(all(not(loom), target_os = "linux", not(miri)))]
-
     use super::*;
 
     /// The blocked signals of the calling thread, as the system shows them.
