@@ -73,11 +73,13 @@ test('only tasks that stopped because of the cancel count as stopped', async (t)
   await program.end('own');
   await says(page, '#kill .verdict', '3 tasks stopped (1 of them by dropping the future), 1 ended on its own, 1 had already ended, 1 still running, 1 not cancellable.');
   const became = await page.evaluate(() => Object.fromEntries([...document.querySelectorAll('#kill .targets li')].map((line) => [line.querySelector('strong').innerText, line.querySelector('.became').innerText])));
-  assert.match(became.unresponsive, /^still running after .*: it has not observed the cancel yet$/);
-  delete became.unresponsive;
-  assert.match(became.early, /^ended by itself: finished, after/);
-  delete became.early;
-  assert.deepEqual(became, { one: 'cancelled', two: 'cancelled', future: 'dropped by the cancel', own: 'finished on its own', fixed: 'cannot be cancelled' });
+  // A task may have ended when its request is answered, or later.
+  const wanted = {
+    one: /^cancelled/, two: /^cancelled/, future: /^dropped (by the cancel|after .*; what it spawned without pm runs on)$/, own: /^finished on its own$/, fixed: /^cannot be cancelled$/,
+    early: /^ended by itself: finished, after/, unresponsive: /^still running after .*: it has not observed the cancel yet$/,
+  };
+  assert.deepEqual(Object.keys(became).sort(), Object.keys(wanted).sort());
+  for (const [id, words] of Object.entries(wanted)) assert.match(became[id], words);
   await t.shot(page, 'kill-sum');
 });
 

@@ -20,8 +20,9 @@ const LISTED = 200;
 const SLACK = 100;
 
 /**
- * What became of a task: `asked` still runs, `before` ended before the request, `exempt` cannot be cancelled, and `lost` is not known.
- * @typedef {'' | 'asked' | 'before' | 'exempt' | 'refused' | 'lost' | import('./ending.js').Ending} Became
+ * What became of a task: `asked` still runs, `before` ended before the request, `gone` ended in an unknown way, as with its program,
+ * `exempt` cannot be cancelled, and of `lost` there was no answer.
+ * @typedef {'' | 'asked' | 'before' | 'gone' | 'exempt' | 'refused' | 'lost' | import('./ending.js').Ending} Became
  */
 /**
  * A task to be killed: `words` is its verdict.
@@ -29,7 +30,7 @@ const SLACK = 100;
  */
 /** The order and the words of a sum. @type {[string, Became[]][]} */
 const SUMS = [
-  ['stopped', ['cancelled', 'forced']], ['ended after observing the cancel', ['observed']], ['ended on their own', ['own', 'left', 'dropped', 'other']], ['had already ended', ['before']],
+  ['stopped', ['cancelled', 'forced']], ['ended after observing the cancel', ['observed']], ['ended on their own', ['own', 'left', 'dropped', 'other']], ['had already ended', ['before']], ['ended in an unknown way', ['gone']],
   ['still running', ['asked']], ['not cancellable', ['exempt']], ['refused', ['refused']], ['without an answer', ['lost']],
 ];
 
@@ -195,8 +196,8 @@ export class Kill {
       const { task, became } = target;
       // That a task observed the request is not in its verdict.
       if (task?.gone && (became === 'asked' || (became === 'own' && ending(task) === 'observed'))) {
-        target.became = ending(task);
-        target.words = endWords(task);
+        target.became = task.outcome ? ending(task) : 'gone';
+        target.words = task.outcome ? endWords(task) : 'has ended; how is not known';
       } else if (task?.gone && became === '') {
         target.became = 'before';
         target.words = `ended by itself: ${endWords(task)}, after ${duration(task.ran)}`;
@@ -204,7 +205,7 @@ export class Kill {
     }
     this.#draw();
     if (this.phase === 'asked' && this.targets.length > 1) this.#sum();
-    else if (this.phase === 'asked' && looks(this.targets[0].became) !== 'bad') this.#say(`${named(short(this.targets[0].id, 80), 'empty id')}: ${this.targets[0].words}`, looks(this.targets[0].became));
+    else if (this.phase === 'asked' && !['asked', 'bad'].includes(looks(this.targets[0].became))) this.#say(`${named(short(this.targets[0].id, 80), 'empty id')}: ${this.targets[0].words}`, looks(this.targets[0].became));
   }
 
   #sum() {
