@@ -80,10 +80,10 @@ impl std::fmt::Debug for CancelledFuture {
 ///
 /// Return it with `?` as far up as the work is to be abandoned.
 // Boxed, as results travel through many frames: a word instead of eleven.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Cancelled(Box<Asked>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Asked {
     serial: Serial,
     reason: String,
@@ -139,6 +139,18 @@ impl Cancelled {
     #[must_use]
     pub fn origin(&self) -> Serial {
         self.0.origin
+    }
+}
+
+impl fmt::Debug for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cancelled")
+            .field("serial", &self.serial())
+            .field("reason", &self.reason())
+            .field("by", &self.by())
+            .field("at", &self.at())
+            .field("origin", &self.origin())
+            .finish()
     }
 }
 
