@@ -283,7 +283,7 @@ mod tests {
 
         let list = ProcessList::new();
         let long = "/x".repeat(62);
-        let task = with_kind(list.task("a"), "GET", &long).start();
+        let task = list.task("a").kind(Kind::of("GET", &long).as_str()).start();
         let kind = list.view(task.serial(), |view| view.kind().map(|kind| kind.to_string()));
         assert_eq!(kind, Some(Some(format!("GET {long}"))));
         assert_eq!(Short::<8>::of("nine long").as_str(), "");
