@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `out` | output: tables, JSON, messages, escaping |
 //! | `exit` | exit codes and errors |
+//! | `signals` | signals for process 1 |
 //! | `config` | settings and endpoints |
 //! | `query` | the selection of tasks |
 //! | `fleet` | queries to all endpoints at once |
@@ -25,6 +26,7 @@ mod fleet;
 mod out;
 mod query;
 mod record;
+mod signals;
 mod top;
 mod verbs;
 
@@ -102,7 +104,12 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().verb {
+    let verb = Cli::parse().verb;
+    // These handle signals themselves.
+    if !matches!(verb, Verb::Demo(_) | Verb::Record(_) | Verb::Top(_) | Verb::Replay(_)) {
+        signals::end_process_1();
+    }
+    let done = match verb {
         Verb::Demo(args) => return demo::run(args),
         Verb::Ls(args) => run(ls::run(args)),
         Verb::Show(args) => run(show::run(args)),

@@ -85,7 +85,7 @@ fn history_shows_how_long_each_status_lasted_and_what_was_dropped() {
 #[test]
 fn a_kill_sends_every_word_to_a_go_original() {
     let server = Fake::original(LIST, HISTORY);
-    let output = pm(&["kill", "old", "too", "slow,", "quit", "please", "--yes", "-e", &server.endpoint]);
+    let output = pm(&["kill", "old", "--yes", "-e", &server.endpoint, "--", "too", "slow,", "quit", "please"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     assert_eq!(out(&output), "cancel requested: old\n");
     let sent = std::iter::repeat_with(|| server.request()).find(|request| request.starts_with("DELETE")).unwrap();

@@ -117,7 +117,7 @@ fn a_stuck_request_is_listed_killed_and_answered_with_the_reason() {
     let stuck = demo.open("/stuck");
     let rows = demo.rows(|rows| rows.iter().any(|row| row["status"] == "waiting to be cancelled"));
     let id = rows.iter().find(|row| is(row, "GET /stuck")).unwrap()["id"].as_str().unwrap().to_owned();
-    let output = demo.pm(&["kill", &id, "too", "slow", "--yes"]);
+    let output = demo.pm(&["kill", &id, "-m", "too slow", "--yes"]);
     assert!(output.status.success(), "{output:?}");
     let text = answer(stuck);
     assert!(text.starts_with("HTTP/1.1 503") && text.ends_with("cancelled: too slow\n"), "{text}");
@@ -132,7 +132,7 @@ fn killed(demo: &Demo, page: &str, kind: &str, status: &str, wait: &str) -> (Out
     let caller = demo.open(page);
     let rows = demo.rows(|rows| rows.iter().any(|row| is(row, kind) && row["status"] == status));
     let id = rows.iter().find(|row| is(row, kind)).unwrap()["id"].as_str().unwrap().to_owned();
-    let output = demo.pm(&["kill", &id, "enough", "--yes", "--wait", wait]);
+    let output = demo.pm(&["kill", &id, "-m", "enough", "--yes", "--wait", wait]);
     let answer = if output.status.success() { answer(caller) } else { String::new() };
     (output, answer)
 }
@@ -142,13 +142,13 @@ fn a_kill_reports_the_outcome_of_tasks_without_checkpoints() {
     let demo = demo(&["--rate", "0"]);
     let (output, answer) = killed(&demo, "/await", "GET /await", "waiting forever", "20s");
     assert!(output.status.success() && answer.contains("cancelled: enough"), "{output:?} {answer}");
-    assert!(String::from_utf8(output.stdout).unwrap().starts_with("dropped after"));
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("dropped by the cancel after"));
 
     // Killed in its protected section, it ends after it, as the history shows.
     let (output, answer) = killed(&demo, "/transfer", "GET /transfer", "moving the money, protected", "20s");
     assert!(output.status.success() && answer.contains("cancelled: enough"), "{output:?} {answer}");
     let words = String::from_utf8(output.stdout).unwrap();
-    assert!(words.starts_with("dropped after"), "{words}");
+    assert!(words.starts_with("dropped by the cancel after"), "{words}");
     let id = words.split_whitespace().find(|word| word.starts_with("req-")).unwrap();
     let history = String::from_utf8(demo.pm(&["history", id]).stdout).unwrap();
     assert!(history.contains("notifying both owners") && history.contains("killed: enough"), "{history}");
@@ -194,8 +194,23 @@ fn requests_do_real_work_and_show_their_status() {
 fn idle_tasks_fill_the_list() {
     let demo = demo(&["--rate", "0", "--tasks", "5000"]);
     let rows = demo.rows(|rows| rows.len() >= 5_000);
-    assert_eq!(rows[0]["id"], "idle-0");
+    assert_eq!(rows[0]["id"], "demo-index");
+    assert_eq!(rows.iter().filter(|row| is(row, "idle")).count(), 5_000);
     demo.end();
+}
+
+#[test]
+fn a_signal_ends_it_while_it_still_starts_tasks() {
+    let address = common::unused_address();
+    let args = ["demo", "--tasks", "1000000", "--rate", "0", "--listen", &address, "--app", "127.0.0.1:0", "--root"];
+    let mut child =
+        Command::new(env!("CARGO_BIN_EXE_pm")).args(args).arg(tree()).stdout(Stdio::null()).spawn().unwrap();
+    // From its first answer on, whether or not all tasks have been started.
+    while TcpStream::connect(&address).is_err() {
+        assert!(child.try_wait().unwrap().is_none());
+    }
+    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
@@ -276,7 +291,7 @@ fn three_jobs_are_reported_as_a_deadlock_until_one_is_cancelled() {
         .collect();
     let known = [("closing", "printer"), ("letters", "lock:accounts"), ("payroll", "lock:ledger")];
     assert_eq!(steps, known.into());
-    let killed = demo.pm(&["kill", "closing", "one has to go", "--yes", "--wait", "5s"]);
+    let killed = demo.pm(&["kill", "closing", "-m", "one has to go", "--yes", "--wait", "5s"]);
     assert!(killed.status.success(), "{killed:?}");
     while waits()["total"] != 0 {}
     demo.end();

@@ -135,7 +135,7 @@ fn control_characters_of_tasks_are_escaped() {
     let _wait = other.waiting_on(lock);
     let (_server, endpoint) = serve(&list);
     let serial = task.serial().unwrap().to_string();
-    let mut kill: Vec<&str> = vec!["kill", &serial, "--yes", "--wait", "1ms", HOSTILE];
+    let mut kill: Vec<&str> = vec!["kill", &serial, "--yes", "--wait", "1ms", "-m", HOSTILE];
     for args in [
         vec!["ls"],
         vec!["ended"],
@@ -173,15 +173,24 @@ fn a_kill_by_filter_has_a_dry_run_and_a_limit() {
 
     let output = pm(&["kill", "kind=job", "--dry-run", "--max", "20", "-e", &endpoint]);
     assert_eq!((output.status.code(), out(&output).lines().count()), (Some(0), 13), "{output:?}");
-    assert!(err(&output).contains("12 tasks would be cancelled"), "{}", err(&output));
+    assert!(err(&output).contains("12 tasks would be cancelled, without a reason"), "{}", err(&output));
+    // One sentence for both: more than --max, so none.
+    let output = pm(&["kill", "kind=job", "--dry-run", "-e", &endpoint]);
+    let text = "12 tasks match, more than --max 10; none would be cancelled";
+    assert!(err(&output).contains(text) && !err(&output).contains("12 tasks would be"), "{}", err(&output));
+    let output = pm(&["kill", "kind=job", "--dry-run", "--max", "200000", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("one command cancels 10000 tasks at most"), "{}", err(&output));
 
-    let output = pm(&["kill", "kind=job", "too", "many", "--yes", "-e", &endpoint]);
+    let output = pm(&["kill", "kind=job", "-m", "too many", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("12 tasks match, more than --max 10; none was cancelled"), "{}", err(&output));
     assert!(tasks.iter().all(|task| !task.is_cancelled()));
 
-    let output = pm(&["kill", "kind=job", "id=job-1*", "now,", "please", "--yes", "--no-wait", "-e", &endpoint]);
+    let output = pm(&["kill", "kind=job", "id=job-1*", "-m", "now, please", "--yes", "--no-wait", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let summary = "3 cancelled without waiting; with the reason \"now, please\"";
+    assert!(err(&output).contains(summary), "{}", err(&output));
     let asked: Vec<_> = tasks.iter().filter(|task| task.is_cancelled()).collect();
     assert_eq!(asked.len(), 3);
     assert_eq!(asked[0].checkpoint().unwrap_err().reason(), "now, please");
@@ -200,7 +209,7 @@ fn many_are_killed_in_few_requests() {
     let (_server, endpoint) = serve(&list);
     let tasks: Vec<_> = (0..600).map(|number| list.task(&format!("job-{number}")).kind("job").start()).collect();
     let output =
-        pm(&["kill", "kind=job", "all", "--max", "1000", "--yes", "--wait", "1ms", "-o", "ids", "-e", &endpoint]);
+        pm(&["kill", "kind=job", "-m", "all", "--max", "1000", "--yes", "--wait", "1ms", "-o", "ids", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(7), "{output:?}");
     assert_eq!(out(&output).lines().count(), 600);
     assert!(tasks.iter().all(|task| task.is_cancelled()));
@@ -218,7 +227,7 @@ fn a_kill_reports_the_outcome() {
     assert!(!fixed.is_cancelled());
 
     let unresponsive = list.start("unresponsive");
-    let output = pm(&["kill", "unresponsive", "why", "--yes", "--wait", "5ms", "-e", &endpoint]);
+    let output = pm(&["kill", "unresponsive", "-m", "why", "--yes", "--wait", "5ms", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(7));
     assert!(out(&output).starts_with("still running after "), "{output:?}");
     drop(unresponsive);
@@ -229,7 +238,7 @@ fn a_kill_reports_the_outcome() {
             std::thread::yield_now();
         }
     });
-    let output = pm(&["kill", "responsive", "why", "--yes", "-e", &endpoint]);
+    let output = pm(&["kill", "responsive", "-m", "why", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(out(&output).starts_with("cancelled after ") && out(&output).contains(": responsive ("), "{output:?}");
     observer.join().unwrap();
@@ -251,6 +260,77 @@ fn tasks_with_the_same_id_are_distinguished_by_serial() {
     let serial = two.serial().unwrap().to_string();
     assert_eq!(pm(&["kill", &serial, "-y", "--no-wait", "-e", &endpoint]).status.code(), Some(0));
     assert!(!one.is_cancelled() && two.is_cancelled());
+}
+
+#[test]
+fn several_tasks_are_killed_by_one_line_or_none_if_a_word_is_not_a_task() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let [a, b, c] = ["a", "b", "c"].map(|id| list.start(id));
+    let serial = a.serial().unwrap().to_string();
+
+    // As the reason was once given.
+    let output = pm(&["kill", "a", "stuck", "since", "noon", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let line = "for a reason, write: pm kill a -m 'stuck since noon'";
+    assert!(err(&output).contains(line) && err(&output).contains("none was cancelled"), "{}", err(&output));
+    let output = pm(&["kill", "a", "-m", "too", "slow", "--yes", "-e", &endpoint]);
+    assert!(err(&output).contains("pm kill a -m 'too slow'"), "{}", err(&output));
+    assert!(![&a, &b].iter().any(|task| task.is_cancelled()));
+
+    // The same task twice, by serial and by id.
+    let output = pm(&["kill", "a", "b", &serial, "-m", "enough", "--yes", "--no-wait", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(out(&output).lines().count(), 2, "{output:?}");
+    assert!(a.is_cancelled() && b.is_cancelled() && !c.is_cancelled());
+    assert_eq!(b.checkpoint().unwrap_err().reason(), "enough");
+
+    // One that has ended in the meantime does not keep the others.
+    b.finish();
+    let output = pm(&["kill", "b", "c", "--yes", "--no-wait", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(err(&output).contains("b: it has already ended: finished"), "{}", err(&output));
+    assert!(c.is_cancelled());
+}
+
+#[test]
+fn a_condition_after_another_word_cancels_nothing() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let imports: Vec<_> =
+        ["a", "b", "c"].iter().map(|id| list.task(id).kind("import").attr("tenant", "other").start()).collect();
+    let output = pm(&["kill", "kind=import", "stuck", "attr.tenant=acme", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(err(&output).contains("pm kill kind=import attr.tenant=acme -m 'stuck'"), "{}", err(&output));
+    assert!(!imports.iter().any(|task| task.is_cancelled()));
+}
+
+#[test]
+fn digits_that_are_the_serial_of_one_task_and_the_id_of_another_are_refused() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let meant = list.start("import");
+    let digits = meant.serial().unwrap().to_string();
+    let other = list.start(&digits);
+    for verb in [&["kill", "--yes"][..], &["show"], &["history"], &["why"], &["wait"], &["watch"], &["tree", "--root"]]
+    {
+        let output = pm(&[verb, &[&digits, "-e", &endpoint]].concat());
+        assert_eq!(output.status.code(), Some(4), "{verb:?} {output:?}");
+        let both = format!("{digits} is the serial of import, and the task {} has the id", other.serial().unwrap());
+        let names = format!("write serial:{digits} or id:{digits}");
+        assert!(err(&output).contains(&both) && err(&output).contains(&names), "{verb:?} {}", err(&output));
+    }
+    assert!(!meant.is_cancelled() && !other.is_cancelled());
+    let output = pm(&["kill", &format!("id:{digits}"), "--yes", "--no-wait", "-e", &endpoint]);
+    assert!(output.status.success() && other.is_cancelled() && !meant.is_cancelled(), "{output:?}");
+    let output = pm(&["kill", &format!("serial:{digits}"), "--yes", "--no-wait", "-e", &endpoint]);
+    assert!(output.status.success() && meant.is_cancelled(), "{output:?}");
+
+    let output = pm(&["kill", "4711000", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let _named = list.start("4711000");
+    let output = pm(&["kill", "4711000", "--yes", "-e", &endpoint]);
+    assert!(err(&output).contains("write id:4711000"), "{}", err(&output));
 }
 
 #[test]
@@ -277,6 +357,50 @@ fn an_id_is_cancelled_at_every_endpoint() {
     let output = pm(&["kill", "same", "--yes", "--no-wait", "-e", &servers[0].1, "-e", &servers[1].1]);
     assert!(tasks.iter().all(|task| task.is_cancelled()), "{output:?}");
     assert_eq!(out(&output).lines().filter(|line| line.contains(" on 127.0.0.1:")).count(), 2);
+}
+
+#[test]
+fn a_full_list_is_said() {
+    let list = pm::ProcessList::with_options(pm::Options::new().max_bytes(2 << 20));
+    let _tasks: Vec<_> = (0..20_000).map(|number| list.task(&format!("job-{number}")).kind("job").start()).collect();
+    let not_shown = list.counters().not_shown;
+    assert!(not_shown > 0);
+    let (_server, endpoint) = serve(&list);
+    for args in [&["ls", "limit=1"][..], &["tree", "limit=1"], &["kill", "id=job-1", "--dry-run"]] {
+        let output = pm(&[args, &["-e", &endpoint]].concat());
+        assert!(output.status.success(), "{output:?}");
+        let expected = format!("its list is full, or was: {not_shown} tasks that were started then are not shown");
+        assert!(err(&output).contains(&expected), "{args:?} {}", err(&output));
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_watch_that_is_process_1_ends_at_sigterm() {
+    let list = pm::ProcessList::new();
+    let (_server, endpoint) = serve(&list);
+    let _task = list.start("job");
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", env!("CARGO_BIN_EXE_pm"), "watch", "-e", &endpoint]);
+    let child = command.env("PM_CONFIG", "").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let seen = child.and_then(|mut child| {
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line)?;
+        Ok((child, line))
+    });
+    let (mut unshare, line) = match seen {
+        Ok((child, line)) if line.contains("job") => (child, line),
+        other => {
+            let is_needed = std::env::var_os("PM_TEST_TOOLS").is_some_and(|value| value == "1");
+            assert!(!is_needed, "PM_TEST_TOOLS=1, but unshare does not work: {other:?}");
+            eprintln!("skipped: unshare is missing, or may not make a namespace of processes");
+            return;
+        }
+    };
+    let children = format!("/proc/{0}/task/{0}/children", unshare.id());
+    let pid = std::fs::read_to_string(&children).unwrap();
+    assert!(std::process::Command::new("kill").args(["-TERM", pid.trim()]).status().unwrap().success(), "{line}");
+    assert_eq!(unshare.wait().unwrap().code(), Some(128 + 15));
 }
 
 #[test]

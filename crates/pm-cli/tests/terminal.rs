@@ -68,7 +68,7 @@ fn a_kill_shows_the_tasks_and_asks_for_reason_and_confirmation() {
     screen.until("(Enter for none): ");
     assert!(screen.seen.contains("job-1") && !task.is_cancelled(), "{}", screen.seen);
     screen.press("too slow, quit please\n");
-    screen.until("Cancel this task? [y/N] ");
+    screen.until("Cancel this task with the reason \"too slow, quit please\"? [y/N] ");
     assert!(!task.is_cancelled());
     screen.press("y\n");
     let (status, seen) = screen.end();
@@ -83,8 +83,8 @@ fn declining_or_the_end_of_input_cancels_nothing() {
     let (_server, endpoint) = serve(&list);
     let task = list.start("job-1");
     for keys in ["n\n", "\n", "q\n", "\u{4}"] {
-        let mut screen = Screen::new(&mut command(&["kill", "job-1", "why", "not", "-e", &endpoint]), 80);
-        screen.until("Cancel this task? [y/N] ");
+        let mut screen = Screen::new(&mut command(&["kill", "job-1", "-m", "why not", "-e", &endpoint]), 80);
+        screen.until("Cancel this task with the reason \"why not\"? [y/N] ");
         screen.press(keys);
         let (status, seen) = screen.end();
         assert_eq!(status.code(), Some(1), "{seen}");

@@ -237,7 +237,7 @@ impl fmt::Display for ClientError {
                 with_text(f, format_args!("the task may not be cancelled: {url}"), text)
             }
             ClientError::Ambiguous { url, text, serials } => {
-                with_text(f, format_args!("several live tasks have this id: {url}"), text)?;
+                with_text(f, format_args!("several tasks have this name: {url}"), text)?;
                 let serials: Vec<String> = serials.iter().map(Serial::to_string).collect();
                 if serials.is_empty() { Ok(()) } else { write!(f, "; name one by its serial: {}", serials.join(", ")) }
             }

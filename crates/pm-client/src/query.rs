@@ -181,6 +181,7 @@ fn millis(duration: Duration) -> String {
 ///
 /// assert_eq!(TaskRef::parse("42").to_string(), "42");
 /// assert_eq!(TaskRef::parse("import-42"), TaskRef::id("import-42"));
+/// assert_eq!(TaskRef::parse("serial:42"), TaskRef::parse("42"));
 /// assert_eq!(TaskRef::parse("id:42"), TaskRef::id("42"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -209,17 +210,18 @@ impl TaskRef {
         TaskRef { which: Which::Id(id.into()) }
     }
 
-    /// Parses what a person writes: digits are a serial, anything else is an id, and so is everything after `id:`.
+    /// Parses what a person writes: digits are a serial, also after `serial:`; anything else is an id, and so is
+    /// everything after `id:`.
     #[must_use]
     pub fn parse(text: &str) -> TaskRef {
-        match text.strip_prefix("id:") {
-            Some(id) => TaskRef::id(id),
-            None if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                let digits = || Which::Digits(text.to_owned());
-                TaskRef { which: text.parse().map_or_else(|_| digits(), Which::Serial) }
-            }
-            None => TaskRef::id(text),
+        if let Some(id) = text.strip_prefix("id:") {
+            return TaskRef::id(id);
         }
+        let digits = text.strip_prefix("serial:").unwrap_or(text);
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return TaskRef::id(text);
+        }
+        TaskRef { which: digits.parse().map_or_else(|_| Which::Digits(digits.to_owned()), Which::Serial) }
     }
 
     /// Returns the reference as one segment of a path.
@@ -289,6 +291,8 @@ mod tests {
         for (task, segment) in [
             (TaskRef::parse("7"), "7"),
             (TaskRef::parse("0"), "0"),
+            (TaskRef::parse("serial:7"), "7"),
+            (TaskRef::parse("serial:x"), "id:serial%3Ax"),
             (TaskRef::id("7"), "id:7"),
             (TaskRef::id("a/b"), "id:a%2Fb"),
             (TaskRef::id(".."), "id:%2E%2E"),

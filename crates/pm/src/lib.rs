@@ -29,7 +29,7 @@
 //! $ pm ls
 //! ID     KIND             AGE    STATUS   IN STATUS  ATTRS
 //! req-1  GET /hosts/{id}  2.3 s  reading  2.3 s      host=db1
-//! $ pm kill req-1 too slow
+//! $ pm kill req-1 -m "too slow"
 //! ```
 //!
 //! The task observes that at its next status or checkpoint. A future that runs as a task ([`TaskBuilder::run`]) is

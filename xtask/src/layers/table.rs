@@ -70,7 +70,7 @@ pub(super) const CRATES: &[Layers] = &[
     },
     Layers {
         root: "crates/pm-cli/src/main.rs",
-        modules: &["out", "exit", "config", "query", "fleet", "feed", "verbs", "record", "top", "demo"],
+        modules: &["out", "exit", "signals", "config", "query", "fleet", "feed", "verbs", "record", "top", "demo"],
         known: &[],
     },
 ];

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pm::{Cancelled, Task};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::files::{self, Pace, Tree};
 
@@ -34,11 +34,15 @@ impl Index {
         Arc::clone(&self.words.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Rebuilds the index until `stopped`. Blocks.
-    pub(super) fn keep(&self, tree: &Tree, stopped: &watch::Receiver<bool>) {
-        let mut first = "starting".to_owned();
+    /// Rebuilds the index until `stopped`, and sends to `begun` when its first task was started. Blocks.
+    pub(super) fn keep(&self, tree: &Tree, stopped: &watch::Receiver<bool>, begun: oneshot::Sender<()>) {
+        let (mut first, mut begun) = ("starting".to_owned(), Some(begun));
         for build in 1_u32.. {
             let result = pm::task(ID).kind("index").attr("task", build).run_sync(|task| {
+                if let Some(begun) = begun.take() {
+                    // The demo may have ended already.
+                    let _ = begun.send(());
+                }
                 task.status(&first)?;
                 loop {
                     self.round(task, tree)?;

@@ -32,8 +32,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::{oneshot, watch};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use files::Tree;
 
@@ -102,40 +102,48 @@ fn demo(args: &Args) -> Result<(), Error> {
 
 async fn serve(args: &Args, tree: Tree) -> Result<(), Error> {
     // First of all, so that no signal is missed.
-    let signal = signals().map_err(Error::Runtime)?;
+    let over = until(signals().map_err(Error::Runtime)?, args.run_for);
     let pm =
         or_any_port(args.listen, LISTEN, "process list", |address| std::future::ready(start_pm(args, address))).await?;
     let listener = or_any_port(args.app, APP, "service", listen).await?;
     let address = listener.local_addr().map_err(|cause| Error::Listen { address: APP, cause })?;
 
-    let idle: Vec<pm::Task> = (0..args.tasks).map(idle_task).collect();
     let (stop, stopped) = watch::channel(false);
     let index = Arc::new(index::Index::default());
     let app = app::App::new(tree.clone(), Arc::clone(&index), stopped.clone());
+    let (begun, begins) = oneshot::channel();
     let indexing = tokio::task::spawn_blocking({
         let stopped = stopped.clone();
-        move || index.keep(&tree, &stopped)
+        move || index.keep(&tree, &stopped, begun)
     });
+    // The banner refers to this task, so it is the first, while the list has space for it.
+    let _ = begins.await;
     let serving = tokio::spawn(app::serve(listener, app, stopped.clone()));
     let waiting = tokio::spawn(deadlock::keep(stopped.clone()));
-    let loading = tokio::spawn(load::drive(address, args.rate, stopped));
-    // The banner refers to this task.
-    while pm::global().find(index::ID).is_empty() {
-        sleep(Duration::from_millis(1)).await;
-    }
-    say(&banner(pm.addr(), address));
-
-    match args.run_for {
-        Some(duration) => drop(timeout(duration, signal).await),
-        None => signal.await,
+    let loading = tokio::spawn(load::drive(address, args.rate, stopped.clone()));
+    let number = args.tasks;
+    let idling = tokio::task::spawn_blocking(move || idle_tasks(number, &stopped));
+    let running = async {
+        let _idle = idling.await;
+        say(&banner(pm.addr(), address));
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = over => {}
+        () = running => {}
     }
 
     stop.send_replace(true);
-    drop(idle);
     let ended = async { tokio::join!(indexing, serving, waiting, loading) };
     let (_, _, _, tally) = tokio::select! {
         ended = ended => ended,
-        () = cancel_all_for(END_WITHIN) => return Err(Error::StillRunning { tasks: pm::global().counters().live }),
+        () = cancel_all_for(END_WITHIN) => match pm::global().counters().live {
+            0 => {
+                say("the list was full; tasks that it does not show end with the program");
+                return Ok(());
+            }
+            tasks => return Err(Error::StillRunning { tasks }),
+        },
     };
     say(&summary(&tally.unwrap_or_default(), &pm::global().counters()));
     Ok(())
@@ -151,6 +159,22 @@ async fn cancel_all_for(duration: Duration) {
         }
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Completes at the signal, or after the time, counted from the call on.
+fn until(signal: impl Future<Output = ()>, run_for: Option<Duration>) -> impl Future<Output = ()> {
+    let end = run_for.and_then(|duration| Instant::now().checked_add(duration));
+    async move {
+        match end {
+            Some(end) => drop(timeout_at(end, signal).await),
+            None => signal.await,
+        }
+    }
+}
+
+/// Starts idle tasks, unless the demo is to end before that. Blocks: a million takes a second or more.
+fn idle_tasks(number: u32, stopped: &watch::Receiver<bool>) -> Vec<pm::Task> {
+    (0..number).take_while(|_| !*stopped.borrow()).map(idle_task).collect()
 }
 
 fn idle_task(number: u32) -> pm::Task {

@@ -78,7 +78,7 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::TimedOut { .. } => "try again, or raise --timeout",
         ClientError::NotFound { .. } => "`pm ls` lists running tasks",
         ClientError::NotCancellable { .. } => "it can only end by itself or with its program",
-        ClientError::Ambiguous { .. } => "name it by serial; `pm ls` shows serials",
+        ClientError::Ambiguous { .. } => "`pm ls -o wide` shows serials",
         ClientError::PreconditionFailed { .. } => "check it with `pm ls`",
         ClientError::Problem { problem, .. } => match &problem.hint {
             Some(_) => "follow the hint in the message",

@@ -17,6 +17,6 @@ mod tally;
 mod tasks;
 
 pub(crate) use answer::{Answer, all};
-pub(crate) use report::{at, document, say_errors, say_errors_about_a_task, show, with_endpoint};
+pub(crate) use report::{at, document, say_errors, say_errors_about_a_task, say_not_shown, show, with_endpoint};
 pub(crate) use tally::Tally;
 pub(crate) use tasks::{Source, Tasks, matches, original_row, tasks};

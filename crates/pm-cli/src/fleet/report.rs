@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::error;
 use crate::exit::Stop;
-use crate::out::{Document, Out, say};
+use crate::out::{Document, Out, format, say};
 
 /// The document of all answers: the `items` of each successful one, and facts `about` each endpoint.
 pub(crate) fn document<T>(
@@ -73,6 +73,14 @@ pub(crate) fn say_errors_about_a_task<T>(answers: &[Answer<T>]) {
             Err(error) => say(&error::message(&answer.endpoint.name, error)),
             Ok(_) => {}
         }
+    }
+}
+
+/// Says that a list was full when tasks were started, which it therefore does not show.
+pub(crate) fn say_not_shown(endpoint: &str, tasks: u64) {
+    if tasks > 0 {
+        let tasks = format::count(tasks, "task that was started then is", "tasks that were started then are");
+        say(&format!("{endpoint}: its list is full, or was: {tasks} not shown"));
     }
 }
 

@@ -12,12 +12,32 @@ use super::{Style, table::Cell};
 
 /// A duration; empty when unknown.
 pub(crate) fn duration(duration: impl Into<Option<Duration>>) -> String {
-    duration.into().map(|duration| millis(to_millis(duration))).unwrap_or_default()
+    duration.into().map(exact).unwrap_or_default()
 }
 
-/// An age in milliseconds; empty when unknown.
+/// An age in milliseconds, that of a running task; empty when unknown.
 pub(crate) fn age(millis: Option<f64>) -> String {
-    millis.map(self::millis).unwrap_or_default()
+    millis.map(|millis| row_age(to_duration(millis))).unwrap_or_default()
+}
+
+/// The age of a task. A server reports it in whole milliseconds; how long an ended task ran is known better from its
+/// dates.
+pub(crate) fn ran(row: &Row) -> String {
+    match (row.age, row.started_at, row.ended_at) {
+        (Some(age), Some(start), Some(end)) if age < SHORT => exact(end.since(start)),
+        (age, ..) => age.map(row_age).unwrap_or_default(),
+    }
+}
+
+/// The time in the current status; empty when unknown.
+pub(crate) fn in_status(row: &Row) -> String {
+    row.status_age.map(row_age).unwrap_or_default()
+}
+
+/// The latency of a kind; empty when unknown. A server reports it in microseconds.
+pub(crate) fn latency(latency: Option<Duration>) -> String {
+    let shown = |latency: Duration| if latency.is_zero() { "<1 us".to_owned() } else { exact(latency) };
+    latency.map(shown).unwrap_or_default()
 }
 
 /// A serial; empty when unknown.
@@ -25,12 +45,29 @@ pub(crate) fn serial(serial: Option<Serial>) -> String {
     serial.map(|serial| serial.to_string()).unwrap_or_default()
 }
 
-/// A duration in milliseconds; short ones with one more digit, as `0.3 ms`.
+/// A duration in milliseconds; short ones with one more digit, as `1.3 ms`, `12 us`.
 pub(crate) fn millis(millis: f64) -> String {
-    match millis {
-        short if (0.0..10.0).contains(&short) => format!("{short:.1} ms"),
-        long => pm_wire::duration::show(to_duration(long)),
+    exact(to_duration(millis))
+}
+
+/// Below this, durations are shown with one more digit.
+const SHORT: Duration = Duration::from_millis(10);
+
+fn exact(duration: Duration) -> String {
+    let nanos = duration.as_nanos();
+    match nanos {
+        0 => "0 ms".to_owned(),
+        1..1_000 => format!("{nanos} ns"),
+        1_000..10_000 => format!("{}.{} us", nanos / 1_000, nanos % 1_000 / 100),
+        10_000..1_000_000 => format!("{} us", nanos / 1_000),
+        1_000_000..10_000_000 => format!("{}.{} ms", nanos / 1_000_000, nanos % 1_000_000 / 100_000),
+        _ => pm_wire::duration::show(duration),
     }
+}
+
+/// An age that is known to the millisecond.
+fn row_age(age: Duration) -> String {
+    if age < Duration::from_millis(1) { "<1 ms".to_owned() } else { exact(age) }
 }
 
 /// Converts milliseconds; negative and invalid numbers become zero.
@@ -88,9 +125,9 @@ pub(crate) fn status(row: &Row) -> Cell {
 /// The cells of a live task below `AGE`, `STATUS`, `IN STATUS` and `PROGRESS`.
 pub(crate) fn activity(row: &Row) -> [Cell; 4] {
     [
-        duration(row.age).into(),
+        ran(row).into(),
         status(row),
-        duration(row.status_age).into(),
+        in_status(row).into(),
         row.progress.as_ref().map(progress).unwrap_or_default().into(),
     ]
 }
@@ -120,12 +157,35 @@ mod tests {
 
     #[test]
     fn durations_counts_and_lists_are_readable() {
-        assert_eq!((millis(0.31), millis(12.0), millis(61_000.0)), ("0.3 ms".into(), "12 ms".into(), "1 min".into()));
+        for (value, text) in [
+            (0.000_4, "400 ns"),
+            (0.001_25, "1.2 us"),
+            (0.0123, "12 us"),
+            (0.999_9, "999 us"),
+            (1.31, "1.3 ms"),
+            (9.96, "9.9 ms"),
+            (12.0, "12 ms"),
+            (61_000.0, "1 min"),
+            (0.0, "0 ms"),
+        ] {
+            assert_eq!(millis(value), text);
+        }
         assert_eq!((millis(-5.0), millis(f64::NAN)), ("0 ms".into(), "0 ms".into()));
         assert_eq!((count(1, "task", "tasks"), count(0, "task", "tasks")), ("1 task".into(), "0 tasks".into()));
         assert_eq!(list(["a"]), "a");
         assert_eq!(list(["a", "b", "c"]), "a, b and c");
         assert_eq!(list(["a", "b", "c", "d", "e", "f"]), "a, b, c, d and 2 more");
+    }
+
+    #[test]
+    fn an_age_has_no_digits_that_are_not_known() {
+        let row = |json: &str| serde_json::from_str::<Row>(json).unwrap();
+        assert_eq!(ran(&row(r#"{"ageMs":0}"#)), "<1 ms");
+        assert_eq!(in_status(&row(r#"{"statusAgeMs":0}"#)), "<1 ms");
+        assert_eq!(ran(&row("{}")), "");
+        assert_eq!(age(Some(0.4)), "<1 ms");
+        let ended = r#"{"ageMs":0,"startedAt":"2026-11-24T10:00:00.0001Z","endedAt":"2026-11-24T10:00:00.00046Z"}"#;
+        assert_eq!(ran(&row(ended)), "360 us");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use pm_wire::Timestamp;
 
 use super::theme::Role;
 use crate::feed::Key;
+use crate::verbs::kill::Fate;
 use crate::verbs::{Found, TaskName};
 
 /// A request.
@@ -41,7 +42,7 @@ impl Target {
 
     pub(super) fn name(&self) -> TaskName {
         let serial = self.serial.filter(|_| !self.is_original);
-        TaskName::new(&serial.map_or_else(|| format!("id:{}", self.id), |serial| serial.to_string()))
+        TaskName::new(&serial.map_or_else(|| format!("id:{}", self.id), |serial| format!("serial:{serial}")))
     }
 }
 
@@ -74,7 +75,8 @@ pub(crate) enum Reply {
         key: Key,
         text: String,
         role: Role,
-        is_final: bool,
+        /// `None` if the task is still running.
+        fate: Option<Fate>,
     },
 }
 

@@ -14,8 +14,9 @@ use super::theme::Role;
 use crate::config::Endpoint;
 use crate::feed::Key;
 use crate::fleet::error;
-use crate::out::{Style, format};
+use crate::out::format;
 use crate::verbs::find;
+use crate::verbs::kill::{Fate, verdict_text};
 
 /// The most ended tasks of one endpoint.
 const ENDED: u32 = 500;
@@ -139,7 +140,7 @@ async fn kill_many(endpoint: &Endpoint, batch: Vec<Target>, reason: String) -> V
             .iter()
             .map(|target| match reply.verdicts.iter().find(|verdict| verdict.serial == target.serial) {
                 Some(verdict) => verdict_of(target.key, Some(verdict)),
-                None => reply_with(target.key, "already ended", Role::Dim, true),
+                None => reply_with(target.key, "already ended".to_owned(), Some(Fate::EndedBefore)),
             })
             .collect(),
         Err(error) => batch.iter().map(|target| failed(endpoint, target.key, &error)).collect(),
@@ -148,37 +149,32 @@ async fn kill_many(endpoint: &Endpoint, batch: Vec<Target>, reason: String) -> V
 
 fn verdict_of(key: Key, verdict: Option<&pm_client::TaskVerdict>) -> Reply {
     if let Some(verdict) = verdict.filter(|verdict| verdict.verdict == Some(Verdict::Refused)) {
-        return reply_with(
-            key,
-            &format!("refused: {}", verdict.why.as_deref().unwrap_or("not cancellable")),
-            Role::Bad,
-            true,
-        );
+        let why = verdict.why.as_deref().unwrap_or("not cancellable");
+        return reply_with(key, format!("refused: {why}"), Some(Fate::Refused));
     }
-    let (text, style) = crate::verbs::kill::verdict_text(verdict);
-    let role = match style {
-        Style::Good => Role::Good,
-        Style::Warning => Role::Warning,
-        _ => Role::Plain,
-    };
-    // A task that is still running is watched further.
-    let is_final = verdict.is_some_and(|verdict| verdict.verdict != Some(Verdict::Cancelling));
-    reply_with(key, &text, role, is_final)
+    let (text, style) = verdict_text(verdict);
+    // A task that may still run is watched further.
+    let fate = Some(Fate::of_verdict(verdict)).filter(|fate| !matches!(fate, Fate::Requested | Fate::StillRunning));
+    Reply::Verdict { key, text, role: Role::of(style), fate }
 }
 
 fn failed(endpoint: &Endpoint, key: Key, error: &ClientError) -> Reply {
     match error {
-        ClientError::NotFound { .. } => reply_with(key, "already ended", Role::Dim, true),
+        ClientError::NotFound { .. } => reply_with(key, "already ended".to_owned(), Some(Fate::EndedBefore)),
         ClientError::PreconditionFailed { .. } => {
-            reply_with(key, "not cancelled: the program was restarted, so this is another task", Role::Warning, true)
+            let text = "not cancelled: the program was restarted, so this is another task";
+            reply_with(key, text.to_owned(), Some(Fate::EndedBefore))
         }
-        ClientError::NotCancellable { .. } => reply_with(key, "refused: not cancellable", Role::Bad, true),
-        error => reply_with(key, &error::message(&endpoint.name, error), Role::Bad, true),
+        ClientError::NotCancellable { .. } => {
+            reply_with(key, "refused: not cancellable".to_owned(), Some(Fate::Refused))
+        }
+        error => reply_with(key, error::message(&endpoint.name, error), Some(Fate::Failure)),
     }
 }
 
-fn reply_with(key: Key, text: &str, role: Role, is_final: bool) -> Reply {
-    Reply::Verdict { key, text: text.to_owned(), role, is_final }
+fn reply_with(key: Key, text: String, fate: Option<Fate>) -> Reply {
+    let role = fate.map_or(Role::Plain, |fate| Role::of(fate.style()));
+    Reply::Verdict { key, text, role, fate }
 }
 
 fn sentence<T>(endpoint: &Endpoint, result: Result<T, ClientError>) -> Result<T, String> {

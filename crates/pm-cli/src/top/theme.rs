@@ -5,6 +5,7 @@
 use ratatui_core::style::{Color, Modifier, Style};
 
 use crate::config::Theme as Name;
+use crate::out::Style as TextStyle;
 
 /// The meaning of a text, which determines its style.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,20 @@ pub(crate) enum Role {
     Key,
     /// A line of input.
     Input,
+}
+
+impl Role {
+    /// The role of a text that the one-shot verbs print in this style.
+    pub(crate) fn of(style: TextStyle) -> Role {
+        match style {
+            TextStyle::Plain => Role::Plain,
+            TextStyle::Bold => Role::Title,
+            TextStyle::Dim => Role::Dim,
+            TextStyle::Bad => Role::Bad,
+            TextStyle::Warning => Role::Warning,
+            TextStyle::Good => Role::Good,
+        }
+    }
 }
 
 /// The style of each role.

@@ -56,7 +56,7 @@ fn table(answers: &[Answer<KindReport>]) -> Table {
         let endpoint = if answers.len() > 1 { answer.endpoint.name.as_str() } else { "" };
         for kind in &kinds.kinds {
             let latency = &kind.latency;
-            let duration = |duration: Option<Duration>| format::duration(duration.filter(|_| latency.count > 0));
+            let duration = |duration: Option<Duration>| format::latency(duration.filter(|_| latency.count > 0));
             table.row(vec![
                 Cell::new(endpoint, Style::Dim),
                 name(kind).into(),

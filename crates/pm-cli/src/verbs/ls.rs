@@ -68,12 +68,7 @@ pub(super) async fn list(ask: &QueryArgs, mut selection: Selection, source: Sour
     }
     for answer in &answers {
         if let Ok(found) = &answer.result {
-            if found.not_shown > 0 {
-                say(&format!(
-                    "{}: {} more tasks are running but not listed, as the list is full",
-                    answer.endpoint.name, found.not_shown
-                ));
-            }
+            fleet::say_not_shown(&answer.endpoint.name, found.not_shown);
             if found.is_original {
                 note_original(&answer.endpoint.name);
             }
@@ -166,7 +161,18 @@ fn table(
             "ATTRS",
         ]),
         Source::Ended => Table::new(&[
-            "ENDPOINT", "ID", "SERIAL", "KIND", "OUTCOME", "RAN", "ENDED", "STATUS", "PARENT", "STARTED", "ATTRS",
+            "ENDPOINT",
+            "ID",
+            "SERIAL",
+            "KIND",
+            "OUTCOME",
+            "RAN",
+            "ENDED",
+            "STATUS",
+            "CANCELLED BY",
+            "PARENT",
+            "STARTED",
+            "ATTRS",
         ]),
     };
     let shows_serials = is_wide || source == Source::Ended || has_shared_ids(rows);
@@ -184,9 +190,10 @@ fn table(
             Source::Live => cells.extend(format::activity(row)),
             Source::Ended => cells.extend([
                 Cell::new(row.outcome.as_ref().map_or("", Outcome::as_str), Style::of_outcome(row.outcome.as_ref())),
-                format::duration(row.age).into(),
+                format::ran(row).into(),
                 format::ago(row.ended_at, now(*at)).into(),
                 row.status.as_str().into(),
+                super::cancelled_by(row).unwrap_or_default().into(),
             ]),
         }
         cells.extend([parent.into(), Cell::new(started, Style::Dim), format::attrs(&row.attrs).into()]);

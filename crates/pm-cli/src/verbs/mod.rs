@@ -17,13 +17,13 @@ pub(crate) mod watch;
 pub(crate) mod why;
 
 use clap::Args;
-use pm_client::{BlockedTask, Client, ClientError, Query, Row, TaskRef};
+use pm_client::{BlockedTask, Client, ClientError, Outcome, Query, Row, TaskRef};
 use pm_wire::Timestamp;
 
 use crate::config::{CommonArgs, Endpoints};
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Answer, Tally, original_row};
-use crate::out::{Format, Out, say};
+use crate::out::{Format, Out, format, say};
 
 /// The flags of all querying verbs.
 #[derive(Debug, Args)]
@@ -44,7 +44,8 @@ impl QueryArgs {
     }
 }
 
-/// The name of one task on the command line: a serial or an id.
+/// The name of one task on the command line: a serial or an id. Digits alone are a serial, unless a running task has
+/// them as its id: then they are ambiguous, and `serial:42` or `id:42` says which is meant.
 #[derive(Clone, Debug)]
 pub(crate) struct TaskName(String);
 
@@ -59,24 +60,30 @@ impl TaskName {
     }
 
     pub(crate) fn task_ref(&self) -> TaskRef {
-        TaskRef::parse(&self.0)
+        TaskRef::parse(self.digits().unwrap_or(&self.0))
     }
 
-    /// Returns whether the name is a serial, which is unique within one program only.
-    pub(crate) fn is_serial(&self) -> bool {
-        !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_digit())
+    /// The digits, if the name is a serial, which is unique within one program only.
+    pub(crate) fn digits(&self) -> Option<&str> {
+        let digits = self.0.strip_prefix("serial:").unwrap_or(&self.0);
+        (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+    }
+
+    /// The digits, if the name may be a serial as well as an id.
+    pub(crate) fn ambiguous_digits(&self) -> Option<&str> {
+        self.digits().filter(|digits| digits.len() == self.0.len())
     }
 
     /// The id, for an endpoint without serials.
     pub(crate) fn id(&self) -> &str {
-        self.0.strip_prefix("id:").unwrap_or(&self.0)
+        self.digits().or_else(|| self.0.strip_prefix("id:")).unwrap_or(&self.0)
     }
 
     /// A filter for this task, for streams.
     pub(crate) fn query(&self) -> Query {
-        match self.is_serial() {
-            true => Query::new().filter("serial", self.0.clone()),
-            false => Query::new().filter("id", Query::literal(self.id())),
+        match self.digits() {
+            Some(digits) => Query::new().filter("serial", digits),
+            None => Query::new().filter("id", Query::literal(self.id())),
         }
     }
 }
@@ -84,7 +91,7 @@ impl TaskName {
 // The flags of a verb about one task. No doc comment: it would be the verb's help.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TaskArgs {
-    /// Serial or id of the task; id:12 if the id is all digits
+    /// Serial or id of the task; serial:12 or id:12 if both exist
     task: String,
     #[command(flatten)]
     query: QueryArgs,
@@ -131,15 +138,22 @@ pub(crate) struct Found {
 }
 
 /// Finds a task, running or ended; in a Go original, a running one.
+///
+/// Digits that are the serial of one task and the id of another are an error.
 pub(crate) async fn find(client: &Client, target: &TaskName) -> Result<Found, ClientError> {
-    match client.v1().task(target.task_ref()).await {
-        Ok(reply) => Ok(Found {
-            row: reply.task,
-            waits: reply.waits,
-            holds_up: reply.holds_up.into_iter().map(BlockedTask::from).collect(),
-            server_time: reply.server_time,
-            is_original: false,
-        }),
+    let (found, other) = tokio::join!(client.v1().task(target.task_ref()), with_these_digits(client, target));
+    if let Some((digits, other)) = other
+        && !matches!(found, Err(ClientError::NoV1 { .. }))
+    {
+        return match found {
+            Ok(reply) if reply.task.serial == other.serial => Ok(reply.into()),
+            Ok(reply) => Err(mistaken(client, digits, Some(reply.task), &other)),
+            Err(ClientError::NotFound { .. }) => Err(mistaken(client, digits, None, &other)),
+            Err(error) => Err(error),
+        };
+    }
+    match found {
+        Ok(reply) => Ok(reply.into()),
         Err(ClientError::NoV1 { url }) => {
             let list = client.procs().list().await?;
             let mut tasks = list.procs.iter().filter(|task| task.id == target.id());
@@ -155,6 +169,64 @@ pub(crate) async fn find(client: &Client, target: &TaskName) -> Result<Found, Cl
         }
         Err(error) => Err(error),
     }
+}
+
+/// The running task that has the digits of this name as its id, though they may be a serial.
+async fn with_these_digits<'n>(client: &Client, target: &'n TaskName) -> Option<(&'n str, Row)> {
+    let digits = target.ambiguous_digits()?;
+    // An error is reported by the query for the serial.
+    let page = client.v1().tasks(&Query::new().filter("id", Query::literal(digits)).limit(1)).await.ok()?;
+    Some((digits, page.tasks.into_iter().next()?))
+}
+
+/// The error for digits that are the id of the task `other`, and possibly the serial of another.
+fn mistaken(client: &Client, digits: &str, of_serial: Option<Row>, other: &Row) -> ClientError {
+    let url = client.endpoint().to_owned();
+    let other = format!("the task {} has the id {digits}", format::serial(other.serial));
+    match of_serial {
+        Some(task) => {
+            let state = if task.has_ended() { ", which has ended" } else { "" };
+            let text = format!(
+                "{digits} is the serial of {}{state}, and {other}; write serial:{digits} or id:{digits}",
+                task.id
+            );
+            ClientError::Ambiguous { url, text, serials: Vec::new() }
+        }
+        None => {
+            let text = format!("no task has the serial {digits}, but {other}; write id:{digits}");
+            ClientError::NotFound { url, text }
+        }
+    }
+}
+
+impl From<pm_client::TaskReply> for Found {
+    fn from(reply: pm_client::TaskReply) -> Found {
+        Found {
+            row: reply.task,
+            waits: reply.waits,
+            holds_up: reply.holds_up.into_iter().map(BlockedTask::from).collect(),
+            server_time: reply.server_time,
+            is_original: false,
+        }
+    }
+}
+
+/// The caller that cancelled the task, and its reason: `ann: too slow`.
+pub(crate) fn cancelled_by(row: &Row) -> Option<String> {
+    let cancel = row.cancel.as_ref()?;
+    let by = if cancel.by.is_empty() { "an unknown caller" } else { &cancel.by };
+    Some(if cancel.reason.is_empty() { by.to_owned() } else { format!("{by}: {}", cancel.reason) })
+}
+
+/// The cause of the end of a task, which its last status names: `failed: no file`.
+pub(crate) fn cause(row: &Row) -> Option<&str> {
+    let (outcome, status) = (row.outcome.as_ref()?, row.status.as_str());
+    let is_named = match outcome {
+        Outcome::Failed | Outcome::Aborted => status.starts_with(outcome.as_str()),
+        Outcome::Cancelled => status.starts_with("killed") || status.starts_with("cancelled"),
+        _ => false,
+    };
+    status.split_once(": ").map(|(_, cause)| cause).filter(|_| is_named)
 }
 
 /// Notes what a Go original does not report.

@@ -93,7 +93,7 @@ fn page(out: Out, endpoint: Option<&str>, found: &Found) -> String {
 }
 
 fn state(row: &Row, now: Timestamp) -> String {
-    let age = format::duration(row.age);
+    let age = format::ran(row);
     let started = row.started_at.map(|at| format!(", since {at}")).unwrap_or_default();
     if row.has_ended() {
         let outcome = row.outcome.as_ref().map_or("unknown outcome", Outcome::as_str);
@@ -106,7 +106,7 @@ fn status(row: &Row) -> String {
     if row.has_ended() {
         return row.status.clone();
     }
-    format!("{} (for {})", row.status, format::duration(row.status_age))
+    format!("{} (for {})", row.status, format::in_status(row))
 }
 
 fn parent(row: &Row) -> String {

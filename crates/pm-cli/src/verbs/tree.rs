@@ -3,7 +3,7 @@
 use pm_client::{Query, Row, TaskPage};
 use serde_json::{Value, json};
 
-use super::{QueryArgs, TaskName};
+use super::{QueryArgs, TaskName, find};
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Answer, Tally};
 use crate::out::{Style, Table, format, say, table::Cell};
@@ -31,13 +31,19 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let (endpoints, out) = args.query.resolve()?;
     let limit = selection.limit.map_or(MAX_ROWS, |limit| u32::try_from(limit).unwrap_or(MAX_ROWS).min(MAX_ROWS));
     let query: Query = selection.filters().limit(limit);
-    let query = match &args.root {
-        Some(root) => query.root(&TaskName::new(root).task_ref()),
+    let root = args.root.as_deref().map(TaskName::new);
+    let query = match &root {
+        Some(root) => query.root(&root.task_ref()),
         None => query,
     };
     let answers = fleet::all(endpoints, |client| {
-        let query = query.clone();
-        async move { client.v1().tree(&query).await }
+        let (query, root) = (query.clone(), root.clone());
+        async move {
+            if let Some(root) = root.filter(|root| root.ambiguous_digits().is_some()) {
+                find(&client, &root).await?;
+            }
+            client.v1().tree(&query).await
+        }
     })
     .await;
     let items = |tasks: &TaskPage| tasks.tasks.iter().map(|row| json!(row)).collect::<Vec<Value>>();
@@ -47,12 +53,13 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     };
     fleet::show(out, || fleet::document(&answers, items, about), || Ok(out.table(&table(&answers))?))?;
     for answer in &answers {
-        if let Ok(tasks) = &answer.result
-            && tasks.truncated
-        {
+        let Ok(tasks) = &answer.result else { continue };
+        if tasks.truncated {
             let (shown, total) = (tasks.tasks.len(), tasks.total);
             say(&format!("{}: showing {shown} of {total} tasks; filters select fewer", answer.endpoint.name));
         }
+        let not_shown = tasks.missing.as_ref().map_or(0, |missing| missing.tasks_not_shown);
+        fleet::say_not_shown(&answer.endpoint.name, not_shown);
     }
     fleet::say_errors_about_a_task(&answers);
     let total: u64 = answers.iter().filter_map(|answer| answer.result.as_ref().ok()).map(|tasks| tasks.total).sum();

@@ -7,7 +7,7 @@ use pm_wire::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{QueryArgs, TaskName};
+use super::{QueryArgs, TaskName, cancelled_by, cause, find};
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally, error};
 use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
@@ -29,7 +29,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
-    let (query, is_one) = parse(&args.words)?;
+    let (query, name) = parse(&args.words)?;
+    let is_one = name.is_some();
     let (endpoints, out) = args.query.resolve()?;
     if out.format == Format::Json {
         return Err(Stop::Usage("watch prints events one by one; use -o ndjson instead of json".to_owned()));
@@ -37,8 +38,17 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let several = endpoints.list().len() > 1;
     let (send, mut receive) = mpsc::channel(256);
     for endpoint in endpoints {
-        let (send, query) = (send.clone(), query.clone());
-        tokio::spawn(async move { follow(endpoint.client, &query, &endpoint.name, &send).await });
+        let (send, query, name) = (send.clone(), query.clone(), name.clone());
+        tokio::spawn(async move {
+            if let Some(name) = name.filter(|name| name.ambiguous_digits().is_some())
+                && let Err(error @ ClientError::Ambiguous { .. }) = find(&endpoint.client, &name).await
+            {
+                // The receiver may have ended.
+                let _ = send.send((endpoint.name, Err(error))).await;
+                return;
+            }
+            follow(endpoint.client, &query, &endpoint.name, &send).await;
+        });
     }
     drop(send);
 
@@ -94,13 +104,16 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     }
 }
 
-/// Parses the arguments into a query, and whether it is for one task.
-fn parse(words: &[String]) -> Result<(Query, bool), Stop> {
+/// Parses the arguments into a query, and the name if it is for one task.
+fn parse(words: &[String]) -> Result<(Query, Option<TaskName>), Stop> {
     match words {
-        [one] if !one.contains('=') || one.starts_with("id:") => Ok((TaskName::new(one).query(), true)),
+        [one] if !one.contains('=') || one.starts_with("id:") => {
+            let name = TaskName::new(one);
+            Ok((name.query(), Some(name)))
+        }
         words => {
             Selection::only_filters(words, "events come in their own order; only filters are allowed")?;
-            Ok((Selection::parse(words, false)?.filters(), false))
+            Ok((Selection::parse(words, false)?.filters(), None))
         }
     }
 }
@@ -146,7 +159,7 @@ impl Printer {
             Event::Bye(why) => say(&format!("{endpoint}: shutting down ({why})")),
             Event::Snapshot(snapshot) => {
                 for row in &snapshot.tasks {
-                    let running = format!("running for {}: {}", format::duration(row.age), row.status);
+                    let running = format!("running for {}: {}", format::ran(row), row.status);
                     self.line(endpoint, "running", row, &running, Style::Dim)?;
                 }
             }
@@ -211,13 +224,22 @@ fn cancel(row: &Row) -> String {
     format!("cancel requested{by}{why}")
 }
 
+/// Describes the end: the outcome, after how long, and its cause.
 pub(super) fn ended(row: &Row) -> String {
-    let outcome = row.outcome.as_ref().map_or("ended", Outcome::as_str);
-    let after = row.age.map(|age| format!(" after {}", format::duration(age))).unwrap_or_default();
-    // The last status is the outcome, possibly with a reason: `failed: no file`.
-    match row.status.split_once(": ") {
-        Some((_, why)) if matches!(outcome, "failed" | "cancelled" | "aborted") => format!("{outcome}{after}: {why}"),
-        _ => format!("{outcome}{after}"),
+    let outcome = match &row.outcome {
+        Some(Outcome::Dropped) => "dropped by its owner",
+        outcome => outcome.as_ref().map_or("ended", Outcome::as_str),
+    };
+    let after = row.age.map(|_| format!(" after {}", format::ran(row))).unwrap_or_default();
+    match (&row.outcome, cancelled_by(row), cause(row)) {
+        (Some(Outcome::Cancelled), Some(by), _) => format!("{outcome}{after} by {by}"),
+        (_, Some(by), Some(why)) => format!("{outcome}{after}: {why}; cancelled by {by}"),
+        (_, Some(by), None) if row.cancel.as_ref().is_some_and(|cancel| cancel.observed) => {
+            format!("{outcome}{after}, having observed the cancel by {by}")
+        }
+        (_, Some(by), None) => format!("{outcome}{after}, though cancelled by {by}"),
+        (_, None, Some(why)) => format!("{outcome}{after}: {why}"),
+        (_, None, None) => format!("{outcome}{after}"),
     }
 }
 
@@ -242,5 +264,16 @@ mod tests {
         assert_eq!(row("failed", "failed: no file: a"), "failed after 2.0 s: no file: a");
         assert_eq!(row("finished", "ended"), "finished after 2.0 s");
         assert_eq!(ended(&Row::default()), "ended");
+        assert_eq!(row("dropped", "dropped"), "dropped by its owner after 2.0 s");
+        let cancelled = |outcome: &str, status: &str| {
+            ended(
+                &serde_json::from_value(json!({ "serial": "1", "outcome": outcome, "status": status, "ageMs": 2000,
+                    "cancel": { "by": "ann", "reason": "too slow" } }))
+                .unwrap(),
+            )
+        };
+        assert_eq!(cancelled("cancelled", "killed: too slow"), "cancelled after 2.0 s by ann: too slow");
+        assert_eq!(cancelled("finished", "ended"), "finished after 2.0 s, though cancelled by ann: too slow");
+        assert_eq!(cancelled("failed", "failed: no file"), "failed after 2.0 s: no file; cancelled by ann: too slow");
     }
 }

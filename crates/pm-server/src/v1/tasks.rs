@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use http::Response;
 use pm_core::{ProcessList, Serial, Snapshot, TaskView};
-use pm_wire::v1::{Row, TaskPage, TaskReply};
+use pm_wire::v1::{Missing, Row, TaskPage, TaskReply};
 use pm_wire::v1_rows::{self, RowWriter};
 
 use super::page::{Page, Query, Takes};
@@ -119,7 +119,8 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
             writer.row_at_depth(task, query.fields, depth);
         }
     });
-    let page = TaskPage::new(Vec::new(), total as u64, total > count, snapshot.at().into());
+    let mut page = TaskPage::new(Vec::new(), total as u64, total > count, snapshot.at().into());
+    page.missing = Missing::new(state.list.not_shown());
     Ok(response::json(page.around(&writer.take())))
 }
 

@@ -11,6 +11,8 @@ use crate::top::request::{Reply, Request};
 
 /// The poll interval, in milliseconds.
 const INTERVAL: f64 = 1_000.0;
+/// The poll interval for what rarely changes, in milliseconds.
+const RARE_INTERVAL: f64 = 5_000.0;
 /// When a missing reply is given up, in milliseconds.
 const TIMEOUT: f64 = 15_000.0;
 /// Points of the sparkline of ends per second.
@@ -70,15 +72,19 @@ impl Boards {
 
     /// The request that is due, if any.
     pub(super) fn due(&mut self, view: View, now: f64) -> Option<Request> {
+        // The running tasks come by a stream; only whether the list is full is polled.
+        let (view, interval) = match view {
+            View::Running => (View::About, RARE_INTERVAL),
+            view => (view, INTERVAL),
+        };
         let request = match view {
-            View::Running => return None,
+            View::Running | View::About => Request::About,
             View::Kinds => Request::Kinds,
             View::Ended => Request::Ended,
             View::Waits => Request::Waits,
-            View::About => Request::About,
         };
         let (requested_at, missing) = self.requested.get(view.title()).copied().unwrap_or((f64::NEG_INFINITY, 0));
-        let wait = if missing == 0 { INTERVAL } else { TIMEOUT };
+        let wait = if missing == 0 { interval } else { TIMEOUT };
         (now - requested_at >= wait - 1.0).then(|| {
             self.requested.insert(view.title(), (now, self.endpoints));
             request
@@ -161,6 +167,12 @@ impl Boards {
             View::Waits => of(&self.waits),
             View::About => of(&self.about),
         }
+    }
+
+    /// The number of tasks that are not shown as they were started when a list was full.
+    pub(crate) fn not_shown(&self) -> u64 {
+        let info = self.about.iter().filter_map(|answer| answer.as_ref()?.as_ref().ok()?.as_ref());
+        info.map(|info| info.dropped.tasks_not_shown).sum()
     }
 
     /// The kinds of all endpoints.

@@ -283,8 +283,9 @@ impl App {
             self.say("not in a recording: none of its tasks is running");
             return;
         }
-        let keys = match self.current_task() {
-            Some(key) if self.list.marks.is_empty() || self.details.is_some() => vec![key],
+        let keys = match (&self.details, self.current_task()) {
+            (Some(details), _) => details.live(&self.store).map(|task| task.key).into_iter().collect(),
+            (None, Some(key)) if self.list.marks.is_empty() => vec![key],
             _ if !self.list.marks.is_empty() => self.list.marks.iter().copied().collect(),
             _ => self.list.selected_group(&self.store),
         };

@@ -10,6 +10,7 @@ use crate::out::format;
 use crate::top::edit::Edit;
 use crate::top::request::Target;
 use crate::top::theme::Role;
+use crate::verbs::kill::{Fate, summary};
 
 /// More targets than this need their number typed.
 const MAX_UNCONFIRMED: usize = 10;
@@ -35,7 +36,8 @@ pub(crate) struct KillTarget {
     pub(crate) endpoint: String,
     pub(crate) is_cancellable: bool,
     pub(crate) verdict: Option<(String, Role)>,
-    is_final: bool,
+    /// Known once it is final.
+    fate: Option<Fate>,
 }
 
 #[derive(Debug)]
@@ -77,7 +79,7 @@ impl Kill {
                 endpoint: endpoint.name.clone(),
                 is_cancellable: row.is_cancellable(),
                 verdict: None,
-                is_final: false,
+                fate: None,
             })
         };
         Kill {
@@ -107,9 +109,10 @@ impl Kill {
         None
     }
 
-    pub(super) fn verdict(&mut self, key: Key, text: String, role: Role, is_final: bool) {
+    /// Takes over a verdict; without a fate, the task is watched further.
+    pub(super) fn verdict(&mut self, key: Key, text: String, role: Role, fate: Option<Fate>) {
         if let Some(target) = self.targets.iter_mut().find(|target| target.target.key == key) {
-            (target.verdict, target.is_final) = (Some((text, role)), is_final);
+            (target.verdict, target.fate) = (Some((text, role)), fate);
         }
     }
 
@@ -118,15 +121,18 @@ impl Kill {
         if self.stage != Stage::Sent {
             return;
         }
-        for target in self.targets.iter_mut().filter(|target| !target.is_final) {
+        for target in self.targets.iter_mut().filter(|target| target.fate.is_none()) {
             match store.find(target.target.key) {
+                None if !store.endpoint(target.target.key).is_up() => {
+                    let text = "unknown: the endpoint is unreachable".to_owned();
+                    target.verdict = Some((text, Role::Warning));
+                }
                 None => {
+                    let last = store.ended().rev().find(|(key, ..)| *key == target.target.key);
+                    let fate = last.map_or(Fate::Ended, |(_, row, _)| Fate::of_ended(row));
                     let after = format::millis(now - self.sent_at);
-                    let (text, is_final) = match store.endpoint(target.target.key).is_up() {
-                        true => (format!("ended after {after}"), true),
-                        false => ("unknown: the endpoint is unreachable".to_owned(), false),
-                    };
-                    (target.verdict, target.is_final) = (Some((text, Role::Good)), is_final);
+                    let text = format!("{} after {after}", fate.words(1));
+                    (target.verdict, target.fate) = (Some((text, Role::of(fate.style()))), Some(fate));
                 }
                 Some(task) if task.row.is_cancelling() => {
                     let since = format::millis(now - task.cancelled_at.unwrap_or(self.sent_at));
@@ -137,12 +143,8 @@ impl Kill {
         }
     }
 
-    /// The numbers of targets that stopped, that refused or failed, and that are still running.
-    pub(crate) fn count(&self) -> (usize, usize, usize) {
-        let count = |matches: fn(&KillTarget) -> bool| self.targets.iter().filter(|target| matches(target)).count();
-        let bad =
-            count(|target| target.is_final && target.verdict.as_ref().is_some_and(|(_, role)| *role == Role::Bad));
-        let done = count(|target| target.is_final);
-        (done - bad, bad, self.targets.len() - done)
+    /// Counts the targets by what happened to them so far.
+    pub(crate) fn summary(&self) -> String {
+        summary(self.targets.iter().map(|target| target.fate.unwrap_or(Fate::StillRunning)))
     }
 }

@@ -163,9 +163,9 @@ impl App {
                     details.answer(result);
                 }
             }
-            Reply::Verdict { key, text, role, is_final } => {
+            Reply::Verdict { key, text, role, fate } => {
                 if let Mode::Kill(kill) = &mut self.mode {
-                    kill.verdict(key, text, role, is_final);
+                    kill.verdict(key, text, role, fate);
                 }
             }
             reply => self.boards.answer(now, reply),

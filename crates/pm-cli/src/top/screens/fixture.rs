@@ -12,6 +12,7 @@ use crate::top::model::{Column, List, Shape};
 use crate::top::request::{Reply, TaskDetails};
 use crate::top::theme::{Glyphs, Role, Theme};
 use crate::verbs::Found;
+use crate::verbs::kill::Fate;
 
 /// The moment that is shown, on the local clock.
 pub(super) const NOW: f64 = 100_000.0;
@@ -234,7 +235,7 @@ pub(super) fn verdicts(app: &mut App) {
     let key = kill.targets[0].target.key;
     let text = "cancelled after 12 ms".to_owned();
     let now = app.now;
-    app.answer(now, Reply::Verdict { key, text, role: Role::Good, is_final: true });
+    app.answer(now, Reply::Verdict { key, text, role: Role::Good, fate: Some(Fate::Cancelled) });
 }
 
 /// Disconnects the second endpoint.

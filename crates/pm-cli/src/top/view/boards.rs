@@ -113,8 +113,7 @@ pub(super) fn kinds(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
             number => Cell::new(number.to_string(), role),
         };
         let latency = &kind.latency;
-        let duration =
-            |duration: Option<Duration>| Cell::from(format::duration(duration.filter(|_| latency.count > 0)));
+        let duration = |duration: Option<Duration>| Cell::from(format::latency(duration.filter(|_| latency.count > 0)));
         let rates = app.boards.rates(endpoint, kind);
         let rate = rates.last().map(|rate| format!("{rate:>5.1} ")).unwrap_or_default();
         Row {
@@ -165,6 +164,7 @@ pub(super) fn ended(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
             Col::new("ID", 0).min_width(10),
             Col::new("KIND", 3),
             Col::new("RAN", 2).right(),
+            Col::new("CANCELLED BY", 6),
             Col::new("LAST STATUS", 4).min_width(20).rest(),
         ],
     );
@@ -189,7 +189,8 @@ pub(super) fn ended(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
                     format::serial(row.serial).into(),
                     row.id.as_str().into(),
                     row.kind.as_deref().unwrap_or_default().into(),
-                    format::duration(row.age).into(),
+                    format::ran(row).into(),
+                    crate::verbs::cancelled_by(row).unwrap_or_default().into(),
                     row.status.as_str().into(),
                 ],
             ),

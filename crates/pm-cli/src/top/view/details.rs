@@ -8,6 +8,7 @@ use crate::out::format;
 use crate::top::app::{App, Details};
 use crate::top::canvas::Canvas;
 use crate::top::theme::{Glyphs, Role};
+use crate::verbs::history;
 use crate::verbs::waits::{name, waits_for};
 
 /// The screen width from which facts and history are side by side.
@@ -22,7 +23,7 @@ struct Line(String, String, Role);
 
 /// Draws the details. Returns the first line that is shown.
 pub(super) fn draw(app: &App, details: &Details, canvas: &mut Canvas<'_>, area: Rect) -> usize {
-    let (facts, history) = (facts(app, details), history(app, details, canvas.glyphs));
+    let (facts, history) = (facts(app, details), past(app, details, canvas.glyphs));
     let height = usize::from(area.height);
     if area.width >= WIDE {
         let half = area.width / 2;
@@ -56,7 +57,7 @@ fn column<'l>(canvas: &mut Canvas<'_>, area: Rect, lines: impl Iterator<Item = &
 
 fn facts(app: &App, details: &Details) -> Vec<Line> {
     let now = app.shown_at();
-    let live = app.store.find(details.key);
+    let live = details.live(&app.store);
     let row = live.map_or(&details.row, |task| &task.row);
     let mut lines: Vec<Line> = Vec::new();
     let mut line = |title: &str, text: String, role: Role| {
@@ -132,7 +133,7 @@ fn state(details: &Details, live: Option<&Task>, now: f64) -> (String, Role) {
                     "failed" | "aborted" => Role::Bad,
                     _ => Role::Warning,
                 };
-                (format!("ended: {outcome}, after {}", format::duration(details.row.age)), role)
+                (format!("ended: {outcome}, after {}", format::ran(&details.row)), role)
             }
             None => ("ended, or no longer reported".to_owned(), Role::Warning),
         },
@@ -198,7 +199,7 @@ fn children(app: &App, key: Key) -> Vec<&Task> {
 }
 
 /// The history: start, duration as bar and text, and status of each entry.
-fn history(app: &App, details: &Details, glyphs: Glyphs) -> Vec<Line> {
+fn past(app: &App, details: &Details, glyphs: Glyphs) -> Vec<Line> {
     let history = match &details.reply {
         Some(reply) => &reply.history,
         None if app.replayed.is_some() => {
@@ -219,22 +220,28 @@ fn timeline(history: &History, glyphs: Glyphs) -> Vec<Line> {
         format::count(entries.len() as u64 + history.dropped, "entry", "entries"),
         Role::Plain,
     )];
-    let durations = crate::verbs::history::durations(history);
-    let durations: Vec<f64> = durations.map(|duration| duration.as_secs_f64() * 1e3).collect();
-    let longest = durations.iter().copied().fold(0.0, f64::max);
+    let all = history::lines(history);
+    let longest = all.iter().filter_map(|line| match line {
+        history::Line::Entry(_, duration) => *duration,
+        history::Line::Gap { .. } => None,
+    });
+    let longest = longest.max().map_or(0.0, format::to_millis);
     let start = entries.first().map(|entry| entry.at).unwrap_or_default();
-    for (at, (entry, duration)) in entries.iter().zip(&durations).enumerate() {
-        if history.dropped > 0 && history.dropped_after == Some(at as u64) {
-            lines.push(Line(String::new(), format!("    ... {} entries dropped ...", history.dropped), Role::Dim));
-        }
-        let after = format::millis(entry.at.since(start).as_secs_f64() * 1e3);
-        let is_end = at + 1 == entries.len() && history.outcome.is_some();
-        let (bar, duration) = match is_end {
-            true => (" ".repeat(BAR), String::new()),
-            false => (glyphs.bar(duration / longest, BAR), format::millis(*duration)),
+    for (at, line) in all.iter().enumerate() {
+        let (after, bar, duration, text, role) = match line {
+            history::Line::Entry(entry, duration) => {
+                let after = format!("+{:>8}", format::millis(format::to_millis(entry.at.since(start))));
+                let bar = duration.map(|duration| glyphs.bar(format::to_millis(duration) / longest, BAR));
+                let role = if at + 1 == all.len() { Role::Title } else { Role::Plain };
+                (after, bar, *duration, entry.status.clone(), role)
+            }
+            history::Line::Gap { entries, covers } => {
+                let text = format!("... {} dropped ...", format::count(*entries, "entry", "entries"));
+                (String::new(), None, *covers, text, Role::Dim)
+            }
         };
-        let role = if at + 1 == entries.len() { Role::Title } else { Role::Plain };
-        lines.push(Line(String::new(), format!("+{after:>8}  {bar} {duration:>8}  {}", entry.status), role));
+        let (bar, duration) = (bar.unwrap_or_default(), format::duration(duration));
+        lines.push(Line(String::new(), format!("{after:9}  {bar:BAR$} {duration:>8}  {text}"), role));
     }
     lines
 }

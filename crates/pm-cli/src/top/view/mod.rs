@@ -107,9 +107,15 @@ fn title(app: &App, canvas: &mut Canvas<'_>) {
     };
     let all = format::count(app.store.len() as u64, "task", "tasks");
     let shown = if app.list.filter().is_empty() { String::new() } else { format!(", {} shown", app.list.matching()) };
+    let not_shown = match app.boards.not_shown() {
+        0 => String::new(),
+        tasks => format!(", {tasks} not shown (list full)"),
+    };
     let marks = if app.list.marks.is_empty() { String::new() } else { format!(", {} marked", app.list.marks.len()) };
-    let mut text =
-        format!("pm {}  {source}  {all}{shown}{marks}", if app.replayed.is_some() { "replay" } else { "top" });
+    let mut text = format!(
+        "pm {}  {source}  {all}{not_shown}{shown}{marks}",
+        if app.replayed.is_some() { "replay" } else { "top" }
+    );
     if !app.list.filter().is_empty() {
         text += &format!("  [{}]", app.list.filter());
     }

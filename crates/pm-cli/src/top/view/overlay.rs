@@ -100,9 +100,14 @@ fn menu(canvas: &mut Canvas<'_>, body: Rect, title: &str, lines: &[String], sele
 
 fn kill_dialog(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, cursor: &mut Option<Position>) {
     let count = format::count(kill.targets.len() as u64, "task", "tasks");
+    let reason = match kill.reason.text().trim() {
+        "" => ", without a reason".to_owned(),
+        reason => format!(": {reason}"),
+    };
     let title = match kill.stage {
-        Stage::Sent => format!("kill {count}, requested {} ago", format::millis(now - kill.sent_at)),
-        _ => format!("kill {count}"),
+        Stage::Sent => format!("kill {count}, requested {} ago{reason}", format::millis(now - kill.sent_at)),
+        Stage::Confirm => format!("kill {count}{reason}"),
+        Stage::Reason => format!("kill {count}"),
     };
     let area = framed(canvas, body, &title, body.width.saturating_sub(4).clamp(30, 120), 2 * kill.targets.len() + 3);
     // The input and its hint stay at the bottom, however small the area.
@@ -145,12 +150,7 @@ fn kill_dialog(canvas: &mut Canvas<'_>, kill: &Kill, body: Rect, now: f64, curso
             let number = kill.targets.len();
             (Some(("number of tasks: ", &kill.number)), format!("to confirm, type {number} and Enter; Esc goes back"))
         }
-        Stage::Sent => {
-            let (done, bad, open) = kill.count();
-            let bad = if bad == 0 { String::new() } else { format!(", {bad} refused or failed") };
-            let open = if open == 0 { String::new() } else { format!(", {open} still running") };
-            (None, format!("{done} of {} stopped{bad}{open}; Esc goes back", kill.targets.len()))
-        }
+        Stage::Sent => (None, format!("{}; Esc goes back", kill.summary())),
     };
     canvas.put(area.x, last, area.width, &hint, Role::Key);
     if let (Some((name, text)), true) = (prompt, foot > 1) {

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::fate::{Fate, summary, verdict_text};
 use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally, error};
-use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
+use crate::out::{Document, Format, Out, clean, format, name_of, print, say};
 
 /// Concurrent requests, far fewer than the connections a server accepts.
 const CONCURRENT: usize = 32;
@@ -32,6 +33,17 @@ struct Outcome {
     target: Target,
     /// `None` if the server accepts cancels without reporting verdicts.
     result: Result<Option<TaskVerdict>, ClientError>,
+}
+
+impl Outcome {
+    fn fate(&self) -> Fate {
+        match &self.result {
+            Ok(verdict) => Fate::of_verdict(verdict.as_ref()),
+            Err(ClientError::NotFound { .. }) => Fate::EndedBefore,
+            Err(error) if is_refused(error) => Fate::Refused,
+            Err(_) => Fate::Failure,
+        }
+    }
 }
 
 /// Cancels all targets concurrently, and prints each outcome as soon as it is known.
@@ -67,9 +79,6 @@ pub(super) async fn cancel_all(
     bar.finish_and_clear();
     done.sort_by_key(|(at, _)| *at);
     let outcomes: Vec<Outcome> = done.into_iter().map(|(_, outcome)| outcome).collect();
-    if out.is_table() && outcomes.iter().any(is_dropped) {
-        say("dropped: the future ended where it awaited; what it spawned without pm runs on");
-    }
     if !out.is_table() {
         let document = Document { items: outcomes.iter().map(item).collect(), endpoints, ..Document::default() };
         document.print(out.format)?;
@@ -79,7 +88,17 @@ pub(super) async fn cancel_all(
             }
         }
     }
+    say_summary(&outcomes, reason);
     Ok(exit(&outcomes, wait.is_some(), fetched))
+}
+
+/// Prints how many tasks came to which end, and the reason that was recorded.
+fn say_summary(outcomes: &[Outcome], reason: &str) {
+    let fates: Vec<Fate> = outcomes.iter().map(Outcome::fate).collect();
+    say(&format!("{}; {}", summary(fates.iter().copied()), super::reason_words(reason)));
+    if fates.contains(&Fate::Dropped) {
+        say("dropped: the future ended where it awaited; what it spawned without pm runs on");
+    }
 }
 
 /// Splits the targets into one request each, or few per endpoint; each target with its index.
@@ -218,10 +237,6 @@ fn item(outcome: &Outcome) -> Value {
     fleet::with_endpoint(outcome.target.endpoint.name.as_str().into(), item)
 }
 
-fn is_dropped(outcome: &Outcome) -> bool {
-    matches!(&outcome.result, Ok(Some(verdict)) if verdict.verdict == Some(Verdict::Dropped))
-}
-
 fn is_refused(error: &ClientError) -> bool {
     matches!(
         error,
@@ -248,55 +263,5 @@ fn exit(outcomes: &[Outcome], has_waited: bool, fetched: Tally) -> Exit {
         Exit::Ok | Exit::NotFound if has_waited && outcomes.iter().any(is_running) => Exit::StillRunning,
         Exit::NotFound => Exit::Ok,
         exit => exit,
-    }
-}
-
-/// Describes a verdict.
-pub(crate) fn verdict_text(verdict: Option<&TaskVerdict>) -> (String, Style) {
-    let Some(verdict) = verdict else { return ("cancel requested".to_owned(), Style::Plain) };
-    let took = format::duration(verdict.took);
-    let below = match verdict.below {
-        0 => String::new(),
-        several => format!(", with {}", format::count(several, "descendant", "descendants")),
-    };
-    match (verdict.verdict.as_ref(), verdict.outcome.as_ref()) {
-        _ if verdict.already_ended => ("already ended".to_owned(), Style::Plain),
-        (Some(Verdict::Dropped), _) => (format!("dropped after {took}{below}"), Style::Good),
-        (Some(Verdict::Finished), Some(pm_client::Outcome::Cancelled) | None) => {
-            (format!("cancelled after {took}{below}"), Style::Good)
-        }
-        (Some(Verdict::Finished), Some(outcome)) => (format!("{outcome} after {took}{below}"), Style::Good),
-        // Without a wait, whether it is still running is unknown.
-        (Some(Verdict::Cancelling), _) if verdict.took.is_none_or(|took| took < Duration::from_millis(1)) => {
-            (format!("cancel requested{below}"), Style::Plain)
-        }
-        (Some(Verdict::Cancelling), _) => (format!("still running after {took}{below}"), Style::Warning),
-        (other, _) => (format!("{} after {took}{below}", other.map_or("unknown", Verdict::as_str)), Style::Plain),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn text(json: Value) -> String {
-        verdict_text(Some(&serde_json::from_value(json).unwrap())).0
-    }
-
-    #[test]
-    fn every_verdict_has_a_text() {
-        for (json, expected) in [
-            (json!({ "verdict": "dropped", "tookMs": 0.3 }), "dropped after 0.3 ms"),
-            (
-                json!({ "verdict": "finished", "outcome": "cancelled", "tookMs": 12.0, "below": 1 }),
-                "cancelled after 12 ms, with 1 descendant",
-            ),
-            (json!({ "verdict": "finished", "outcome": "failed", "tookMs": 2e3 }), "failed after 2.0 s"),
-            (json!({ "verdict": "cancelling", "tookMs": 1e4 }), "still running after 10.0 s"),
-            (json!({ "verdict": "finished", "alreadyEnded": true }), "already ended"),
-        ] {
-            assert_eq!(text(json), expected);
-        }
-        assert_eq!(verdict_text(None).0, "cancel requested");
     }
 }

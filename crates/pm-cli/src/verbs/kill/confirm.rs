@@ -28,7 +28,7 @@ fn ask_at(
         }
     }
     let object = if tasks == 1 { "this task".to_owned() } else { format!("these {tasks} tasks") };
-    write!(output, "Cancel {object}? [y/N] ")?;
+    write!(output, "Cancel {object} {}? [y/N] ", super::reason_words(&reason))?;
     output.flush()?;
     let answer = line(input)?.unwrap_or_default().to_ascii_lowercase();
     Ok(matches!(answer.as_str(), "y" | "yes").then_some(reason))
@@ -65,7 +65,10 @@ mod tests {
     fn a_reason_is_asked_for_if_there_is_none_and_may_have_many_words() {
         let (reason, prompt) = asked("too slow, quit please\ny\n", "");
         assert_eq!(reason.as_deref(), Some("too slow, quit please"));
-        assert!(prompt.starts_with("Reason") && prompt.ends_with("Cancel these 2 tasks? [y/N] "), "{prompt}");
+        assert!(prompt.starts_with("Reason") && prompt.ends_with("? [y/N] "), "{prompt}");
+        assert!(prompt.contains("Cancel these 2 tasks with the reason \"too slow, quit please\"?"), "{prompt}");
+        assert!(asked("y\n", "a\u{1b}[2Jb").1.contains("the reason \"a\\u{1b}[2Jb\""));
+        assert!(asked("\ny\n", "").1.ends_with("Cancel these 2 tasks without a reason? [y/N] "));
         assert_eq!(asked("\ny\n", "").0.as_deref(), Some(""));
         assert_eq!(asked("", "").0, None);
     }

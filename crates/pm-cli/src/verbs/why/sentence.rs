@@ -7,7 +7,7 @@ use pm_client::{KindStats, Outcome, Row, Serial};
 
 use super::evidence::Evidence;
 use crate::out::{format, name_of};
-use crate::verbs::waits;
+use crate::verbs::{cancelled_by, cause, waits};
 
 /// The reason why a task is not finished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +68,8 @@ pub(super) fn explain(evidence: &Evidence) -> Why {
 fn reason(evidence: &Evidence) -> (WaitsFor, String, Option<Duration>) {
     let task = &evidence.task;
     if task.has_ended() {
-        let what = match &task.outcome {
-            Some(outcome) => format!("is not waiting: it {} {}", outcome_words(outcome), ran(task)),
-            None => format!("is not waiting: it ended {}", ran(task)),
-        };
+        let outcome = task.outcome.as_ref().map_or("ended", outcome_words);
+        let what = format!("is not waiting: it {outcome} {}{}", ran(task), why_ended(task));
         return (WaitsFor::Nothing, what, None);
     }
     if let Some(cancel) = task.cancel.as_ref().filter(|_| task.is_cancelling()) {
@@ -127,7 +125,7 @@ fn still_moves(task: &Row, cancel_age: Option<Duration>) -> bool {
 }
 
 fn doing(task: &Row) -> String {
-    let since = format::duration(task.status_age);
+    let since = format::in_status(task);
     match task.status.as_str() {
         "init" => format!("has set no status since it started {since} ago"),
         status => format!("has been in `{status}` for {since}"),
@@ -135,14 +133,26 @@ fn doing(task: &Row) -> String {
 }
 
 fn ran(task: &Row) -> String {
-    task.age.map(|age| format!("after {}", format::duration(age))).unwrap_or_default()
+    task.age.map(|_| format!("after {}", format::ran(task))).unwrap_or_default()
+}
+
+/// The cause of the end: the caller that cancelled the task, or what the task named, or else what it was doing.
+fn why_ended(task: &Row) -> String {
+    let closing = ["", "init", "ended", "killed", "aborted", "dropped", "failed"];
+    match (&task.outcome, cancelled_by(task), cause(task)) {
+        (Some(Outcome::Cancelled), Some(by), _) => format!(", by {by}"),
+        (_, _, Some(cause)) => format!(": {cause}"),
+        (Some(Outcome::Finished) | None, ..) => String::new(),
+        _ if closing.contains(&task.status.as_str()) => String::new(),
+        _ => format!(", in `{}`", task.status),
+    }
 }
 
 fn outcome_words(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Cancelled => "was cancelled",
         Outcome::Aborted => "was aborted",
-        Outcome::Dropped => "was dropped",
+        Outcome::Dropped => "was dropped by its owner",
         other => other.as_str(),
     }
 }
@@ -201,7 +211,7 @@ fn facts(evidence: &Evidence) -> Vec<String> {
     if let Some(kind) = evidence.kind.as_ref().filter(|kind| kind.latency.count > 0) {
         let latency = &kind.latency;
         if let (Some(p50), Some(p95), Some(p99)) = (latency.p50, latency.p95, latency.p99) {
-            let [p50, p95, p99] = [p50, p95, p99].map(format::duration);
+            let [p50, p95, p99] = [p50, p95, p99].map(|duration| format::latency(Some(duration)));
             facts.push(format!("{} tasks of its kind have ended: p50 {p50}, p95 {p95}, p99 {p99}", latency.count));
         }
         let bad = kind.failed + kind.aborted + kind.cancelled + kind.dropped;
@@ -225,7 +235,7 @@ fn usual_status(evidence: &Evidence) -> Option<String> {
     }
     let mean = status.time.div_f64(entered as f64);
     let by = match now.as_secs_f64() / mean.as_secs_f64() {
-        times if times >= 2.0 => format!(", {} times as long", times.floor()),
+        times if times >= 2.0 && times.is_finite() => format!(", {} times as long", times.floor()),
         _ => String::new(),
     };
     let mean = format::duration(mean);
@@ -361,7 +371,23 @@ mod tests {
     #[test]
     fn an_ended_task_waits_for_nothing() {
         let why = explain(&evidence(task(json!({ "state": "ended", "outcome": "failed" })), Some(kind()), vec![]));
-        assert_eq!(why.sentence, "a (7) is not waiting: it failed after 14.0 s.");
+        assert_eq!(why.sentence, "a (7) is not waiting: it failed after 14.0 s, in `reading`.");
         assert_eq!(why.waits_for, WaitsFor::Nothing);
+    }
+
+    #[test]
+    fn an_ended_task_has_its_cause_in_the_sentence() {
+        let cancel = json!({ "ageMs": 2_000, "reason": "deploy", "by": "uid:7" });
+        for (outcome, status, cancel, expected) in [
+            ("failed", "failed: no file: a", json!(null), "it failed after 14.0 s: no file: a."),
+            ("aborted", "aborted", json!(null), "it was aborted after 14.0 s."),
+            ("cancelled", "killed: deploy", cancel.clone(), "it was cancelled after 14.0 s, by uid:7: deploy."),
+            ("dropped", "dropped", json!(null), "it was dropped by its owner after 14.0 s."),
+            ("finished", "ended", cancel, "it finished after 14.0 s."),
+        ] {
+            let ended = json!({ "state": "ended", "outcome": outcome, "status": status, "cancel": cancel });
+            let why = explain(&evidence(task(ended), None, vec![]));
+            assert!(why.sentence.ends_with(expected), "{}", why.sentence);
+        }
     }
 }
