@@ -60,7 +60,10 @@ impl TaskName {
     }
 
     pub(crate) fn task_ref(&self) -> TaskRef {
-        TaskRef::parse(self.digits().unwrap_or(&self.0))
+        match self.digits() {
+            Some(digits) => TaskRef::parse(&format!("serial:{digits}")),
+            None => TaskRef::parse(&self.0),
+        }
     }
 
     /// The digits, if the name is a serial, which is unique within one program only.
