@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::fate::{Fate, summary, verdict_text};
+use super::fate::{Fate, reason_words, summary, verdict_text};
 use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally, error};
@@ -95,7 +95,7 @@ pub(super) async fn cancel_all(
 /// Prints how many tasks came to which end, and the reason that was recorded.
 fn say_summary(outcomes: &[Outcome], reason: &str) {
     let fates: Vec<Fate> = outcomes.iter().map(Outcome::fate).collect();
-    say(&format!("{}; {}", summary(fates.iter().copied()), super::reason_words(reason)));
+    say(&format!("{}; {}", summary(fates.iter().copied()), reason_words(reason)));
     if fates.contains(&Fate::Dropped) {
         say("dropped: the future ended where it awaited; what it spawned without pm runs on");
     }

@@ -28,7 +28,7 @@ fn ask_at(
         }
     }
     let object = if tasks == 1 { "this task".to_owned() } else { format!("these {tasks} tasks") };
-    write!(output, "Cancel {object} {}? [y/N] ", super::reason_words(&reason))?;
+    write!(output, "Cancel {object} {}? [y/N] ", super::fate::reason_words(&reason))?;
     output.flush()?;
     let answer = line(input)?.unwrap_or_default().to_ascii_lowercase();
     Ok(matches!(answer.as_str(), "y" | "yes").then_some(reason))

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use pm_client::{Outcome, Row, TaskVerdict, Verdict};
 
-use crate::out::{Style, format};
+use crate::out::{Style, clean, format};
 
-/// What became of a task. The order is that of a summary.
+/// The end that a task came to, or its state. The order is that of a summary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fate {
     /// It observed the cancel and stopped.
@@ -112,6 +112,14 @@ pub(crate) fn summary(fates: impl IntoIterator<Item = Fate>) -> String {
         fate => format!("{count} {}", fate.words(*count)),
     };
     counts.iter().map(part).collect::<Vec<_>>().join(", ")
+}
+
+/// Describes the reason, as in `with the reason "too slow"`.
+pub(super) fn reason_words(reason: &str) -> String {
+    match reason {
+        "" => "without a reason".to_owned(),
+        reason => format!("with the reason \"{}\"", clean::line(reason)),
+    }
 }
 
 /// Describes a verdict.

@@ -22,9 +22,10 @@ use serde_json::{Value, json};
 use super::{QueryArgs, TaskName, note_original};
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Answer, Tally};
-use crate::out::{Document, Out, Style, Table, clean, format, say, table::Cell};
+use crate::out::{Document, Out, Style, Table, format, say, table::Cell};
 
 use cancel::Target;
+use fate::reason_words;
 pub(crate) use fate::{Fate, summary, verdict_text};
 use select::{Selected, Selector};
 
@@ -160,16 +161,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     cancel::cancel_all(out, targets, queried, &reason, wait, tally).await
 }
 
-/// Describes the reason, as in `with the reason "too slow"`.
-fn reason_words(reason: &str) -> String {
-    match reason {
-        "" => "without a reason".to_owned(),
-        reason => format!("with the reason \"{}\"", clean::line(reason)),
-    }
-}
-
-/// Prints which names have no running task at any endpoint that answered. Returns whether one of them is unknown, rather
-/// than that of an ended task: it may be a word of the reason, so that nothing may be cancelled.
+/// Prints which names have no running task at any endpoint that answered. Returns whether one of them is unknown, not
+/// that of an ended task: it may be a word of the reason, so that nothing may be cancelled.
 fn say_absent(names: &[TaskName], answers: &[Answer<Selected>], reason: &str) -> bool {
     let found: Vec<(&str, &Selected)> = (answers.iter())
         .filter_map(|answer| Some((answer.endpoint.name.as_str(), answer.result.as_ref().ok()?)))
