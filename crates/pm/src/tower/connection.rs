@@ -81,8 +81,10 @@ pub struct Connection<S> {
 pub struct ConnectionGuard {
     shared: Arc<Shared>,
     /// Adds what else is known of the connection to the extensions of a request.
-    extend: Option<Arc<dyn Fn(&mut Extensions) + Send + Sync>>,
+    extend: Option<Arc<Extend>>,
 }
+
+type Extend = dyn Fn(&mut Extensions) + Send + Sync;
 
 struct Shared {
     state: Mutex<State>,
