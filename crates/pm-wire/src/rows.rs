@@ -34,6 +34,7 @@ const INLINE_ATTRS: usize = 8;
 pub struct ListWriter {
     out: Out,
     any: bool,
+    text_attrs: bool,
     started: Rfc3339Cache,
     status: Rfc3339Cache,
 }
@@ -43,6 +44,25 @@ impl ListWriter {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Writes all values of attributes as strings, for clients of VividCortex/pm that expect nothing else. Default
+    /// `false`: numbers and booleans are written as such.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let task = list.task("job").attr("rows", 7).start();
+    /// let (mut scan, mut writer) = (list.scan(), pm_wire::rows::ListWriter::new().text_attrs(true));
+    /// writer.begin();
+    /// writer.row(&scan.next().unwrap());
+    /// writer.end(scan.at().unix_nanos());
+    /// let json: serde_json::Value = serde_json::from_slice(&writer.take()).unwrap();
+    /// assert_eq!(json["procs"][0]["attrs"]["rows"], "7");
+    /// ```
+    #[must_use]
+    pub fn text_attrs(mut self, text: bool) -> Self {
+        self.text_attrs = text;
+        self
     }
 
     /// Opens the list.
@@ -60,7 +80,7 @@ impl ListWriter {
         self.any = true;
         out.literal(br#"{"id":"#);
         out.string(task.id().as_bytes());
-        write_attrs(out, task, Numbers::Plain);
+        write_attrs(out, task, if self.text_attrs { Numbers::AllAsStrings } else { Numbers::Plain });
         let (status, status_nanos) = (task.status(), task.status_at().unix_nanos());
         out.literal(br#","procTime":""#);
         out.short(self.started.text(task.started_at().unix_nanos()).as_bytes());
@@ -201,13 +221,15 @@ pub(crate) fn write_status(out: &mut Out, status: StatusText<'_>) {
     }
 }
 
-/// The form of numbers that JSON or JavaScript cannot represent: infinities, NaN, and integers beyond 2^53 - 1.
+/// The form of numbers and booleans. JSON or JavaScript cannot represent infinities, NaN, and integers beyond 2^53 - 1.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Numbers {
     /// Integers as they are, as VividCortex/pm writes them; infinities and NaN as `null`.
     Plain,
-    /// All of them as strings.
+    /// Those that cannot be represented as strings.
     AsStrings,
+    /// All numbers and booleans as strings.
+    AllAsStrings,
 }
 
 /// The largest integer that JavaScript represents exactly, and all below it.
@@ -251,6 +273,9 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)], numbers: Num
             ValueView::I64(number) => write_integer(out, number < 0, number.unsigned_abs(), numbers),
             ValueView::U64(number) => write_integer(out, false, number, numbers),
             ValueView::F64(number) => write_f64(out, number, numbers),
+            ValueView::Bool(value) if numbers == Numbers::AllAsStrings => {
+                out.string(if value { &b"true"[..] } else { b"false" });
+            }
             ValueView::Bool(true) => out.literal(b"true"),
             ValueView::Bool(false) => out.literal(b"false"),
             _ => out.literal(b"null"),
@@ -260,7 +285,11 @@ fn write_sorted(out: &mut Out, attrs: &[(Text<'_>, ValueView<'_>)], numbers: Num
 }
 
 fn write_integer(out: &mut Out, negative: bool, magnitude: u64, numbers: Numbers) {
-    let quoted = numbers == Numbers::AsStrings && magnitude > LARGEST_EXACT;
+    let quoted = match numbers {
+        Numbers::Plain => false,
+        Numbers::AsStrings => magnitude > LARGEST_EXACT,
+        Numbers::AllAsStrings => true,
+    };
     if quoted {
         out.literal(b"\"");
     }
@@ -281,7 +310,7 @@ fn write_f64(out: &mut Out, number: f64, numbers: Numbers) {
     let mut text = Vec::with_capacity(32);
     // A vector accepts every write.
     let _ = write!(text, "{}", ValueView::F64(number));
-    if number.is_finite() { out.short(&text) } else { out.string(&text) }
+    if number.is_finite() && numbers != Numbers::AllAsStrings { out.short(&text) } else { out.string(&text) }
 }
 
 #[cfg(test)]
@@ -360,6 +389,23 @@ mod tests {
             assert_eq!(text(number).parse::<f64>().unwrap(), number);
             serde_json::from_str::<f64>(&text(number)).unwrap();
         }
+    }
+
+    #[test]
+    fn every_value_is_a_string_for_clients_that_expect_strings() {
+        let list = ProcessList::new();
+        let task = list.task("job").attr("a", 7).attr("b", -7).attr("c", u64::MAX).attr("d", 0.5).attr("e", true);
+        let _task = task.attr("f", false).attr("g", f64::NAN).attr("h", "text").attr("i", f64::INFINITY).start();
+        let (mut scan, mut writer) = (list.scan(), ListWriter::new().text_attrs(true));
+        writer.begin();
+        writer.row(&scan.next().unwrap());
+        writer.end(scan.at().unix_nanos());
+        let json: serde_json::Value = serde_json::from_slice(&writer.take()).unwrap();
+        let expected = serde_json::json!({
+            "a": "7", "b": "-7", "c": "18446744073709551615", "d": "0.5", "e": "true", "f": "false", "g": "NaN",
+            "h": "text", "i": json["procs"][0]["attrs"]["i"].as_str().unwrap(),
+        });
+        assert_eq!(json["procs"][0]["attrs"], expected);
     }
 
     #[test]
