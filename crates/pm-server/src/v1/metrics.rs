@@ -18,8 +18,12 @@ use crate::response::{self, Body};
 const MAX_KINDS: usize = 100;
 /// The label of all other kinds, and of tasks without a kind.
 const OTHER: &str = "other";
-/// Upper bounds of the latency histogram.
-const BOUNDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0];
+/// Upper bounds of the latency histogram, in seconds: many tasks take microseconds, some take minutes.
+#[rustfmt::skip]
+const BOUNDS: [f64; 20] = [
+    0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0,
+];
 
 /// One kind, or several that are counted together.
 #[derive(Default)]
@@ -130,11 +134,9 @@ fn write(state: &State, mut text: Text) -> String {
     text.family("pm_task_duration_seconds", "histogram", "Duration of ended tasks.");
     for (kind, series) in &kinds {
         for (bound, count) in BOUNDS.iter().zip(series.buckets) {
-            text.sample(
-                "pm_task_duration_seconds_bucket",
-                &[("kind", kind), ("le", &format!("{bound:?}"))],
-                count as f64,
-            );
+            // In full, never as `1e-5`; OpenMetrics wants whole numbers as `1.0`.
+            let le = if *bound < 1.0 { bound.to_string() } else { format!("{bound:?}") };
+            text.sample("pm_task_duration_seconds_bucket", &[("kind", kind), ("le", &le)], count as f64);
         }
         text.sample("pm_task_duration_seconds_bucket", &[("kind", kind), ("le", "+Inf")], series.count as f64);
         text.sample("pm_task_duration_seconds_sum", &[("kind", kind)], series.sum.as_secs_f64());
