@@ -48,6 +48,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod v1;
+mod workers;
 
 use std::fmt::Debug;
 use std::net::ToSocketAddrs;

@@ -62,6 +62,7 @@ pub struct Service {
     gate: Gate,
     prefix: String,
     max_body: usize,
+    text_attrs: bool,
 }
 
 impl Service {
@@ -72,6 +73,7 @@ impl Service {
             gate: Gate::default(),
             prefix: String::new(),
             max_body: 64 << 10,
+            text_attrs: false,
         }
     }
 
@@ -83,6 +85,18 @@ impl Service {
     #[must_use]
     pub fn allow_host(self, name: &str) -> Self {
         Self { guard: self.guard.allow(name), ..self }
+    }
+
+    /// Allows another origin of web pages; see [`Builder::allow_origin`](crate::Builder::allow_origin). One that is not
+    /// an origin allows nothing.
+    #[must_use]
+    pub fn allow_origin(self, origin: &str) -> Self {
+        Self { guard: self.guard.allow_origin(origin), ..self }
+    }
+
+    /// Returns the first allowed origin that is not one.
+    pub(crate) fn bad_origin(&self) -> Option<&str> {
+        self.guard.bad_origin()
     }
 
     pub(crate) fn with_access(self, tokens: Option<Tokens>, token_required: bool) -> Self {
@@ -111,6 +125,14 @@ impl Service {
         Self { max_body: bytes, ..self }
     }
 
+    /// Writes the values of attributes as strings in the list of `/procs/`, numbers and booleans as well. Default
+    /// `false`. Clients of VividCortex/pm that expect strings, such as its terminal client, fail on anything else.
+    /// `/v1` is the same either way.
+    #[must_use]
+    pub fn text_attrs(self, text: bool) -> Self {
+        Self { text_attrs: text, ..self }
+    }
+
     /// Handles a request, apart from waiting for a verdict: the time limit for the body ends with this.
     pub(crate) fn handle<B>(
         &self,
@@ -121,6 +143,7 @@ impl Service {
         B: http_body::Body,
     {
         let is_v1 = self.is_v1(request.uri().path());
+        let is_head = request.method() == Method::HEAD;
         let is_compressed = compress::is_wanted(request.headers(), connection.peer, connection.is_unix());
         let gate = self.gate.clone();
         let mut requester = Requester::unidentified(&connection);
@@ -136,24 +159,26 @@ impl Service {
         async move {
             let result = match decided {
                 Ok(Decided::Answer(response)) => Ok(Answer::Ready(response)),
-                Ok(Decided::Procs(id, params)) => match read(body, max_body).await {
-                    Ok(bytes) => {
+                // A hook of the program may take its time, unlike the body.
+                Ok(Decided::Procs(id, params)) => read(body, max_body).await.map(|bytes| {
+                    Answer::later(is_v1, async move {
                         let reason = CancelBody::from_lenient(&bytes).message;
-                        procs::cancel(&state, &id, &params, &reason, &requester).await
-                    }
-                    Err(failure) => Err(failure),
-                },
+                        procs::cancel(&state, id, params, reason, requester).await
+                    })
+                }),
                 Ok(Decided::Call(call)) => match call.operation.method {
-                    "POST" => match read(body, max_body).await {
-                        Ok(bytes) => v1::change(&state, call, &requester, &parts.headers, &bytes).await,
-                        Err(failure) => Err(failure),
-                    },
+                    "POST" => read(body, max_body).await.map(|bytes| {
+                        Answer::later(is_v1, async move {
+                            v1::change(&state, call, &requester, &parts.headers, &bytes).await
+                        })
+                    }),
                     _ => v1::read(&state, &gate, call, &requester, &parts.headers).map(Answer::ready),
                 },
                 Err(failure) => Err(failure),
             };
             let answer = result.unwrap_or_else(|failure| Answer::ready(failure.response(is_v1)));
-            if is_compressed { answer.compressed() } else { answer }
+            let answer = if is_compressed { answer.compressed() } else { answer };
+            if is_head { answer.without_body() } else { answer }
         }
     }
 
@@ -194,15 +219,16 @@ impl Service {
         requester: &mut Requester,
     ) -> Result<Decided, Failure> {
         let answer = |response| Ok(Decided::Answer(Box::new(response)));
-        let is_home = self.below(request.uri().path()) == Some("/");
-        self.guard.check(request, connection.local, is_home)?;
+        self.guard.check(request, connection.local, self.below(request.uri().path()))?;
         if request.uri().path_and_query().is_some_and(|target| target.as_str().len() > MAX_TARGET) {
             let detail = format!("path and query together exceed {MAX_TARGET} bytes");
             return Err(Failure::new(StatusCode::URI_TOO_LONG, "target-too-long", detail));
         }
         let nothing = || nothing_here(&self.prefix);
         let path = self.below(request.uri().path()).ok_or_else(nothing)?;
-        let (method, query) = (request.method(), request.uri().query());
+        // A HEAD request is answered as GET is, without the body.
+        let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
+        let query = request.uri().query();
         let list = &self.state.list;
         // CONNECT has a host without a path, which is not the prefix without its slash.
         let route = if request.uri().path().is_empty() { Ok(Route::Nothing) } else { route(path) };
@@ -219,7 +245,8 @@ impl Service {
         }
         let route = route.map_err(|error| Failure::bad("invalid-path", error.to_string()).hint("write % as %25"))?;
         if let Route::Operation(operation, segment) = route {
-            let allow = format!("{}, OPTIONS", operation.method);
+            let head = if operation.method == "GET" { ", HEAD" } else { "" };
+            let allow = format!("{}{head}, OPTIONS", operation.method);
             return match method.as_str() {
                 "OPTIONS" => answer(response::methods(&allow)),
                 method if method == operation.method => {
@@ -238,10 +265,10 @@ impl Service {
         let params = Params::read(query)?;
         let serial = params.serial;
         match (route, method) {
-            (Route::List, &Method::GET) => answer(procs::list(list)),
-            (Route::List, _) => Err(method_not_allowed("GET")),
+            (Route::List, &Method::GET) => answer(procs::list(list, self.text_attrs)),
+            (Route::List, _) => Err(method_not_allowed("GET, HEAD")),
             (Route::History(id), &Method::GET) => procs::history(list, &id, serial).and_then(answer),
-            (Route::History(_), _) => Err(method_not_allowed("GET")),
+            (Route::History(_), _) => Err(method_not_allowed("GET, HEAD")),
             (Route::Task(id), &Method::DELETE) => {
                 requester.require(Permission::Cancel)?;
                 Ok(Decided::Procs(id, params))

@@ -48,6 +48,12 @@ pub enum StartError {
         /// The file, the line, the error, and what to do.
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The text of [`allow_origin`](crate::Builder::allow_origin) is not an origin.
+    #[non_exhaustive]
+    Origin {
+        /// The text.
+        origin: String,
+    },
     /// A certificate or a key can't be used.
     #[non_exhaustive]
     Tls {
@@ -81,8 +87,8 @@ impl fmt::Display for StartError {
             }
             Self::BeyondLoopback { address } => write!(
                 f,
-                "other machines can reach {address} and could cancel tasks: listen on 127.0.0.1, set a `token_file`, \
-                 or see `dangerously_listen_beyond_loopback`"
+                "other machines can reach {address} and could cancel tasks: listen on 127.0.0.1, set a `token_file` or \
+                 PM_TOKENS, or see `dangerously_listen_beyond_loopback`"
             ),
             Self::Listen { address, source } => match source.kind() {
                 io::ErrorKind::AddrInUse => write!(f, "could not listen on {address}: the port is in use"),
@@ -94,6 +100,9 @@ impl fmt::Display for StartError {
             },
             Self::Unix { path, source } => write!(f, "could not listen on {}: {source}", path.display()),
             Self::Tokens { source } => write!(f, "the tokens can't be used: {source}"),
+            Self::Origin { origin } => {
+                write!(f, "`{origin}` is not the origin of web pages; write it as https://pm.example.org")
+            }
             Self::Tls { path, source } => write!(f, "{} can't be used for TLS: {source}", path.display()),
             Self::Audit { path, .. } => write!(f, "could not open the audit log {}", path.display()),
             Self::Thread { .. } => f.write_str("could not start the thread of the server"),
@@ -108,8 +117,10 @@ impl Error for StartError {
             Self::NoAddress
             | Self::BeyondLoopback { .. }
             | Self::Unix { .. }
-            | Self::Tokens { .. }
+            | Self::Origin { .. }
             | Self::Tls { .. } => None,
+            // The text says which file, and not why the system refused it.
+            Self::Tokens { source } => source.source(),
             Self::Audit { source, .. } => Some(source),
             Self::Address { source, .. } | Self::Listen { source, .. } | Self::Thread { source } => Some(source),
         }

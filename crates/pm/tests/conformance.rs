@@ -209,8 +209,8 @@ fn other_methods_get_the_allowed_ones() {
     let (list, server) = served();
     let _task = list.start("job");
     for (target, allow, good) in [
-        ("/procs/", "GET", &["GET"][..]),
-        ("/procs/job/history", "GET", &["GET"]),
+        ("/procs/", "GET, HEAD", &["GET", "HEAD"][..]),
+        ("/procs/job/history", "GET, HEAD", &["GET", "HEAD"]),
         ("/procs/job", "DELETE, OPTIONS", &["DELETE", "OPTIONS"]),
         ("/procs/job/", "DELETE, OPTIONS", &["DELETE", "OPTIONS"]),
     ] {

@@ -57,6 +57,7 @@ pub(super) const CRATES: &[Layers] = &[
             "listen",
             "audit",
             "feed",
+            "workers",
             "request",
             "cancel",
             "dashboard",

@@ -73,7 +73,7 @@ impl Writer {
         let (end, ended) = mpsc::sync_channel(1);
         let health = Arc::new(Mutex::new(Health::default()));
         let shared = Arc::clone(&health);
-        std::thread::Builder::new().name("pm-audit".to_owned()).spawn(move || {
+        pm_core::spawn_thread("pm-audit", move || {
             write_all(&to_write, sink, &shared);
             let _ = end.send(());
         })?;

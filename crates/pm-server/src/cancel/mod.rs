@@ -2,7 +2,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `mod.rs` | cancel requests; refusals |
+//! | `mod.rs` | cancel requests, and where they are made; refusals |
 //! | `attempt.rs` | the audit records of an attempt to cancel |
 
 mod attempt;
@@ -13,7 +13,19 @@ use http::StatusCode;
 use pm_core::{CancelError, CancelRequest, Serial};
 
 pub(crate) use self::attempt::Attempt;
+use crate::request::State;
 use crate::response::Failure;
+
+/// Does what an attempt to cancel leads to, away from the thread that answers requests: hooks, wakers and deep trees of
+/// the program take their time. It is done, and recorded, also if the client leaves. `work` records what it refuses.
+pub(crate) async fn elsewhere<T: Send + 'static>(
+    state: &State,
+    attempt: &Attempt,
+    work: impl FnOnce(Attempt) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let recorded = attempt.clone();
+    state.workers.run(move || work(recorded)).await.inspect_err(|failure| attempt.refused(failure))?
+}
 
 /// A cancel request, with its preconditions.
 pub(crate) fn request<'a>(

@@ -43,7 +43,7 @@ use self::socket::Socket;
 use crate::access::Caller;
 use crate::listen::Incoming;
 use crate::request::ConnectionInfo;
-use crate::response::{self, Body, Failure};
+use crate::response::{Body, Failure};
 use crate::service::Service;
 
 /// Serves a connection to its end, once it is known who connects.
@@ -79,7 +79,8 @@ fn tcp_info(stream: &TcpStream, caller: Option<Caller>) -> ConnectionInfo {
 
 /// Refuses a connection beyond the limits.
 pub(super) async fn refuse(incoming: Incoming, detail: &str) {
-    let message = response::closing(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail);
+    let message = failure.closing_message();
     match incoming {
         Incoming::Tcp(stream, _) => close_with(Socket::new(stream), message).await,
         #[cfg(unix)]
@@ -104,6 +105,7 @@ pub(crate) async fn serve<S>(
     let pulse = Arc::clone(&socket.pulse);
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
         pulse.set(Phase::Answering);
+        pulse.is_owed.store(true, Relaxed);
         let guard = IdleOnDrop(Arc::clone(&pulse));
         let is_v1 = service.is_v1(request.uri().path());
         // A proxy in front may disagree about where a chunked body ends, or whether there is a tunnel (RFC 9112, 6.1
@@ -135,21 +137,39 @@ pub(crate) async fn serve<S>(
     let mut watchdog = Watchdog::new(Arc::clone(&pulse), limits);
     let mut stopping = pin!(async { stop.wait_for(|&stopping| stopping).await.is_ok() });
     let mut is_stopping = false;
-    let head_timed_out = poll_fn(|context| {
+    let refusal = poll_fn(|context| {
         if !is_stopping && stopping.as_mut().poll(context).is_ready() {
             is_stopping = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
-        if Pin::new(&mut connection).poll(context).is_ready() {
-            return Poll::Ready(false);
+        if let Poll::Ready(result) = Pin::new(&mut connection).poll(context) {
+            return Poll::Ready(result.err().filter(hyper::Error::is_parse).map(|error| malformed(&error)));
         }
-        watchdog.poll(context)
+        watchdog.poll(context).map(|in_head| in_head.then(head_timed_out))
     })
     .await;
-    if head_timed_out && !pulse.is_blocked() {
-        let message = response::closing(StatusCode::REQUEST_TIMEOUT, "the head of the request did not arrive in time");
-        close_with(connection.into_parts().io.into_inner(), message).await;
+    if let Some(refusal) = refusal
+        && !pulse.is_blocked()
+        && !pulse.is_owed.load(Relaxed)
+    {
+        close_with(connection.into_parts().io.into_inner(), refusal.closing_message()).await;
     }
+}
+
+/// 400 or 431 for a head that the HTTP library can't parse.
+fn malformed(error: &hyper::Error) -> Failure {
+    if error.is_parse_too_large() {
+        let detail = format!("the head exceeds {MAX_HEAD} bytes, or has more than {MAX_HEADERS} fields");
+        return Failure::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", detail);
+    }
+    Failure::bad("malformed-head", format!("the head of the request is not valid HTTP/1.1: {error}"))
+        .hint("within path and query write `\"` as %22, `<` as %3C, `>` as %3E, and a space as %20")
+}
+
+/// 408 for a head that has begun, or not even that.
+fn head_timed_out() -> Failure {
+    let detail = "the head of the request did not arrive in time";
+    Failure::new(StatusCode::REQUEST_TIMEOUT, "head-timed-out", detail)
 }
 
 /// 408, and the connection is closed, as the rest of the body is not read.
@@ -162,6 +182,7 @@ fn body_timed_out() -> Failure {
 async fn close_with<S: AsyncRead + AsyncWrite + Unpin>(mut socket: Socket<S>, message: String) {
     socket.pulse.linger.store(true, Relaxed);
     let mut rest = message.as_bytes();
+    socket.pulse.is_owed.store(true, Relaxed);
     let send = poll_fn(|context| {
         while !rest.is_empty() {
             match ready!(Pin::new(&mut socket).poll_write(context, rest)) {

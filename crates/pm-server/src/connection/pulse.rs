@@ -28,13 +28,16 @@ pub(super) struct Pulse {
     pub(super) linger: AtomicBool,
     /// The response ends only when its reader leaves.
     pub(super) endless: AtomicBool,
+    /// A request is being answered, or its answer is not yet handed to the system in full. What is written otherwise is
+    /// an error of the HTTP library's own.
+    pub(super) is_owed: AtomicBool,
 }
 
 impl Pulse {
     pub(super) fn new() -> Self {
         let beat = AtomicU64::new(Phase::Head as u64);
         let flag = || AtomicBool::new(false);
-        Self { opened: Instant::now(), beat, blocked: flag(), linger: flag(), endless: flag() }
+        Self { opened: Instant::now(), beat, blocked: flag(), linger: flag(), endless: flag(), is_owed: flag() }
     }
 
     pub(super) fn beat(&self) -> (Phase, Instant) {

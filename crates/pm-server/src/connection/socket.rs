@@ -18,6 +18,8 @@ pub(super) struct Socket<S> {
     stream: S,
     pub(super) pulse: Arc<Pulse>,
     lingering: Option<Lingering>,
+    /// The HTTP library wrote an error of its own.
+    is_refused: bool,
     /// Bytes that were received while an endless response was sent.
     unread: usize,
 }
@@ -29,7 +31,7 @@ struct Lingering {
 
 impl<S> Socket<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, pulse: Arc::new(Pulse::new()), lingering: None, unread: 0 }
+        Self { stream, pulse: Arc::new(Pulse::new()), lingering: None, is_refused: false, unread: 0 }
     }
 
     /// Fails when the client has closed its end, or sends more than will be read.
@@ -51,6 +53,12 @@ impl<S> Socket<S> {
                 }
             }
         }
+    }
+
+    /// Returns `true` if bytes to write are an error that the HTTP library makes by itself, without a body. They are
+    /// dropped, and the connection is left open: a problem is sent in their place.
+    fn is_of_library(&self) -> bool {
+        !self.pulse.is_owed.load(Relaxed)
     }
 
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -79,6 +87,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_of_library() {
+            self.is_refused = true;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(result)
     }
@@ -88,6 +100,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_of_library() {
+            self.is_refused = true;
+            return Poll::Ready(Ok(bytes.iter().map(|part| part.len()).sum()));
+        }
         let result = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.wrote(result)
     }
@@ -100,11 +116,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         if self.pulse.endless.load(Relaxed) {
             self.poll_still_open(context)?;
         }
+        // Called when everything was written.
+        if self.pulse.beat().0 != Phase::Answering {
+            self.pulse.is_owed.store(false, Relaxed);
+        }
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.is_refused && this.is_of_library() {
+            return Poll::Ready(Ok(()));
+        }
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(context))?;
             let in_head = this.pulse.beat().0 == Phase::Head;

@@ -215,7 +215,7 @@ impl Shared {
         }
         if !state.has_thread {
             let shared = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("pm-feed".to_owned()).spawn(move || shared.run());
+            let thread = pm_core::spawn_thread("pm-feed", move || shared.run());
             if let Err(error) = thread {
                 return Err(unavailable("no-thread", format!("no thread could be started: {error}")));
             }

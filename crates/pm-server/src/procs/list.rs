@@ -13,9 +13,9 @@ use crate::response::{self, Body, Produce};
 /// Bytes that are written at a time. A list that fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
 
-/// All live tasks, oldest first.
-pub(crate) fn list(list: &ProcessList) -> Response<Body> {
-    let mut rows = Rows::new(list);
+/// All live tasks, oldest first; with `text_attrs`, the values of attributes are strings.
+pub(crate) fn list(list: &ProcessList, text_attrs: bool) -> Response<Body> {
+    let mut rows = Rows::new(list, text_attrs);
     let part = rows.write_part();
     if rows.scan.is_none() {
         return response::json(part);
@@ -35,8 +35,9 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(list: &ProcessList) -> Self {
-        Self { scan: Some(list.scan()), writer: ListWriter::new(), first: Vec::new(), has_begun: false }
+    fn new(list: &ProcessList, text_attrs: bool) -> Self {
+        let writer = ListWriter::new().text_attrs(text_attrs);
+        Self { scan: Some(list.scan()), writer, first: Vec::new(), has_begun: false }
     }
 
     fn write_part(&mut self) -> Vec<u8> {

@@ -46,31 +46,36 @@ fn find_ended(list: &ProcessList, id: &str, serial: Option<Serial>) -> Option<Se
 /// Cancels a task.
 pub(crate) async fn cancel(
     state: &State,
-    id: &str,
-    params: &Params,
-    reason: &str,
-    requester: &Requester,
+    id: String,
+    params: Params,
+    reason: String,
+    requester: Requester,
 ) -> Result<Answer, Failure> {
-    let (list, by) = (&state.list, requester.name());
-    let attempt = Attempt::one(state, requester, Some(id.to_owned()), reason);
+    let (list, by) = (state.list.clone(), requester.name());
+    let Params { serial, wait, min_age, status } = params;
+    let attempt = Attempt::one(state, &requester, Some(id.clone()), &reason);
     attempt.begin().await?;
-    let request = cancel::request(reason, &by, params.min_age, params.status.as_deref());
-    let result = match params.serial {
-        Some(serial) if !list.find(id).contains(&serial) => Err(CancelError::NotFound),
-        Some(serial) => list.cancel(serial, request),
-        None => list.cancel(id, request),
-    };
-    let asked = result.map_err(|error| {
-        let failure = match error {
-            CancelError::NotFound => no_live_task(params.serial),
-            error => cancel::refused(&error, ADD_SERIAL),
+    let work = move |attempt: Attempt| -> Result<(CancelHandle, Attempt), Failure> {
+        let request = cancel::request(&reason, &by, min_age, status.as_deref());
+        let result = match serial {
+            Some(serial) if !list.find(&id).contains(&serial) => Err(CancelError::NotFound),
+            Some(serial) => list.cancel(serial, request),
+            None => list.cancel(&id, request),
         };
-        attempt.refused(&failure);
-        failure
-    })?;
-    let attempt = attempt.of(asked.serial(), None);
-    attempt.asked();
-    Ok(match params.wait {
+        let asked = result.map_err(|error| {
+            let failure = match error {
+                CancelError::NotFound => no_live_task(serial),
+                error => cancel::refused(&error, ADD_SERIAL),
+            };
+            attempt.refused(&failure);
+            failure
+        })?;
+        let attempt = attempt.of(asked.serial(), None);
+        attempt.asked();
+        Ok((asked, attempt))
+    };
+    let (asked, attempt) = cancel::elsewhere(state, &attempt, work).await?;
+    Ok(match wait {
         Some(wait) => Answer::Later(Box::pin(verdict(asked, wait, attempt))),
         None => Answer::ready(response::done()),
     })

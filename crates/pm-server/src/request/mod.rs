@@ -98,13 +98,31 @@ pub(crate) struct Call {
 /// The answer to a request.
 pub(crate) enum Answer {
     Ready(Box<Response<Body>>),
-    /// Waits for the verdict of a cancel.
+    /// Makes a cancel request, and waits for the verdict.
     Later(Pin<Box<dyn Future<Output = Response<Body>> + Send>>),
 }
 
 impl Answer {
     pub(crate) fn ready(response: Response<Body>) -> Self {
         Self::Ready(Box::new(response))
+    }
+
+    /// An answer that takes time: `answer` resolves to it, or to a failure.
+    pub(crate) fn later(is_v1: bool, answer: impl Future<Output = Result<Self, Failure>> + Send + 'static) -> Self {
+        Self::Later(Box::pin(async move {
+            match answer.await {
+                Ok(answer) => answer.response().await,
+                Err(failure) => failure.response(is_v1),
+            }
+        }))
+    }
+
+    /// Leaves the body out, as a `HEAD` request wants it.
+    pub(crate) fn without_body(self) -> Self {
+        match self {
+            Self::Ready(response) => Self::ready(response::without_body(*response)),
+            later => later,
+        }
     }
 
     /// Compresses the response. A verdict is short and stays as it is.

@@ -139,11 +139,13 @@ pub(crate) fn route(path: &str) -> Result<Route, DecodeIdError> {
     }
 }
 
-/// A task as a path names it: digits are a serial; `id:` and the rest, or any other text, is an id.
+/// A task as a path names it: `serial:` and digits are a serial, `id:` and the rest is an id, and so is any other text.
+/// Digits alone are a serial; if a live task has them as its id, and another one that serial, they name neither.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TaskRef {
     Serial(Serial),
     Id(String),
+    Digits(String),
 }
 
 impl TaskRef {
@@ -159,9 +161,12 @@ impl TaskRef {
 
     /// Parses a decoded segment.
     pub(crate) fn of(text: &str) -> Result<Self, Failure> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            let serial = text.parse().map_err(|_| no_such_task("no task has this serial"))?;
-            return Ok(Self::Serial(serial));
+        let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if are_digits(text) {
+            return Ok(Self::Digits(text.to_owned()));
+        }
+        if let Some(digits) = text.strip_prefix("serial:").filter(|digits| are_digits(digits)) {
+            return digits.parse().map(Self::Serial).map_err(|_| no_such_task("no task has this serial"));
         }
         Ok(Self::Id(text.strip_prefix("id:").unwrap_or(text).to_owned()))
     }
@@ -265,7 +270,14 @@ mod tests {
     fn a_task_is_named_by_serial_or_id() {
         let serial = |number| TaskRef::Serial(Serial::from_u64(number).unwrap());
         for (segment, meant) in [
-            ("12", serial(12)),
+            ("12", TaskRef::Digits("12".to_owned())),
+            ("007", TaskRef::Digits("007".to_owned())),
+            ("0", TaskRef::Digits("0".to_owned())),
+            ("serial:12", serial(12)),
+            ("serial%3A012", serial(12)),
+            ("serial:", TaskRef::Id("serial:".to_owned())),
+            ("serial:x", TaskRef::Id("serial:x".to_owned())),
+            ("id:serial:12", TaskRef::Id("serial:12".to_owned())),
             ("id:12", TaskRef::Id("12".to_owned())),
             ("id%3A12", TaskRef::Id("12".to_owned())),
             ("id:id:x", TaskRef::Id("id:x".to_owned())),
@@ -275,7 +287,7 @@ mod tests {
         ] {
             assert_eq!(TaskRef::read(segment).unwrap(), meant, "{segment}");
         }
-        for (segment, status) in [("0", 404), ("99999999999999999999", 404), ("%FF", 404), ("50%", 400)] {
+        for (segment, status) in [("serial:0", 404), ("serial:99999999999999999999", 404), ("%FF", 404), ("50%", 400)] {
             assert_eq!(TaskRef::read(segment).unwrap_err().status(), status, "{segment}");
         }
     }

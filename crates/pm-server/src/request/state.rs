@@ -10,12 +10,15 @@ use pm_core::ProcessList;
 use super::idempotency::Idempotency;
 use crate::audit::Audit;
 use crate::feed::Feed;
+use crate::workers::Workers;
 
 /// State that all requests share.
 pub(crate) struct State {
     pub(crate) list: ProcessList,
     pub(crate) feed: Feed,
     pub(crate) keys: Idempotency,
+    /// Where cancel requests are made.
+    pub(crate) workers: Workers,
     /// Distinguishes this list, since it was first served, from all others.
     pub(crate) boot: String,
     pub(crate) since: Instant,
@@ -34,6 +37,7 @@ impl State {
             list: list.clone(),
             feed: Feed::new(list, &boot),
             keys: Idempotency::default(),
+            workers: Workers::default(),
             boot,
             since: Instant::now(),
             connections: AtomicUsize::new(0),

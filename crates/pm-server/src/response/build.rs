@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
+    HeaderValue, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
+use http_body::Body as _;
 use serde::Serialize;
 
 use super::body::{Body, Compressed, Kind, Produce};
@@ -34,6 +35,15 @@ pub(crate) fn compressed(response: Response<Body>) -> Response<Body> {
         head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     }
     Response::from_parts(head, Body(kind))
+}
+
+/// Leaves the body out, and states its length where that is known.
+pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.insert(CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(head, Body(Kind::Whole(Bytes::new())))
 }
 
 /// Headers of every response: it is not to be cached, framed, sniffed, run, or shown to another site.
@@ -138,13 +148,12 @@ pub(crate) fn moved(to: &str) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// An error as the bytes of a complete response, for a connection that is closed after it.
-pub(crate) fn closing(status: StatusCode, detail: &str) -> String {
-    let body = error_text(status, detail);
+/// The bytes of a complete response, for a connection that is closed after it.
+pub(super) fn closing(status: StatusCode, content_type: &str, body: &str) -> String {
     let safety: String =
         SAFETY.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default())).collect();
     format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {TEXT}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {content_type}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

@@ -8,7 +8,7 @@ use pm_core::Serial;
 use pm_wire::v1::Problem;
 
 use super::body::Body;
-use super::build::{error, to_json, whole};
+use super::build::{closing, error, to_json, whole};
 
 /// A refusal, with a text for people and a code for programs.
 #[derive(Clone, Debug)]
@@ -120,6 +120,12 @@ impl Failure {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
+    }
+
+    /// Returns the refusal as the bytes of a complete response, for a connection that is closed after it.
+    pub(crate) fn closing_message(&self) -> String {
+        let body = to_json(&self.0.problem);
+        closing(self.0.status, Problem::MEDIA_TYPE, &String::from_utf8_lossy(&body))
     }
 
     fn line(&self) -> String {

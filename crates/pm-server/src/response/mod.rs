@@ -22,7 +22,8 @@ pub(crate) use self::body::Produce;
 #[cfg(feature = "dashboard")]
 pub(crate) use self::build::file;
 pub(crate) use self::build::{
-    JSON, TEXT, closing, compressed, done, error, events, json, json_parts, methods, moved, serialized, to_json, whole,
+    JSON, TEXT, compressed, done, error, events, json, json_parts, methods, moved, serialized, to_json, whole,
+    without_body,
 };
 pub(crate) use self::failure::Failure;
 #[cfg(feature = "dashboard")]

@@ -11,7 +11,8 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
 use super::Server;
-use crate::access::tokens::Tokens;
+use crate::access::Permission;
+use crate::access::tokens::{Sources, Tokens, VARIABLE};
 use crate::address::is_loopback;
 use crate::audit::Audit;
 use crate::connection::accept;
@@ -39,7 +40,7 @@ pub struct Builder {
     beyond_loopback: bool,
     limits: Limits,
     watchers: Option<usize>,
-    tokens: Option<PathBuf>,
+    tokens: Sources,
     require_token: bool,
     audit: Option<PathBuf>,
     strict_audit: bool,
@@ -71,7 +72,7 @@ impl Builder {
             beyond_loopback: false,
             limits: Limits::default(),
             watchers: None,
-            tokens: None,
+            tokens: Sources::default(),
             require_token: false,
             audit: None,
             strict_audit: false,
@@ -118,13 +119,44 @@ impl Builder {
 
     /// Sets the file with the tokens: one per line, as `PERMISSION TOKEN [NAME]`, where the permission is `read` or
     /// `cancel` and the token has at least 32 characters; `#` begins a comment. No other user may have access
-    /// (`chmod 600`). A missing file is created, with one random token of 256 bits that may cancel. A changed file is
-    /// reloaded within a second; if it can't be used, the tokens from before stay valid.
+    /// (`chmod 600`), except that a group may read a file that is read-only (0440), as mounted secrets are; see
+    /// [`allow_shared_token_file`](Self::allow_shared_token_file). A missing file is created, with one random token of
+    /// 256 bits that may cancel; its folder must exist. A changed file is reloaded within a second; if it can't be used,
+    /// the tokens from before stay valid.
     ///
     /// With tokens, the server can listen on addresses other than loopback. Requests send one as
     /// `Authorization: Bearer TOKEN`.
     pub fn token_file(mut self, path: impl Into<PathBuf>) -> Self {
-        self.tokens = Some(path.into());
+        self.tokens.file = Some(path.into());
+        self
+    }
+
+    /// Accepts a [`token_file`](Self::token_file) that other users can read, such as a secret of Docker with the mode 0444,
+    /// or one of Kubernetes with 0640 or 0644. It must not be writable by them. Default `false`: a file is for its owner,
+    /// or, if it is read-only, for its group as well (0440).
+    pub fn allow_shared_token_file(mut self, allowed: bool) -> Self {
+        self.tokens.is_shared = allowed;
+        self
+    }
+
+    /// Adds a token of the program's own, for instance from its configuration; besides those of the
+    /// [`token_file`](Self::token_file) and of the variable `PM_TOKENS`. The name is for the audit log: letters, digits
+    /// and `-._@`. The token has at least 32 characters: letters, digits and `-._~+/=`; text that is not a token is an
+    /// error of [`start`](Self::start).
+    ///
+    /// ```
+    /// use pm::server::Permission;
+    ///
+    /// let secret = "4f0c6a1e8b5d4c3f9a7e2b1d0c8f6e5a"; // not in the source, of course
+    /// let server = pm::Server::builder()
+    ///     .listen("127.0.0.1:0")
+    ///     .token(Permission::Cancel, "deploy", secret)
+    ///     .require_token(true)
+    ///     .start()?;
+    /// # Ok::<(), pm::server::StartError>(())
+    /// ```
+    pub fn token(mut self, permission: Permission, name: &str, token: &str) -> Self {
+        self.tokens.given.push((permission, name.to_owned(), token.to_owned()));
         self
     }
 
@@ -167,6 +199,23 @@ impl Builder {
     /// forwarded port, allow the address that is forwarded, such as `192.0.2.7` or `[2001:db8::7]`.
     pub fn allow_host(mut self, name: &str) -> Self {
         self.service = self.service.allow_host(name);
+        self
+    }
+
+    /// Allows the origin of web pages from which tasks may be cancelled, such as `https://pm.example.org`: scheme, name,
+    /// and the port unless it is the scheme's own. Needed for the page behind a proxy that changes the Host header, as
+    /// the origin of the page is then another one. Only this origin, exactly; there are no wildcards, and no CORS headers.
+    /// Default: the origin that equals the host of the request.
+    ///
+    /// Text that is not an origin is an error of [`start`](Self::start).
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        self.service = self.service.allow_origin(origin);
+        self
+    }
+
+    /// Writes the values of attributes as strings in the list of `/procs/`; see [`Service::text_attrs`]. Default `false`.
+    pub fn text_attrs(mut self, text: bool) -> Self {
+        self.service = self.service.text_attrs(text);
         self
     }
 
@@ -225,19 +274,27 @@ impl Builder {
 
     /// Starts the server; it answers when this returns.
     ///
+    /// If the environment has the variable `PM_TOKENS`, its tokens are valid, too, as if they were in a
+    /// [`token_file`](Self::token_file): `cancel TOKEN NAME`, with `;`, `,` or a line break between several. It is read
+    /// once. Programs that this one starts inherit it.
+    ///
     /// # Errors
     ///
     /// [`StartError`] names the address and the reason. Nothing listens then.
     pub fn start(mut self) -> Result<Server, StartError> {
         let failed = |source| StartError::Thread { source };
-        let tokens = self.tokens.as_deref().map(Tokens::obtain).transpose()?;
+        if let Some(origin) = self.service.bad_origin() {
+            return Err(StartError::Origin { origin: origin.to_owned() });
+        }
+        let tokens = Tokens::obtain(&self.tokens, std::env::var_os(VARIABLE).as_deref())?;
         let exposure = match (self.beyond_loopback, &tokens) {
             (true, _) => Exposure::Open,
             (false, Some(_)) => Exposure::Authenticated,
             (false, None) => Exposure::Loopback,
         };
         if self.require_token && tokens.is_none() {
-            let source = "require_token is set without a token_file".into();
+            let source =
+                "require_token is set without a token: add a `token_file` or a `token`, or set PM_TOKENS".into();
             return Err(StartError::Tokens { source });
         }
         let audit = match (self.audit.take(), self.strict_audit) {
@@ -283,7 +340,7 @@ impl Builder {
                 };
                 let address = listener.local_addr().map_err(failed)?;
                 if matches!(exposure, Exposure::Open) && !is_loopback(address.ip()) {
-                    eprintln!("pm: everyone who can reach {address} can list and cancel the tasks of this program");
+                    warn(format!("everyone who can reach {address} can list and cancel the tasks of this program"));
                 }
                 addresses.push(address);
                 listeners.push(Listener::tcp(listener, exposure).map_err(failed)?);
@@ -299,15 +356,21 @@ impl Builder {
         }
         let list = service.state.list.clone();
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new()
-            .name("pm-server".to_owned())
-            .spawn(move || {
-                if let Some(runtime) = &runtime.0 {
-                    runtime.block_on(accept::run(listeners, service, limits, stopped));
-                }
-            })
-            .map_err(failed)?;
+        let thread = pm_core::spawn_thread("pm-server", move || {
+            if let Some(runtime) = &runtime.0 {
+                runtime.block_on(accept::run(listeners, service, limits, stopped));
+            }
+        })
+        .map_err(failed)?;
         Ok(Server { list, addresses, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// Writes a warning to stderr. From a thread that takes no signals: if stderr is a pipe that nothing reads, the program
+/// would end by `SIGPIPE`.
+fn warn(text: String) {
+    if let Ok(thread) = pm_core::spawn_thread("pm-warning", move || eprintln!("pm: {text}")) {
+        let _ = thread.join();
     }
 }
 

@@ -14,8 +14,8 @@ use pm_wire::v1::{BulkCancel, BulkReply, CancelOptions, Expect, TaskVerdict};
 use pm_wire::{VerdictReply, duration, members_of};
 use serde_json::{Map, Value};
 
-use super::tasks::{NAME_SERIAL, find, gone};
-use crate::cancel::{Attempt, refused, request};
+use super::tasks::{NAME_SERIAL, find_expected, gone};
+use crate::cancel::{Attempt, elsewhere, refused, request};
 use crate::request::idempotency::{Seen, Ticket};
 use crate::request::query::invalid_filter;
 use crate::request::route::{Op, TaskRef};
@@ -191,7 +191,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     expect.finish(members_of::<Expect>())?;
 
     let named = match task {
-        TaskRef::Id(id) => Some(id.clone()),
+        TaskRef::Id(id) | TaskRef::Digits(id) => Some(id.clone()),
         TaskRef::Serial(_) => None,
     };
     let attempt = Attempt::one(state, requester, named, &reason);
@@ -199,7 +199,8 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
         attempt.refused(&failure);
         failure
     };
-    let serial = find(&state.list, task).map_err(|failure| refuse(&attempt, failure))?;
+    let meant = expected.as_deref().and_then(|expected| expected.parse().ok());
+    let serial = find_expected(&state.list, task, meant).map_err(|failure| refuse(&attempt, failure))?;
     let attempt = attempt.of(serial, None);
     if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
         let detail = format!("the task has the serial {serial}, not {expected}");
@@ -208,11 +209,20 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(gone)?;
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
-    let by = requester.name();
-    let request = request(&reason, &by, min_age, status.as_deref());
-    match state.list.cancel(serial, request) {
+    let (list, by) = (state.list.clone(), requester.name());
+    let work = move |attempt: Attempt| match list.cancel(serial, request(&reason, &by, min_age, status.as_deref())) {
         Ok(asked) => {
             attempt.asked();
+            Ok(Some(asked))
+        }
+        Err(CancelError::NotFound) => {
+            attempt.note("finished");
+            Ok(None)
+        }
+        Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
+    };
+    match elsewhere(state, &attempt, work).await? {
+        Some(asked) => {
             let below = asked.below();
             let answer = move |verdict: &Verdict| {
                 let mut answer = TaskVerdict::new(serial, &*id, verdict);
@@ -231,9 +241,8 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
                 answer(&verdict)
             })))
         }
-        Err(CancelError::NotFound) => {
+        None => {
             let outcome = outcome.or_else(|| state.list.view(serial, |task| task.outcome()).flatten());
-            attempt.note("finished");
             let mut answer = TaskVerdict::dry_run(serial, id);
             answer.verdict = Some(pm_wire::v1::Verdict::Finished);
             answer.took = Some(Duration::ZERO);
@@ -241,7 +250,6 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
             answer.already_ended = true;
             Ok(Work::Done(StatusCode::OK, response::to_json(&answer)))
         }
-        Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
     }
 }
 
@@ -263,14 +271,13 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
         return Ok(Work::Done(StatusCode::OK, response::to_json(&BulkReply::dry_run(targets))));
     }
     attempt.begin().await?;
-    attempt.asked();
-    let by = requester.name();
-    let request = CancelRequest::new(&reason).by(&by);
-    let asked: Vec<Target> = targets
-        .into_iter()
-        .map(|(serial, id)| {
+    let (list, by) = (state.list.clone(), requester.name());
+    let work = move |attempt: Attempt| {
+        attempt.asked();
+        let request = CancelRequest::new(&reason).by(&by);
+        let ask = |(serial, id): (Serial, String)| {
             let attempt = attempt.target(serial, &id);
-            let state = match state.list.cancel(serial, request) {
+            let state = match list.cancel(serial, request) {
                 Ok(asked) => {
                     attempt.asked();
                     Waiting::for_end_of(asked, wait)
@@ -281,8 +288,10 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
                 }
             };
             Target { serial, id, state, attempt }
-        })
-        .collect();
+        };
+        Ok(targets.into_iter().map(ask).collect::<Vec<Target>>())
+    };
+    let asked = elsewhere(state, &attempt, work).await?;
     Ok(Work::Waits(Box::pin(async move {
         let verdicts: Vec<TaskVerdict> = AllOf(asked)
             .await

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use http::Response;
+use http::{Response, StatusCode};
 use pm_core::{ProcessList, Serial, Snapshot, TaskView};
 use pm_wire::v1::{Missing, Row, TaskPage, TaskReply};
 use pm_wire::v1_rows::{self, RowWriter};
@@ -43,8 +43,15 @@ pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>,
 
 /// Returns the serial of the live task that a path names, or of the newest ended one.
 pub(super) fn find(list: &ProcessList, task: &TaskRef) -> Result<Serial, Failure> {
+    find_expected(list, task, None)
+}
+
+/// As [`find`]; where digits name two tasks, `expected` says which one is meant.
+pub(super) fn find_expected(list: &ProcessList, task: &TaskRef, expected: Option<Serial>) -> Result<Serial, Failure> {
+    let is_known = |serial: &Serial| list.view(*serial, |_| ()).is_some();
     let id = match task {
-        TaskRef::Serial(serial) => return Ok(*serial),
+        TaskRef::Serial(serial) => return Some(*serial).filter(is_known).ok_or_else(gone),
+        TaskRef::Digits(digits) => return find_digits(list, digits, expected),
         TaskRef::Id(id) => id,
     };
     match list.find(id)[..] {
@@ -52,10 +59,51 @@ pub(super) fn find(list: &ProcessList, task: &TaskRef) -> Result<Serial, Failure
         [] => {
             let ended = list.find_ended(id);
             let newest = ended.iter().next_back().map(|task| task.serial());
-            newest.ok_or_else(|| no_such_task("no live or recently ended task has this id"))
+            newest.ok_or_else(|| {
+                let failure = no_such_task("no live or recently ended task has this id");
+                if is_kind(list, id) {
+                    failure.hint(format!("it is a kind: select its tasks by kind={id}"))
+                } else {
+                    failure
+                }
+            })
         }
         ref several => Err(ambiguous(several, NAME_SERIAL)),
     }
+}
+
+/// Returns the serial in `digits`, unless a live task has them as its id: a request that means one task must not reach
+/// another.
+fn find_digits(list: &ProcessList, digits: &str, expected: Option<Serial>) -> Result<Serial, Failure> {
+    let mut named = list.find(digits);
+    let serial: Option<Serial> = digits.parse().ok();
+    let found = serial.and_then(|serial| list.view(serial, |task| (serial, task.id().to_string())));
+    named.retain(|other| Some(*other) != serial);
+    match (found, named.first()) {
+        (Some((serial, _)), None) => Ok(serial),
+        (None, None) => Err(gone()),
+        (None, Some(_)) => Err(gone().hint(format!("a live task has it as its id: write id:{digits}"))),
+        (Some((serial, id)), Some(other)) => {
+            let both = || std::iter::once(serial).chain(named.iter().copied());
+            if let Some(meant) = expected.filter(|expected| both().any(|one| one == *expected)) {
+                return Ok(meant);
+            }
+            let id: String = id.chars().take(60).collect();
+            let detail = format!(
+                "{digits} is the serial of the task `{id}`, and the id of the live task with the serial {other}"
+            );
+            let hint = format!("write serial:{serial} for the first, or serial:{other} or id:{digits} for the second");
+            let all: Vec<Serial> = both().take(20).collect();
+            Err(Failure::new(StatusCode::CONFLICT, "ambiguous-id", detail).hint(hint).serials(&all))
+        }
+    }
+}
+
+/// Returns `true` if a live task has this kind.
+fn is_kind(list: &ProcessList, name: &str) -> bool {
+    let mut found = false;
+    list.for_each(|task| found |= task.kind().is_some_and(|kind| kind.as_bytes() == name.as_bytes()));
+    found
 }
 
 /// `GET /v1/tasks/{ref}`: one task, live or ended.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::error::{Problem, TokenFileError};
+use super::error::{Mode, Problem, TokenFileError};
 use super::parse::parse;
 use super::token::{LARGEST, Token};
 
@@ -51,13 +51,13 @@ fn file_of(_: &Metadata) -> (u64, u64, u32) {
     (0, 0, 0)
 }
 
-/// Reads and parses the file.
-pub(super) fn read(path: &Path) -> Result<(Arc<[Token]>, Stamp), Problem> {
+/// Reads and parses the file. `is_shared`: other users may read it, too.
+pub(super) fn read(path: &Path, is_shared: bool) -> Result<(Arc<[Token]>, Stamp), Problem> {
     // Before it is opened: opening a pipe would wait for a writer.
-    check_file(&fs::metadata(path).map_err(Problem::Unreadable)?)?;
+    check_file(&fs::metadata(path).map_err(Problem::Unreadable)?, is_shared)?;
     let mut file = File::open(path).map_err(Problem::Unreadable)?;
     let metadata = file.metadata().map_err(Problem::Unreadable)?;
-    check_file(&metadata)?;
+    check_file(&metadata, is_shared)?;
     let mut text = Vec::new();
     (&mut file).take(LARGEST + 1).read_to_end(&mut text).map_err(Problem::Unreadable)?;
     if text.len() as u64 > LARGEST {
@@ -67,12 +67,20 @@ pub(super) fn read(path: &Path) -> Result<(Arc<[Token]>, Stamp), Problem> {
     Ok((parse(&text)?, stamp(&metadata)))
 }
 
-fn check_file(metadata: &Metadata) -> Result<(), Problem> {
+/// Checks that it is a file that other users can't open. A group may read one that its owner can't write, either: secrets
+/// of Kubernetes and other containers have the mode 0440, for the group of a process that is not root. A file that was
+/// made by hand and is open to a group, by accident or not, has 0640.
+fn check_file(metadata: &Metadata, is_shared: bool) -> Result<(), Problem> {
     if !metadata.is_file() {
         return Err(Problem::NotAFile);
     }
     let mode = file_of(metadata).2 & 0o7777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(Problem::OpenToOthers { mode }) }
+    let may = match (is_shared, mode & 0o222) {
+        (true, _) => 0o044,
+        (false, 0) => 0o040,
+        (false, _) => 0,
+    };
+    if mode & 0o077 & !may == 0 { Ok(()) } else { Err(Problem::OpenToOthers { mode: Mode(mode) }) }
 }
 
 /// Creates the file for its owner only, with one random token that may cancel. Returns `false` if the file exists

@@ -1,4 +1,4 @@
-//! The tokens of a token file, and what each permits.
+//! The tokens, and what each permits: those of the token file, of the variable `PM_TOKENS`, and of the program.
 //!
 //! ```text
 //! # permission  token, at least 32 characters                                     name for the audit log
@@ -8,7 +8,7 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `mod.rs` | [`Tokens`]: checks a token, and reloads the file when it changed |
+//! | `mod.rs` | [`Tokens`]: checks a token; [`TokenFile`]: reloads the file when it changed |
 //! | `file.rs` | the file: its metadata, its content, its creation |
 //! | `parse.rs` | its text |
 //! | `token.rs` | a token, and the limits of tokens and their file |
@@ -24,26 +24,94 @@ mod file;
 mod parse;
 mod token;
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use self::error::Problem;
 pub(crate) use self::error::TokenFileError;
-pub(crate) use self::file::create;
-use self::file::{Stamp, look, read};
+use self::file::{Stamp, create, look, read};
+use self::parse::{new, parse_variable};
 use self::token::{Token, digest, is_same};
-use super::{Caller, Identity};
+use super::{Caller, Identity, Permission};
 use crate::start_error::StartError;
 use crate::sync::lock;
 
 /// The file is checked for changes at most this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The tokens of one file.
+/// The variable with tokens, for operators that have no file to put them in.
+pub(crate) const VARIABLE: &str = "PM_TOKENS";
+
+/// Where tokens come from, as a server is described.
+#[derive(Default)]
+pub(crate) struct Sources {
+    pub(crate) file: Option<PathBuf>,
+    /// Other users may read the file.
+    pub(crate) is_shared: bool,
+    /// Permission, name and token.
+    pub(crate) given: Vec<(Permission, String, String)>,
+}
+
+/// All tokens. Those of the program and of the variable never change.
 pub(crate) struct Tokens {
+    fixed: Vec<Token>,
+    file: Option<TokenFile>,
+}
+
+impl Tokens {
+    /// Reads the tokens of all sources; `variable` is the value of [`VARIABLE`]. `None` if there is no source.
+    pub(crate) fn obtain(sources: &Sources, variable: Option<&OsStr>) -> Result<Option<Self>, StartError> {
+        let failed = |source: String| StartError::Tokens { source: source.into() };
+        let mut fixed: Vec<Token> = Vec::new();
+        for (permission, name, token) in &sources.given {
+            let token = new(*permission, token, Some(name))
+                .map_err(|problem| failed(format!("the token with the name `{name}` in the program: {problem}")))?;
+            fixed.push(token);
+        }
+        if let Some(value) = variable {
+            let tokens = parse_variable(&value.to_string_lossy()).map_err(|problem| match problem {
+                Problem::Line { line, problem } => failed(format!("line {line} of the variable {VARIABLE}: {problem}")),
+                _ => failed(format!(
+                    "the variable {VARIABLE} has no token: set it to `cancel TOKEN NAME` or `read TOKEN NAME`, or unset it"
+                )),
+            })?;
+            fixed.extend(tokens.iter().cloned());
+        }
+        let file = sources.file.as_deref().map(|path| TokenFile::obtain(path, sources.is_shared)).transpose()?;
+        Ok((file.is_some() || !fixed.is_empty()).then_some(Self { fixed, file }))
+    }
+
+    /// Returns the caller that has this token; `None` if the token is unknown. A token that several sources have permits
+    /// what the file says, else the variable: both can be changed without a build.
+    pub(crate) fn check(&self, token: &[u8], now: Instant) -> Option<Caller> {
+        let of_file = self.file.as_ref().map(|file| file.up_to_date(now));
+        let digest = digest(token);
+        let mut found = None;
+        // All of them, so that the time does not depend on the place.
+        for candidate in self.fixed.iter().chain(of_file.iter().flat_map(|tokens| tokens.iter())) {
+            if is_same(&candidate.digest, &digest) {
+                found = Some(candidate);
+            }
+        }
+        found.map(|token| Caller { identity: Identity::Token(Arc::clone(&token.name)), permission: token.permission })
+    }
+
+    /// Returns how reading the file went, as of the last check.
+    pub(crate) fn health(&self) -> Health {
+        let mut health = self.file.as_ref().map(|file| file.lock().health.clone()).unwrap_or_default();
+        health.tokens += self.fixed.len();
+        health
+    }
+}
+
+/// The tokens of one file.
+struct TokenFile {
     path: PathBuf,
+    is_shared: bool,
     state: Mutex<State>,
 }
 
@@ -76,44 +144,25 @@ pub(crate) struct Health {
     pub(crate) error: Option<String>,
 }
 
-impl Tokens {
+impl TokenFile {
     /// Reads the file.
     ///
     /// # Errors
     ///
     /// [`TokenFileError`] names the file, the line and what to do.
-    pub(crate) fn open(path: &Path, now: Instant) -> Result<Self, TokenFileError> {
+    fn open(path: &Path, is_shared: bool, now: Instant) -> Result<Self, TokenFileError> {
         let error = |problem| TokenFileError { path: path.to_owned(), problem };
-        let (tokens, stamp) = read(path).map_err(error)?;
+        let (tokens, stamp) = read(path, is_shared).map_err(error)?;
         let health = Health { tokens: tokens.len(), ..Health::default() };
         let state = State { tokens, seen: Seen::File(stamp), looked: now, health };
-        Ok(Self { path: path.to_owned(), state: Mutex::new(state) })
+        Ok(Self { path: path.to_owned(), is_shared, state: Mutex::new(state) })
     }
 
     /// Reads the file, and creates it first if it is missing.
-    pub(crate) fn obtain(path: &Path) -> Result<Self, StartError> {
+    fn obtain(path: &Path, is_shared: bool) -> Result<Self, StartError> {
         let failed = |error: TokenFileError| StartError::Tokens { source: error.into() };
         create(path).map_err(failed)?;
-        Self::open(path, Instant::now()).map_err(failed)
-    }
-
-    /// Returns the caller that has this token; `None` if the token is unknown.
-    pub(crate) fn check(&self, token: &[u8], now: Instant) -> Option<Caller> {
-        let tokens = self.up_to_date(now);
-        let digest = digest(token);
-        let mut found = None;
-        // All of them, so that the time does not depend on the place.
-        for candidate in &*tokens {
-            if is_same(&candidate.digest, &digest) {
-                found = Some(candidate);
-            }
-        }
-        found.map(|token| Caller { identity: Identity::Token(Arc::clone(&token.name)), permission: token.permission })
-    }
-
-    /// Returns how reading the file went, as of the last check.
-    pub(crate) fn health(&self) -> Health {
-        self.lock().health.clone()
+        Self::open(path, is_shared, Instant::now()).map_err(failed)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -137,7 +186,7 @@ impl Tokens {
         if seen == before && matches!(&seen, Seen::Unreadable(_) | Seen::File(Stamp { settled: true, .. })) {
             return tokens;
         }
-        let result = read(&self.path);
+        let result = read(&self.path, self.is_shared);
         let mut state = self.lock();
         match result {
             Ok((tokens, stamp)) => {
@@ -163,7 +212,16 @@ impl Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tokens").field("path", &self.path).finish_non_exhaustive()
+        let path = self.file.as_ref().map(|file| &file.path);
+        f.debug_struct("Tokens").field("fixed", &self.fixed.len()).field("path", &path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Tokens {
+    /// The tokens of a file only.
+    pub(crate) fn open(path: &Path, now: Instant) -> Result<Self, TokenFileError> {
+        TokenFile::open(path, false, now).map(|file| Self { fixed: Vec::new(), file: Some(file) })
     }
 }
 

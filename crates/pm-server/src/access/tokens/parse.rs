@@ -6,8 +6,17 @@ use super::error::{LineProblem, Problem};
 use super::token::{LONGEST, LONGEST_NAME, SHORTEST, Token, digest};
 use crate::access::{Permission, short_hex};
 
+/// The byte order mark that some editors put first.
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// Parses the text of the variable: as that of a file, but the last line need not end, and `;` or `,` ends a line, too.
+pub(super) fn parse_variable(text: &str) -> Result<Arc<[Token]>, Problem> {
+    parse((text.replace([';', ','], "\n") + "\n").as_bytes())
+}
+
 /// Parses a file, in which every line ends.
 pub(super) fn parse(text: &[u8]) -> Result<Arc<[Token]>, Problem> {
+    let text = text.strip_prefix(MARK).unwrap_or(text);
     let mut tokens: Vec<Token> = Vec::new();
     let mut lines = text.split(|&byte| byte == b'\n');
     let after_the_last = lines.next_back().unwrap_or_default();
@@ -39,6 +48,15 @@ fn parse_line(line: &str) -> Result<Option<Token>, LineProblem> {
         Some(word) => Permission::parse(word).ok_or(LineProblem::Permission)?,
     };
     let token = words.next().ok_or(LineProblem::NoToken)?;
+    let token = new(permission, token, words.next())?;
+    match words.next() {
+        None => Ok(Some(token)),
+        Some(_) => Err(LineProblem::Trailing),
+    }
+}
+
+/// Makes a token, and checks its parts.
+pub(super) fn new(permission: Permission, token: &str, name: Option<&str>) -> Result<Token, LineProblem> {
     // RFC 6750, 2.1: what can travel in an `Authorization` header.
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     match token.len() {
@@ -48,14 +66,11 @@ fn parse_line(line: &str) -> Result<Option<Token>, LineProblem> {
         _ => {}
     }
     let digest = digest(token.as_bytes());
-    let name = match words.next() {
+    let name = match name {
         Some(name) => check_name(name)?.into(),
         None => short_hex(&digest).into(),
     };
-    match words.next() {
-        None => Ok(Some(Token { digest, permission, name })),
-        Some(_) => Err(LineProblem::Trailing),
-    }
+    Ok(Token { digest, permission, name })
 }
 
 fn check_name(name: &str) -> Result<&str, LineProblem> {

@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::SystemTime;
 
 use super::*;
-use crate::access::Permission;
 
 const ONE: &str = "0123456789abcdef0123456789abcdef";
 const TWO: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ-._~+/==";
@@ -84,7 +83,7 @@ fn an_error_names_the_file_and_the_line_but_shows_no_token() {
         (&format!("read {ONE}ü\n"), "tokens:1: a token has only letters"),
         (&format!("read {ONE} a:b\n"), "tokens:1: a name has"),
         (&format!("read {ONE} a b\n"), "tokens:1: there is text after the name"),
-        (&format!("read {ONE}\ncancel {ONE}\n"), "tokens:2: this token is in the file twice"),
+        (&format!("read {ONE}\ncancel {ONE}\n"), "tokens:2: this token is there twice"),
         (&format!("read {ONE}\ncancel {TWO}"), "tokens:2: the line does not end"),
         (&"#".repeat(300 << 10), "is larger than 256 KiB"),
     ] {
@@ -103,12 +102,99 @@ fn a_file_that_others_can_open_is_refused_with_what_to_do() {
         let error = Tokens::open(&path, Instant::now()).unwrap_err().to_string();
         assert!(error.ends_with(&format!("(mode {mode:04o}): chmod 600 {}", path.display())), "{error}");
     }
-    dir.mode(0o400);
-    assert!(Tokens::open(&path, Instant::now()).is_ok());
+    // Mounted secrets are read-only, for the group of the process.
+    for mode in [0o400, 0o440] {
+        dir.mode(mode);
+        assert!(Tokens::open(&path, Instant::now()).is_ok(), "{mode:o}");
+    }
+    for mode in [0o444, 0o404, 0o450, 0o460, 0o442] {
+        dir.mode(mode);
+        assert!(Tokens::open(&path, Instant::now()).is_err(), "{mode:o}");
+    }
     let error = Tokens::open(&dir.0, Instant::now()).unwrap_err().to_string();
     assert!(error.ends_with("is not a file"), "{error}");
     let error = Tokens::open(&dir.0.join("none"), Instant::now()).unwrap_err().to_string();
     assert!(error.ends_with("does not exist"), "{error}");
+}
+
+#[test]
+fn a_file_may_be_readable_by_others_if_the_program_says_so_but_never_writable() {
+    let dir = Dir::new("shared");
+    let path = dir.write(&format!("cancel {ONE}\n"), 1);
+    for (mode, is_allowed) in
+        [(0o640, true), (0o444, true), (0o644, true), (0o600, true), (0o664, false), (0o606, false)]
+    {
+        dir.mode(mode);
+        let sources = Sources { file: Some(path.clone()), is_shared: true, given: Vec::new() };
+        match Tokens::obtain(&sources, None) {
+            Ok(tokens) => {
+                assert!(is_allowed && permission(&tokens.unwrap(), ONE, Instant::now()).is_some(), "{mode:o}")
+            }
+            Err(error) => {
+                assert!(!is_allowed, "{error}");
+                // In octal, also where `main` returns it.
+                assert!(format!("{error} {error:?}").matches(&format!("{mode:04o}")).count() == 2, "{error:?}");
+                assert!(!error.to_string().contains("allow_shared_token_file"), "{error}");
+            }
+        }
+    }
+    dir.mode(0o644);
+    let error = Tokens::open(&path, Instant::now()).unwrap_err().to_string();
+    assert!(error.contains("allow_shared_token_file"), "{error}");
+}
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_first_line() {
+    let dir = Dir::new("mark");
+    let tokens = Tokens::open(&dir.write(&format!("\u{feff}cancel {ONE}\r\n"), 1), Instant::now()).unwrap();
+    assert_eq!(permission(&tokens, ONE, Instant::now()), Some(Permission::Cancel));
+}
+
+#[test]
+fn tokens_of_the_program_the_variable_and_the_file_are_valid_together() {
+    let dir = Dir::new("sources");
+    let file = dir.write(&format!("read {THREE} file\n"), 1);
+    let given = vec![(Permission::Cancel, "program".to_owned(), ONE.to_owned())];
+    let sources = Sources { file: Some(file), is_shared: false, given };
+    let tokens = Tokens::obtain(&sources, Some(format!("read {TWO} variable").as_ref())).unwrap().unwrap();
+    let now = Instant::now();
+    for (token, name, permission) in
+        [(ONE, "program", Permission::Cancel), (TWO, "variable", Permission::Read), (THREE, "file", Permission::Read)]
+    {
+        let caller = tokens.check(token.as_bytes(), now).unwrap();
+        assert_eq!((caller.identity.to_string(), caller.permission), (format!("token:{name}"), permission));
+    }
+    assert_eq!((tokens.check(b"none", now), tokens.health().tokens), (None, 3));
+    assert!(![ONE, TWO, THREE].iter().any(|token| format!("{tokens:?}").contains(token)));
+    assert!(Tokens::obtain(&Sources::default(), None).unwrap().is_none());
+}
+
+#[test]
+fn the_variable_has_lines_and_its_errors_name_it_but_show_no_token() {
+    let of = |value: &str| Tokens::obtain(&Sources::default(), Some(value.as_ref()));
+    for value in [
+        format!("cancel {ONE} a\nread {TWO}"),
+        format!("cancel {ONE};read {TWO}"),
+        format!("cancel {ONE} a, read {TWO} b,"),
+        format!("\u{feff}# comment\r\n cancel {ONE}\r\n\r\nread {TWO}\n"),
+    ] {
+        let tokens = of(&value).unwrap().unwrap();
+        let all = [ONE, TWO].map(|token| permission(&tokens, token, Instant::now()));
+        assert_eq!(all, [Some(Permission::Cancel), Some(Permission::Read)], "{value}");
+    }
+    for (value, words) in [
+        ("", "the variable PM_TOKENS has no token"),
+        (" \n# x", "the variable PM_TOKENS has no token"),
+        (ONE, "line 1 of the variable PM_TOKENS: a line begins with"),
+        (&format!("read {ONE};cancel {ONE}"), "line 2 of the variable PM_TOKENS: this token is there twice"),
+        ("read short", "line 1 of the variable PM_TOKENS: a token has at least 32 characters, this one has 5"),
+    ] {
+        let error = of(value).unwrap_err().to_string();
+        assert!(error.contains(words) && !error.contains(ONE), "{error}");
+    }
+    let given = vec![(Permission::Read, "ops".to_owned(), "short".to_owned())];
+    let error = Tokens::obtain(&Sources { given, ..Sources::default() }, None).unwrap_err().to_string();
+    assert!(error.contains("the token with the name `ops` in the program: a token has at least"), "{error}");
 }
 
 #[test]

@@ -12,7 +12,8 @@ pub(super) const LONGEST_NAME: usize = 64;
 /// The largest file, in bytes: more than a thousand tokens.
 pub(super) const LARGEST: u64 = 256 << 10;
 
-/// A token of the file.
+/// A token.
+#[derive(Clone)]
 pub(super) struct Token {
     pub(super) digest: [u8; 32],
     pub(super) permission: Permission,
