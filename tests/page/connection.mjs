@@ -221,7 +221,7 @@ for (const prefix of ['', '/x', '/a/b']) {
       await untilIds(page, ['job']);
       await page.click('#tasks a');
       await says(page, '.why', 'It has been running');
-      await says(page, '.detail code', `curl '${base}v1/tasks/1'`);
+      await says(page, '.detail code', `curl '${base}v1/tasks/serial:1'`);
       await page.click('.detail .danger');
       await page.keyboard.press('Enter');
       await says(page, '#kill .verdict', 'job: cancelled after');

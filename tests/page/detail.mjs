@@ -24,7 +24,7 @@ test('the details of a task are complete: summary, attributes, progress, family,
   assert.deepEqual((await statuses()).slice(-3), ['init', 'opening', 'reading']);
   const commands = await page.locator('.detail code').allInnerTexts();
   assert.deepEqual(commands.slice(-3), [`pm why -e ${program.address} 2`, `pm history -e ${program.address} 2`, `pm kill -e ${program.address} 2 -- why`]);
-  assert.equal(commands[0], `curl '${program.url}v1/tasks/2'`);
+  assert.equal(commands[0], `curl '${program.url}v1/tasks/serial:2'`);
   await t.shot(page, 'detail');
   // It changes while it is shown.
   await program.status('job 7', 'writing');

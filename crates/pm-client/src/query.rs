@@ -181,8 +181,8 @@ fn millis(duration: Duration) -> String {
 ///
 /// assert_eq!(TaskRef::parse("42").to_string(), "42");
 /// assert_eq!(TaskRef::parse("import-42"), TaskRef::id("import-42"));
-/// assert_eq!(TaskRef::parse("serial:42"), TaskRef::parse("42"));
 /// assert_eq!(TaskRef::parse("id:42"), TaskRef::id("42"));
+/// assert_eq!(TaskRef::parse("serial:42").to_string(), "serial:42");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TaskRef {
@@ -192,7 +192,7 @@ pub struct TaskRef {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Which {
     Serial(Serial),
-    /// Digits that are not a valid serial, such as 0; the server explains that.
+    /// Digits: a serial, unless a live task has them as its id. The server decides, or refuses.
     Digits(String),
     Id(String),
 }
@@ -210,18 +210,22 @@ impl TaskRef {
         TaskRef { which: Which::Id(id.into()) }
     }
 
-    /// Parses what a person writes: digits are a serial, also after `serial:`; anything else is an id, and so is
-    /// everything after `id:`.
+    /// Parses what a person writes: digits are a serial, and so are those after `serial:`; anything else is an id, and
+    /// so is everything after `id:`.
+    ///
+    /// Where one live task has the digits as its serial and another one as its id, the server refuses them, and says how
+    /// to name each: with `serial:` or `id:`.
     #[must_use]
     pub fn parse(text: &str) -> TaskRef {
         if let Some(id) = text.strip_prefix("id:") {
             return TaskRef::id(id);
         }
-        let digits = text.strip_prefix("serial:").unwrap_or(text);
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return TaskRef::id(text);
+        let digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let serial = text.strip_prefix("serial:").filter(digits);
+        if let Some(serial) = serial.and_then(|digits| digits.parse().ok()) {
+            return TaskRef::serial(serial);
         }
-        TaskRef { which: digits.parse().map_or_else(|_| Which::Digits(digits.to_owned()), Which::Serial) }
+        if digits(&text) { TaskRef { which: Which::Digits(text.to_owned()) } } else { TaskRef::id(text) }
     }
 
     /// Returns the reference as one segment of a path.
@@ -237,7 +241,7 @@ impl TaskRef {
 impl fmt::Display for TaskRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.which {
-            Which::Serial(serial) => serial.fmt(f),
+            Which::Serial(serial) => write!(f, "serial:{serial}"),
             Which::Digits(digits) => f.write_str(digits),
             Which::Id(id) => write!(f, "id:{id}"),
         }
@@ -290,9 +294,11 @@ mod tests {
     fn any_id_is_one_segment() {
         for (task, segment) in [
             (TaskRef::parse("7"), "7"),
-            (TaskRef::parse("0"), "0"),
-            (TaskRef::parse("serial:7"), "7"),
+            (TaskRef::parse("serial:7"), "serial:7"),
+            (TaskRef::serial("7".parse().unwrap()), "serial:7"),
             (TaskRef::parse("serial:x"), "id:serial%3Ax"),
+            (TaskRef::parse("serial:+7"), "id:serial%3A%2B7"),
+            (TaskRef::parse("0"), "0"),
             (TaskRef::id("7"), "id:7"),
             (TaskRef::id("a/b"), "id:a%2Fb"),
             (TaskRef::id(".."), "id:%2E%2E"),

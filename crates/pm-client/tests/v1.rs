@@ -62,11 +62,11 @@ async fn a_page_of_tasks_knows_the_next_page() {
 async fn one_task_is_named_by_serial_or_id() {
     let body = r#"{"task":{"serial":"7","id":"a/b"},TIME}"#;
     let (task, line) = ask(body, async |client| client.v1().task(serial(7)).await).await;
-    assert_eq!((task.task.id.as_str(), line.as_str()), ("a/b", "GET /v1/tasks/7 HTTP/1.1"));
+    assert_eq!((task.task.id.as_str(), line.as_str()), ("a/b", "GET /v1/tasks/serial:7 HTTP/1.1"));
     let (_, line) = ask(body, async |client| client.v1().task(TaskRef::id("a/b")).await).await;
     assert_eq!(line, "GET /v1/tasks/id:a%2Fb HTTP/1.1");
     let (_, line) = ask(body, async |client| client.v1().task(&task.task).await).await;
-    assert_eq!(line, "GET /v1/tasks/7 HTTP/1.1");
+    assert_eq!(line, "GET /v1/tasks/serial:7 HTTP/1.1");
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_history_says_what_was_dropped_and_where() {
     let body = r#"{"serial":"7","history":[{"at":"2026-11-24T04:03:36Z","status":"s"}],"dropped":5,"droppedAfter":1,
         "outcome":"failed",TIME}"#;
     let (history, line) = ask(body, async |client| client.v1().history(serial(7)).await).await;
-    assert_eq!(line, "GET /v1/tasks/7/history HTTP/1.1");
+    assert_eq!(line, "GET /v1/tasks/serial:7/history HTTP/1.1");
     assert_eq!((history.dropped, history.dropped_after, history.history[0].status.as_str()), (5, Some(1), "s"));
 }
 

@@ -137,7 +137,7 @@ export class Detail {
     const { boot } = this.around.model;
     try {
       const [{ task: row }, history] = await Promise.all([
-        call(`v1/tasks/${encodeURIComponent(serial)}`), call(`v1/tasks/${encodeURIComponent(serial)}/history`),
+        call(`v1/tasks/serial:${encodeURIComponent(serial)}`), call(`v1/tasks/serial:${encodeURIComponent(serial)}/history`),
       ]);
       if (serial !== this.serial || this.isPast) return;
       // The answer may be that of another run, of which the page does not know yet.
@@ -297,9 +297,9 @@ export class Detail {
     const live = !task.gone;
     // By serials, which are digits: no id of a task gets into a shell.
     const lines = [
-      `curl${auth} '${base}v1/tasks/${task.serial}'`,
-      `curl${auth} '${base}v1/tasks/${task.serial}/history'`,
-      live && `curl${auth} -d '{"reason":"why","wait":"5s"}' '${base}v1/tasks/${task.serial}/cancel'`,
+      `curl${auth} '${base}v1/tasks/serial:${task.serial}'`,
+      `curl${auth} '${base}v1/tasks/serial:${task.serial}/history'`,
+      live && `curl${auth} -d '{"reason":"why","wait":"5s"}' '${base}v1/tasks/serial:${task.serial}/cancel'`,
       `pm why -e ${endpoint} ${task.serial}`,
       `pm history -e ${endpoint} ${task.serial}`,
       live && `pm kill -e ${endpoint} ${task.serial} -- why`,

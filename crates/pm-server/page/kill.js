@@ -249,7 +249,7 @@ export class Kill {
     try {
       const minAge = this.#leastAge(target.task);
       const expect = minAge ? { serial: target.serial, minAge } : { serial: target.serial };
-      const verdict = await call(`v1/tasks/${target.serial}/cancel`, { body: { reason, wait: `${WAIT}s`, expect } });
+      const verdict = await call(`v1/tasks/serial:${target.serial}/cancel`, { body: { reason, wait: `${WAIT}s`, expect } });
       Object.assign(target, verdictOf(verdict, target.task));
       this.#say(`${name}: ${target.words}`, looks(target.became));
     } catch (error) {
