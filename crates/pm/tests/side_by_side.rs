@@ -80,7 +80,7 @@ fn a_deep_tree_is_cancelled_beside_other_requests() {
     let mut chain = vec![list.start("top")];
     for _ in 0..2_000 {
         let parent = chain.last().unwrap().handle();
-        chain.push(list.unnamed().parent(&parent).start());
+        chain.push(list.unnamed().parent(parent).start());
     }
     assert_eq!(post(&server, "/v1/tasks/top/cancel", "").json()["below"], 2_000);
     assert!(chain.iter().all(|task| task.is_cancelled()));
