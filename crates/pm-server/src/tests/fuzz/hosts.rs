@@ -45,7 +45,7 @@ fn guarded(headers: &[(HeaderName, &str)]) -> Option<Result<(), u16>> {
     Some(
         Guard::default()
             .allow("pm.example")
-            .check(&request, Some(local), false)
+            .check(&request, Some(local), None)
             .map_err(|failure| failure.status().as_u16()),
     )
 }

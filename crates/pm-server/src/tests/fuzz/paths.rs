@@ -76,13 +76,18 @@ proptest! {
 
     #[test]
     fn only_digits_are_a_serial(
-        segment in text_of(&["1", "0", "9", "id:", "%31", "%3A", "-", "+", "%", "é", "18446744073709551615"], 6),
+        segment in text_of(&["1", "0", "9", "id:", "serial:", "%31", "%3A", "-", "+", "%", "é", "18446744073709551615"], 6),
     ) {
         match TaskRef::read(&segment) {
             Ok(TaskRef::Serial(serial)) => {
                 let decoded = decode_id(segment.as_bytes()).unwrap();
-                prop_assert!(decoded.bytes().all(|byte| byte.is_ascii_digit()));
-                prop_assert_eq!(decoded.trim_start_matches('0'), serial.to_string());
+                let digits = decoded.strip_prefix("serial:").unwrap();
+                prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit()));
+                prop_assert_eq!(digits.trim_start_matches('0'), serial.to_string());
+            }
+            Ok(TaskRef::Digits(digits)) => {
+                prop_assert!(digits.bytes().all(|byte| byte.is_ascii_digit()));
+                prop_assert_eq!(digits, decode_id(segment.as_bytes()).unwrap());
             }
             Ok(TaskRef::Id(_)) => {}
             Err(failure) => prop_assert!([400, 404].contains(&failure.status().as_u16())),
