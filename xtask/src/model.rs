@@ -67,7 +67,7 @@ fn has_miri() -> bool {
     works(program(NIGHTLY, "cargo").args(["miri", "--version"]))
 }
 
-/// Runs tests of pm-core and pm-server under the address and the thread sanitizer, if a toolchain for them is installed.
+/// Runs tests of pm-core and pm-server under the address and the thread sanitizer, if their toolchain is installed.
 pub(crate) fn sanitizers() -> Outcome {
     let host = match output(Command::new("rustc").arg("--print=host-tuple")) {
         Ok(host) if ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"].contains(&host.trim()) => host,

@@ -213,8 +213,8 @@ impl TaskRef {
     /// Parses what a person writes: digits are a serial, and so are those after `serial:`; anything else is an id, and
     /// so is everything after `id:`.
     ///
-    /// Where one live task has the digits as its serial and another one as its id, the server refuses them, and says how
-    /// to name each: with `serial:` or `id:`.
+    /// Where one live task has the digits as its serial and another one as its id, the server refuses them, and says
+    /// how to name each: with `serial:` or `id:`.
     #[must_use]
     pub fn parse(text: &str) -> TaskRef {
         if let Some(id) = text.strip_prefix("id:") {

@@ -1,9 +1,10 @@
 //! Threads for work that runs code of the program: cancel hooks, wakers, and the walk down a tree of tasks.
 //!
 //! **Nothing that code of the program delays runs on the thread that answers requests**, so health checks, lists and
-//! other cancels are answered while a hook sleeps. There are at most [`MAX_THREADS`] threads, only while there is work
-//! and for a second after it. At most [`MAX_WAITING`] more pieces of work wait for them; the next one is refused. If the
-//! system has no thread, the work runs in place: that a cancel happens matters more than how soon others are answered.
+//! other cancels are answered while a hook sleeps. There are at most [`MAX_THREADS`] threads, only while there is
+//! work and for a second after it. At most [`MAX_WAITING`] more pieces of work wait for them; the next one is
+//! refused. If the system has no thread, the work runs in place: that a cancel happens matters more than how soon
+//! others are answered.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,7 +57,8 @@ impl Workers {
         Self { shared: Arc::default(), max_threads }
     }
 
-    /// Runs `work`, and resolves to its result. It is accepted before the future is polled; dropping that stops nothing.
+    /// Runs `work`, and resolves to its result. It is accepted before the future is polled; dropping that stops
+    /// nothing.
     ///
     /// # Errors
     ///

@@ -128,7 +128,7 @@ fn a_page_behind_a_proxy_may_cancel_where_its_origin_is_the_host_or_is_allowed()
 }
 
 #[test]
-fn every_error_is_a_problem_also_where_the_request_is_no_http() {
+fn every_error_is_a_problem_also_where_the_request_is_not_http() {
     let (_list, server) = served();
     let host = "Host: localhost\r\n";
     let many: String = (0..100).map(|number| format!("X{number}: y\r\n")).collect();
@@ -174,7 +174,7 @@ fn an_error_of_the_second_request_follows_the_answer_to_the_first() {
 }
 
 #[test]
-fn a_client_that_waits_before_its_body_is_told_to_continue() {
+fn a_client_that_waits_before_its_body_is_asked_to_continue() {
     use std::io::Write as _;
     let (list, server) = served();
     let task = list.start("job");

@@ -105,7 +105,7 @@ fn no_thread_of_a_server_takes_a_signal_of_the_program() {
         called.recv().unwrap();
         let mut seen = Vec::new();
         for thread in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
-            // Threads of other tests may end meanwhile.
+            // Threads of other tests may end in the meantime.
             let Ok(status) = std::fs::read_to_string(thread.path().join("status")) else { continue };
             let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
             let name = of("Name:").to_owned();

@@ -49,6 +49,7 @@ pub(super) const CRATES: &[(&str, &[&str])] = &[
             "axum::serve::IncomingStream",
             "axum::serve::Serve",
             "axum::serve::listener::Listener",
+            "axum_core::body::Body",
             "axum_core::extract::FromRequestParts",
             "axum_core::response::Response",
             "axum_core::response::into_response::IntoResponse",

@@ -61,8 +61,8 @@ impl ProcessList {
     ///
     /// A list refuses no task, so see to it first that nothing new comes in: what starts during the drain is waited for
     /// like all else ([`Drain::ignore_new`] leaves it alone), and a stream of new tasks holds the drain until its time
-    /// is up. When it returns, all that still run have been asked, but for those that [can't be
-    /// cancelled](crate::TaskBuilder::cancellable).
+    /// is up. When it returns, all that still run have been asked, but for those whose policy
+    /// [refuses](crate::CancelPolicy::Refuse) it.
     ///
     /// A drain does not wait for itself: the task that is current where it begins, and those above it, are neither
     /// waited for nor cancelled; nor are those in which another drain of this list runs. Tasks that are [not

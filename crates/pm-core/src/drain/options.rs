@@ -45,7 +45,7 @@ impl Drain {
 
     /// Sets how long the drain waits for cancelled tasks to end. Default 5 s.
     ///
-    /// It is not the [grace of a future](crate::TaskBuilder::grace), which should be shorter than this.
+    /// It is not the time of [`CancelPolicy::AskThenDrop`](crate::CancelPolicy::AskThenDrop), which should be shorter.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self

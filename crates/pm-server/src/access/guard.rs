@@ -21,7 +21,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The start page, which shows nothing, and which other sites may link to.
 const HOME: &str = "/";
-/// What a request of HTTP/1.0 may ask for without a Host header.
+/// The paths of probes, which may be requested with HTTP/1.0 and without a Host header.
 const PROBED: [&str; 3] = [HOME, "/healthz", "/metrics"];
 
 /// The host names of this server, besides `localhost` and its own address, and the origins of its pages, besides those
@@ -163,7 +163,7 @@ impl Origin {
         })
     }
 
-    /// Returns `true` if pages of this origin are at this host, of a request that may have come through a proxy with TLS.
+    /// Returns `true` if pages of this origin are at this host, also if a proxy with TLS is between them.
     fn is_at(&self, host: &str) -> bool {
         name_and_port(host, default_port(self.is_https))
             .is_some_and(|(name, port)| name.eq_ignore_ascii_case(&self.name) && port == self.port)

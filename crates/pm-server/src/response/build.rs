@@ -153,7 +153,8 @@ pub(super) fn closing(status: StatusCode, content_type: &str, body: &str) -> Str
     let safety: String =
         SAFETY.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap_or_default())).collect();
     format!(
-        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {content_type}\r\n{safety}Content-Length: {}\r\n\r\n{body}",
+        "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: {content_type}\r\n{safety}\
+         Content-Length: {}\r\n\r\n{body}",
         body.len()
     )
 }

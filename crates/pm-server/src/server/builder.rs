@@ -118,11 +118,11 @@ impl Builder {
     }
 
     /// Sets the file with the tokens: one per line, as `PERMISSION TOKEN [NAME]`, where the permission is `read` or
-    /// `cancel` and the token has at least 32 characters; `#` begins a comment. No other user may have access
-    /// (`chmod 600`), except that a group may read a file that is read-only (0440), as mounted secrets are; see
-    /// [`allow_shared_token_file`](Self::allow_shared_token_file). A missing file is created, with one random token of
-    /// 256 bits that may cancel; its folder must exist. A changed file is reloaded within a second; if it can't be used,
-    /// the tokens from before stay valid.
+    /// `cancel` and the token has at least 32 characters; `#` begins a comment. No other user may have access (`chmod
+    /// 600`), except that a group may read a file that is read-only (0440), as mounted secrets are; see
+    /// [`allow_shared_token_file`](Self::allow_shared_token_file). A missing file is created, with one random token
+    /// of 256 bits that may cancel; its folder must exist. A changed file is reloaded within a second; if it can't be
+    /// used, the tokens from before stay valid.
     ///
     /// With tokens, the server can listen on addresses other than loopback. Requests send one as
     /// `Authorization: Bearer TOKEN`.
@@ -131,9 +131,9 @@ impl Builder {
         self
     }
 
-    /// Accepts a [`token_file`](Self::token_file) that other users can read, such as a secret of Docker with the mode 0444,
-    /// or one of Kubernetes with 0640 or 0644. It must not be writable by them. Default `false`: a file is for its owner,
-    /// or, if it is read-only, for its group as well (0440).
+    /// Accepts a [`token_file`](Self::token_file) that other users can read, such as a secret of Docker with the mode
+    /// 0444, or one of Kubernetes with 0640 or 0644. It must not be writable by them. Default `false`: a file is for
+    /// its owner, or, if it is read-only, for its group as well (0440).
     pub fn allow_shared_token_file(mut self, allowed: bool) -> Self {
         self.tokens.is_shared = allowed;
         self
@@ -202,10 +202,10 @@ impl Builder {
         self
     }
 
-    /// Allows the origin of web pages from which tasks may be cancelled, such as `https://pm.example.org`: scheme, name,
-    /// and the port unless it is the scheme's own. Needed for the page behind a proxy that changes the Host header, as
-    /// the origin of the page is then another one. Only this origin, exactly; there are no wildcards, and no CORS headers.
-    /// Default: the origin that equals the host of the request.
+    /// Allows the origin of web pages from which tasks may be cancelled, such as `https://pm.example.org`: scheme,
+    /// name, and the port unless it is the scheme's own. Needed for the page behind a proxy that changes the Host
+    /// header, as the origin of the page is then another one. Only this origin, exactly; there are no wildcards, and
+    /// no CORS headers. Default: the origin that equals the host of the request.
     ///
     /// Text that is not an origin is an error of [`start`](Self::start).
     pub fn allow_origin(mut self, origin: &str) -> Self {
@@ -213,7 +213,8 @@ impl Builder {
         self
     }
 
-    /// Writes the values of attributes as strings in the list of `/procs/`; see [`Service::text_attrs`]. Default `false`.
+    /// Writes the values of attributes as strings in the list of `/procs/`; see [`Service::text_attrs`]. Default
+    /// `false`.
     pub fn text_attrs(mut self, text: bool) -> Self {
         self.service = self.service.text_attrs(text);
         self

@@ -67,9 +67,9 @@ pub(super) fn read(path: &Path, is_shared: bool) -> Result<(Arc<[Token]>, Stamp)
     Ok((parse(&text)?, stamp(&metadata)))
 }
 
-/// Checks that it is a file that other users can't open. A group may read one that its owner can't write, either: secrets
-/// of Kubernetes and other containers have the mode 0440, for the group of a process that is not root. A file that was
-/// made by hand and is open to a group, by accident or not, has 0640.
+/// Checks that it is a file that other users can't open. A group may read one that its owner can't write, either:
+/// secrets of Kubernetes and other containers have the mode 0440, for the group of a process that is not root. A file
+/// that was made by hand and is open to a group, by accident or not, has 0640.
 fn check_file(metadata: &Metadata, is_shared: bool) -> Result<(), Problem> {
     if !metadata.is_file() {
         return Err(Problem::NotAFile);

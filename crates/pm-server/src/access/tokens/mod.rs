@@ -76,7 +76,8 @@ impl Tokens {
             let tokens = parse_variable(&value.to_string_lossy()).map_err(|problem| match problem {
                 Problem::Line { line, problem } => failed(format!("line {line} of the variable {VARIABLE}: {problem}")),
                 _ => failed(format!(
-                    "the variable {VARIABLE} has no token: set it to `cancel TOKEN NAME` or `read TOKEN NAME`, or unset it"
+                    "the variable {VARIABLE} has no token: set it to `cancel TOKEN NAME` or `read TOKEN NAME`, or \
+                     unset it"
                 )),
             })?;
             fixed.extend(tokens.iter().cloned());
@@ -85,8 +86,8 @@ impl Tokens {
         Ok((file.is_some() || !fixed.is_empty()).then_some(Self { fixed, file }))
     }
 
-    /// Returns the caller that has this token; `None` if the token is unknown. A token that several sources have permits
-    /// what the file says, else the variable: both can be changed without a build.
+    /// Returns the caller that has this token; `None` if the token is unknown. A token that several sources have
+    /// permits what the file says, else the variable: both can be changed without a build.
     pub(crate) fn check(&self, token: &[u8], now: Instant) -> Option<Caller> {
         let of_file = self.file.as_ref().map(|file| file.up_to_date(now));
         let digest = digest(token);

@@ -144,7 +144,7 @@ fn a_file_may_be_readable_by_others_if_the_program_says_so_but_never_writable() 
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_first_line() {
+fn a_byte_order_mark_is_not_part_of_the_first_line() {
     let dir = Dir::new("mark");
     let tokens = Tokens::open(&dir.write(&format!("\u{feff}cancel {ONE}\r\n"), 1), Instant::now()).unwrap();
     assert_eq!(permission(&tokens, ONE, Instant::now()), Some(Permission::Cancel));
