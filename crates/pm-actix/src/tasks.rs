@@ -31,7 +31,8 @@ use crate::service::TasksService;
 /// there are its children. A cancellation drops the handler at its await point, according to the task's
 /// [policy](CancelPolicy), and the client gets [`503`](crate::Killed); once the head has been sent, the body ends with
 /// an error, and the connection is closed. While the client reads nothing, actix-web does not poll a body: a kill then
-/// waits until the client reads or hangs up.
+/// waits until the client reads or hangs up. A client that closes its half while a body waits is noticed with the next
+/// write, or at once with `HttpServer::h1_allow_half_closed(false)`.
 ///
 /// Wrap the `App` with it last, so that it is outermost. Cheap to clone.
 #[derive(Clone)]
