@@ -314,7 +314,7 @@ mod tests {
         let row = |serial: &str| -> Row {
             serde_json::from_value(serde_json::json!({ "serial": serial, "id": "a" })).unwrap()
         };
-        assert_eq!(TaskRef::from(&row("7")).to_string(), "7");
+        assert_eq!(TaskRef::from(&row("7")).to_string(), "serial:7");
         assert_eq!(TaskRef::from(&row("x7")), TaskRef::id("a"));
         assert_eq!(TaskRef::from(&row("")), TaskRef::id("a"));
     }
