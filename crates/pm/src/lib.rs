@@ -109,13 +109,13 @@
 pub use pm_core::{
     AlreadyStarted, Attrs, BlockedTask, Bucket, CancelError, CancelHandle, CancelPolicy, CancelRequest, Cancelled,
     CancelledFuture, CheckedIter, Clock, Counters, Cycle, CycleStep, Drain, DrainFuture, DrainProgress, DrainReport,
-    DrainedTask, Entered, History, HistoryEntry, HoldGuard, InTask, KindStats, Latency, ListLimits, ManualClock, Meter,
-    Metered, Options, Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView, Resource, ResourceHolder,
-    ResourceKind, Scan, Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime, Subscription,
-    SupervisedPoll, Supervisor, SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture, TaskFutureExt,
-    TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView, Verdict,
-    VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, carry, current, global, init, protect, run,
-    run_sync, scope, start, status, task, terminal, unnamed,
+    DrainedTask, DropSignal, Entered, History, HistoryEntry, HoldGuard, InTask, KindStats, Latency, ListLimits,
+    ManualClock, Meter, Metered, Options, Outcome, ProcessList, Progress, ProgressIter, Protected, RequestView,
+    Resource, ResourceHolder, ResourceKind, Scan, Serial, Snapshot, SnapshotIter, StatusScope, StatusText, StatusTime,
+    Subscription, SupervisedPoll, Supervisor, SupervisorGuard, Target, Task, TaskBrief, TaskBuilder, TaskFuture,
+    TaskFutureExt, TaskHandle, TaskIteratorExt, TaskState, TaskView, Text, Timestamp, TryTaskFuture, Value, ValueView,
+    Verdict, VerdictFuture, WaitGuard, WaitReport, WaitTreeRow, WaitedResource, carry, current, global, init, protect,
+    run, run_sync, scope, start, status, task, terminal, unnamed,
 };
 
 #[cfg(feature = "macros")]

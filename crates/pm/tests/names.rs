@@ -50,7 +50,7 @@ fn every_route_refuses_digits_that_name_two_tasks() {
     }
     assert!(!by_serial.is_cancelled() && !by_id.is_cancelled());
     let record = get(&server, "/v1/audit?limit=1").json()["records"][0].clone();
-    assert_eq!((&record["result"], &record["allowed"]), (&json!("ambiguous-id"), &json!(false)), "{record}");
+    assert_eq!((&record["result"], &record["task"]), (&json!("ambiguous-id"), &json!(digits.to_string())), "{record}");
 }
 
 #[test]

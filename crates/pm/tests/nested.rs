@@ -4,7 +4,9 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
 
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -19,8 +21,26 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
+/// Waits on this thread: a cancel runs on a thread of the server, since it may run code of the program.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return value;
+        }
+        std::thread::park();
+    }
+}
+
 fn call(service: &mut pm::server::Service, request: Request<Full<&'static [u8]>>) -> (Response<()>, String) {
-    let Ok(response) = now(service.call(request));
+    let Ok(response) = block_on(service.call(request));
     let (head, body) = response.into_parts();
     let Ok(body) = now(body.collect());
     (Response::from_parts(head, ()), String::from_utf8(body.to_bytes().to_vec()).unwrap())
