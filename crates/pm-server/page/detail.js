@@ -295,14 +295,14 @@ export class Detail {
     const auth = token() ? ' -H "Authorization: Bearer $PM_TOKEN"' : '';
     const endpoint = location.protocol === 'https:' || base.endsWith(`${location.host}/`) === false ? base : location.host;
     const live = !task.gone;
-    // By serials, which are digits: no id of a task gets into a shell.
+    // By serials, which are digits and can't be the id of another task: no id of a task gets into a shell.
     const lines = [
       `curl${auth} '${base}v1/tasks/serial:${task.serial}'`,
       `curl${auth} '${base}v1/tasks/serial:${task.serial}/history'`,
       live && `curl${auth} -d '{"reason":"why","wait":"5s"}' '${base}v1/tasks/serial:${task.serial}/cancel'`,
-      `pm why -e ${endpoint} ${task.serial}`,
-      `pm history -e ${endpoint} ${task.serial}`,
-      live && `pm kill -e ${endpoint} ${task.serial} -- why`,
+      `pm why -e ${endpoint} serial:${task.serial}`,
+      `pm history -e ${endpoint} serial:${task.serial}`,
+      live && `pm kill -e ${endpoint} serial:${task.serial} -- why`,
     ];
     replace(this.commands, ...lines.filter(Boolean).map((line) => h('p', {}, copyable(String(line), 'Copy the command'))));
   }

@@ -144,7 +144,7 @@ mod what_is_shown {
     #[test]
     fn without_options_the_kind_is_the_name_and_the_id_is_generated() {
         let id = bare().unwrap();
-        assert!(id.starts_with("task-"), "{id}");
+        assert!(id.starts_with("bare-"), "{id}");
         assert_eq!(ended(&id).1, "bare");
     }
 

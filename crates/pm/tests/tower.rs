@@ -243,7 +243,7 @@ async fn the_id_is_from_the_client_or_the_trace_or_generated() {
         }
         let _ = service.call(request).await.unwrap();
         let story = bench.ended().await;
-        let made = format!("task-{}", story.serial);
+        let made = format!("GET-{}", story.serial);
         assert_eq!(story.id, id.unwrap_or(&made));
         assert_eq!(
             bench.attr(story.serial, "traceparent"),

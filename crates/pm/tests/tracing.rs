@@ -153,7 +153,7 @@ fn an_id_is_our_field_a_named_field_or_generated() {
         ];
         let live = live(&list);
         assert_eq!(live[..4], ["7", "shown", "this", "this"]);
-        assert!(live[4].starts_with("task-"), "{live:?}");
+        assert!(live[4].starts_with("request-"), "{live:?}");
         assert_eq!(kinds(&list)[..2], ["request", "\"debugged\""]);
         assert_eq!(attributes(&list, "shown"), []);
     });

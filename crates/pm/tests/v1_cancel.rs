@@ -165,8 +165,9 @@ fn a_list_that_may_only_be_looked_at_refuses_on_every_route() {
     assert_eq!(reply.json()["verdicts"][0]["verdict"], "refused", "{}", reply.json());
     assert_eq!(request(&server, "DELETE", "/procs/job", &[], "").status, 403);
     assert!(!task.is_cancelled());
-    let settings = &get(&server, "/v1/info").json()["settings"];
-    assert_eq!(*settings, json!({ "enabled": true, "lookOnly": true, "ignored": [] }));
+    let info = get(&server, "/v1/info").json();
+    assert_eq!(info["settings"], json!({ "enabled": true, "lookOnly": true, "ignored": [] }));
+    assert_eq!(info["scope"], "read", "no face offers a cancel");
 }
 
 #[test]

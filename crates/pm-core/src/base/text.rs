@@ -24,24 +24,50 @@ fn floor(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0)
 }
 
-/// Passes the id of a task that was given none to `use_text`. Formatted by hand: many tasks have no other id, and
-/// `format!` takes as long as starting a task.
+/// The longest part of a kind that an id is made of.
+const MAX_OF_KIND: usize = 32;
+
+/// Passes the id of a task that was given none to `use_text`: letters and digits of its kind and its serial, such as
+/// `GET-hosts-id-131`; `task-131` without a kind. It needs no quotes in a shell and no escapes in a URL.
+///
+/// Formatted by hand: many tasks have no other id, and `format!` takes as long as starting a task.
 #[inline]
-pub(crate) fn numbered<R>(serial: u64, use_text: impl FnOnce(&str) -> R) -> R {
-    const NAME: &[u8] = b"task-";
-    let (mut bytes, mut at, mut rest) = ([b'0'; NAME.len() + 20], NAME.len() + 20, serial);
+pub(crate) fn numbered<R>(kind: &str, serial: u64, use_text: impl FnOnce(&str) -> R) -> R {
+    const DIGITS: usize = 20;
+    let mut bytes = [b'-'; MAX_OF_KIND + 1 + DIGITS];
+    let mut end = 0;
+    for &byte in kind.as_bytes() {
+        let is_kept = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+        // Whatever else stands between two words becomes one hyphen, which is there already.
+        if is_kept || end > 0 && bytes[end - 1] != b'-' {
+            if end == MAX_OF_KIND {
+                break;
+            }
+            bytes[end] = if is_kept { byte } else { b'-' };
+            end += 1;
+        }
+    }
+    if end > 0 && bytes[end - 1] == b'-' {
+        end -= 1;
+    }
+    if end == 0 {
+        bytes[..4].copy_from_slice(b"task");
+        end = 4;
+    }
+    let (mut digits, mut from, mut rest) = ([b'0'; DIGITS], DIGITS, serial);
     loop {
-        at -= 1;
-        bytes[at] = b'0' + (rest % 10) as u8;
+        from -= 1;
+        digits[from] = b'0' + (rest % 10) as u8;
         rest /= 10;
         if rest == 0 {
             break;
         }
     }
-    let from = at - NAME.len();
-    bytes[from..at].copy_from_slice(NAME);
-    // Letters and digits only.
-    use_text(std::str::from_utf8(&bytes[from..]).unwrap_or_default())
+    bytes[end] = b'-';
+    let length = end + 1 + DIGITS - from;
+    bytes[end + 1..length].copy_from_slice(&digits[from..]);
+    // ASCII only.
+    use_text(std::str::from_utf8(&bytes[..length]).unwrap_or_default())
 }
 
 /// Returns the hash of an id, for its tag.
@@ -108,9 +134,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_that_is_made_is_what_formatting_would_give() {
-        for serial in [0, 7, 10, 1_234_567_890, u64::MAX] {
-            numbered(serial, |id| assert_eq!(id, format!("task-{serial}")));
+    fn an_id_is_made_of_the_words_of_the_kind_and_the_serial() {
+        for (kind, name) in [
+            ("", "task"),
+            ("import", "import"),
+            ("GET /hosts/{id}", "GET-hosts-id"),
+            ("/pm.v1.Greeter/SayHello", "pm.v1.Greeter-SayHello"),
+            ("app::jobs::send_mail", "app-jobs-send_mail"),
+            ("/", "task"),
+            ("été", "t"),
+            ("импорт", "task"),
+            ("a kind that is far longer than what is of use in an id", "a-kind-that-is-far-longer-than-w"),
+            ("a kind that is cut at one of its blanks", "a-kind-that-is-cut-at-one-of-its"),
+            ("*** \u{7f}\n", "task"),
+        ] {
+            for serial in [0, 7, 10, 1_234_567_890, u64::MAX] {
+                numbered(kind, serial, |id| assert_eq!(id, format!("{name}-{serial}")));
+            }
         }
     }
 

@@ -16,7 +16,8 @@ pub fn task(id: &str) -> TaskBuilder<'static> {
     TaskBuilder::new(global().shared(), Some(id))
 }
 
-/// Begins to describe a task of the [`global`] list whose id is made from its serial.
+/// Begins to describe a task of the [`global`] list whose id is made from its kind and serial: `import-131`, or
+/// `task-131` without a kind.
 pub fn unnamed() -> TaskBuilder<'static> {
     TaskBuilder::new(global().shared(), None)
 }

@@ -90,7 +90,7 @@ impl ProcessList {
         TaskBuilder::new(self.shared(), Some(id))
     }
 
-    /// Begins to describe a task whose id is made from its serial.
+    /// Begins to describe a task whose id is made from its kind and serial: `import-131`, or `task-131` without a kind.
     pub fn unnamed(&self) -> TaskBuilder<'_> {
         TaskBuilder::new(self.shared(), None)
     }

@@ -31,7 +31,7 @@ impl Slot {
 
     /// Returns the serial of the task that is being built here.
     #[inline]
-    fn unpublished_serial(self) -> u64 {
+    pub(crate) fn unpublished_serial(self) -> u64 {
         mark::serial(self.chunk.get(0))
     }
 
@@ -80,7 +80,7 @@ impl Slot {
 
     /// Shows the task to readers, in a status unless that is empty. Returns its serial, and whether it has a parent in
     /// this list.
-    #[inline]
+    #[cfg_attr(not(debug_assertions), inline(always))]
     pub(crate) fn publish(self, current: impl FnOnce() -> (u64, u32), status: &str) -> (u64, bool) {
         let serial = self.unpublished_serial();
         if self.chunk.get(PARENT) == NOT_NAMED {

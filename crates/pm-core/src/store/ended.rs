@@ -37,10 +37,8 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn push(&mut self, slot: u32, chained: u32, ended: u64) {
-        self.slots.push(slot);
-        self.chained += u64::from(chained);
-        self.newest = self.newest.max(ended);
+    pub(crate) fn of_one(slot: u32, chained: u32, ended: u64) -> Self {
+        Self { slots: vec![slot], chained: chained.into(), newest: ended }
     }
 
     fn bytes(&self) -> u64 {
@@ -87,9 +85,12 @@ impl Gathered {
             let entry = slot.load(Ordering::Acquire);
             if let Some(index) = (entry as u32).checked_sub(1) {
                 slot.store(0, Ordering::Relaxed);
-                batch.push(index, (entry >> 32) as u32, chunks.get(index).get(NEWEST));
+                batch.slots.push(index);
+                batch.chained += entry >> 32;
             }
         }
+        // They are in the order of their ends.
+        batch.newest = batch.slots.last().map_or(0, |&index| chunks.get(index).get(NEWEST));
     }
 
     /// Takes all, for the thread itself, under the lock of the central store.

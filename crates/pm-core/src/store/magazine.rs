@@ -346,8 +346,7 @@ pub(crate) fn retain_slot(store: &'static Store, slot: &'static Chunk, end: &End
 #[cold]
 fn retain_fallback(store: &'static Store, slot: &'static Chunk, end: &End) {
     store.slab.kinds().count(store.slab.records(slot), end);
-    let mut batch = Batch::default();
-    batch.push(slot.get(SELF) as u32, end.chained, end.ended);
+    let batch = Batch::of_one(slot.get(SELF) as u32, end.chained, end.ended);
     let mut central = store.slab.central.lock();
     central.retained.push(batch, !matches!(end.outcome, Count::Finished));
     let gathered = central.gathered(&store.limits);

@@ -38,7 +38,7 @@ fn prepare(shared: &'static Shared, id: Option<&str>, policy: Packed) -> Option<
     match id {
         Some(id) if recorded::is_plain(id, store.limits.id) => slot.set_id(id),
         Some(id) => recorded::with_changed(store, id, store.limits.id, |id| slot.set_id(id)),
-        None => text::numbered(serial, |id| slot.set_id(id)),
+        None => {}
     }
     Some(slot.chunk)
 }
@@ -52,6 +52,8 @@ pub struct TaskBuilder<'l> {
     // Little: all else is in the slot already, and a builder is moved with every call.
     shared: &'static Shared,
     chunk: Option<&'static Chunk>,
+    /// Set unless the id is still to be made from the kind and the serial.
+    has_id: bool,
     policy: Packed,
     /// Set if that is the task's own, and not that of its kind or list.
     has_own_policy: bool,
@@ -64,7 +66,7 @@ impl TaskBuilder<'_> {
     pub(crate) fn new(shared: &'static Shared, id: Option<&str>) -> Self {
         let policy = Packed(shared.on_cancel.load(StdOrdering::Relaxed));
         let chunk = if shared.enabled.load(StdOrdering::Relaxed) { prepare(shared, id, policy) } else { None };
-        Self { shared, chunk, policy, has_own_policy: false, deadline: None, list: PhantomData }
+        Self { shared, chunk, has_id: id.is_some(), policy, has_own_policy: false, deadline: None, list: PhantomData }
     }
 
     #[inline]
@@ -88,9 +90,13 @@ impl TaskBuilder<'_> {
     /// Sets the kind of the task, such as `GET /hosts/{id}` or `nightly import`: the group that statistics are kept
     /// for.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    pub fn kind(self, kind: &str) -> Self {
+    pub fn kind(mut self, kind: &str) -> Self {
+        let has_id = std::mem::replace(&mut self.has_id, true);
         recorded::with_recorded(self.store(), kind, self.store().limits.name, |kind| {
             if let Some(slot) = self.slot() {
+                if !has_id {
+                    text::numbered(kind, slot.unpublished_serial(), |id| slot.set_id(id));
+                }
                 let number = magazine::kind_number(self.store(), kind);
                 slot.set_kind(number);
                 if number == kinds::OTHER {
@@ -204,6 +210,9 @@ impl TaskBuilder<'_> {
     fn start_in(self, status: &str) -> Task {
         let builder = ManuallyDrop::new(self);
         let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
+        if !builder.has_id {
+            text::numbered("", slot.unpublished_serial(), |id| slot.set_id(id));
+        }
         let (serial, has_parent) = slot.publish(|| current().as_parent(builder.shared), status);
         let task = TaskRef { shared: builder.shared, chunk: slot.chunk, serial };
         if has_parent {

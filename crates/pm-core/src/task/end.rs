@@ -28,7 +28,7 @@ pub(super) fn end(handle: TaskHandle, outcome: impl FnOnce(u64, bool) -> Count) 
     }
 }
 
-/// The announcements to make once a task has ended and no lock is held.
+/// The announcements to make once a task has ended and no lock is held. Boxed, as most tasks have none to move.
 struct Ending {
     task: TaskRef,
     cell: Cell,
@@ -39,7 +39,7 @@ struct Ending {
 impl Ending {
     #[cold]
     #[inline(never)]
-    fn of(task: TaskRef, writer: &Writer, word: u64, end: &End) -> Self {
+    fn of(task: TaskRef, writer: &Writer, word: u64, end: &End) -> Box<Self> {
         let (shared, counters) = (task.shared, &task.store().counters);
         if cancel::is_asked(word) {
             counters.cancelled_ends.fetch_add(1, StdOrdering::Relaxed);
@@ -53,7 +53,7 @@ impl Ending {
         let wants_row = shared.hooks.wants_ends();
         let row = if wants_row { Row::copy(task.slot(), Wanted::Ending, Detail::History) } else { None };
         let outcome = Outcome::from_count(end.outcome as u64).unwrap_or(Outcome::Finished);
-        Self { task, cell, ended: Ended { outcome, forced, ticks: end.ended }, row }
+        Box::new(Self { task, cell, ended: Ended { outcome, forced, ticks: end.ended }, row })
     }
 
     #[cold]

@@ -11,6 +11,7 @@ use super::values::{Progress, StatusText, Text, ValueView};
 use crate::base::clock::Moment;
 use crate::base::outcome::Outcome;
 use crate::base::serial::Serial;
+use crate::base::text;
 use crate::base::timestamp::Timestamp;
 use crate::layout::record;
 use crate::layout::row::{FACTS, PARENT_ENDED, word};
@@ -139,6 +140,21 @@ impl<'a> TaskView<'a> {
     #[must_use]
     pub fn id(&self) -> Text<'a> {
         self.id
+    }
+
+    /// Returns `true` if the id was made from the kind and serial, as that of [`unnamed`](crate::unnamed) is.
+    ///
+    /// ```
+    /// let list = pm_core::ProcessList::new();
+    /// let (import, export) = (list.unnamed().kind("import").start(), list.start("export-42"));
+    /// assert_eq!(import.view(|task| task.is_unnamed()), Some(true));
+    /// assert_eq!(import.view(|task| task.id().to_string()), Some(format!("import-{}", import.serial().unwrap())));
+    /// assert_eq!(export.view(|task| task.is_unnamed()), Some(false));
+    /// ```
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        let kind = self.kind.map_or("", Text::as_str);
+        text::numbered(kind, self.word(0), |made| made.as_bytes() == self.id.as_bytes())
     }
 
     /// Returns the kind, such as `GET /hosts/{id}`, if the program named one.

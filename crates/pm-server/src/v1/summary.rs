@@ -56,6 +56,8 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     info.own.watch_bytes = feed.bytes as u64;
     info.own.looks = feed.looks;
     info.own.last_look = feed.last_look;
+    // What a client may do: it offers no more than that.
+    let permission = if state.list.is_look_only() { Permission::Read } else { permission };
     info.permission = Some(permission.name().into());
     let audit = state.audit().health();
     info.audit.written = audit.written;

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use pin_project_lite::pin_project;
-use pm_core::{ProcessList, Serial, SupervisedPoll, Supervisor, TaskHandle, ValueView, current, global};
+use pm_core::{ProcessList, SupervisedPoll, Supervisor, TaskHandle, ValueView, current, global};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -212,7 +212,11 @@ impl Inherited {
                     }
                 }
                 let id = task.id();
-                if is_request && inherited.request_id.is_none() && is_given(id.as_str(), serial, trace.as_ref()) {
+                if is_request
+                    && inherited.request_id.is_none()
+                    && !task.is_unnamed()
+                    && is_given(id.as_str(), trace.as_ref())
+                {
                     inherited.request_id = HeaderValue::from_str(id.as_str()).ok();
                 }
                 if inherited.trace.is_none() && trace.is_some() {
@@ -227,10 +231,10 @@ impl Inherited {
     }
 }
 
-/// Returns `true` if the id of a request was sent by its client, and is stored unabridged.
-fn is_given(id: &str, serial: Serial, trace: Option<&TraceParent>) -> bool {
-    let is_generated =
-        id.strip_prefix("task-") == Some(&serial.to_string()) || trace.is_some_and(|trace| trace.id() == id);
+/// Returns `true` if the id of a request, which is not made from its kind, was sent by its client, and is stored
+/// unabridged.
+fn is_given(id: &str, trace: Option<&TraceParent>) -> bool {
+    let is_generated = trace.is_some_and(|trace| trace.id() == id);
     !is_generated && !id.ends_with('…') && !id.contains("***")
 }
 
