@@ -5,7 +5,7 @@ mod common;
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use common::{Fake, command, err, json, out, pm, reply, unused_address};
+use common::{Fake, closed_address, command, err, json, out, pm, reply};
 
 const LIST: &str = r#"{"procs":[
 {"id":"young","procTime":"2026-11-24T04:03:36Z","statusTime":"2026-11-24T04:03:36Z","status":"init"},
@@ -45,7 +45,7 @@ fn filters_order_and_limit_apply_to_a_go_original() {
 
 #[test]
 fn several_endpoints_are_named_and_so_is_a_failed_one() {
-    let (one, three, down) = (Fake::original(LIST, HISTORY), Fake::original(LIST, HISTORY), unused_address());
+    let (one, three, down) = (Fake::original(LIST, HISTORY), Fake::original(LIST, HISTORY), closed_address());
     let output = pm(&["ls", "-e", &format!("{},{down}", one.endpoint), "-e", &three.endpoint]);
     assert_eq!(output.status.code(), Some(6), "{}", err(&output));
     assert!(out(&output).starts_with("ENDPOINT"));
@@ -55,7 +55,7 @@ fn several_endpoints_are_named_and_so_is_a_failed_one() {
 
 #[test]
 fn json_is_one_document_with_every_endpoint() {
-    let (server, down) = (Fake::original(LIST, HISTORY), unused_address());
+    let (server, down) = (Fake::original(LIST, HISTORY), closed_address());
     let output = pm(&["ls", "-o", "json", "-e", &server.endpoint, "-e", &down]);
     assert_eq!(output.status.code(), Some(6));
     let document = json(&output);
@@ -115,14 +115,14 @@ fn without_a_terminal_a_kill_needs_yes() {
 #[test]
 fn an_unreachable_endpoint_is_exit_5_with_a_next_step() {
     for verb in ["ls", "ended", "tree", "kinds", "audit", "endpoints", "waits"] {
-        let output = pm(&[verb, "-e", &unused_address()]);
+        let output = pm(&[verb, "-e", &closed_address()]);
         assert_eq!(output.status.code(), Some(5), "{verb} {output:?}");
         assert!(err(&output).contains("name another endpoint with -e"), "{}", err(&output));
     }
     for verb in ["show", "history", "why", "wait"] {
-        assert_eq!(pm(&[verb, "7", "-e", &unused_address()]).status.code(), Some(5), "{verb}");
+        assert_eq!(pm(&[verb, "7", "-e", &closed_address()]).status.code(), Some(5), "{verb}");
     }
-    assert_eq!(pm(&["kill", "7", "--yes", "-e", &unused_address()]).status.code(), Some(5));
+    assert_eq!(pm(&["kill", "7", "--yes", "-e", &closed_address()]).status.code(), Some(5));
 }
 
 #[test]

@@ -201,16 +201,10 @@ fn idle_tasks_fill_the_list() {
 
 #[test]
 fn a_signal_ends_it_while_it_still_starts_tasks() {
-    let address = common::unused_address();
-    let args = ["demo", "--tasks", "1000000", "--rate", "0", "--listen", &address, "--app", "127.0.0.1:0", "--root"];
-    let mut child =
-        Command::new(env!("CARGO_BIN_EXE_pm")).args(args).arg(tree()).stdout(Stdio::null()).spawn().unwrap();
-    // From its first answer on, whether or not all tasks have been started.
-    while TcpStream::connect(&address).is_err() {
-        assert!(child.try_wait().unwrap().is_none());
-    }
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
-    assert!(child.wait().unwrap().success());
+    // From its first output on, whether or not all tasks have been started.
+    let mut demo = demo(&["--tasks", "1000000", "--rate", "0"]);
+    assert!(Command::new("kill").args(["-TERM", &demo.child.id().to_string()]).status().unwrap().success());
+    assert!(demo.child.wait().unwrap().success());
 }
 
 #[test]

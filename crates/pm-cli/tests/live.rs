@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
-use common::{Fake, command, err, json, out, pm, reply, serve, unused_address};
+use common::{Fake, closed_address, command, err, json, out, pm, reply, serve};
 
 /// A list with a clock that the test advances.
 fn timed() -> (pm::ProcessList, pm::ManualClock) {
@@ -459,7 +459,7 @@ fn unreachable_endpoints_do_not_hide_the_others() {
     let _tasks: Vec<_> = lists.iter().enumerate().map(|(at, list)| list.start(&format!("t{at}"))).collect();
     let servers: Vec<_> = lists.iter().map(serve).collect();
     let mut endpoints: Vec<String> = servers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-    endpoints.extend((0..25).map(|_| unused_address()));
+    endpoints.extend((0..25).map(|_| closed_address()));
     let output = pm(&["ls", "-o", "json", "-e", &endpoints.join(",")]);
     assert_eq!(output.status.code(), Some(6));
     let document = json(&output);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
-use common::{command, json, out, pm, serve, unused_address};
+use common::{closed_address, command, json, out, pm, serve};
 use serde_json::Value;
 
 fn schema() -> Value {
@@ -87,7 +87,7 @@ fn every_document_matches_the_schema() {
     let _hold = tasks[0].holding(lock.clone());
     let _wait = tasks[1].waiting_on(lock);
     let (_server, endpoint) = serve(&list);
-    let down = unused_address();
+    let down = closed_address();
     let serial = tasks[0].serial().unwrap().to_string();
     for (verb, words, least) in [
         ("ls", &[][..], 4),

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{command, err, out, pm, serve, unused_address};
+use common::{closed_address, command, err, out, pm, serve};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -191,7 +191,7 @@ fn of_fifty_endpoints_the_reachable_half_is_shown() {
     // Closed ports, and servers that never respond.
     let silent: Vec<_> = (0..5).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let mut endpoints: Vec<String> = servers.iter().map(|(_, endpoint)| endpoint.clone()).collect();
-    endpoints.extend((0..20).map(|_| unused_address()));
+    endpoints.extend((0..20).map(|_| closed_address()));
     endpoints.extend(silent.iter().map(|listener| listener.local_addr().unwrap().to_string()));
     let begun = Instant::now();
     let mut screen = Screen::new(&mut command(&["top", "-e", &endpoints.join(",")]), (120, 40));

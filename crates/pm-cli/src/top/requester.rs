@@ -16,7 +16,7 @@ use crate::feed::Key;
 use crate::fleet::error;
 use crate::out::format;
 use crate::verbs::find;
-use crate::verbs::kill::{Fate, verdict_text};
+use crate::verbs::kill::{Fate, verdict_text, without_wait};
 
 /// The most ended tasks of one endpoint.
 const ENDED: u32 = 500;
@@ -139,7 +139,7 @@ async fn kill_many(endpoint: &Endpoint, batch: Vec<Target>, reason: String) -> V
         Ok(reply) => batch
             .iter()
             .map(|target| match reply.verdicts.iter().find(|verdict| verdict.serial == target.serial) {
-                Some(verdict) => verdict_of(target.key, Some(verdict)),
+                Some(verdict) => verdict_of(target.key, Some(&without_wait(verdict.clone()))),
                 None => reply_with(target.key, "already ended".to_owned(), Some(Fate::EndedBefore)),
             })
             .collect(),

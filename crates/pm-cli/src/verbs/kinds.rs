@@ -85,8 +85,11 @@ pub(crate) fn name(kind: &KindStats) -> &str {
     }
 }
 
-/// The three statuses that took most time, with percentages.
+/// The three statuses that took most time, with percentages; empty if no task has set one.
 pub(crate) fn where_time_goes(kind: &KindStats) -> String {
+    if kind.statuses.iter().all(|status| status.status.as_deref() == Some("init")) {
+        return String::new();
+    }
     let all: Duration = kind.statuses.iter().map(|status| status.time).sum();
     let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| !status.time.is_zero()).collect();
     statuses.sort_by_key(|status| std::cmp::Reverse(status.time));

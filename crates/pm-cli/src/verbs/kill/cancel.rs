@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::fate::{Fate, reason_words, summary, verdict_text};
+use super::fate::{Fate, reason_words, summary, verdict_text, without_wait};
 use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
 use crate::fleet::{self, Tally, error};
@@ -68,8 +68,11 @@ pub(super) async fn cancel_all(
     }
     let mut done = Vec::new();
     while let Some(outcomes) = requests.join_next().await {
-        for (at, outcome) in outcomes.expect("a request neither panics nor is aborted") {
+        for (at, mut outcome) in outcomes.expect("a request neither panics nor is aborted") {
             bar.inc(1);
+            if wait.is_none() {
+                outcome.result = outcome.result.map(|verdict| verdict.map(without_wait));
+            }
             if out.is_table() {
                 bar.suspend(|| print_outcome(out, &outcome, several))?;
             }

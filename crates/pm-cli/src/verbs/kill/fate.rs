@@ -2,7 +2,6 @@
 //! happened: a task that a cancel stopped is never counted with one that ended otherwise.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use pm_client::{Outcome, Row, TaskVerdict, Verdict};
 
@@ -40,11 +39,7 @@ impl Fate {
             _ if verdict.already_ended => Fate::EndedBefore,
             Some(Verdict::Dropped) => Fate::Dropped,
             Some(Verdict::Finished) => verdict.outcome.as_ref().map_or(Fate::Cancelled, Fate::of_outcome),
-            // Without a wait, whether it is still running is unknown.
-            Some(Verdict::Cancelling) if verdict.took.is_none_or(|took| took < Duration::from_millis(1)) => {
-                Fate::Requested
-            }
-            Some(Verdict::Cancelling) => Fate::StillRunning,
+            Some(Verdict::Cancelling) if verdict.took.is_some() => Fate::StillRunning,
             Some(Verdict::Refused) => Fate::Refused,
             Some(Verdict::NotFound) => Fate::EndedBefore,
             Some(_) | None => Fate::Requested,
@@ -122,6 +117,14 @@ pub(super) fn reason_words(reason: &str) -> String {
     }
 }
 
+/// Returns the verdict of a cancel that did not wait: without a time, as whether the task still runs is unknown.
+pub(crate) fn without_wait(mut verdict: TaskVerdict) -> TaskVerdict {
+    if verdict.verdict == Some(Verdict::Cancelling) {
+        verdict.took = None;
+    }
+    verdict
+}
+
 /// Describes a verdict.
 pub(crate) fn verdict_text(verdict: Option<&TaskVerdict>) -> (String, Style) {
     let fate = Fate::of_verdict(verdict);
@@ -171,12 +174,14 @@ mod tests {
                 Style::Plain,
             ),
             (json!({ "verdict": "cancelling", "tookMs": 1e4 }), "still running after 10.0 s", Style::Warning),
-            (json!({ "verdict": "cancelling", "tookMs": 0.002 }), "cancel requested", Style::Plain),
+            (json!({ "verdict": "cancelling" }), "cancel requested", Style::Plain),
             (json!({ "verdict": "finished", "alreadyEnded": true }), "already ended", Style::Plain),
         ] {
             assert_eq!(described(json), (expected.to_owned(), style));
         }
         assert_eq!(verdict_text(None).0, "cancel requested");
+        let verdict = serde_json::from_value(json!({ "verdict": "cancelling", "tookMs": 7 })).unwrap();
+        assert_eq!(verdict_text(Some(&without_wait(verdict))).0, "cancel requested");
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::out::{Document, Out, Style, Table, format, say, table::Cell};
 
 use cancel::Target;
 use fate::reason_words;
-pub(crate) use fate::{Fate, summary, verdict_text};
+pub(crate) use fate::{Fate, summary, verdict_text, without_wait};
 use select::{Selected, Selector};
 
 /// The most tasks that one command cancels.
