@@ -4,6 +4,9 @@
 //! none for a while. The events of lists with a manual clock are kept by that clock: they happen in the call that moves
 //! it.
 //!
+//! **No hook of the program delays the events of others.** Before the thread calls one, it leaves the agenda to another
+//! thread, and ends after it if that one still has it; of [`MAX_THREADS`] threads, the last one calls it in place.
+//!
 //! **An event that was planned happens, and never before its time.** When the system has no thread, those that wait do
 //! its work: threads that block on a verdict or a drain, futures that wait for one, tasks with a deadline at their
 //! checkpoints, and readers. That is counted, and every 10 ms one of them tries again to start the thread. The child of
@@ -36,6 +39,17 @@ pub(crate) enum ListEvent {
     Timeout(&'static Store, Weak<EndWait>),
     /// A cancelled task still runs when its hook is due.
     Stuck(TaskRef, Weak<StuckHook>),
+}
+
+impl ListEvent {
+    /// Returns `true` if the event calls a hook, which may take any time.
+    fn calls_hook(&self) -> bool {
+        match self {
+            Self::Task(task, _) => task.shared.hooks.any(),
+            Self::Timeout(..) => false,
+            Self::Stuck(..) => true,
+        }
+    }
 }
 
 impl Event for ListEvent {
@@ -79,8 +93,10 @@ struct Timer {
 
 struct Schedule {
     agenda: Agenda<ListEvent>,
-    /// True while the thread runs.
+    /// True while a thread attends to the agenda.
     running: bool,
+    /// The threads: that one, and those that call hooks.
+    threads: usize,
     /// When to try again to start it, in nanoseconds of the steady clock.
     retry_at: u64,
 }
@@ -92,6 +108,9 @@ static UNATTENDED: AtomicBool = AtomicBool::new(false);
 
 /// Events that were planned when there was no thread for them.
 static PLANNED_WITHOUT_THREAD: AtomicU64 = AtomicU64::new(0);
+
+/// The most threads at a time.
+const MAX_THREADS: usize = 4;
 
 /// How long the thread stays without events.
 const IDLE: Duration = Duration::from_secs(10);
@@ -200,7 +219,7 @@ impl Timer {
     const fn new(agenda: Agenda<ListEvent>) -> Self {
         Self {
             process: AtomicU32::new(0),
-            schedule: PlainMutex::new(Schedule { agenda, running: false, retry_at: 0 }),
+            schedule: PlainMutex::new(Schedule { agenda, running: false, threads: 0, retry_at: 0 }),
             changed: Condvar::new(),
             of_child: OnceLock::new(),
         }
@@ -248,7 +267,9 @@ impl Timer {
     fn start(&'static self, schedule: &mut Schedule) -> bool {
         if !schedule.running && system_nanos() >= schedule.retry_at {
             schedule.running = threads::spawn("pm-timer", move || self.run()).is_ok();
-            if !schedule.running {
+            if schedule.running {
+                schedule.threads += 1;
+            } else {
                 schedule.retry_at = system_nanos().saturating_add(RETRY.as_nanos() as u64);
             }
         }
@@ -276,16 +297,37 @@ impl Timer {
         }
     }
 
-    fn run(&self) {
-        let _stopped = Stopped(self);
+    /// Leaves the agenda to another thread. Returns `false` if there is none.
+    fn hand_over(&'static self, schedule: &mut Schedule) -> bool {
+        schedule.running = false;
+        let is_left = schedule.threads < MAX_THREADS && self.start(schedule);
+        self.attend_again(schedule);
+        is_left
+    }
+
+    /// Attends to the agenda if no other thread does.
+    fn attend_again(&self, schedule: &mut Schedule) -> bool {
+        let is_free = !schedule.running;
+        schedule.running = true;
+        UNATTENDED.store(false, Ordering::Relaxed);
+        is_free
+    }
+
+    fn run(&'static self) {
+        let mut stopped = Stopped { timer: self, attends: true };
         let mut schedule = self.schedule.lock();
         loop {
             let now = system_nanos();
             if let Some(event) = schedule.agenda.due(now) {
+                stopped.attends = !(event.calls_hook() && self.hand_over(&mut schedule));
                 drop(schedule);
                 event.happen();
                 schedule = self.schedule.lock();
-                continue;
+                stopped.attends = stopped.attends || self.attend_again(&mut schedule);
+                if stopped.attends {
+                    continue;
+                }
+                break;
             }
             let next = schedule.agenda.next_at();
             let wait = next.map_or(IDLE, |at| Duration::from_nanos(at - now));
@@ -293,19 +335,25 @@ impl Timer {
             schedule = locked;
             if timed_out && next.is_none() && schedule.agenda.next_at().is_none() {
                 schedule.running = false;
-                return;
+                break;
             }
         }
+        schedule.threads -= 1;
     }
 }
 
-/// Notes that the thread of the timer is gone, also when a panic ended it: the next event starts another.
-struct Stopped<'t>(&'t Timer);
+/// Notes that a thread of the timer is gone, also when a panic ended it: the next event starts another.
+struct Stopped {
+    timer: &'static Timer,
+    attends: bool,
+}
 
-impl Drop for Stopped<'_> {
+impl Drop for Stopped {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.schedule.lock().running = false;
+            let mut schedule = self.timer.schedule.lock();
+            schedule.threads -= 1;
+            schedule.running &= !self.attends;
         }
     }
 }

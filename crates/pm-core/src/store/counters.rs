@@ -35,8 +35,10 @@ impl AtomicCounters {
     pub(crate) fn catch_panic(&self, f: impl FnOnce()) {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
             self.panics_caught.fetch_add(1, StdOrdering::Relaxed);
-            // The payload of a panic may itself panic when it is dropped.
-            std::mem::forget(payload);
+            // The payload of a panic may itself panic when it is dropped, and so may that one's.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+                std::mem::forget(payload);
+            }
         }
     }
 }
