@@ -31,6 +31,60 @@ fn an_attribute_with_a_secret_name_is_masked_whatever_its_type() {
     assert_eq!(attrs(&list, &task).matches("***").count(), 5);
 }
 
+/// The names that the SDKs of Sentry scrub by default, but for those of IP addresses, which are no secrets, and the name
+/// of a framework.
+const SCRUBBED_BY_SENTRY: [&str; 34] = [
+    "password",
+    "passwd",
+    "secret",
+    "api_key",
+    "apikey",
+    "auth",
+    "credentials",
+    "mysql_pwd",
+    "privatekey",
+    "private_key",
+    "token",
+    "session",
+    "csrftoken",
+    "sessionid",
+    "x_csrftoken",
+    "set_cookie",
+    "cookie",
+    "authorization",
+    "proxy-authorization",
+    "x_api_key",
+    "aiohttp_session",
+    "connect.sid",
+    "csrf_token",
+    "csrf",
+    "_csrf",
+    "_csrf_token",
+    "PHPSESSID",
+    "_session",
+    "user_session",
+    "_xsrf",
+    "XSRF-TOKEN",
+    "bearer",
+    "card_number",
+    "passphrase",
+];
+
+#[test]
+fn names_that_others_scrub_are_masked() {
+    let list = ProcessList::new();
+    for name in SCRUBBED_BY_SENTRY {
+        let task = list.task("a").attr(name, "hunter2").start();
+        let shown = attrs(&list, &task);
+        assert!(!shown.contains("hunter2"), "{name}: {shown}");
+        // In a parameter of a URL, too.
+        task.set("url", format!("/a?x=1&{name}=hunter2").as_str());
+        task.set(name, "");
+        let shown = attrs(&list, &task);
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
 #[test]
 fn harmless_attributes_are_recorded_unchanged() {
     let list = ProcessList::new();

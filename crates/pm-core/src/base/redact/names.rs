@@ -36,8 +36,19 @@ const WORDS: &[&str] = &[
 ];
 
 /// Ends of words that do: `userpwd`, `PGPASSWORD`, `stripetoken`.
-const ENDS: &[&str] =
-    &["apikey", "passphrase", "passwd", "password", "pwd", "secret", "sessionid", "token", "contraseña", "contrasena"];
+const ENDS: &[&str] = &[
+    "apikey",
+    "passphrase",
+    "passwd",
+    "password",
+    "pwd",
+    "secret",
+    "sessid",
+    "sessionid",
+    "token",
+    "contraseña",
+    "contrasena",
+];
 
 /// Two words that do, with or without a separator.
 const PAIRS: &[(&str, &str)] = &[
@@ -62,26 +73,12 @@ const PAIRS: &[(&str, &str)] = &[
     ("card", "number"),
     ("credit", "card"),
     ("connection", "string"),
+    ("connect", "sid"),
 ];
 
 /// Words that do only in parameters: elsewhere too many harmless names have them.
-const PARAMETERS: &[&str] = &[
-    "cvc",
-    "cvv",
-    "hmac",
-    "iban",
-    "otp",
-    "pass",
-    "passe",
-    "phpsessid",
-    "pin",
-    "senha",
-    "sessid",
-    "sid",
-    "sig",
-    "ssn",
-    "totp",
-];
+const PARAMETERS: &[&str] =
+    &["cvc", "cvv", "hmac", "iban", "otp", "pass", "passe", "pin", "senha", "sid", "sig", "ssn", "totp"];
 
 /// Words at the end of names that say something about a secret, and do not hold it: how many, how long, of which sort.
 const ABOUT: &[&str] = &[
@@ -263,6 +260,7 @@ pub(crate) fn may_be_secret(letters: u32) -> bool {
                 || has(const { set("token") })
                 || has(const { set("key") }) && letters & const { set("ais") } != 0
                 || has(const { set("credential") })
+                || has(const { set("sessid") })
                 || has(const { set("session") })
                 || has(const { set("bearer") })
                 || has(const { set("signature") })
