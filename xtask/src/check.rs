@@ -55,27 +55,17 @@ fn docs() -> Outcome {
 
 /// Each feature of `pm` and `pm-server` by itself, and none.
 fn features() -> Outcome {
-    let of_pm = [
-        "",
-        "server",
-        "dashboard",
-        "tokio",
-        "sync",
-        "tokio-util",
-        "stream",
-        "http-body",
-        "indicatif",
-        "macros",
-        "tower",
-        "axum",
-        "tracing",
-        "tls",
-    ];
-    let of_server = ["", "dashboard", "tls", "tracing"];
-    let of_pm = of_pm.into_iter().chain(["server,tracing"]).map(|feature| ("--package=pm", feature));
-    for (package, feature) in of_pm.chain(of_server.map(|feature| ("--package=pm-server", feature))) {
-        let words = ["clippy", package, "--no-default-features", "--features", feature, "--locked"];
-        pass(cargo(&words).args(["--", "--deny=warnings"]))?;
+    let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| format!("metadata: {error}"))?;
+    for name in ["pm", "pm-server"] {
+        let package = metadata["packages"].as_array().and_then(|all| all.iter().find(|one| one["name"] == name));
+        let features = package.and_then(|package| package["features"].as_object()).ok_or(format!("no crate {name}"))?;
+        let features = features.keys().map(String::as_str).filter(|feature| *feature != "default");
+        let pairs = ["", "server,tracing"].into_iter().filter(|pair| name == "pm" || pair.is_empty());
+        for feature in features.chain(pairs) {
+            let words = ["clippy", "--package", name, "--no-default-features", "--features", feature, "--locked"];
+            pass(cargo(&words).args(["--", "--deny=warnings"]))?;
+        }
     }
     Ok(Done::Whole)
 }

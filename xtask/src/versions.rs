@@ -8,7 +8,7 @@ use crate::step::{Done, Outcome, cargo, output, pass, target_dir};
 use crate::toolchain;
 
 /// The published libraries.
-const LIBRARIES: [&str; 6] = ["pm-core", "pm-wire", "pm-server", "pm-macros", "pm", "pm-client"];
+const LIBRARIES: [&str; 7] = ["pm-core", "pm-wire", "pm-server", "pm-macros", "pm", "pm-client", "pm-actix"];
 /// The parts of a crate that its build needs, besides the manifest.
 const PARTS: [&str; 3] = ["src", "page", "openapi.json"];
 
