@@ -18,7 +18,7 @@ use crate::service::TasksService;
 ///
 /// The task has
 ///
-/// - **id:** the request's `X-Request-Id`, else generated from the serial;
+/// - **id:** the request's `X-Request-Id`, else made from its kind and serial;
 /// - **kind:** method and route, such as `GET /hosts/{id}`; the method alone when no route matches;
 /// - **attributes:** `method`, `path`, `peer`, `user_agent`, `code` (status code of the response);
 /// - **status:** `handling`, then those that the handler sets; `responding` once the response head is ready; `upgraded`

@@ -25,8 +25,8 @@ use super::service::Tasks;
 ///
 /// The task has
 ///
-/// - **id:** the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else generated from the
-///   serial;
+/// - **id:** the request's `X-Request-Id`, else trace id and span id of its `traceparent`, else made from its kind and
+///   serial, such as `GET-hosts-id-131`;
 /// - **kind:** method and [route](Self::route), such as `GET /hosts/{id}`; the method alone without a route. Never the
 ///   path, since clients can make up any number of those, except that of gRPC methods, such as
 ///   `POST /routeguide.RouteGuide/GetFeature`: those that are not known to exist are `grpc` when there are many;
