@@ -80,10 +80,12 @@ pub(crate) fn sanitizers() -> Outcome {
     for (sanitizer, flags) in SANITIZERS {
         let sanitized = |words: &[&str]| {
             let mut command = program(NIGHTLY, "cargo");
-            command.args(["test", "--locked", "--target", host.trim(), "--target-dir"]).arg(target_dir(sanitizer));
+            command
+                .args(["test", "--locked", "--config=profile.dev.opt-level=1", "--target", host.trim(), "--target-dir"])
+                .arg(target_dir(sanitizer));
             command.args(flags).args(words).env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"));
-            // Some tests forget futures, on purpose.
-            command.env("ASAN_OPTIONS", "detect_leaks=0");
+            // Some tests forget futures, and one starts a thread in the child of a fork, on purpose.
+            command.env("ASAN_OPTIONS", "detect_leaks=0").env("TSAN_OPTIONS", "die_after_fork=0");
             command
         };
         let tests = SANITIZED_TESTS.map(|test| format!("--test={test}"));

@@ -31,42 +31,14 @@ fn an_attribute_with_a_secret_name_is_masked_whatever_its_type() {
     assert_eq!(attrs(&list, &task).matches("***").count(), 5);
 }
 
-/// The names that the SDKs of Sentry scrub by default, but for those of IP addresses, which are no secrets, and the name
-/// of a framework.
+/// The names that the SDKs of Sentry scrub by default, but for those of IP addresses, which are no secrets, and the
+/// name of a framework.
+#[rustfmt::skip]
 const SCRUBBED_BY_SENTRY: [&str; 34] = [
-    "password",
-    "passwd",
-    "secret",
-    "api_key",
-    "apikey",
-    "auth",
-    "credentials",
-    "mysql_pwd",
-    "privatekey",
-    "private_key",
-    "token",
-    "session",
-    "csrftoken",
-    "sessionid",
-    "x_csrftoken",
-    "set_cookie",
-    "cookie",
-    "authorization",
-    "proxy-authorization",
-    "x_api_key",
-    "aiohttp_session",
-    "connect.sid",
-    "csrf_token",
-    "csrf",
-    "_csrf",
-    "_csrf_token",
-    "PHPSESSID",
-    "_session",
-    "user_session",
-    "_xsrf",
-    "XSRF-TOKEN",
-    "bearer",
-    "card_number",
+    "password", "passwd", "secret", "api_key", "apikey", "auth", "credentials", "mysql_pwd", "privatekey",
+    "private_key", "token", "session", "csrftoken", "sessionid", "x_csrftoken", "set_cookie", "cookie",
+    "authorization", "proxy-authorization", "x_api_key", "aiohttp_session", "connect.sid", "csrf_token", "csrf",
+    "_csrf", "_csrf_token", "PHPSESSID", "_session", "user_session", "_xsrf", "XSRF-TOKEN", "bearer", "card_number",
     "passphrase",
 ];
 

@@ -56,7 +56,7 @@ use proc_macro::TokenStream;
 ///
 /// | | |
 /// |---|---|
-/// | `id = "import-{file}"` | the id: a format string, or an expression with `Display`. Default: made from kind and serial |
+/// | `id = "import-{file}"` | the id: a format string, or an expression with `Display`. Default: made from the kind |
 /// | `kind = "import"` | a string expression. Default: the name of the function |
 /// | `attrs(file, rows = rows.len(), "http.method" = method)` | attributes; `file` is short for `file = file` |
 /// | `on_cancel = pm::CancelPolicy::Ask` | the effect of a cancel. Default: that of the kind or the list |
