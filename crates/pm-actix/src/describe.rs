@@ -31,8 +31,9 @@ impl Config {
             _ => "OTHER",
         };
         task = match request.match_pattern() {
-            Some(route) => task.kind(&[method, " ", &route].concat()),
-            None => task.kind(method),
+            // Of a scope without a path, such as files at the root, it is empty.
+            Some(route) if !route.is_empty() => task.kind(&[method, " ", &route].concat()),
+            _ => task.kind(method),
         };
         task = task.attr("method", request.method().as_str()).attr("path", request.path());
         if let Some(peer) = request.peer_addr() {

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use actix_web::body::{BodySize, MessageBody};
+use actix_web::dev::{AppService, HttpServiceFactory, ResourceDef, ServiceRequest, fn_service};
 use actix_web::http::StatusCode;
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
@@ -54,6 +55,18 @@ async fn wait() -> String {
     std::future::pending().await
 }
 
+/// A service at the root for all other paths, as that of files is.
+struct Files;
+
+impl HttpServiceFactory for Files {
+    fn register(self, config: &mut AppService) {
+        let file = async |request: ServiceRequest| {
+            Ok::<_, actix_web::Error>(request.into_response(HttpResponse::Ok().body("a file")))
+        };
+        config.register_service(ResourceDef::root_prefix(""), None, fn_service(file), None);
+    }
+}
+
 struct Bench {
     list: ProcessList,
     ended: mpsc::UnboundedReceiver<Serial>,
@@ -74,6 +87,7 @@ impl Bench {
                 .wrap(Tasks::new().list(&tasks))
                 .route("/parts/{name}", web::get().to(part))
                 .route("/wait", web::get().to(wait))
+                .service(Files)
         });
         let server = server.workers(1).disable_signals().bind("127.0.0.1:0").unwrap();
         let addr = server.addrs()[0];
@@ -128,7 +142,8 @@ fn a_request_is_a_task_until_the_last_byte_of_its_body() {
             rest(bench.ask(path).await).await;
             assert_eq!(bench.ended().await, ("GET /parts/{name}".to_owned(), last.to_owned()));
         }
-        rest(bench.ask("/unknown").await).await;
+        let answer = rest(bench.ask("/unknown").await).await;
+        assert!(answer.ends_with("a file"), "{answer}");
         assert_eq!(bench.ended().await, ("GET".to_owned(), "ended".to_owned()));
     });
 }

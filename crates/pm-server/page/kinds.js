@@ -122,7 +122,7 @@ export class KindsView {
       whole > 0 && h('table', { class: 'plain where' }, h('thead', {}, h('tr', {}, ...['Status', 'Share', 'Time', 'Entered', 'Each'].map((words, at) => h('th', { scope: 'col', class: at ? 'number' : '' }, words)), h('th', { scope: 'col' }, h('span', { class: 'unseen' }, 'Bar')))),
         h('tbody', {}, ...statuses.slice(0, STATUSES).map((one) => h(
           'tr', {},
-          h('td', {}, one.status === undefined ? '(all others)' : named(short(one.status, 120))),
+          h('td', {}, one.status === undefined ? '(unknown or other)' : named(short(one.status, 120))),
           h('td', { class: 'number' }, percent(one.timeMs, whole)), h('td', { class: 'number' }, duration(one.timeMs)),
           h('td', { class: 'number' }, count(one.entered)), h('td', { class: 'number' }, latency(one.entered ? one.timeMs / one.entered : undefined)),
           h('td', { class: 'track' }, svg('svg', { viewBox: '0 0 100 8', preserveAspectRatio: 'none', 'aria-hidden': 'true', class: 'share' }, svg('rect', { width: Math.max(0.5, (one.timeMs / whole) * 100), height: 8 }))),

@@ -110,6 +110,13 @@ impl fmt::Display for StartError {
     }
 }
 
+/// For programs whose `main` returns [`io::Error`].
+impl From<StartError> for io::Error {
+    fn from(error: StartError) -> Self {
+        Self::other(error)
+    }
+}
+
 impl Error for StartError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {

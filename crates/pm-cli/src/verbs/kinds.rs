@@ -94,7 +94,7 @@ pub(crate) fn where_time_goes(kind: &KindStats) -> String {
     let mut statuses: Vec<_> = kind.statuses.iter().filter(|status| !status.time.is_zero()).collect();
     statuses.sort_by_key(|status| std::cmp::Reverse(status.time));
     let part = |status: &&pm_client::StatusTime| {
-        let name = status.status.as_deref().unwrap_or("(all others)");
+        let name = status.status.as_deref().unwrap_or("(unknown or other)");
         format!("{name} {:.0} %", 100.0 * status.time.as_secs_f64() / all.as_secs_f64())
     };
     statuses.iter().take(3).map(part).collect::<Vec<_>>().join(", ")

@@ -38,9 +38,11 @@ pub(super) const RECEIVED: &str = "bytes received";
 ///
 /// Without it, the kill of a request whose client does not read waits until the client reads or hangs up, since HTTP
 /// libraries do not poll a response while they cannot write. With it, the connection is closed at once; while the
-/// client reads nothing, the status of the task is `waiting for the client to read`. On an HTTP/2 connection with
+/// client reads nothing, the status of the task is `waiting for the client to read`. The system still delivers what was
+/// written before, some megabytes at most: a slow client sees the end only after them. On an HTTP/2 connection with
 /// several requests, a kill never takes another one with it: a stalled response is dropped when its client reads, or
-/// when every other response has ended or is killed as well.
+/// when every other response has ended or is killed as well; and a client that holds back one response by the flow
+/// control of HTTP/2 is not recognised, so that its status stays.
 ///
 /// An upgraded connection (such as a websocket) is the task of its request until it is closed, and a kill closes it:
 /// handlers need no line for that. Use [`serve`](super::serve) for axum, and for tonic `serve_with_incoming` with a

@@ -116,7 +116,8 @@ impl Config {
         let route = route
             .as_deref()
             .or_else(|| matched_route(head.extensions))
-            .or_else(|| routes::route(&self.routes, head.uri.path()));
+            .or_else(|| routes::route(&self.routes, head.uri.path()))
+            .filter(|route| !route.trim().is_empty());
         let mut trial = None;
         let kind = match route {
             Some(route) => {

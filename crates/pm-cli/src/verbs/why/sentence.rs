@@ -171,6 +171,7 @@ fn compared(task: &Row, kind: &KindStats) -> Option<Usual> {
     let (p50, p95, p99) = (latency.p50?, latency.p95?, latency.p99?);
     let max = latency.max.unwrap_or(Duration::MAX);
     let rank = match age {
+        age if age > max && latency.count == 1 => "longer than the one ended task of its kind".to_owned(),
         age if age > max => format!("longer than all {} ended tasks of its kind", latency.count),
         age if age > p99 => "longer than 99 % of its kind".to_owned(),
         age if age > p95 => "longer than 95 % of its kind".to_owned(),
@@ -212,7 +213,11 @@ fn facts(evidence: &Evidence) -> Vec<String> {
         let latency = &kind.latency;
         if let (Some(p50), Some(p95), Some(p99)) = (latency.p50, latency.p95, latency.p99) {
             let [p50, p95, p99] = [p50, p95, p99].map(|duration| format::latency(Some(duration)));
-            facts.push(format!("{} tasks of its kind have ended: p50 {p50}, p95 {p95}, p99 {p99}", latency.count));
+            let ended = match latency.count {
+                1 => "1 task of its kind has ended".to_owned(),
+                count => format!("{count} tasks of its kind have ended"),
+            };
+            facts.push(format!("{ended}: p50 {p50}, p95 {p95}, p99 {p99}"));
         }
         let bad = kind.failed + kind.aborted + kind.cancelled + kind.dropped;
         if bad > 0 {
