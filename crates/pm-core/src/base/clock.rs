@@ -340,6 +340,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn ages_stay_right_whatever_the_counter_does() {
         let hour = 3 * 3_600 * SECOND as i64;
         for uptime in [0, 7_200, 1 << 20] {
@@ -383,6 +384,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_counter_that_changes_its_rate_or_stops_is_given_up() {
         for ticks in [0, 1_000, 2_900, 3_100, 4_500, 30_000] {
             let (list, clocks) = list_at(1_000);
@@ -404,6 +406,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_counter_that_drifts_a_little_is_kept_and_ages_agree() {
         for (ticks, seconds) in [(2_999, 600), (3_001, 600), (3_002, 30), (3_000, 86_400)] {
             let (list, clocks) = list_at(0);
@@ -448,6 +451,7 @@ pub(super) mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "takes minutes there")]
     fn a_grace_ends_whatever_the_counter_does() {
         let waker = std::task::Waker::noop();
         let mut context = std::task::Context::from_waker(waker);
@@ -462,8 +466,13 @@ pub(super) mod tests {
             assert!(!poll());
             clocks.pass(20.0);
             let _ = list.snapshot();
+            let asked = Instant::now();
             list.cancel("a", "too slow").unwrap();
-            assert!(!poll(), "its grace has just begun");
+            if poll() {
+                // On a machine that is busy with other things.
+                assert!(asked.elapsed() >= Duration::from_millis(20), "its grace has just begun");
+                continue;
+            }
             clocks.step(step);
             clocks.clocks().pass(ticks * 20, 20_000_000);
             // The steady clock is the system's: the thread of events waits for it, too.
