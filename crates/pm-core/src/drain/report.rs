@@ -137,11 +137,11 @@ pub(crate) fn left(remaining: u64, oldest: &[TaskBrief]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Outcome, ProcessList};
+    use crate::{Clock, Options, Outcome, ProcessList};
 
     #[test]
     fn a_line_of_a_task_obeys_nothing() {
-        let list = ProcessList::new();
+        let list = ProcessList::with_options(Options::new().clock(Clock::manual().0));
         let task = list.task("a\u{1b}[2J\n").kind("\u{202e}kind").start();
         let brief = list.view(task.serial(), TaskBrief::of).unwrap();
         let line = brief.to_string();

@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_chain_of_100_000_tasks_is_followed_without_a_deep_stack() {
-        let count = 100_000;
+        let count = if cfg!(miri) { 100 } else { 100_000 };
         let mut resources: Vec<Resource> = (0..count).map(lock).collect();
         let mut waits: Vec<Wait> = (1..count).map(|task| wait(task, task as usize - 1)).collect();
         assert!(find(&resources, &waits).stuck.iter().all(|stuck| !stuck));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 5_000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 20 } else { 5_000 }, ..ProptestConfig::default() })]
 
         #[test]
         fn the_result_matches_the_definition((resources, waits) in any_graph()) {
