@@ -717,7 +717,7 @@ fn a_hook_that_blocks_delays_no_deadline() {
         let blocked = Mutex::new(blocked);
         let hook = list.on_stuck(Duration::from_millis(1), move |_| {
             enters.send(()).unwrap();
-            // Until `go` is dropped; one holds the lock meanwhile.
+            // Until `go` is dropped; one holds the lock in the meantime.
             let _ = blocked.lock().map(|blocked| blocked.recv());
         });
         let stuck: Vec<_> = (0..hooks).map(|number| list.start(&format!("stuck-{number}"))).collect();

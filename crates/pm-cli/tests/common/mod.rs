@@ -118,7 +118,7 @@ pub fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// An address that refuses connections: its port is taken until this process ends, and nobody listens there.
+/// An address that refuses connections: its port is taken until this process ends, and there is no listener.
 pub fn closed_address() -> String {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
