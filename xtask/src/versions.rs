@@ -10,7 +10,7 @@ use crate::toolchain;
 /// The published libraries.
 const LIBRARIES: [&str; 7] = ["pm-core", "pm-wire", "pm-server", "pm-macros", "pm", "pm-client", "pm-actix"];
 /// The parts of a crate that its build needs, besides the manifest.
-const PARTS: [&str; 3] = ["src", "page", "openapi.json"];
+const PARTS: [&str; 4] = ["src", "build.rs", "page", "openapi.json"];
 
 /// Checks the published crates with the oldest supported compiler, which `rust-version` names.
 pub(crate) fn msrv() -> Outcome {
