@@ -23,7 +23,7 @@ test('the details of a task are complete: summary, attributes, progress, family,
   await until(page, () => document.querySelectorAll('.timeline tbody tr').length === 3);
   assert.deepEqual((await statuses()).slice(-3), ['init', 'opening', 'reading']);
   const commands = await page.locator('.detail code').allInnerTexts();
-  assert.deepEqual(commands.slice(-3), [`pm why -e ${program.address} 2`, `pm history -e ${program.address} 2`, `pm kill -e ${program.address} 2 -- why`]);
+  assert.deepEqual(commands.slice(-3), [`pm why -e ${program.address} serial:2`, `pm history -e ${program.address} serial:2`, `pm kill -e ${program.address} serial:2 -- why`]);
   assert.equal(commands[0], `curl '${program.url}v1/tasks/serial:2'`);
   await t.shot(page, 'detail');
   // It changes while it is shown.
