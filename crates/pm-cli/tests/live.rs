@@ -182,6 +182,10 @@ fn a_kill_by_filter_has_a_dry_run_and_a_limit() {
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("one command cancels 10000 tasks at most"), "{}", err(&output));
 
+    let output = pm(&["kill", "kind=job", "limit=5", "--yes", "-e", &endpoint]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("`limit` does not select tasks; it is for pm ls and pm ended"), "{}", err(&output));
+
     let output = pm(&["kill", "kind=job", "-m", "too many", "--yes", "-e", &endpoint]);
     assert_eq!(output.status.code(), Some(4));
     assert!(err(&output).contains("12 tasks match, more than --max 10; none was cancelled"), "{}", err(&output));

@@ -74,6 +74,9 @@ impl Selection {
             return Err(Stop::Usage(why));
         };
         let known = ["sort", "limit", "groupBy"];
+        if known.contains(&name) {
+            return Err(Stop::Usage(format!("`{name}` does not select tasks; it is for pm ls and pm ended")));
+        }
         self.filter.add(name, value).map_err(|error| match pm_wire::nearest(name, known) {
             Some(near) if !Filter::is_name(name) => {
                 Stop::Usage(format!("unknown name `{name}`; did you mean `{near}`?"))
