@@ -34,7 +34,8 @@ try {
   const running = await open('light', '');
   // Long enough to have usual latencies to compare with.
   await running.waitForFunction(() => [...document.querySelectorAll('#tasks .c-age i')].filter((bar) => Number(bar.dataset.share) > 0).length > 9
-    && document.querySelectorAll('#tasks .over').length > 0 && document.querySelectorAll('#tasks .row.ended').length < 4, undefined, { timeout: 60_000, polling: 100 });
+    && document.querySelectorAll('#tasks .over').length > 0
+    && [...document.querySelectorAll('#tasks .row.ended')].filter((row) => row.getBoundingClientRect().top < innerHeight).length < 6, undefined, { timeout: 60_000, polling: 100 });
   await shoot(running, 'running');
   const task = await open('dark', '');
   const id = await task.evaluate(() => [...pm.model.tasks.values()].find((task) => task.kind === 'GET /transfer' && !task.gone && task.age(performance.now()) < 2500)?.serial
