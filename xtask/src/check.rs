@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::step::{Done, Outcome, Step, cargo, install_on_debian, output, pass, pass_within, target_dir, works};
+use crate::step::{
+    Done, Outcome, Step, cargo, install_on_debian, output, packages, pass, pass_within, target_dir, works,
+};
 use crate::{api, browser, budget, contract, deny, lines, model, page, versions, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
@@ -33,8 +35,7 @@ pub(crate) fn all() -> Vec<Step> {
         ("browser", browser::check),
         ("page", page::check),
     ];
-    let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]));
-    if metadata.is_ok_and(|metadata| metadata.contains("\"pm-bench\"")) {
+    if packages().is_ok_and(|packages| packages.iter().any(|package| package["name"] == "pm-bench")) {
         steps.push(("bench smoke", bench_smoke));
     }
     steps
@@ -55,10 +56,9 @@ fn docs() -> Outcome {
 
 /// Each feature of `pm` and `pm-server` by itself, and none.
 fn features() -> Outcome {
-    let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| format!("metadata: {error}"))?;
+    let packages = packages()?;
     for name in ["pm", "pm-server"] {
-        let package = metadata["packages"].as_array().and_then(|all| all.iter().find(|one| one["name"] == name));
+        let package = packages.iter().find(|package| package["name"] == name);
         let features = package.and_then(|package| package["features"].as_object()).ok_or(format!("no crate {name}"))?;
         let features = features.keys().map(String::as_str).filter(|feature| *feature != "default");
         let pairs = ["", "server,tracing"].into_iter().filter(|pair| name == "pm" || pair.is_empty());

@@ -7,6 +7,8 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 /// The name of a step and its work.
 pub(crate) type Step = (&'static str, fn() -> Outcome);
 
@@ -20,6 +22,16 @@ pub(crate) enum Done {
     Partly(Vec<String>),
     /// Nothing, and why.
     LeftOut(String),
+}
+
+/// Returns what cargo knows of the packages of this workspace.
+pub(crate) fn packages() -> Result<Vec<Value>, String> {
+    let text = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]))?;
+    let mut metadata: Value = serde_json::from_str(&text).map_err(|error| format!("metadata: {error}"))?;
+    match metadata["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        _ => Err("metadata: there are no packages".into()),
+    }
 }
 
 /// Runs steps until one fails, then prints how long each took and what was left out.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::step::{Done, Outcome, cargo, output, pass, target_dir};
+use crate::step::{Done, Outcome, cargo, packages, pass, target_dir};
 use crate::toolchain;
 
 /// The published libraries.
@@ -14,9 +14,11 @@ const PARTS: [&str; 4] = ["src", "build.rs", "page", "openapi.json"];
 
 /// Checks the published crates with the oldest supported compiler, which `rust-version` names.
 pub(crate) fn msrv() -> Outcome {
-    let metadata = output(&mut cargo(&["metadata", "--no-deps", "--format-version=1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&metadata).map_err(|error| format!("metadata: {error}"))?;
-    let version = metadata["packages"][0]["rust_version"].as_str().ok_or("the workspace has no rust-version")?;
+    let packages = packages()?;
+    let version = packages
+        .first()
+        .and_then(|package| package["rust_version"].as_str())
+        .ok_or("the workspace has no rust-version")?;
     if let Err(why) = toolchain::ensure(version, &[], || toolchain::has(version, "rustc")) {
         return Ok(Done::LeftOut(format!("Rust {version}: {why}")));
     }

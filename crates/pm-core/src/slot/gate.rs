@@ -31,7 +31,7 @@ impl Slot {
 
     /// Returns the serial of the task that is being built here.
     #[inline]
-    pub(crate) fn unpublished_serial(self) -> u64 {
+    fn unpublished_serial(self) -> u64 {
         mark::serial(self.chunk.get(0))
     }
 
@@ -63,6 +63,12 @@ impl Slot {
         self.chunk.put(SELF, u64::from(self.index()) | u64::from(hash) << 32);
         // If there is no memory for a long id, the task is shown without one.
         let _ = self.unpublished().log_strings(Head::text(record::ID, id.len()), id, "");
+    }
+
+    /// Sets the id of a task that was given none, before `publish`: made of its kind and serial.
+    #[inline]
+    pub(crate) fn make_id(self, kind: &str) {
+        text::numbered(kind, self.unpublished_serial(), |id| self.set_id(id));
     }
 
     /// Sets the parent, before `publish`; without a slot (0) it is in no list, or in another one.

@@ -55,9 +55,8 @@ pub(super) struct KindShards {
 
 impl KindShards {
     fn add_to_common(&mut self, kinds: &Kinds, number: u32, counts: &Counts) {
-        let new = !self.common.contains_key(&number);
+        let before = self.common.get(&number).map_or(0, KindTotals::bytes);
         let totals = self.common.entry(number).or_default();
-        let before = if new { 0 } else { totals.bytes() };
         totals.add(counts, kinds.max_statuses);
         // They only grow.
         kinds.bytes.fetch_add(totals.bytes() - before, Ordering::Relaxed);

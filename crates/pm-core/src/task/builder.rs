@@ -14,7 +14,6 @@ use super::supervisor::Supervisor;
 use super::value::{Value, is_plain, set, with_changed};
 use crate::base::policy::{CancelPolicy, Packed};
 use crate::base::redact::names;
-use crate::base::text;
 use crate::cancel::ask;
 use crate::cancel::cancelled::Cancelled;
 use crate::cancel::timer::set_deadline;
@@ -95,7 +94,7 @@ impl TaskBuilder<'_> {
         recorded::with_recorded(self.store(), kind, self.store().limits.name, |kind| {
             if let Some(slot) = self.slot() {
                 if !has_id {
-                    text::numbered(kind, slot.unpublished_serial(), |id| slot.set_id(id));
+                    slot.make_id(kind);
                 }
                 let number = magazine::kind_number(self.store(), kind);
                 slot.set_kind(number);
@@ -211,7 +210,7 @@ impl TaskBuilder<'_> {
         let builder = ManuallyDrop::new(self);
         let Some(slot) = builder.slot() else { return Task { handle: TaskHandle::INERT } };
         if !builder.has_id {
-            text::numbered("", slot.unpublished_serial(), |id| slot.set_id(id));
+            slot.make_id("");
         }
         let (serial, has_parent) = slot.publish(|| current().as_parent(builder.shared), status);
         let task = TaskRef { shared: builder.shared, chunk: slot.chunk, serial };
