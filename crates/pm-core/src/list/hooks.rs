@@ -10,7 +10,8 @@ impl ProcessList {
     /// Calls `hook` with each task that ends, right after its end, on the thread where it ended.
     ///
     /// Hooks are called when no lock of the list is held, and may use it. What they do to other tasks calls no hook.
-    /// A panic of a hook is caught and counted. The task that is shown is complete, with its history.
+    /// A panic of a hook is caught and counted; with `panic = "abort"` it ends the program, as any panic does. The task
+    /// that is shown is complete, with its history.
     ///
     /// ```
     /// use std::sync::{Arc, atomic::{AtomicU64, Ordering}};

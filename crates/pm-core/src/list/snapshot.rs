@@ -19,7 +19,9 @@ impl ProcessList {
     /// Returns all live tasks, oldest first.
     ///
     /// Includes every task that was live during the whole call; one that started or ended during it may or may not
-    /// appear. No task waits for it.
+    /// appear. No task waits for it. It takes some 300 bytes for each of them; where the program has no memory for
+    /// all, as under a limit of its address space, the rest is [counted](Snapshot::not_copied).
+    /// [`for_each`](Self::for_each) and [`scan`](Self::scan) need none.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         timer::help();
@@ -82,50 +84,68 @@ pub struct Snapshot {
     rows: Vec<u8>,
     /// Start, in ticks, and where the row begins.
     order: Vec<(u64, usize)>,
+    not_copied: u64,
     moment: Moment,
     kinds: Arc<Kinds>,
+}
+
+/// Appends a row, if there is memory for it, and returns where it begins.
+fn append(rows: &mut Vec<u8>, row: &[u8]) -> Option<usize> {
+    let start = rows.len();
+    rows.try_reserve(row.len()).or_else(|_| rows.try_reserve_exact(row.len())).ok()?;
+    rows.extend_from_slice(row);
+    Some(start)
 }
 
 impl Snapshot {
     pub(crate) fn take(shared: &'static Shared) -> Self {
         let mut live = 0;
         shared.store.slab.chunks.each_live(|_| live += 1);
-        let mut rows = Vec::with_capacity(live * 256);
-        let mut order = Vec::with_capacity(live);
-        let mut scratch = Scratch::default();
+        let (mut rows, mut order, mut not_copied) = (Vec::new(), Vec::new(), 0);
+        // Without memory for all at once, there may be some for a part.
+        let _ = rows.try_reserve_exact(live * 256);
+        let _ = order.try_reserve_exact(live);
+        let (mut scratch, mut row) = (Scratch::default(), Vec::new());
         shared.store.slab.chunks.each_live(|index| {
-            let start = rows.len();
-            if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut rows) {
-                order.push((started_ticks(&rows[start..]), start));
+            row.clear();
+            if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+                match order.try_reserve(1).ok().and_then(|()| append(&mut rows, &row)) {
+                    Some(start) => order.push((started_ticks(&row), start)),
+                    None => not_copied += 1,
+                }
             }
         });
         order.sort_unstable();
-        Self { rows, order, moment: shared.store.clock.moment(), kinds: shared.store.slab.kinds() }
+        Self { rows, order, not_copied, moment: shared.store.clock.moment(), kinds: shared.store.slab.kinds() }
     }
 
     /// Returns the tasks that ended and are retained, in order of their end.
     pub(crate) fn take_ended(shared: &'static Shared, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
         let kinds = shared.store.slab.kinds();
-        let (mut rows, mut order, mut scratch) = (Vec::new(), Vec::new(), Scratch::default());
+        let (mut rows, mut order, mut not_copied) = (Vec::new(), Vec::new(), 0);
+        let (mut scratch, mut row) = (Scratch::default(), Vec::new());
         let mut found: Vec<u32> = Vec::new();
         shared.store.slab.chunks.each_ended(|index| found.push(index));
         let moment = shared.store.clock.moment();
         let (max_age, since) = (shared.store.limits.ended_for, shared.first_serial());
         let mut notable = 0;
         for index in found {
-            let start = rows.len();
-            if !copy_row(Slot::at(&shared.store, index), Wanted::Ended, Detail::History, &mut scratch, &mut rows) {
+            row.clear();
+            if !copy_row(Slot::at(&shared.store, index), Wanted::Ended, Detail::History, &mut scratch, &mut row) {
                 continue;
             }
-            let task = TaskView::new(&rows[start..], moment, &kinds);
+            let task = TaskView::new(&row, moment, &kinds);
             let age = moment.age_nanos(task.ended_ticks());
             let is_notable = task.is_notable();
             let stays = max_age.saturating_mul(if is_notable { NOTABLE_STAYS } else { 1 });
             if task.serial().get() >= since && age <= stays && wanted(&task) {
-                notable += usize::from(is_notable);
-                order.push((task.ended_ticks(), task.serial(), start, is_notable));
-            } else {
-                rows.truncate(start);
+                match append(&mut rows, &row) {
+                    Some(start) => {
+                        notable += usize::from(is_notable);
+                        order.push((task.ended_ticks(), task.serial(), start, is_notable));
+                    }
+                    None => not_copied += 1,
+                }
             }
         }
         order.sort_unstable();
@@ -141,7 +161,7 @@ impl Snapshot {
             !goes
         });
         let order = order.into_iter().map(|(ended, _, start, _)| (ended, start)).collect();
-        Self { rows, order, moment, kinds }
+        Self { rows, order, not_copied, moment, kinds }
     }
 
     /// Returns an iterator over the tasks, oldest first; over ended ones in order of their end.
@@ -170,6 +190,12 @@ impl Snapshot {
     pub fn get(&self, index: usize) -> Option<TaskView<'_>> {
         let &(_, start) = self.order.get(index)?;
         Some(self.task_at(start))
+    }
+
+    /// Returns how many tasks are missing because the program had no memory for them.
+    #[must_use]
+    pub fn not_copied(&self) -> u64 {
+        self.not_copied
     }
 
     /// Returns when the snapshot was taken; its ages are relative to this.
