@@ -13,16 +13,16 @@ const LABELS = {
   clockGivenUp: 'counter replaced by the system’s clock', plannedWithoutThread: 'timers without a thread',
   dropped: 'dropped by clients or owners', forced: 'dropped by a cancel', tasksNotShown: 'tasks not shown, list full', statuses: 'history entries', attrs: 'attributes', textsCut: 'strings truncated',
   redacted: 'secrets masked', endedLetGo: 'ended tasks evicted', kinds: 'kinds beyond the limit', bytesHeld: 'memory held', connections: 'connections',
-  watchers: 'watchers', watches: 'distinct filters watched', watchBytes: 'memory for watchers', looks: 'scans for watchers', lastLookMs: 'duration of the last scan',
+  watchers: 'watchers', watches: 'distinct filters watched', watchBytes: 'memory for watchers', responseBytes: 'memory for responses', responsesRefused: 'responses refused, no memory', maxMemory: 'memory for all responses', looks: 'scans for watchers', lastLookMs: 'duration of the last scan',
   maxBytes: 'memory', maxId: 'id', maxAttrName: 'attribute name', maxAttrValue: 'attribute value', maxStatus: 'status', maxAttrs: 'attributes per task',
   firstEntries: 'first history entries', newestEntries: 'newest history entries', keepEnded: 'ended tasks retained', keepEndedBytes: 'memory for ended tasks',
-  keepEndedForMs: 'ended tasks retained for', maxKinds: 'kinds', maxStatuses: 'statuses per kind', maxWatchers: 'watchers', written: 'written to the file', lost: 'not written',
+  keepEndedForMs: 'ended tasks retained for', maxKinds: 'kinds', maxStatuses: 'statuses per kind', maxConnections: 'connections', maxWatchers: 'watchers', written: 'written to the file', lost: 'not written',
   enabled: 'tasks are shown', lookOnly: 'look only: cancels are refused', ignored: 'variables ignored', count: 'tokens', reloads: 'reloads', failures: 'failed reloads', error: 'error',
 };
 const TITLES = /** @type {[string, string][]} */ ([
   ['counters', 'Counters since the program started'], ['dropped', 'Dropped or truncated'], ['own', 'Cost'], ['limits', 'Limits'], ['settings', 'Settings'], ['tokens', 'Tokens'], ['tls', 'TLS'], ['audit', 'Audit file'],
 ]);
-const BYTES = new Set(['maxBytes', 'keepEndedBytes', 'bytesHeld', 'watchBytes', 'maxId', 'maxAttrName', 'maxAttrValue', 'maxStatus']);
+const BYTES = new Set(['maxBytes', 'keepEndedBytes', 'bytesHeld', 'watchBytes', 'responseBytes', 'maxMemory', 'maxId', 'maxAttrName', 'maxAttrValue', 'maxStatus']);
 
 export class AboutView {
   constructor() {

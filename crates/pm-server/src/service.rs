@@ -23,9 +23,11 @@ use crate::cancel::{Attempt, no_live_task};
 use crate::procs::{self, Params};
 use crate::request::route::{self, Op, Route, TaskRef, route};
 use crate::request::{Answer, Call, ConnectionInfo, Requester, State};
-use crate::response::{self, Body, Failure, compress};
+use crate::response::{self, Body, Failure, Memory, compress};
 use crate::v1;
 
+/// A list of more tasks is read on a thread of its own, as others would wait for it.
+const LONG: u64 = 5_000;
 /// The longest path and query, in bytes.
 const MAX_TARGET: usize = 8 << 10;
 
@@ -156,30 +158,65 @@ impl Service {
         let (parts, body) = request.into_parts();
         let max_body = self.max_body;
         let state = Arc::clone(&self.state);
+        let memory = Arc::clone(&state.memory);
+        let finish = move |response: Response<Body>| {
+            let response = if is_compressed { response::compressed(response) } else { response };
+            let response = if is_head { response::without_body(response) } else { response };
+            response::counted(response, &memory).unwrap_or_else(|error| Failure::from(error).response(is_v1))
+        };
         async move {
             let result = match decided {
-                Ok(Decided::Answer(response)) => Ok(Answer::Ready(response)),
+                Ok(Decided::Answer(response)) => Ok(Answer::ready(finish(*response))),
                 // A hook of the program may take its time, unlike the body.
-                Ok(Decided::Procs(id, params)) => read(body, max_body).await.map(|bytes| {
+                Ok(Decided::Procs(id, params)) => read(body, max_body, &state.memory).await.map(|bytes| {
                     Answer::later(is_v1, async move {
                         let reason = CancelBody::from_lenient(&bytes).message;
                         procs::cancel(&state, id, params, reason, requester).await
                     })
                 }),
                 Ok(Decided::Call(call)) => match call.operation.method {
-                    "POST" => read(body, max_body).await.map(|bytes| {
+                    "POST" => read(body, max_body, &state.memory).await.map(|bytes| {
                         Answer::later(is_v1, async move {
                             v1::change(&state, call, &requester, &parts.headers, &bytes).await
                         })
                     }),
-                    _ => v1::read(&state, &gate, call, &requester, &parts.headers).map(Answer::ready),
+                    _ => {
+                        let is_long = call.operation.op.reads(&state.list.counters()) > LONG;
+                        let read_it = {
+                            let (state, finish) = (Arc::clone(&state), finish.clone());
+                            let again = gate.again(&parts.headers);
+                            move || {
+                                let response = v1::read(&state, &gate, call, &requester, &parts.headers)?;
+                                Ok(finish(response::admitted(response, again)))
+                            }
+                        };
+                        if is_long {
+                            Ok(Answer::later(
+                                is_v1,
+                                async move { state.readings.run(read_it).await?.map(Answer::ready) },
+                            ))
+                        } else {
+                            read_it().map(Answer::ready)
+                        }
+                    }
                 },
                 Err(failure) => Err(failure),
             };
-            let answer = result.unwrap_or_else(|failure| Answer::ready(failure.response(is_v1)));
-            let answer = if is_compressed { answer.compressed() } else { answer };
-            if is_head { answer.without_body() } else { answer }
+            result.unwrap_or_else(|failure| Answer::ready(finish(failure.response(is_v1))))
         }
+    }
+
+    /// Returns why a request was not handled in time: its body did not arrive whole, or the disk of the audit log
+    /// hangs. The connection is closed, as the rest of the body is not read.
+    pub(crate) fn timed_out(&self) -> Failure {
+        let failure = match self.state.audit.get().and_then(Audit::unresponsive) {
+            Some(why) => crate::cancel::not_recorded(&why),
+            None => {
+                let detail = "the body of the request did not arrive in time";
+                Failure::new(StatusCode::REQUEST_TIMEOUT, "body-timed-out", detail)
+            }
+        };
+        failure.closing()
     }
 
     /// Returns the task that a request would cancel, as far as it names one; `None` if it would cancel nothing.
@@ -302,7 +339,7 @@ fn method_not_allowed(allow: &str) -> Failure {
 }
 
 /// Reads the whole body. One that declares a length beyond the limit is not read at all.
-async fn read<B: http_body::Body>(body: B, limit: usize) -> Result<Vec<u8>, Failure> {
+async fn read<B: http_body::Body>(body: B, limit: usize, memory: &Arc<Memory>) -> Result<Vec<u8>, Failure> {
     let too_large = || {
         let detail = format!("the body exceeds {limit} bytes");
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail).closing()
@@ -310,6 +347,9 @@ async fn read<B: http_body::Body>(body: B, limit: usize) -> Result<Vec<u8>, Fail
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
+    // A short one is never refused, so that cancels get through.
+    let upper = body.size_hint().upper().unwrap_or(u64::MAX).min(limit as u64);
+    let _held = memory.hold_for_response(upper).map_err(|error| Failure::from(error).closing())?;
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     while let Some(frame) = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await {

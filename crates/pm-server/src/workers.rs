@@ -1,10 +1,10 @@
-//! Threads for work that runs code of the program: cancel hooks, wakers, and the walk down a tree of tasks.
+//! Threads for work that takes time: cancels, which run hooks and wakers of the program, and readings of long lists.
 //!
-//! **Nothing that code of the program delays runs on the thread that answers requests**, so health checks, lists and
-//! other cancels are answered while a hook sleeps. There are at most [`MAX_THREADS`] threads, only while there is
-//! work and for a second after it. At most [`MAX_WAITING`] more pieces of work wait for them; the next one is
-//! refused. If the system has no thread, the work runs in place: that a cancel happens matters more than how soon
-//! others are answered.
+//! **Nothing that takes time runs on the thread that answers requests**, so health checks and short lists are answered
+//! while a hook sleeps, or while a hundred thousand tasks are sorted. There are few threads, only while there is work
+//! and for a second after it. At most [`MAX_WAITING`] more pieces of work wait for them; the next one is refused. If
+//! the system has no thread, the work runs in place: that a cancel happens matters more than how soon others are
+//! answered.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +17,6 @@ use tokio::sync::oneshot;
 use crate::response::Failure;
 use crate::sync::{lock, wait_timeout};
 
-const MAX_THREADS: usize = 4;
 const MAX_WAITING: usize = 256;
 /// How long a thread without work waits for more.
 const LINGER: Duration = Duration::from_secs(1);
@@ -26,6 +25,40 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct Workers {
     shared: Arc<Shared>,
     max_threads: usize,
+    sort: Sort,
+}
+
+/// The sort of work, for the words of refusals.
+#[derive(Clone, Copy)]
+enum Sort {
+    Cancels,
+    Readings,
+}
+
+impl Sort {
+    fn full(self) -> Failure {
+        const STATUS: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        let failure = match self {
+            Self::Cancels => {
+                let detail = "cancels wait for the hooks of others, the limit; no task was cancelled";
+                Failure::new(STATUS, "too-many-cancels", format!("{MAX_WAITING} {detail}"))
+            }
+            Self::Readings => {
+                let detail = "readings of the list wait for others, the limit";
+                Failure::new(STATUS, "too-many-readings", format!("{MAX_WAITING} {detail}"))
+                    .hint("ask again later, or less often; /v1/events sends the changes without asking")
+            }
+        };
+        failure.retry_after(1)
+    }
+
+    fn panicked(self) -> Failure {
+        let detail = match self {
+            Self::Cancels => "code of the program panicked during the cancel, which may have reached its task",
+            Self::Readings => "reading the list has panicked",
+        };
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail)
+    }
 }
 
 #[derive(Default)]
@@ -44,17 +77,21 @@ struct Queue {
 
 type Work = Box<dyn FnOnce() + Send>;
 
-impl Default for Workers {
-    fn default() -> Self {
-        // Unit tests poll once, or move the clock of the runtime: their work runs in place.
-        Self::new(if cfg!(test) { 0 } else { MAX_THREADS })
-    }
-}
-
 impl Workers {
+    /// For cancels: as many at a time as hooks may block.
+    pub(crate) fn for_cancels() -> Self {
+        Self::new(4, Sort::Cancels)
+    }
+
+    /// For readings: as many at a time as are of use.
+    pub(crate) fn for_readings() -> Self {
+        Self::new(2, Sort::Readings)
+    }
+
     /// With at most this many threads; with none, work runs in place.
-    fn new(max_threads: usize) -> Self {
-        Self { shared: Arc::default(), max_threads }
+    fn new(max_threads: usize, sort: Sort) -> Self {
+        // Unit tests of others poll once, or move the clock of the runtime: their work runs in place.
+        Self { shared: Arc::default(), max_threads: if cfg!(test) { 0 } else { max_threads }, sort }
     }
 
     /// Runs `work`, and resolves to its result. It is accepted before the future is polled; dropping that stops
@@ -70,22 +107,17 @@ impl Workers {
     {
         let (done, result) = oneshot::channel();
         // The request may have been dropped.
-        let accepted = self.add(Box::new(move || drop(done.send(work()))));
+        let (accepted, sort) = (self.add(Box::new(move || drop(done.send(work())))), self.sort);
         async move {
             accepted?;
-            result.await.map_err(|_| {
-                let detail = "code of the program panicked during the cancel, which may have reached its task";
-                Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "panicked", detail)
-            })
+            result.await.map_err(|_| sort.panicked())
         }
     }
 
     fn add(&self, work: Work) -> Result<(), Failure> {
         let mut queue = lock(&self.shared.queue);
         if queue.waiting.len() >= MAX_WAITING {
-            let detail =
-                format!("{MAX_WAITING} cancels wait for the hooks of others, the limit; no task was cancelled");
-            return Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-cancels", detail).retry_after(1));
+            return Err(self.sort.full());
         }
         queue.waiting.push_back(work);
         if queue.waiting.len() <= queue.idle {
@@ -97,7 +129,7 @@ impl Workers {
             queue.threads += 1;
             drop(queue);
             let shared = Arc::clone(&self.shared);
-            if pm_core::spawn_thread("pm-cancel", move || shared.work()).is_ok() {
+            if pm_core::spawn_thread("pm-worker", move || shared.work()).is_ok() {
                 return Ok(());
             }
             queue = lock(&self.shared.queue);
@@ -152,9 +184,13 @@ mod tests {
 
     use super::*;
 
+    fn of(max_threads: usize) -> Workers {
+        Workers { shared: Arc::default(), max_threads, sort: Sort::Cancels }
+    }
+
     #[tokio::test]
     async fn work_that_blocks_delays_no_other() {
-        let workers = Workers::new(2);
+        let workers = of(2);
         let (go, blocked) = mpsc::channel::<()>();
         let blocking = workers.run(move || blocked.recv().is_ok());
         assert_eq!(workers.run(|| 7).await.unwrap(), 7);
@@ -164,7 +200,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_beyond_the_limit_is_refused_and_all_that_was_accepted_runs() {
-        let workers = Workers::new(2);
+        let workers = of(2);
         let (started, has_started) = mpsc::channel();
         let blocking = [(); 2].map(|()| {
             let ((go, blocked), started) = (mpsc::channel::<()>(), started.clone());
@@ -192,12 +228,12 @@ mod tests {
 
     #[tokio::test]
     async fn work_runs_though_its_future_is_dropped_and_though_other_work_panics() {
-        let workers = Workers::new(1);
+        let workers = of(1);
         let failure = workers.run(|| panic!("a waker")).await.unwrap_err();
         assert_eq!(failure.code(), "panicked");
         let (done, is_done) = mpsc::channel();
         drop(workers.run(move || done.send(()).unwrap()));
         is_done.recv().unwrap();
-        assert_eq!(Workers::new(0).run(|| 7).await.unwrap(), 7, "in place, without a thread");
+        assert_eq!(of(0).run(|| 7).await.unwrap(), 7, "in place, without a thread");
     }
 }

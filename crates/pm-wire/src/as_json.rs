@@ -1,8 +1,11 @@
 //! Serde helpers for values that JSON has no type for: durations and serials; and for members that are left out.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use pm_core::Serial;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A duration as a number of milliseconds, with a fraction down to the microsecond; `12.0` if there is none.
@@ -150,6 +153,36 @@ impl<'de> Deserialize<'de> for Digits {
         let wrong = |_| serde::de::Error::custom(format!("{text:?} is not a serial"));
         text.parse().map(Self).map_err(wrong)
     }
+}
+
+/// Reads an array of at most so many elements. A short text may have millions of empty ones, which take hundreds of
+/// times as much memory; a reader that has less refuses it before, by [`memory_of`](crate::memory_of).
+pub(crate) fn at_most<'de, const MOST: usize, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    struct AtMost<T, const MOST: usize>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>, const MOST: usize> Visitor<'de> for AtMost<T, MOST> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "an array of at most {MOST} elements")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<T>, A::Error> {
+            let mut elements = Vec::new();
+            while let Some(element) = array.next_element()? {
+                if elements.len() == MOST {
+                    return Err(serde::de::Error::invalid_length(MOST + 1, &self));
+                }
+                elements.push(element);
+            }
+            Ok(elements)
+        }
+    }
+    deserializer.deserialize_seq(AtMost::<T, MOST>(PhantomData))
 }
 
 pub(crate) fn is_false(flag: &bool) -> bool {

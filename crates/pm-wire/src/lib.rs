@@ -17,6 +17,8 @@
 //! - [`Timestamp`], [`duration`], [`attr_text`], [`encode_id`]: values as strings: times, durations, attributes, and
 //!   ids in paths.
 //! - [`rows`], [`v1_rows`], [`time`]: tasks written straight from the list's copies, for servers with many tasks.
+//! - [`to_json`]: a shape as JSON whose strings no terminal obeys.
+//! - [`memory_of`]: a bound of the memory that JSON takes once it is read.
 //! - [`members_of`], [`nearest`]: the names of a shape's members, and the known name that is closest to a misspelt one.
 //!
 //! Readers ignore members that they do not know. An absent member is unknown. A word that a newer server adds is kept.
@@ -31,7 +33,9 @@ mod body;
 pub mod duration;
 pub mod filter;
 mod id;
+mod json;
 mod members;
+mod memory;
 mod out;
 pub mod rows;
 mod suggest;
@@ -45,7 +49,9 @@ mod words;
 pub use attr::attr_text;
 pub use body::CancelBody;
 pub use id::{DecodeIdError, decode_id, encode_id};
+pub use json::to_json;
 pub use members::members_of;
+pub use memory::memory_of;
 pub use pm_core::Serial;
 pub use suggest::nearest;
 pub use timestamp::{Timestamp, TimestampError};

@@ -3,6 +3,8 @@
 //! A list consists of many short strings, and writing them costs mostly the checks for space and the calls that copy.
 //! So the buffer reserves more space than needed, and short strings are copied in whole words.
 
+use pm_core::terminal::is_unsafe;
+
 /// Space that is reserved after each string, for the literals that follow it.
 const SLACK: usize = 256;
 /// The sizes of a growing buffer: for a row, a list of about ten tasks, a part of a long list. Then it doubles.
@@ -106,36 +108,25 @@ impl Out {
     #[cold]
     #[inline(never)]
     fn escape(&mut self, text: &[u8]) {
-        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let text = std::str::from_utf8(text).unwrap_or_default();
         let mut plain = 0;
-        let mut at = 0;
-        while at < text.len() {
-            let byte = text[at];
-            let mut code = *br"\u0000";
-            let (escape, taken): (&[u8], usize) = match byte {
-                b'"' => (br#"\""#, 1),
-                b'\\' => (br"\\", 1),
-                b'\n' => (br"\n", 1),
-                b'\r' => (br"\r", 1),
-                b'\t' => (br"\t", 1),
-                0..=0x1f => {
-                    code[4] = HEX[usize::from(byte >> 4)];
-                    code[5] = HEX[usize::from(byte & 0xf)];
-                    (&code, 1)
-                }
-                0xe2 if text[at..].starts_with("\u{2028}".as_bytes()) => (br"\u2028", 3),
-                0xe2 if text[at..].starts_with("\u{2029}".as_bytes()) => (br"\u2029", 3),
-                _ => {
-                    at += 1;
-                    continue;
-                }
+        for (at, character) in text.char_indices() {
+            let mut codes = [0; 12];
+            let escape: &[u8] = match character {
+                '"' => br#"\""#,
+                '\\' => br"\\",
+                '\n' => br"\n",
+                '\r' => br"\r",
+                '\t' => br"\t",
+                // What a terminal or a page would obey.
+                character if is_unsafe(character) => unicode_escapes(character, &mut codes),
+                _ => continue,
             };
-            self.short(&text[plain..at]);
+            self.short(&text.as_bytes()[plain..at]);
             self.short(escape);
-            at += taken;
-            plain = at;
+            plain = at + character.len_utf8();
         }
-        self.short(&text[plain..]);
+        self.short(&text.as_bytes()[plain..]);
     }
 
     /// Adds a number in decimal.
@@ -157,6 +148,20 @@ impl Out {
     }
 }
 
+/// Writes a character as one or two escapes of JSON.
+fn unicode_escapes(character: char, codes: &mut [u8; 12]) -> &[u8] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units);
+    for (code, unit) in codes.chunks_exact_mut(6).zip(&*units) {
+        code.copy_from_slice(br"\u0000");
+        for (digit, place) in code[2..].iter_mut().zip([12, 8, 4, 0]) {
+            *digit = HEX[usize::from(unit >> place & 0xf)];
+        }
+    }
+    &codes[..6 * units.len()]
+}
+
 /// Copies a string of `HALF` to `2 * HALF` bytes: its beginning and its end, which may overlap.
 #[inline(always)]
 fn copy_ends<const HALF: usize>(to: &mut [u8], text: &[u8]) {
@@ -168,7 +173,7 @@ fn copy_ends<const HALF: usize>(to: &mut [u8], text: &[u8]) {
     }
 }
 
-/// Returns `true` if the text is ASCII without control characters, quotes and backslashes, which needs no escaping.
+/// Returns `true` if the text is printable ASCII without quotes and backslashes, which needs no escaping.
 ///
 /// Looks at eight bytes at a time.
 #[inline(always)]
@@ -181,7 +186,7 @@ fn is_plain(text: &[u8]) -> bool {
         let (low, high) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
         return suspects(u64::from(low) | u64::from(high) << 32) == 0;
     }
-    text.iter().all(|&byte| (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\')
+    text.iter().all(|&byte| (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\')
 }
 
 /// Returns the highest bit of each byte that is not plain. Bytes above one that is not plain may be marked, too.
@@ -189,7 +194,7 @@ fn is_plain(text: &[u8]) -> bool {
 fn suspects(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
-    (word | word.wrapping_sub(ONES * 0x20) | is(b'"') | is(b'\\')) & (ONES << 7)
+    (word | word.wrapping_sub(ONES * 0x20) | word.wrapping_add(ONES) | is(b'"') | is(b'\\')) & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -207,8 +212,12 @@ mod tests {
         for text in ["", "plain", "q\"b\\n\nr\rt\t\u{1}\u{1f}\u{7f}", "\u{2028}\u{2029}\u{2027}€ü", "<b>&\0"] {
             let json = string(text);
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            assert!(!json.contains(['\u{2028}', '\u{2029}', '\n', '\0']), "{json}");
+            assert!(!json.chars().any(is_unsafe), "{json}");
         }
+        let all: String = ('\0'..=char::MAX).collect();
+        let json = string(&all);
+        assert!(!json.chars().any(is_unsafe));
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), all);
     }
 
     #[test]
@@ -218,7 +227,7 @@ mod tests {
             assert!(is_plain(plain.as_bytes()));
             assert_eq!(string(&plain), format!("\"{plain}\""));
             for at in 0..length {
-                for bad in ['"', '\\', '\0', '\n', '\u{1f}', 'é', '\u{2028}'] {
+                for bad in ['"', '\\', '\0', '\n', '\u{1f}', '\u{7f}', 'é', '\u{2028}'] {
                     let text = format!("{}{bad}{}", &plain[..at], &plain[at..]);
                     assert!(!is_plain(text.as_bytes()), "{text:?}");
                     assert_eq!(serde_json::from_str::<String>(&string(&text)).unwrap(), text);
@@ -230,7 +239,7 @@ mod tests {
     #[test]
     fn every_byte_that_is_not_plain_is_suspect_and_no_other() {
         for byte in 0..=255_u8 {
-            let plain = (b' '..0x80).contains(&byte) && byte != b'"' && byte != b'\\';
+            let plain = (b' '..0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
             assert_eq!(is_plain(&[b'a', byte, b'a', b'a', b'a', b'a', b'a', b'a']), plain, "{byte}");
         }
     }

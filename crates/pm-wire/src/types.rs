@@ -19,6 +19,7 @@ use crate::words::{Outcome, Verdict};
 #[non_exhaustive]
 pub struct TaskList {
     /// The live tasks, oldest first; from VividCortex/pm in any order.
+    #[serde(deserialize_with = "crate::as_json::at_most::<2_000_000, _, _>")]
     pub procs: Vec<TaskRow>,
     /// The server's clock when the list was made. Ages count from it, not from the reader's clock.
     pub server_time: Timestamp,

@@ -143,6 +143,8 @@ words! {
     ByeReason {
         /// The server stops.
         Shutdown = "shutdown",
+        /// The server has no memory to compare the tasks with what the client knows of them.
+        OutOfMemory = "outOfMemory",
     }
 }
 

@@ -155,3 +155,11 @@ fn verdicts_are_counted() {
     let reply = BulkReply::new(serde_json::from_str(text).unwrap());
     assert_eq!((reply.total, json!(reply.counts)), (3, json!({ "finished": 2, "later": 1 })));
 }
+
+#[test]
+fn a_short_text_does_not_become_millions_of_elements() {
+    let many =
+        format!(r#"{{"tasks":[{}{{}}],"serverTime":"2026-11-24T04:03:39Z","total":0}}"#, "{},".repeat(1_100_000));
+    let error = serde_json::from_str::<TaskPage>(&many).unwrap_err().to_string();
+    assert!(error.contains("invalid length 1000001, expected an array of at most 1000000 elements"), "{error}");
+}

@@ -169,26 +169,68 @@ fn an_unknown_host_and_a_cross_site_page_are_refused_on_every_route() {
     );
 }
 
+/// Returns a connection that waits for the verdict on a task that continues.
+fn waiting(list: &ProcessList, server: &Server, id: &str) -> TcpStream {
+    let before = list.counters().cancel_requests;
+    let mut stream = connect(server.addr());
+    let text = format!("DELETE /procs/{id}?wait=25s HTTP/1.1\r\nHost: {}\r\n\r\n", server.addr());
+    stream.write_all(text.as_bytes()).unwrap();
+    while list.counters().cancel_requests == before {
+        std::thread::yield_now();
+    }
+    stream
+}
+
 #[test]
 fn one_connection_too_many_gets_503_until_another_ends() {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
-    // A connection that has an answer is certainly accepted.
-    let hold = || {
-        let mut stream = connect(server.addr());
-        stream.write_all(b"OPTIONS /procs/x HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-        let mut first = [0; 12];
-        stream.read_exact(&mut first).unwrap();
-        assert_eq!(&first, b"HTTP/1.1 200");
-        stream
-    };
-    let (one, _two) = (hold(), hold());
+    let tasks = [list.start("one"), list.start("two")];
+    let _waiting = ["one", "two"].map(|id| waiting(&list, &server, id));
     let reply = get(&server, "/procs/");
     assert_eq!((reply.status, reply.header("connection")), (503, Some("close")));
     assert!(reply.body.contains("too many connections"), "{reply:?}");
-    drop(one);
-    // Its end is noticed a moment later.
+    // Both get their verdicts, and are idle a moment later.
+    drop(tasks);
     while get(&server, "/procs/").status == 503 {}
+}
+
+#[test]
+fn a_connection_without_a_whole_request_makes_space_for_another() {
+    let list = ProcessList::new();
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
+    let _task = list.start("unresponsive");
+    let mut of_use = waiting(&list, &server, "unresponsive");
+    let beginnings: [&[u8]; 4] = [
+        b"",
+        b"GET /v1/tasks HTTP/1.1\r\nHo",
+        b"OPTIONS /procs/x HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST /v1/tasks/x/cancel HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
+    ];
+    for text in beginnings {
+        let mut idle = connect(server.addr());
+        idle.write_all(text).unwrap();
+        assert_eq!(get(&server, "/procs/").status, 200, "beside {:?}", String::from_utf8_lossy(text));
+        // It was closed, if it was accepted before ours.
+        drop(idle);
+    }
+    of_use.set_nonblocking(true).unwrap();
+    let error = of_use.read(&mut [0; 1]).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock, "the one that is of use is still open");
+}
+
+#[test]
+fn a_waiting_client_that_is_gone_gives_its_place_to_another() {
+    let list = ProcessList::new();
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
+    let _tasks = [list.start("one"), list.start("two")];
+    let gone = ["one", "two"].map(|id| waiting(&list, &server, id));
+    for stream in &gone {
+        stream.shutdown(std::net::Shutdown::Both).unwrap();
+    }
+    // Their end is noticed a moment later.
+    while get(&server, "/procs/").status == 503 {}
+    assert_eq!(get(&server, "/healthz").status, 200);
 }
 
 #[test]
@@ -309,6 +351,7 @@ fn a_thousand_half_open_connections_are_limited_time_out_and_do_not_lock_the_own
         let mut reply = Vec::new();
         let _ = stream.read_to_end(&mut reply);
         let reply = String::from_utf8(reply).unwrap();
+        // Evicted ones are closed without a word.
         let is_end = reply.is_empty() || reply.starts_with("HTTP/1.1 408") || reply.starts_with("HTTP/1.1 503");
         assert!(is_end, "{reply}");
     }

@@ -10,9 +10,10 @@ mod safety;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use pm::server::StartError;
-use pm::{ProcessList, Server};
+use pm::{ProcessList, Server, Task};
 use safety::{CANCEL, Dir, READ, Stream, head, request, status, tcp, unix};
 use serde_json::{Value, json};
 
@@ -385,10 +386,14 @@ fn the_page_may_run_only_its_own_files_and_each_file_may_be_cached() {
 
 #[test]
 fn a_refusal_for_lack_of_space_has_the_same_headers() {
-    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").max_connections(1);
-    let server = builder.start().unwrap();
+    let list = ProcessList::new();
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(1).start().unwrap();
+    let _unresponsive = list.start("job");
     let mut first = tcp(server.addr());
-    assert_eq!(status(&mut first, &request("OPTIONS", "/procs/x", &[], "")), 200);
+    first.write_all(request("DELETE", "/procs/job?wait=25s", &[], "").as_bytes()).unwrap();
+    while list.counters().cancel_requests == 0 {
+        std::thread::yield_now();
+    }
     let refused = head(&mut tcp(server.addr()));
     assert!(refused.starts_with("http/1.1 503"), "{refused}");
     assert_safe(&refused);
@@ -457,30 +462,38 @@ fn the_timeouts_are_5_seconds_for_heads_10_for_bodies_and_30_when_idle() {
     }
 }
 
-/// Opens connections until one is refused; the first `most` are answered.
-fn assert_places(most: usize, connect: impl Fn() -> Box<dyn Stream>) -> Vec<Box<dyn Stream>> {
-    let text = request("OPTIONS", "/procs/x", &[], "");
+/// Opens connections that wait for a verdict until one is refused; the first `most` are accepted.
+fn assert_places(list: &ProcessList, most: usize, connect: impl Fn() -> Box<dyn Stream>) -> Waiting {
+    let tasks: Vec<_> = (0..most).map(|number| list.start(&format!("{most}-{number}"))).collect();
+    let before = list.counters().cancel_requests;
     let all: Vec<_> = (0..most)
-        .map(|number| {
+        .zip(before..)
+        .map(|(number, before)| {
             let mut stream = connect();
-            assert_eq!(status(&mut *stream, &text), 200, "connection {number}");
+            let target = format!("/procs/{most}-{number}?wait=25s");
+            stream.write_all(request("DELETE", &target, &[], "").as_bytes()).unwrap();
+            while list.counters().cancel_requests == before {
+                std::thread::yield_now();
+            }
             stream
         })
         .collect();
     assert_eq!(status(&mut *connect(), ""), 503, "one more than {most}");
-    all
+    (tasks, all)
 }
+
+type Waiting = (Vec<Task>, Vec<Box<dyn Stream>>);
 
 #[test]
 fn the_limit_is_512_connections_and_16_more_for_the_owner() {
-    if !has_files(2 * (512 + 16) + 50) {
+    if !has_files(4 * 512) {
         return;
     }
     let (list, dir) = (ProcessList::new(), Dir::new());
     let path = dir.path("pm.sock");
     let server = Server::builder().list(&list).listen("127.0.0.1:0").listen_unix(&path).start().unwrap();
-    let all = assert_places(512, || Box::new(tcp(server.addr())));
-    let own = assert_places(16, || Box::new(unix(&path)));
+    let all = assert_places(&list, 512, || Box::new(tcp(server.addr())));
+    let own = assert_places(&list, 16, || Box::new(unix(&path)));
     drop((all, own));
 }
 
@@ -502,11 +515,11 @@ fn a_remote_address_may_have_64_connections_and_local_ones_are_not_counted() {
         eprintln!("not tested: this machine has no address of its own");
         return;
     };
-    let builder =
-        Server::builder().list(&ProcessList::new()).listen("0.0.0.0:0").dangerously_listen_beyond_loopback(true);
+    let list = ProcessList::new();
+    let builder = Server::builder().list(&list).listen("0.0.0.0:0").dangerously_listen_beyond_loopback(true);
     let server = builder.allow_host("localhost").start().unwrap();
     let port = server.addr().port();
-    let all = assert_places(64, || Box::new(tcp(SocketAddr::new(own, port))));
+    let all = assert_places(&list, 64, || Box::new(tcp(SocketAddr::new(own, port))));
     for _ in 0..65 {
         let mut here = tcp(([127, 0, 0, 1], port).into());
         assert_eq!(status(&mut here, &request("OPTIONS", "/procs/x", &[], "")), 200);
@@ -516,9 +529,63 @@ fn a_remote_address_may_have_64_connections_and_local_ones_are_not_counted() {
     while status(&mut tcp(SocketAddr::new(own, port)), &request("GET", "/healthz", &[], "")) != 200 {}
 }
 
+/// Runs one of these tests again, as a child of a shell that sets a limit first.
+fn again_under(limit: &str, test: &str) {
+    let me = std::env::current_exe().unwrap();
+    let script = format!("{limit}; exec \"$0\" {test} --exact --nocapture");
+    let output = Command::new("sh").args(["-c", &script]).arg(me).env(CHILD, "1").output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
+
+const CHILD: &str = "PM_TEST_CHILD";
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_and_watchers_take_a_quarter_each_of_the_files_that_the_program_may_open() {
+    if std::env::var_os(CHILD).is_none() {
+        let this = "connections_and_watchers_take_a_quarter_each_of_the_files_that_the_program_may_open";
+        return again_under("ulimit -n 256", this);
+    }
+    let dir = Dir::new();
+    let path = dir.path("pm.sock");
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0").listen_unix(&path);
+    let server = builder.start().unwrap();
+    let limits = &get(&server, "/v1/info")["limits"];
+    assert_eq!((&limits["maxConnections"], &limits["maxWatchers"]), (&json!(64), &json!(64)));
+    let watch = request("GET", "/v1/events", &[], "");
+    // Some of these are ours, as are the ends of the connections.
+    let watchers: Vec<TcpStream> = (0..80)
+        .map(|_| {
+            let mut stream = tcp(server.addr());
+            stream.write_all(watch.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let info = body(&mut unix(&path), &request("GET", "/v1/info", &[], ""));
+    assert!(info["own"]["watchers"].as_u64().unwrap() <= 64, "{info}");
+    assert!(std::fs::File::open("/proc/self/limits").is_ok(), "the program can still open a file");
+    drop(watchers);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_the_length_of_files_costs_records_and_not_the_program() {
+    if std::env::var_os(CHILD).is_none() {
+        // In blocks of 512 bytes, or of 1,024 by some shells.
+        return again_under("ulimit -f 2", "a_limit_of_the_length_of_files_costs_records_and_not_the_program");
+    }
+    let dir = Dir::new();
+    let builder = Server::builder().list(&ProcessList::new()).listen("127.0.0.1:0");
+    let server = builder.audit_file(dir.path("audit")).strict_audit(true).start().unwrap();
+    assert!((0..40).any(|_| ask(&server, "DELETE", "/procs/none", &[], "") == 503), "no cancel without a record");
+    let audit = get(&server, "/v1/info")["audit"].clone();
+    assert!(audit["error"].as_str().unwrap().contains("File too large"), "{audit}");
+}
+
 #[test]
 fn the_limit_is_1000_watchers_and_one_more_gets_503_while_others_are_answered() {
-    if !has_files(2 * 1000 + 100) {
+    if !has_files(4 * 1000) {
         return;
     }
     let (_list, server) = served();

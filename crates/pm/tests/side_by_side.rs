@@ -109,7 +109,7 @@ fn no_thread_of_a_server_takes_a_signal_of_the_program() {
             let Ok(status) = std::fs::read_to_string(thread.path().join("status")) else { continue };
             let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
             let name = of("Name:").to_owned();
-            if ["pm-server", "pm-audit", "pm-feed", "pm-cancel"].contains(&name.as_str()) {
+            if ["pm-server", "pm-audit", "pm-feed", "pm-worker"].contains(&name.as_str()) {
                 let blocked = u64::from_str_radix(of("SigBlk:"), 16).unwrap();
                 // SIGHUP, SIGINT, SIGUSR1, SIGPIPE, SIGTERM, SIGCHLD.
                 for signal in [1, 2, 10, 13, 15, 17] {
@@ -118,7 +118,7 @@ fn no_thread_of_a_server_takes_a_signal_of_the_program() {
                 seen.push(name);
             }
         }
-        for name in ["pm-server", "pm-audit", "pm-feed", "pm-cancel"] {
+        for name in ["pm-server", "pm-audit", "pm-feed", "pm-worker"] {
             assert!(seen.iter().any(|seen| seen == name), "{name} is not among {seen:?}");
         }
         go.send(()).unwrap();

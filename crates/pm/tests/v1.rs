@@ -196,7 +196,7 @@ fn a_page_of_long_rows_has_fewer_rows_and_none_is_lost() {
         (0..1_000).map(|number| list.task(&number.to_string()).attr("a", &long).attr("b", &long).start()).collect();
     let mut sizes = 0;
     let serials = pages(&server, "limit=1000", |_| sizes += 1);
-    assert!((1..=3).contains(&sizes), "{sizes}");
+    assert!((5..=10).contains(&sizes), "{sizes}");
     assert_eq!(serials, tasks.iter().map(|task| task.serial().unwrap().to_string()).collect::<Vec<_>>());
 }
 

@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use common::{Reply, code_of, connect, get, post, request, served, served_by_hand};
-use pm::{ProcessList, Server};
+use pm::{Options, ProcessList, Server};
 use serde_json::{Value, json};
 
 /// Posts from another thread, and returns once the request has reached that many tasks.
@@ -457,4 +457,18 @@ fn a_wait_for_many_lasts_until_the_last_ends_or_the_timeout() {
     drop((unresponsive, next));
     let json = asking.join().unwrap().json();
     assert_eq!(json["counts"], json!({"finished": 2}), "the time was not up");
+}
+
+#[test]
+fn a_cancel_says_that_descendants_may_be_missing_from_a_list_that_was_full() {
+    let list = ProcessList::with_options(Options::new().max_bytes(1 << 20));
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
+    let parent = list.start("parent");
+    let all: Vec<_> = (0..10_000).map(|number| list.task(&number.to_string()).parent(&parent).start()).collect();
+    let missing = serde_json::json!({ "tasksNotShown": list.not_shown() });
+    assert!(list.not_shown() > 0);
+    let dry = post(&server, "/v1/cancel", r#"{"filter":"id=parent","dryRun":true}"#);
+    assert_eq!(dry.json()["missing"], missing);
+    assert_eq!(post(&server, "/v1/tasks/parent/cancel", "{}").json()["missing"], missing);
+    drop(all);
 }

@@ -14,6 +14,7 @@ pub(super) const CRATES: &[Layers] = &[
         root: "crates/pm-wire/src/lib.rs",
         modules: &[
             "members",
+            "json",
             "out",
             "attr",
             "duration",
@@ -25,6 +26,7 @@ pub(super) const CRATES: &[Layers] = &[
             "words",
             "types",
             "v1",
+            "memory",
             "body",
             "rows",
             "filter",

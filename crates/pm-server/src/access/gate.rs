@@ -31,6 +31,12 @@ impl Gate {
         self.tokens.as_deref()
     }
 
+    /// Returns a check whether the token of an admitted request is still known; `None` if it has none.
+    pub(crate) fn again(&self, headers: &HeaderMap) -> Option<Again> {
+        let (tokens, header) = (Arc::clone(self.tokens.as_ref()?), headers.get(AUTHORIZATION)?.clone());
+        Some(Box::new(move |now| bearer(&header).is_some_and(|token| tokens.check(token, now).is_some())))
+    }
+
     /// Returns the caller; `by_listener` is the one that the listener knows. A token takes precedence, and must be
     /// valid.
     pub(crate) fn admit(
@@ -42,17 +48,15 @@ impl Gate {
     ) -> Result<Caller, Failure> {
         let mut given = headers.get_all(AUTHORIZATION).iter();
         if let (Some(tokens), Some(first)) = (&self.tokens, given.next()) {
-            if let Some(seconds) = peer.and_then(|peer| self.throttle.check(peer, now).err()) {
-                let detail = "too many wrong tokens from this address";
-                return Err(
-                    Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail).retry_after(seconds)
-                );
-            }
             let token = bearer(first).filter(|_| given.next().is_none());
-            let caller = token.and_then(|token| tokens.check(token, now));
-            return caller.ok_or_else(|| {
-                if let Some(peer) = peer {
-                    self.throttle.failed(peer, now);
+            // A right token is let in whatever others have sent from its address: a token has too many bits to
+            // be guessed, and an address may be that of many.
+            return token.and_then(|token| tokens.check(token, now)).ok_or_else(|| {
+                if let Some(seconds) = peer.and_then(|peer| self.throttle.failed(peer, now).err()) {
+                    let detail = "the token is wrong, as were too many from this address";
+                    return Failure::new(StatusCode::TOO_MANY_REQUESTS, "too-many-failures", detail)
+                        .retry_after(seconds)
+                        .closing();
                 }
                 unauthorized("the token is unknown, or not sent as `Authorization: Bearer TOKEN`")
             });
@@ -63,6 +67,9 @@ impl Gate {
         }
     }
 }
+
+/// Returns whether the token of a caller is still known.
+pub(crate) type Again = Box<dyn Fn(Instant) -> bool + Send>;
 
 /// Returns `true` if nothing is known about a caller but its connection.
 fn is_anonymous(identity: &Identity) -> bool {

@@ -1,11 +1,11 @@
-//! Delays callers that guess tokens: after ten failures within ten seconds, an address is refused until the first of
-//! them is ten seconds old.
+//! Recognises callers that guess tokens: after ten failures within ten seconds, further ones of the address get another
+//! refusal, which closes the connection, until the first of them is ten seconds old.
 //!
 //! The table is bounded. When it is full, the address whose last failure is the oldest is removed. IPv6 addresses count
 //! by network.
 //!
-//! Many honest callers may share an address, as all of this machine share `127.0.0.1`: check only requests with a
-//! token.
+//! Many honest callers may share an address, as all of this machine share `127.0.0.1`: nothing is refused here but
+//! wrong tokens.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
@@ -27,18 +27,9 @@ pub(crate) struct Throttle {
 }
 
 impl Throttle {
-    /// Checks that an address may try a token. The error is the number of seconds to wait, at least 1.
-    pub(crate) fn check(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
-        let failures = self.lock();
-        let Some(times) = failures.get(&network(address)).filter(|times| times.len() >= FAILURES) else {
-            return Ok(());
-        };
-        let left = (times[0] + WITHIN).saturating_duration_since(now);
-        if left.is_zero() { Ok(()) } else { Err(left.as_millis().div_ceil(1000) as u64) }
-    }
-
-    /// Counts a wrong token from an address.
-    pub(crate) fn failed(&self, address: IpAddr, now: Instant) {
+    /// Counts a wrong token from an address. The error is the number of seconds, at least 1, until the address has few
+    /// enough failures again; those in the meantime do not prolong that.
+    pub(crate) fn failed(&self, address: IpAddr, now: Instant) -> Result<(), u64> {
         let mut failures = self.lock();
         let address = network(address);
         if failures.len() >= ADDRESSES && !failures.contains_key(&address) {
@@ -46,10 +37,15 @@ impl Throttle {
             oldest.and_then(|oldest| failures.remove(&oldest));
         }
         let times = failures.entry(address).or_default();
-        while times.len() >= FAILURES {
+        if times.len() >= FAILURES {
+            let left = (times[0] + WITHIN).saturating_duration_since(now);
+            if !left.is_zero() {
+                return Err(left.as_millis().div_ceil(1000) as u64);
+            }
             times.pop_front();
         }
         times.push_back(now);
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, VecDeque<Instant>>> {
@@ -65,59 +61,51 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn fail(throttle: &Throttle, address: &str, times: usize, now: Instant) {
-        (0..times).for_each(|_| throttle.failed(ip(address), now));
-    }
-
     #[test]
-    fn ten_failures_within_ten_seconds_refuse_an_address_until_the_first_is_old() {
+    fn ten_failures_within_ten_seconds_are_too_many_until_the_first_is_old() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        let at = |millis: u64| start + Duration::from_millis(millis);
-        for second in 0..9 {
-            throttle.failed(ip("10.0.0.1"), at(1000 * second));
-            assert_eq!(throttle.check(ip("10.0.0.1"), at(1000 * second)), Ok(()));
+        let fail = |millis: u64| throttle.failed(ip("10.0.0.1"), start + Duration::from_millis(millis));
+        for second in 0..10 {
+            assert_eq!(fail(900 * second), Ok(()));
         }
-        throttle.failed(ip("10.0.0.1"), at(9_000));
-        assert_eq!(throttle.check(ip("10.0.0.1"), at(9_000)), Err(1));
-        assert_eq!(throttle.check(ip("10.0.0.1"), at(9_999)), Err(1));
-        assert_eq!(throttle.check(ip("10.0.0.1"), at(10_000)), Ok(()));
+        assert_eq!((fail(8_100), fail(9_000), fail(9_999)), (Err(2), Err(1), Err(1)));
+        assert_eq!(fail(10_000), Ok(()));
         // The next one counts from the second failure on.
-        throttle.failed(ip("10.0.0.1"), at(10_000));
-        assert_eq!(throttle.check(ip("10.0.0.1"), at(10_000)), Err(1));
-        assert_eq!(throttle.check(ip("10.0.0.1"), at(11_000)), Ok(()));
+        assert_eq!((fail(10_000), fail(10_900)), (Err(1), Ok(())));
     }
 
     #[test]
-    fn ten_failures_at_once_refuse_that_address_for_ten_seconds_and_no_other() {
+    fn an_address_is_one_in_any_form_and_others_are_not_affected() {
         let (throttle, now) = (Throttle::default(), Instant::now());
-        fail(&throttle, "10.0.0.1", 10, now);
-        assert_eq!(throttle.check(ip("10.0.0.1"), now), Err(10));
-        assert_eq!(throttle.check(ip("10.0.0.1"), now + Duration::from_millis(1)), Err(10));
-        assert_eq!(throttle.check(ip("::ffff:10.0.0.1"), now), Err(10), "the same address in another form");
-        assert_eq!(throttle.check(ip("10.0.0.2"), now), Ok(()));
+        for _ in 0..10 {
+            assert_eq!(throttle.failed(ip("10.0.0.1"), now), Ok(()));
+        }
+        assert_eq!(throttle.failed(ip("::ffff:10.0.0.1"), now), Err(10));
+        assert_eq!(throttle.failed(ip("10.0.0.2"), now), Ok(()));
     }
 
     #[test]
     fn ipv6_counts_by_network() {
         let (throttle, now) = (Throttle::default(), Instant::now());
         for host in 0..10 {
-            throttle.failed(ip(&format!("2001:db8:0:1::{host:x}")), now);
+            assert_eq!(throttle.failed(ip(&format!("2001:db8:0:1::{host:x}")), now), Ok(()));
         }
-        assert!(throttle.check(ip("2001:db8:0:1:ffff::1"), now).is_err());
-        assert!(throttle.check(ip("2001:db8:0:2::1"), now).is_ok());
+        assert!(throttle.failed(ip("2001:db8:0:1:ffff::1"), now).is_err());
+        assert!(throttle.failed(ip("2001:db8:0:2::1"), now).is_ok());
     }
 
     #[test]
     fn the_table_is_bounded_and_drops_the_oldest() {
         let (throttle, start) = (Throttle::default(), Instant::now());
-        fail(&throttle, "10.1.0.0", 10, start);
-        for number in 0..ADDRESSES as u32 - 1 {
-            throttle.failed(IpAddr::V4((0x0a00_0000 + number).into()), start + Duration::from_millis(1));
+        for _ in 0..10 {
+            let _ = throttle.failed(ip("10.1.0.0"), start);
         }
-        assert!(throttle.check(ip("10.1.0.0"), start).is_err());
-        throttle.failed(ip("10.2.0.0"), start + Duration::from_millis(2));
+        for number in 0..ADDRESSES as u32 - 1 {
+            let _ = throttle.failed(IpAddr::V4((0x0a00_0000 + number).into()), start + Duration::from_millis(1));
+        }
+        assert!(throttle.failed(ip("10.1.0.0"), start).is_err());
+        let _ = throttle.failed(ip("10.2.0.0"), start + Duration::from_millis(2));
         assert_eq!(throttle.lock().len(), ADDRESSES);
-        assert!(throttle.check(ip("10.1.0.0"), start).is_ok(), "its failures are removed");
-        assert!(throttle.lock().contains_key(&ip("10.2.0.0")));
+        assert!(throttle.failed(ip("10.1.0.0"), start).is_ok(), "its failures were removed");
     }
 }

@@ -1,7 +1,7 @@
 //! The file that records are appended to.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::writer::Sink;
@@ -16,14 +16,15 @@ pub(super) struct LogFile {
 
 impl LogFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { path: path.to_owned(), file: open(path)?, torn: false })
+        let file = open(path)?;
+        Ok(Self { path: path.to_owned(), torn: is_torn(path), file })
     }
 
     /// Reopens the file if the path leads to another one, or to none.
     fn follow(&mut self) -> io::Result<()> {
         if !is_at(&self.file, &self.path) {
             self.file = open(&self.path)?;
-            self.torn = false;
+            self.torn = is_torn(&self.path);
         }
         Ok(())
     }
@@ -64,12 +65,64 @@ impl Sink for LogFile {
     }
 }
 
+/// Returns `true` if the last line of a file is incomplete, as after a crash or on a full disk.
+fn is_torn(path: &Path) -> bool {
+    // Of a file only: to read from a pipe or a terminal would wait.
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() > 0) {
+        return false;
+    }
+    let mut last = [b'\n'];
+    let read = File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)
+    });
+    // A file that may not be read gets an empty line at worst.
+    read.is_err() || last != [b'\n']
+}
+
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        options.mode(0o600).custom_flags(NONBLOCK);
+    }
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    check(path, &file)?;
+    Ok(file)
+}
+
+/// Opening a FIFO without a reader fails instead of waiting. Without effect on files.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const NONBLOCK: i32 = if cfg!(any(target_arch = "mips", target_arch = "mips64")) { 0x80 } else { 0x800 };
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+const NONBLOCK: i32 = 4;
+
+/// Refuses a file that others could have written to, or that another one put in the place of ours. Pipes and terminals,
+/// as `/dev/stderr` may be, are taken as they are.
+#[cfg(unix)]
+fn check(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Ok(());
+    }
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if path.symlink_metadata()?.file_type().is_symlink() {
+        return refused("it is a symbolic link; name the file itself".to_owned());
+    }
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        return refused(format!("others may write to it (mode {mode:04o}); chmod go-w makes it ours"));
+    }
+    // Where there is no such file, the owner is not checked.
+    let own = std::fs::metadata("/proc/self").map(|process| process.uid());
+    if own.is_ok_and(|own| ![own, 0].contains(&metadata.uid())) {
+        return refused(format!("it belongs to the user {}", metadata.uid()));
+    }
+    Ok(())
 }
 
 #[cfg(unix)]

@@ -3,16 +3,21 @@
 //! | module | content |
 //! |---|---|
 //! | `mod.rs` | [`Audit`]: the newest records, in memory |
+//! | `refusals.rs` | how many refused attempts get a record of their own |
 //! | `record.rs` | one record, and its JSON |
 //! | `writer.rs` | the thread that writes records, in strict mode and otherwise |
 //! | `file.rs` | the file |
 //!
-//! Memory holds the newest 1,000 records, at most 1 MiB; long strings are truncated. The file gets a line of JSON for
-//! each record, from a thread of its own behind a bounded channel, so that no request waits for a slow disk. Records
-//! that could not be written are counted, and reported once by the next line that could be (`lostBefore`,
-//! `lostBecause`). The file may be moved away or deleted: the next record creates a new one. In strict mode,
-//! [`Audit::record`] resolves when the record is on the disk and fails when it won't be, so that a cancel without a
-//! record can be refused.
+//! Memory holds the newest 1,000 records, and apart from them the newest 200 of callers that may not cancel, at most
+//! 1 MiB; long strings are truncated. **Callers that may not cancel push no other record out and fill no disk**: of
+//! their attempts, one a second has a record, which counts those before it (`refusedBefore`).
+//!
+//! The file gets a line of JSON for each record, from a thread of its own behind a bounded channel, so that no request
+//! waits for a slow disk. Records that could not be written are counted, and reported once by the next line that could
+//! be (`lostBefore`, `lostBecause`). The file may be moved away or deleted: the next record creates a new one.
+//!
+//! In strict mode, [`Audit::record`] resolves when the record is on the disk and fails when it won't be, so that a
+//! cancel without a record can be refused; once the disk has not answered for some seconds, it fails at once.
 //!
 //! With the feature `tracing`, each record is also an event of the target `pm::audit`.
 //!
@@ -22,6 +27,7 @@
 
 mod file;
 mod record;
+mod refusals;
 mod writer;
 
 use std::collections::VecDeque;
@@ -29,16 +35,19 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use self::file::LogFile;
 pub(crate) use self::record::{Action, Record};
+use self::refusals::Refusals;
 pub(crate) use self::writer::{Health, NotRecorded};
 use self::writer::{Queued, Writer};
+use crate::access::Permission;
 use crate::sync::lock;
 
-/// Records in memory, and their bytes.
-const KEPT: usize = 1000;
-const KEPT_BYTES: usize = 1 << 20;
+/// Records in memory, and their bytes; those of callers that may not cancel are apart.
+const KEPT: (usize, usize) = (1000, 768 << 10);
+const KEPT_UNPRIVILEGED: (usize, usize) = (200, 256 << 10);
 
 /// The audit log. Clones share it; dropping the last one writes what is queued, for at most 1 s.
 #[derive(Clone)]
@@ -47,7 +56,7 @@ pub(crate) struct Audit {
 }
 
 struct Shared {
-    ring: Mutex<Ring>,
+    records: Mutex<Records>,
     writer: Option<Writer>,
     strict: bool,
 }
@@ -69,10 +78,11 @@ impl Audit {
     }
 
     fn new(writer: Option<Writer>, strict: bool) -> Self {
-        Self { shared: Arc::new(Shared { ring: Mutex::default(), writer, strict }) }
+        Self { shared: Arc::new(Shared { records: Mutex::default(), writer, strict }) }
     }
 
-    /// Adds a record. In strict mode the future resolves when it is on the disk, otherwise at once.
+    /// Adds a record, unless it is one of too many of callers that may not cancel. In strict mode the future resolves
+    /// when it is on the disk, otherwise at once.
     ///
     /// The record is queued before the future is polled; dropping the future loses nothing.
     ///
@@ -80,11 +90,12 @@ impl Audit {
     ///
     /// [`NotRecorded`], in strict mode only: the record will not be in the file.
     pub(crate) fn record(&self, record: Record) -> impl Future<Output = Result<(), NotRecorded>> + Send + use<> {
-        let record = Arc::new(record.cut());
-        #[cfg(feature = "tracing")]
-        record.trace();
-        lock(&self.shared.ring).push(Arc::clone(&record));
-        let queued = self.shared.writer.as_ref().map(|writer| writer.write(record, self.shared.strict));
+        let record = lock(&self.shared.records).add(record.cut(), Instant::now());
+        let queued = record.and_then(|record| {
+            #[cfg(feature = "tracing")]
+            record.trace();
+            self.shared.writer.as_ref().map(|writer| writer.write(record, self.shared.strict))
+        });
         async {
             match queued {
                 None | Some(Queued::InBackground) => Ok(()),
@@ -98,13 +109,18 @@ impl Audit {
 
     /// Returns the newest records, newest first, and the number of older ones that are no longer in memory.
     pub(crate) fn newest(&self, limit: usize) -> (Vec<Arc<Record>>, u64) {
-        let ring = lock(&self.shared.ring);
-        (ring.newest.iter().rev().take(limit).map(Arc::clone).collect(), ring.dropped)
+        lock(&self.shared.records).newest(limit)
     }
 
     /// Returns `true` if a cancel without a record on the disk is to be refused.
     pub(crate) fn is_strict(&self) -> bool {
         self.shared.strict
+    }
+
+    /// Returns why requests wait for their strict records, if the disk hangs.
+    pub(crate) fn unresponsive(&self) -> Option<String> {
+        let writer = self.shared.writer.as_ref().filter(|_| self.shared.strict)?;
+        writer.unresponsive_for().map(writer::unresponsive)
     }
 
     /// Returns how many records were written to the file; zeros without a file.
@@ -122,19 +138,53 @@ impl fmt::Debug for Audit {
     }
 }
 
+/// The records in memory.
+#[derive(Default)]
+struct Records {
+    others: Ring,
+    unprivileged: Ring,
+    refusals: Refusals,
+    /// The number of the next record.
+    next: u64,
+}
+
+impl Records {
+    /// Adds a record, and returns it; `None` if it is only counted.
+    fn add(&mut self, mut record: Record, now: Instant) -> Option<Arc<Record>> {
+        let is_unprivileged = !record.allowed && record.permission != Some(Permission::Cancel);
+        if is_unprivileged {
+            record.refused_before = self.refusals.admit(now)?;
+        }
+        let record = Arc::new(record);
+        let (ring, limits) =
+            if is_unprivileged { (&mut self.unprivileged, KEPT_UNPRIVILEGED) } else { (&mut self.others, KEPT) };
+        ring.push(self.next, Arc::clone(&record), limits);
+        self.next += 1;
+        Some(record)
+    }
+
+    fn newest(&self, limit: usize) -> (Vec<Arc<Record>>, u64) {
+        let mut all: Vec<_> = self.others.newest.iter().chain(&self.unprivileged.newest).collect();
+        all.sort_unstable_by_key(|(number, _)| std::cmp::Reverse(*number));
+        let newest = all.into_iter().take(limit).map(|(_, record)| Arc::clone(record)).collect();
+        (newest, self.others.dropped + self.unprivileged.dropped)
+    }
+}
+
 #[derive(Default)]
 struct Ring {
-    newest: VecDeque<Arc<Record>>,
+    /// The numbers of the records, and the records.
+    newest: VecDeque<(u64, Arc<Record>)>,
     bytes: usize,
     dropped: u64,
 }
 
 impl Ring {
-    fn push(&mut self, record: Arc<Record>) {
+    fn push(&mut self, number: u64, record: Arc<Record>, (most, most_bytes): (usize, usize)) {
         self.bytes += record.bytes();
-        self.newest.push_back(record);
-        while self.newest.len() > KEPT || self.bytes > KEPT_BYTES {
-            let Some(oldest) = self.newest.pop_front() else { break };
+        self.newest.push_back((number, record));
+        while self.newest.len() > most || self.bytes > most_bytes {
+            let Some((_, oldest)) = self.newest.pop_front() else { break };
             self.bytes -= oldest.bytes();
             self.dropped += 1;
         }

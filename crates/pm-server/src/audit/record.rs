@@ -49,6 +49,8 @@ pub(crate) struct Record {
     pub(crate) result: String,
     /// `false` if the caller lacks the permission, or the cancel was refused.
     pub(crate) allowed: bool,
+    /// Refused attempts before this one that have no record.
+    pub(crate) refused_before: u64,
 }
 
 impl Record {
@@ -65,6 +67,7 @@ impl Record {
         record.filter.clone_from(&self.filter);
         record.reason.clone_from(&self.reason);
         record.result.clone_from(&self.result);
+        record.refused_before = (self.refused_before > 0).then_some(self.refused_before);
         record
     }
 
@@ -117,7 +120,7 @@ fn cut(text: &mut String) {
 }
 
 /// Returns a record as a line of the file; `lost` records before it were not written.
-pub(super) fn line(record: &Record, lost: u64, because: Option<&str>) -> String {
+pub(super) fn line(record: &Record, lost: u64, because: Option<&str>) -> Vec<u8> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Line<'l> {
@@ -130,6 +133,7 @@ pub(super) fn line(record: &Record, lost: u64, because: Option<&str>) -> String 
     }
     let (lost_before, lost_because) = (lost > 0).then(|| (lost, because.unwrap_or_default())).unzip();
     let line = Line { record: record.shown(), lost_before, lost_because };
-    // Serializing strings and numbers can't fail.
-    serde_json::to_string(&line).unwrap_or_default() + "\n"
+    let mut line = pm_wire::to_json(&line);
+    line.push(b'\n');
+    line
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use super::record::{LONGEST, line};
 use super::writer::{BATCH, Sink, WAITING};
@@ -23,6 +23,7 @@ fn record(reason: &str) -> Record {
         reason: reason.to_owned(),
         result: "finished".to_owned(),
         allowed: true,
+        refused_before: 0,
     }
 }
 
@@ -65,7 +66,7 @@ fn a_record_is_one_line_with_what_is_known() {
         r#"{"at":"1970-01-01T00:00:01.5Z","peer":"127.0.0.1:50000","identity":"token:deploy","scope":"cancel","#;
     let end = r#""reason":"too \"slow\"\n","result":"finished"}"#;
     let between = format!(r#""action":"cancel","task":"import-42","serial":"{serial}","#);
-    assert_eq!(line(&record, 0, None), [start, &between, end, "\n"].concat());
+    assert_eq!(line(&record, 0, None), [start, &between, end, "\n"].concat().into_bytes());
     let refused = Record {
         identity: Identity::Unknown,
         permission: None,
@@ -79,7 +80,7 @@ fn a_record_is_one_line_with_what_is_known() {
         ..record
     };
     let rest = r#""identity":"nobody","action":"cancelMany","filter":"kind=a*","reason":"","result":"unauthorized"}"#;
-    let line = line(&refused, 0, None);
+    let line = String::from_utf8(line(&refused, 0, None)).unwrap();
     assert!(line.trim_end().ends_with(rest), "{line}");
 }
 
@@ -96,6 +97,28 @@ fn memory_keeps_the_newest_and_counts_the_rest() {
 }
 
 #[test]
+fn callers_that_may_not_cancel_push_no_record_out_and_are_counted() {
+    let dir = Dir::new("unprivileged");
+    let audit = Audit::with_file(&dir.file(), false).unwrap();
+    block_on(audit.record(record("true"))).unwrap();
+    for permission in [None, Some(Permission::Read)] {
+        for _ in 0..5_000 {
+            let refused = Record { allowed: false, permission, ..record(&"x".repeat(1000)) };
+            block_on(audit.record(refused)).unwrap();
+        }
+    }
+    // One who may cancel, and was wrong about the task.
+    block_on(audit.record(Record { allowed: false, ..record("wrong") })).unwrap();
+    let (newest, _) = audit.newest(usize::MAX);
+    let reasons = [&newest[0].reason, &newest[newest.len() - 1].reason];
+    assert_eq!(reasons, ["wrong", "true"], "newest first, and all the others in between");
+    // As many as at once, and one a second while the test ran.
+    assert!((52..200).contains(&newest.len()), "{}", newest.len());
+    drop(audit);
+    assert_eq!(dir.lines().len(), newest.len(), "the file has no more");
+}
+
+#[test]
 fn long_strings_are_truncated_and_the_bytes_in_memory_are_bounded() {
     let audit = Audit::in_memory();
     let long = "ä".repeat(5_000);
@@ -107,7 +130,7 @@ fn long_strings_are_truncated_and_the_bytes_in_memory_are_bounded() {
     assert!(newest.iter().all(|record| record.reason.len() <= LONGEST && record.reason.ends_with("ä…")));
     assert_eq!(newest.len() as u64 + dropped, 1000);
     let bytes: usize = newest.iter().map(|record| record.bytes()).sum();
-    assert!(bytes <= KEPT_BYTES && bytes > KEPT_BYTES / 2 && bytes == lock(&audit.shared.ring).bytes, "{bytes}");
+    assert!(bytes <= KEPT.1 && bytes > KEPT.1 / 2 && bytes == lock(&audit.shared.records).others.bytes, "{bytes}");
 }
 
 #[cfg(unix)]
@@ -228,7 +251,7 @@ fn no_request_waits_for_a_disk_that_hangs() {
         let asked: Vec<_> = (0..WAITING + BATCH + 10).map(|_| audit.record(record("a"))).collect();
         let lost = audit.health().lost;
         assert!((10..=10 + BATCH as u64).contains(&lost), "{lost}");
-        assert_eq!(audit.newest(usize::MAX).0.len(), KEPT);
+        assert_eq!(audit.newest(usize::MAX).0.len(), KEPT.0);
         drop(open);
         let results: Vec<_> = asked.into_iter().map(block_on).collect();
         let refused = results.iter().filter(|result| result.is_err()).count() as u64;
@@ -245,6 +268,29 @@ fn no_request_waits_for_a_disk_that_hangs() {
         let flushes = flushes.load(Ordering::Relaxed);
         assert!(if strict { (1..=lines.len() / 8).contains(&flushes) } else { flushes == 0 }, "{flushes}");
     }
+}
+
+#[test]
+fn strict_records_are_refused_at_once_while_the_disk_does_not_answer() {
+    let (open, gate) = mpsc::channel();
+    let gate = Gate { open: gate, lines: Arc::default(), flushes: Arc::default() };
+    let audit = Audit::new(Some(Writer::start(gate).unwrap()), true);
+    let first = audit.record(record("a"));
+    assert_eq!(audit.unresponsive(), None, "not for long");
+    let busy_since = Arc::clone(&audit.shared.writer.as_ref().unwrap().busy_since);
+    while lock(&busy_since).is_none() {
+        std::thread::yield_now();
+    }
+    *lock(&busy_since) = Instant::now().checked_sub(Duration::from_secs(7));
+    let why = audit.unresponsive().unwrap();
+    assert_eq!(why, "the disk has not answered for 7 s");
+    assert_eq!(block_on(audit.record(record("b"))).unwrap_err().reason, why);
+    drop(open);
+    assert_eq!(block_on(first), Ok(()));
+    while lock(&busy_since).is_some() {
+        std::thread::yield_now();
+    }
+    assert_eq!(block_on(audit.record(record("c"))), Ok(()));
 }
 
 #[cfg(feature = "tracing")]

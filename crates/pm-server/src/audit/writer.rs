@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -15,6 +15,8 @@ use crate::sync::lock;
 pub(super) const WAITING: usize = 12 << 10;
 /// Records that share one flush to the disk.
 pub(super) const BATCH: usize = 64;
+/// How long the disk may take before strict records are refused at once.
+const UNRESPONSIVE: Duration = Duration::from_secs(5);
 /// How long writing the last records may take when the log is dropped.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
@@ -50,6 +52,8 @@ pub(super) struct Writer {
     /// Ends with the thread. Behind a lock only to be shared.
     ended: Mutex<Receiver<()>>,
     pub(super) health: Arc<Mutex<Health>>,
+    /// Since when the thread has been writing what it has not finished.
+    pub(super) busy_since: Arc<Mutex<Option<Instant>>>,
 }
 
 struct Line {
@@ -72,15 +76,20 @@ impl Writer {
         let (lines, to_write) = mpsc::sync_channel(WAITING);
         let (end, ended) = mpsc::sync_channel(1);
         let health = Arc::new(Mutex::new(Health::default()));
-        let shared = Arc::clone(&health);
+        let busy_since = Arc::new(Mutex::new(None));
+        let (shared, busy) = (Arc::clone(&health), Arc::clone(&busy_since));
         pm_core::spawn_thread("pm-audit", move || {
-            write_all(&to_write, sink, &shared);
+            write_all(&to_write, sink, &shared, &busy);
             let _ = end.send(());
         })?;
-        Ok(Self { lines: Some(lines), ended: Mutex::new(ended), health })
+        Ok(Self { lines: Some(lines), ended: Mutex::new(ended), health, busy_since })
     }
 
     pub(super) fn write(&self, record: Arc<Record>, strict: bool) -> Queued {
+        if strict && let Some(duration) = self.unresponsive_for() {
+            lock(&self.health).lost += 1;
+            return Queued::Refused(NotRecorded { reason: unresponsive(duration) });
+        }
         let (done, waits) = if strict { Some(oneshot::channel()) } else { None }.unzip();
         let sent = match &self.lines {
             Some(lines) => lines.try_send(Line { record, done }),
@@ -96,6 +105,19 @@ impl Writer {
         health.error = Some(reason.to_owned());
         if strict { Queued::Refused(NotRecorded { reason: reason.to_owned() }) } else { Queued::InBackground }
     }
+}
+
+impl Writer {
+    /// Returns how long the disk has not answered; `None` if that is not long.
+    pub(super) fn unresponsive_for(&self) -> Option<Duration> {
+        let since = (*lock(&self.busy_since))?;
+        Some(since.elapsed()).filter(|duration| *duration >= UNRESPONSIVE)
+    }
+}
+
+/// Returns why a record is not written while the disk hangs.
+pub(super) fn unresponsive(duration: Duration) -> String {
+    format!("the disk has not answered for {} s", duration.as_secs())
 }
 
 impl Drop for Writer {
@@ -118,15 +140,16 @@ pub(super) trait Sink: Send + 'static {
     fn flush(&mut self) -> io::Result<()>;
 }
 
-fn write_all(lines: &Receiver<Line>, mut sink: impl Sink, health: &Mutex<Health>) {
+fn write_all(lines: &Receiver<Line>, mut sink: impl Sink, health: &Mutex<Health>, busy_since: &Mutex<Option<Instant>>) {
     // Lost records that a line of the file accounts for.
     let mut reported = 0;
     while let Ok(first) = lines.recv() {
+        *lock(busy_since) = Some(Instant::now());
         let batch = std::iter::once(first).chain(lines.try_iter().take(BATCH - 1));
         let mut written = Vec::new();
         for Line { record, done } in batch {
             let Health { lost, error, .. } = lock(health).clone();
-            match sink.write(line(&record, lost - reported, error.as_deref()).as_bytes()) {
+            match sink.write(&line(&record, lost - reported, error.as_deref())) {
                 Ok(()) => {
                     reported = lost;
                     lock(health).written += 1;
@@ -141,14 +164,14 @@ fn write_all(lines: &Receiver<Line>, mut sink: impl Sink, health: &Mutex<Health>
                 }
             }
         }
-        if written.is_empty() {
-            continue;
+        if !written.is_empty() {
+            let flushed = sink.flush().map_err(|error| NotRecorded { reason: error.to_string() });
+            if let Err(error) = &flushed {
+                lock(health).error = Some(error.reason.clone());
+            }
+            written.into_iter().for_each(|done| answer(Some(done), &flushed));
         }
-        let flushed = sink.flush().map_err(|error| NotRecorded { reason: error.to_string() });
-        if let Err(error) = &flushed {
-            lock(health).error = Some(error.reason.clone());
-        }
-        written.into_iter().for_each(|done| answer(Some(done), &flushed));
+        *lock(busy_since) = None;
     }
 }
 

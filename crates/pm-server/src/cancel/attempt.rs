@@ -24,6 +24,13 @@ pub(crate) struct Attempt {
     record: Record,
 }
 
+/// 503 for a cancel without a record.
+pub(crate) fn not_recorded(why: &str) -> Failure {
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "audit-unavailable", why)
+        .hint("no task was cancelled; make the audit file writable")
+        .retry_after(5)
+}
+
 impl Attempt {
     /// An attempt to cancel one task, named as far as it is known.
     pub(crate) fn one(state: &State, requester: &Requester, task: Option<String>, reason: &str) -> Self {
@@ -51,6 +58,7 @@ impl Attempt {
             reason: state.list.redacted(reason).into_owned(),
             result: String::new(),
             allowed: true,
+            refused_before: 0,
         };
         Self { audit: state.audit().clone(), record }
     }
@@ -85,11 +93,7 @@ impl Attempt {
         if !self.audit.is_strict() {
             return Ok(());
         }
-        self.audit.record(self.with(ASKING, true)).await.map_err(|error| {
-            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "audit-unavailable", error.to_string())
-                .hint("no task was cancelled; make the audit file writable")
-                .retry_after(5)
-        })
+        self.audit.record(self.with(ASKING, true)).await.map_err(|error| not_recorded(&error.to_string()))
     }
 
     /// Records that the cancel request reached the task.

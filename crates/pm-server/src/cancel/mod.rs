@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::StatusCode;
 use pm_core::{CancelError, CancelRequest, Serial};
 
-pub(crate) use self::attempt::Attempt;
+pub(crate) use self::attempt::{Attempt, not_recorded};
 use crate::request::State;
 use crate::response::Failure;
 
@@ -24,7 +24,7 @@ pub(crate) async fn elsewhere<T: Send + 'static>(
     work: impl FnOnce(Attempt) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let recorded = attempt.clone();
-    state.workers.run(move || work(recorded)).await.inspect_err(|failure| attempt.refused(failure))?
+    state.cancels.run(move || work(recorded)).await.inspect_err(|failure| attempt.refused(failure))?
 }
 
 /// A cancel request, with its preconditions.

@@ -6,18 +6,21 @@ use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Poll;
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::limits::Limits;
+use super::pulse::Pulse;
 use super::{accepted, refuse};
 use crate::address::network;
 use crate::listen::{Incoming, Listener};
+use crate::response::Failure;
 use crate::service::Service;
 use crate::sync::lock;
 
@@ -39,6 +42,7 @@ pub(crate) async fn run(
     let mut connections = JoinSet::new();
     let mut refusals = JoinSet::new();
     let remote_peers = RemotePeers::default();
+    let mut open = Open::default();
     let mut wait = BACK_OFF.0;
     let mut not_before = Instant::now();
     let mut next = 0;
@@ -55,21 +59,28 @@ pub(crate) async fn run(
                     // Watchers have a limit of their own, and unix sockets have places in reserve.
                     let busy = connections.len().saturating_sub(service.state.feed.watchers());
                     let limit = limits.connections + if incoming.is_unix() { RESERVED } else { 0 };
-                    let detail = match remote_peers.admit(incoming.remote_peer(), limits.per_address) {
-                        Some(_) if busy >= limit => "too many connections; close some and try again",
+                    let refusal = match remote_peers.admit(incoming.remote_peer(), limits.per_address) {
+                        #[cfg(unix)]
+                        _ if matches!(incoming, Incoming::AnotherUser(..)) => another_user(&incoming),
+                        Some(_) if busy >= limit && !open.evict() => too_many("too many connections"),
                         Some(place) => {
-                            let connection = accepted(incoming, service.clone(), limits, stopping.clone());
+                            let pulse = open.add();
+                            let connection =
+                                accepted(incoming, Arc::clone(&pulse), service.clone(), limits, stopping.clone());
                             connections.spawn(async move {
-                                connection.await;
+                                tokio::select! {
+                                    () = connection => {}
+                                    () = pulse.evicted.notified() => {}
+                                }
                                 drop(place);
                             });
                             service.state.connections.store(connections.len(), Relaxed);
                             continue;
                         }
-                        None => "too many connections from this address; close some and try again",
+                        None => too_many("too many connections from this address"),
                     };
                     if refusals.len() < MAX_REFUSALS {
-                        refusals.spawn(refuse(incoming, detail));
+                        refusals.spawn(refuse(incoming, refusal));
                     }
                 }
                 Err(error) if is_about_the_client(&error) => {}
@@ -85,6 +96,46 @@ pub(crate) async fn run(
     service.state.feed.close();
     stop.send_replace(true);
     let _ = timeout(grace, async { while connections.join_next().await.is_some() {} }).await;
+}
+
+fn too_many(detail: &str) -> Failure {
+    let detail = format!("{detail}; close some and try again");
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail)
+}
+
+#[cfg(unix)]
+fn another_user(incoming: &Incoming) -> Failure {
+    let uid = if let Incoming::AnotherUser(_, uid) = incoming { *uid } else { 0 };
+    let detail = format!("this socket is for the user of the program, and you are the user {uid}");
+    Failure::new(StatusCode::FORBIDDEN, "another-user", detail)
+        .hint("ask as that user, or name yours with Builder::allow_uid")
+}
+
+/// The open connections, to find one that makes room for another.
+#[derive(Default)]
+struct Open(Vec<Weak<Pulse>>);
+
+impl Open {
+    fn add(&mut self) -> Arc<Pulse> {
+        // Those that are gone are removed now and then.
+        if self.0.len() == self.0.capacity() {
+            self.0.retain(|pulse| pulse.strong_count() > 0);
+        }
+        let pulse = Arc::new(Pulse::new());
+        self.0.push(Arc::downgrade(&pulse));
+        pulse
+    }
+
+    /// Closes the connection that can best be done without; returns `false` if there is none.
+    fn evict(&mut self) -> bool {
+        self.0.retain(|pulse| pulse.strong_count() > 0);
+        let expendable = self.0.iter().enumerate().filter_map(|(at, pulse)| Some((pulse.upgrade()?.expendable()?, at)));
+        let Some((_, at)) = expendable.min() else { return false };
+        if let Some(pulse) = self.0.swap_remove(at).upgrade() {
+            pulse.evicted.notify_one();
+        }
+        true
+    }
 }
 
 /// Counts the connections from each address of another machine.

@@ -32,12 +32,13 @@ use http_body::Body as _;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use self::limits::{LINGER, Limits, MAX_HEAD, MAX_HEADERS};
+use self::limits::{LINGER, Limits, MAX_HEAD, MAX_HEADERS, SEND_BUFFER};
 use self::pulse::{Phase, Pulse, Watchdog};
 use self::socket::Socket;
 use crate::access::Caller;
@@ -47,24 +48,33 @@ use crate::response::{Body, Failure};
 use crate::service::Service;
 
 /// Serves a connection to its end, once it is known who connects.
-pub(super) async fn accepted(incoming: Incoming, service: Service, limits: Limits, stop: watch::Receiver<bool>) {
+async fn accepted(
+    incoming: Incoming,
+    pulse: Arc<Pulse>,
+    service: Service,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
     match incoming {
         Incoming::Tcp(stream, caller) => {
             let info = tcp_info(&stream, caller);
-            serve(stream, info, service, limits, stop).await;
+            serve_at(pulse, stream, info, service, limits, stop).await;
         }
         #[cfg(unix)]
         Incoming::Unix(stream, caller) => {
             let info = ConnectionInfo { local: None, peer: None, caller: Some(caller) };
-            serve(stream, info, service, limits, stop).await;
+            serve_at(pulse, stream, info, service, limits, stop).await;
         }
+        // Refused before.
+        #[cfg(unix)]
+        Incoming::AnotherUser(..) => {}
         #[cfg(feature = "tls")]
         Incoming::Tls(stream, handshake) => {
             let mut info = tcp_info(&stream, None);
             if let Ok(Some((stream, caller))) = timeout(limits::HANDSHAKE, Box::pin(handshake.complete(stream))).await {
                 info.caller = caller;
                 // The state of TLS is large, and most connections have none.
-                Box::pin(serve(stream, info, service, limits, stop)).await;
+                Box::pin(serve_at(pulse, stream, info, service, limits, stop)).await;
             }
         }
     }
@@ -73,18 +83,20 @@ pub(super) async fn accepted(incoming: Incoming, service: Service, limits: Limit
 fn tcp_info(stream: &TcpStream, caller: Option<Caller>) -> ConnectionInfo {
     // Responses are written in few large pieces, so delaying small ones only costs time.
     let _ = stream.set_nodelay(true);
+    let _ = SockRef::from(stream).set_send_buffer_size(SEND_BUFFER);
     let ip = |address: io::Result<std::net::SocketAddr>| address.ok().map(|address| address.ip());
     ConnectionInfo { local: ip(stream.local_addr()), peer: ip(stream.peer_addr()), caller }
 }
 
-/// Refuses a connection beyond the limits.
-pub(super) async fn refuse(incoming: Incoming, detail: &str) {
-    let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail);
-    let message = failure.closing_message();
+/// Refuses a connection, and says why.
+async fn refuse(incoming: Incoming, why: Failure) {
+    let message = why.closing_message();
     match incoming {
-        Incoming::Tcp(stream, _) => close_with(Socket::new(stream), message).await,
+        Incoming::Tcp(stream, _) => close_with(Socket::new(stream, Arc::new(Pulse::new())), message).await,
         #[cfg(unix)]
-        Incoming::Unix(stream, _) => close_with(Socket::new(stream), message).await,
+        Incoming::Unix(stream, _) | Incoming::AnotherUser(stream, _) => {
+            close_with(Socket::new(stream, Arc::new(Pulse::new())), message).await
+        }
         // A message would take a handshake.
         #[cfg(feature = "tls")]
         Incoming::Tls(..) => {}
@@ -92,7 +104,22 @@ pub(super) async fn refuse(incoming: Incoming, detail: &str) {
 }
 
 /// Serves a stream to its end.
+#[cfg(test)]
 pub(crate) async fn serve<S>(
+    stream: S,
+    info: ConnectionInfo,
+    service: Service,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    serve_at(Arc::new(Pulse::new()), stream, info, service, limits, stop).await;
+}
+
+/// Serves a stream to its end, and records its activity.
+async fn serve_at<S>(
+    pulse: Arc<Pulse>,
     stream: S,
     info: ConnectionInfo,
     service: Service,
@@ -101,23 +128,25 @@ pub(crate) async fn serve<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let socket = Socket::new(stream);
-    let pulse = Arc::clone(&socket.pulse);
+    let socket = Socket::new(stream, Arc::clone(&pulse));
+    let service = &service;
     let answer = service_fn(|request: Request<hyper::body::Incoming>| {
-        pulse.set(Phase::Answering);
+        let has_body = !request.body().is_end_stream();
+        pulse.set(if has_body { Phase::Body } else { Phase::Answering });
         pulse.is_owed.store(true, Relaxed);
         let guard = IdleOnDrop(Arc::clone(&pulse));
         let is_v1 = service.is_v1(request.uri().path());
         // A proxy in front may disagree about where a chunked body ends, or whether there is a tunnel (RFC 9112, 6.1
         // and 11.2): nothing after such a request is read as another request.
         let is_last = request.headers().contains_key(header::TRANSFER_ENCODING) || request.method() == Method::CONNECT;
-        let has_body = !request.body().is_end_stream();
         let answer = timeout(limits.body_timeout, service.handle(request, info.clone()));
         async move {
-            // Only the body of the request can take time, and waiting for a verdict.
-            let mut response = match answer.await {
+            // Only the body of the request can take time, an audit file, and waiting for a verdict.
+            let answer = answer.await;
+            guard.0.set(Phase::Answering);
+            let mut response = match answer {
                 Ok(answer) => answer.response().await,
-                Err(_) => body_timed_out().response(is_v1),
+                Err(_) => service.timed_out().response(is_v1),
             };
             guard.0.endless.store(response.body().is_endless(), Relaxed);
             if is_last {
@@ -170,12 +199,6 @@ fn malformed(error: &hyper::Error) -> Failure {
 fn head_timed_out() -> Failure {
     let detail = "the head of the request did not arrive in time";
     Failure::new(StatusCode::REQUEST_TIMEOUT, "head-timed-out", detail)
-}
-
-/// 408, and the connection is closed, as the rest of the body is not read.
-fn body_timed_out() -> Failure {
-    let detail = "the body of the request did not arrive in time";
-    Failure::new(StatusCode::REQUEST_TIMEOUT, "body-timed-out", detail).closing()
 }
 
 /// Sends a closing message if the client is still reading, then closes the connection.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::limits::Limits;
@@ -14,6 +15,8 @@ use super::limits::Limits;
 pub(super) enum Phase {
     Idle,
     Head,
+    /// The body of a request is read.
+    Body,
     Answering,
 }
 
@@ -24,6 +27,8 @@ pub(super) struct Pulse {
     beat: AtomicU64,
     /// The client currently reads nothing.
     pub(super) blocked: AtomicBool,
+    /// The client has closed its end, as far as was looked ahead: it is gone, or waits for the last response.
+    pub(super) half_closed: AtomicBool,
     /// The client may still be sending when the connection is closed.
     pub(super) linger: AtomicBool,
     /// The response ends only when its reader leaves.
@@ -31,13 +36,38 @@ pub(super) struct Pulse {
     /// A request is being answered, or its answer is not yet handed to the system in full. What is written otherwise is
     /// an error of the HTTP library's own.
     pub(super) is_owed: AtomicBool,
+    /// Notified when the connection is to make room for another.
+    pub(super) evicted: Notify,
 }
 
 impl Pulse {
     pub(super) fn new() -> Self {
         let beat = AtomicU64::new(Phase::Head as u64);
         let flag = || AtomicBool::new(false);
-        Self { opened: Instant::now(), beat, blocked: flag(), linger: flag(), endless: flag(), is_owed: flag() }
+        Self {
+            opened: Instant::now(),
+            beat,
+            blocked: flag(),
+            half_closed: flag(),
+            linger: flag(),
+            endless: flag(),
+            is_owed: flag(),
+            evicted: Notify::new(),
+        }
+    }
+
+    /// Returns how well the connection can be done without, the best first: it has no whole request, or its client is
+    /// likely gone, or reads nothing; each by its last activity. `None` if it is of use.
+    pub(super) fn expendable(&self) -> Option<(u8, Instant)> {
+        let (phase, since) = self.beat();
+        let rank = match phase {
+            Phase::Idle | Phase::Head | Phase::Body => 0,
+            Phase::Answering if self.endless.load(Relaxed) => return None,
+            Phase::Answering if self.half_closed.load(Relaxed) => 1,
+            Phase::Answering if self.is_blocked() => 2,
+            Phase::Answering => return None,
+        };
+        Some((rank, since))
     }
 
     pub(super) fn beat(&self) -> (Phase, Instant) {
@@ -45,6 +75,7 @@ impl Pulse {
         let phase = match beat & 3 {
             0 => Phase::Idle,
             1 => Phase::Head,
+            2 => Phase::Body,
             _ => Phase::Answering,
         };
         (phase, self.opened + Duration::from_millis(beat >> 2))
@@ -60,7 +91,7 @@ impl Pulse {
             Phase::Idle => self.set(Phase::Head),
             // The time limit of a head starts with its first byte.
             Phase::Head => {}
-            Phase::Answering => self.set(Phase::Answering),
+            phase => self.set(phase),
         }
     }
 

@@ -22,7 +22,12 @@ pub(super) struct Socket<S> {
     is_refused: bool,
     /// Bytes that were received while an endless response was sent.
     unread: usize,
+    /// Bytes that were received while a request is answered: the HTTP library reads them later.
+    ahead: Vec<u8>,
 }
+
+/// How much is read ahead, in bytes.
+const AHEAD: usize = 1 << 10;
 
 struct Lingering {
     until: Pin<Box<Sleep>>,
@@ -30,8 +35,8 @@ struct Lingering {
 }
 
 impl<S> Socket<S> {
-    pub(super) fn new(stream: S) -> Self {
-        Self { stream, pulse: Arc::new(Pulse::new()), lingering: None, is_refused: false, unread: 0 }
+    pub(super) fn new(stream: S, pulse: Arc<Pulse>) -> Self {
+        Self { stream, pulse, lingering: None, is_refused: false, unread: 0, ahead: Vec::new() }
     }
 
     /// Fails when the client has closed its end, or sends more than will be read.
@@ -51,6 +56,24 @@ impl<S> Socket<S> {
                         return Err(io::ErrorKind::ConnectionAborted.into());
                     }
                 }
+            }
+        }
+    }
+
+    /// Notices that the client has closed its end while its request is answered, which the HTTP library does not: it
+    /// may wait for the response, or be gone. So may one that sends more than is read ahead.
+    fn look_ahead(&mut self, context: &mut Context<'_>)
+    where
+        S: AsyncRead + Unpin,
+    {
+        let mut block = [0; AHEAD];
+        while !self.pulse.half_closed.load(Relaxed) {
+            let mut buffer = ReadBuf::new(&mut block[self.ahead.len()..]);
+            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => self.ahead.extend_from_slice(buffer.filled()),
+                Poll::Pending => return,
+                // Its end; or an error, or no space: the next read finds out.
+                _ => self.pulse.half_closed.store(true, Relaxed),
             }
         }
     }
@@ -76,6 +99,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let count = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            self.pulse.half_closed.store(false, Relaxed);
+            self.pulse.received();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
@@ -113,12 +144,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.pulse.endless.load(Relaxed) {
-            self.poll_still_open(context)?;
-        }
         // Called when everything was written.
-        if self.pulse.beat().0 != Phase::Answering {
-            self.pulse.is_owed.store(false, Relaxed);
+        match self.pulse.beat().0 {
+            Phase::Answering if self.pulse.endless.load(Relaxed) => self.poll_still_open(context)?,
+            Phase::Answering => self.look_ahead(context),
+            Phase::Body => {}
+            Phase::Idle | Phase::Head => self.pulse.is_owed.store(false, Relaxed),
         }
         Pin::new(&mut self.stream).poll_flush(context)
     }

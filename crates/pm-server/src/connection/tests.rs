@@ -162,3 +162,13 @@ async fn a_stop_ends_idle_connections_at_once_and_lets_answers_end() {
     assert!(text.ends_with("0\r\n\r\n"), "{text}");
     assert_eq!(seconds, 1);
 }
+
+#[tokio::test]
+async fn the_system_announces_space_for_sending_often_enough_for_slow_readers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    tcp_info(&stream, None);
+    // Linux doubles it for what it needs itself. One that takes a third of that in 10 s makes progress in time.
+    assert!(SockRef::from(&stream).send_buffer_size().unwrap() <= 2 * SEND_BUFFER);
+}

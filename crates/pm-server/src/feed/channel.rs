@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use pm_wire::filter::Filter;
+use pm_wire::v1::ByeReason;
 use pm_wire::v1_rows::Fields;
 
+use crate::response::Held;
 use crate::sync::lock;
 
 /// Frames and bytes that a channel retains.
 const MAX_FRAMES: usize = 256;
-const MAX_BYTES: usize = 1 << 20;
+pub(super) const MAX_BYTES: usize = 1 << 20;
 
 /// The format of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -100,7 +102,17 @@ struct Ring {
     watchers: usize,
     /// Since when there is no watcher.
     idle_since: Option<Instant>,
-    closed: bool,
+    closed: Option<ByeReason>,
+    /// The bytes of the channel's memory of the tasks.
+    held: Option<Held>,
+}
+
+/// The result of a look, for the watchers of a channel.
+pub(super) enum Found {
+    Nothing,
+    Frame(Bytes),
+    /// More than there is memory for: they have a gap.
+    TooMuch,
 }
 
 /// The next item for a watcher.
@@ -113,13 +125,13 @@ pub(super) enum Next {
     /// Frames that it has not seen were dropped; the last look has this number.
     Gap(u64),
     /// The channel is closed.
-    Closed,
+    Closed(ByeReason),
 }
 
 impl Channel {
-    /// Creates a channel with one watcher.
-    pub(super) fn new(watch: Watch) -> Self {
-        let ring = Ring { watchers: 1, ..Ring::default() };
+    /// Creates a channel with one watcher; `held` is the space for its memory of the tasks.
+    pub(super) fn new(watch: Watch, held: Held) -> Self {
+        let ring = Ring { watchers: 1, held: Some(held), ..Ring::default() };
         Self { key: watch.key(), watch, ring: Mutex::new(ring) }
     }
 
@@ -130,8 +142,8 @@ impl Channel {
     /// Returns the item after frame `seen`; if there is none, stores `waker` for the watcher.
     pub(super) fn next(&self, watcher: u64, seen: u64, waker: &Waker) -> Next {
         let mut ring = self.ring();
-        if ring.closed {
-            return Next::Closed;
+        if let Some(why) = &ring.closed {
+            return Next::Closed(why.clone());
         }
         if seen < ring.dropped {
             return Next::Gap(ring.newest);
@@ -147,34 +159,48 @@ impl Channel {
         Next::Nothing(ring.newest)
     }
 
-    /// Ends a look, with its frame if it found anything. Returns the wakers of waiting watchers.
+    /// Resizes the space for the channel's memory of the tasks; returns `false` if there is not enough.
+    pub(super) fn resize(&self, bytes: u64) -> bool {
+        self.ring().held.as_mut().is_some_and(|held| held.resize(bytes))
+    }
+
+    /// Ends a look. Returns the wakers of waiting watchers.
     #[must_use = "watchers wait for these wakers"]
-    pub(super) fn push(&self, number: u64, frame: Option<Bytes>) -> Vec<Waker> {
+    pub(super) fn push(&self, number: u64, found: Found) -> Vec<Waker> {
         let mut ring = self.ring();
         let is_first = ring.newest == 0;
         ring.newest = number;
-        let found = frame.is_some();
-        if let Some(frame) = frame {
-            ring.bytes += frame.len();
-            ring.frames.push_back((number, frame));
-            while ring.frames.len() > MAX_FRAMES || ring.bytes > MAX_BYTES {
-                let Some((number, frame)) = ring.frames.pop_front() else { break };
-                ring.bytes -= frame.len();
-                ring.dropped = number;
+        let wakes = is_first || !matches!(found, Found::Nothing);
+        match found {
+            Found::Nothing => {}
+            Found::Frame(frame) => {
+                ring.bytes += frame.len();
+                ring.frames.push_back((number, frame));
+                while ring.frames.len() > MAX_FRAMES || ring.bytes > MAX_BYTES {
+                    let Some((number, frame)) = ring.frames.pop_front() else { break };
+                    ring.bytes -= frame.len();
+                    ring.dropped = number;
+                }
+            }
+            Found::TooMuch => {
+                (ring.bytes, ring.dropped) = (0, number);
+                ring.frames.clear();
             }
         }
         if is_first {
             // Changes before the first look are unknown.
             ring.dropped = number;
         }
-        if found || is_first { ring.waiting.drain().map(|(_, waker)| waker).collect() } else { Vec::new() }
+        if wakes { ring.waiting.drain().map(|(_, waker)| waker).collect() } else { Vec::new() }
     }
 
     /// Closes the channel. Returns the wakers of waiting watchers.
     #[must_use = "watchers wait for these wakers"]
-    pub(super) fn close(&self) -> Vec<Waker> {
+    pub(super) fn close(&self, why: ByeReason) -> Vec<Waker> {
         let mut ring = self.ring();
-        ring.closed = true;
+        ring.closed = Some(why);
+        ring.held = None;
+        ring.frames.clear();
         ring.waiting.drain().map(|(_, waker)| waker).collect()
     }
 
@@ -196,6 +222,10 @@ impl Channel {
         drop(waker);
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.ring().closed.is_some()
+    }
+
     /// Returns since when there is no watcher; `None` if there is one.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.ring().idle_since
@@ -214,20 +244,24 @@ impl Channel {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::response::Memory;
 
     fn channel() -> Channel {
         let interval = Duration::from_millis(250);
-        Channel::new(Watch { filter: Filter::default(), fields: Fields::FULL, interval, format: Format::Sse })
+        let watch = Watch { filter: Filter::default(), fields: Fields::FULL, interval, format: Format::Sse };
+        Channel::new(watch, Arc::new(Memory::default()).hold(0).unwrap())
     }
 
     #[test]
     fn frames_come_in_order_and_looks_without_a_frame_count() {
         let channel = channel();
-        assert!(channel.push(3, None).is_empty());
+        assert!(channel.push(3, Found::Nothing).is_empty());
         assert_eq!(channel.next(0, 3, Waker::noop()), Next::Nothing(3));
-        assert_eq!(channel.push(5, Some(Bytes::from_static(b"five"))).len(), 1);
-        assert!(channel.push(6, None).is_empty());
+        assert_eq!(channel.push(5, Found::Frame(Bytes::from_static(b"five"))).len(), 1);
+        assert!(channel.push(6, Found::Nothing).is_empty());
         assert_eq!(channel.next(0, 3, Waker::noop()), Next::Frame(5, Bytes::from_static(b"five")));
         assert_eq!(channel.next(0, 4, Waker::noop()), Next::Frame(5, Bytes::from_static(b"five")));
         assert_eq!(channel.next(0, 5, Waker::noop()), Next::Nothing(6));
@@ -237,15 +271,15 @@ mod tests {
     #[test]
     fn a_slow_watcher_gets_a_gap_and_memory_is_bounded() {
         let channel = channel();
-        let _ = channel.push(1, None);
+        let _ = channel.push(1, Found::Nothing);
         for number in 2..1_000 {
-            let _ = channel.push(number, Some(Bytes::from(vec![b'x'; 16 << 10])));
+            let _ = channel.push(number, Found::Frame(Bytes::from(vec![b'x'; 16 << 10])));
             assert!(channel.bytes() <= MAX_BYTES);
         }
         assert_eq!(channel.next(0, 1, Waker::noop()), Next::Gap(999));
         assert!(matches!(channel.next(0, 990, Waker::noop()), Next::Frame(991, _)));
         // One frame that is too large by itself is a gap for all.
-        let _ = channel.push(1_000, Some(Bytes::from(vec![b'x'; MAX_BYTES + 1])));
+        let _ = channel.push(1_000, Found::Frame(Bytes::from(vec![b'x'; MAX_BYTES + 1])));
         assert_eq!(channel.next(0, 999, Waker::noop()), Next::Gap(1_000));
         assert_eq!(channel.bytes(), 0);
     }
@@ -253,10 +287,10 @@ mod tests {
     #[test]
     fn a_closed_channel_wakes_all_watchers() {
         let channel = channel();
-        let _ = channel.push(1, None);
+        let _ = channel.push(1, Found::Nothing);
         assert_eq!(channel.next(7, 1, Waker::noop()), Next::Nothing(1));
-        assert_eq!(channel.close().len(), 1);
-        assert_eq!(channel.next(7, 1, Waker::noop()), Next::Closed);
+        assert_eq!(channel.close(ByeReason::Shutdown).len(), 1);
+        assert_eq!(channel.next(7, 1, Waker::noop()), Next::Closed(ByeReason::Shutdown));
     }
 
     #[test]

@@ -3,17 +3,20 @@
 //! A *looker* is the memory of one channel: the state of each task that it reported. A task that was not there before
 //! has *started*; one with another revision has changed; one that is gone has *ended*, or has *left* if it is live but
 //! no longer matches the filter.
+//!
+//! That memory, and the events, count in the budget for all responses: a looker without space for one more task is
+//! *starved*, and its channel is closed; one without space for its events has found too much.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
 use pm_core::{ProcessList, Serial, TaskView, Timestamp};
 use pm_wire::v1_rows::RowWriter;
 
-use super::channel::{Channel, Format};
+use super::channel::{Channel, Format, Found, MAX_BYTES};
+use crate::response::{Held, Memory};
 
 /// One multiplication spreads serials well enough, and no peer can choose them.
 #[derive(Default)]
@@ -37,13 +40,38 @@ impl Hasher for SerialHasher {
 
 type BySerial<T> = HashMap<u64, T, BuildHasherDefault<SerialHasher>>;
 
-/// A task as of the last look.
+/// A task as of the last look. Small, as there is one for each task and channel.
 struct Known {
     revision: u64,
-    entries: u64,
-    is_cancelling: bool,
-    /// The look that found it last.
-    look: u64,
+    entries: u32,
+    /// The look that found it last, in the upper bits, and whether it is being cancelled, in the lowest.
+    look: u32,
+}
+
+impl Known {
+    fn new(task: &TaskView<'_>, look: u64) -> Self {
+        let (entries, look) = (task.history_len() as u32, Self::look(look, task.is_cancelling()));
+        Self { revision: task.revision(), entries, look }
+    }
+
+    fn look(look: u64, is_cancelling: bool) -> u32 {
+        (look as u32) << 1 | u32::from(is_cancelling)
+    }
+
+    fn is_cancelling(&self) -> bool {
+        self.look & 1 == 1
+    }
+
+    fn was_found_by(&self, look: u64) -> bool {
+        self.look >> 1 == Self::look(look, false) >> 1
+    }
+}
+
+/// Returns the bytes that so many tasks take in the memory of a channel.
+pub(super) fn table_bytes(tasks: usize) -> u64 {
+    const EACH: usize = size_of::<(u64, Known)>() + 1;
+    // A table is at most 7/8 full, and has a power of two of places.
+    if tasks == 0 { 0 } else { ((tasks * 8 / 7).next_power_of_two() * EACH) as u64 }
 }
 
 /// The memory of a channel.
@@ -54,6 +82,8 @@ pub(super) struct Looker {
     counts: Option<Counts>,
     ends: Ends,
     events: Events,
+    /// There was no memory for all tasks.
+    pub(super) is_starved: bool,
 }
 
 /// Counts of a channel without a filter, to find out how many tasks no look has seen.
@@ -89,19 +119,47 @@ struct Events {
     out: Vec<u8>,
     /// The last one, which gets the number of the frame.
     last: Option<(&'static str, Vec<u8>)>,
+    held: Held,
+    /// There was no memory for all of them.
+    is_too_much: bool,
 }
 
+/// Space for events is taken in pieces of so many bytes.
+const PIECE: usize = 64 << 10;
+
 impl Events {
+    fn new(format: Format, memory: &Arc<Memory>) -> Self {
+        Self { format, out: Vec::new(), last: None, held: memory.hold_anyway(0), is_too_much: false }
+    }
+
     fn add(&mut self, name: &'static str, members: Vec<u8>) {
+        let bytes = self.out.len() + self.last.as_ref().map_or(0, |(_, last)| last.len()) + members.len();
+        if self.is_too_much || bytes > MAX_BYTES || !self.has_space(bytes) {
+            (self.out, self.last, self.is_too_much) = (Vec::new(), None, true);
+            return;
+        }
         if let Some((name, members)) = self.last.replace((name, members)) {
             self.format.write(&mut self.out, name, None, &members);
         }
     }
 
-    fn take(&mut self, id: &str) -> Option<Bytes> {
-        let (name, members) = self.last.take()?;
-        self.format.write(&mut self.out, name, Some(id), &members);
-        Some(std::mem::take(&mut self.out).into())
+    fn has_space(&mut self, bytes: usize) -> bool {
+        bytes as u64 <= self.held.bytes() || self.held.resize(bytes.next_multiple_of(PIECE) as u64)
+    }
+
+    fn take(&mut self, id: &str) -> Found {
+        let is_too_much = std::mem::take(&mut self.is_too_much);
+        if let Some((name, members)) = self.last.take() {
+            self.format.write(&mut self.out, name, Some(id), &members);
+        }
+        let mut frame = std::mem::take(&mut self.out);
+        frame.shrink_to_fit();
+        let mut held = self.held.take();
+        match () {
+            () if is_too_much || !held.resize(frame.len() as u64) => Found::TooMuch,
+            () if frame.is_empty() => Found::Nothing,
+            () => Found::Frame(held.of(frame.into())),
+        }
     }
 }
 
@@ -113,34 +171,59 @@ fn members_of(writer: &mut RowWriter, task: &TaskView<'_>, looker: &Channel) -> 
 
 impl Looker {
     /// Creates an empty memory, which is due at once.
-    pub(super) fn new(channel: Arc<Channel>, now: Instant) -> Self {
-        let events = Events { format: channel.watch.format, out: Vec::new(), last: None };
-        Self { channel, due: now, known: BySerial::default(), counts: None, ends: Ends::default(), events }
+    pub(super) fn new(channel: Arc<Channel>, memory: &Arc<Memory>, now: Instant) -> Self {
+        let events = Events::new(channel.watch.format, memory);
+        let (known, ends) = (BySerial::default(), Ends::default());
+        Self { channel, due: now, known, counts: None, ends, events, is_starved: false }
+    }
+
+    /// Remembers a task that is new. Returns `false` if there is no memory for it.
+    fn remember(&mut self, serial: u64, task: Known) -> bool {
+        if self.known.len() == self.known.capacity() && !self.grow() {
+            self.is_starved = true;
+            return false;
+        }
+        self.known.insert(serial, task);
+        true
+    }
+
+    /// Doubles the memory, if the budget has enough.
+    fn grow(&mut self) -> bool {
+        let (before, more) = (self.known.capacity(), self.known.capacity().max(56));
+        // While the tasks are moved, there are both tables.
+        self.channel.resize(table_bytes(before) + table_bytes(before + more))
+            && self.known.try_reserve(more).is_ok()
+            && self.channel.resize(table_bytes(self.known.capacity()))
+    }
+
+    /// Gives back what a list that was longer has taken.
+    fn shrink(&mut self) {
+        if self.known.len() < self.known.capacity() / 8 {
+            self.known.shrink_to(self.known.len() * 2);
+            self.channel.resize(table_bytes(self.known.capacity()));
+        }
     }
 
     fn live(&mut self, task: &TaskView<'_>, writer: &mut RowWriter, look: u64) {
         if !self.channel.watch.filter.matches(task) {
             return;
         }
-        let (entries, is_cancelling) = (task.history_len(), task.is_cancelling());
-        let now = Known { revision: task.revision(), entries, is_cancelling, look };
-        let name = match self.known.get_mut(&task.serial().get()) {
-            Some(known) if known.revision == now.revision => {
-                known.look = look;
+        let now = Known::new(task, look);
+        let name = if let Some(known) = self.known.get_mut(&task.serial().get()) {
+            if known.revision == now.revision {
+                known.look = now.look;
                 return;
             }
-            Some(known) => {
-                let before = std::mem::replace(known, now);
-                match () {
-                    () if is_cancelling && !before.is_cancelling => "cancel",
-                    () if before.entries != entries => "status",
-                    () => "progress",
-                }
+            let before = std::mem::replace(known, now);
+            match () {
+                () if known.is_cancelling() && !before.is_cancelling() => "cancel",
+                () if known.entries != before.entries => "status",
+                () => "progress",
             }
-            None => {
-                self.known.insert(task.serial().get(), now);
-                "started"
-            }
+        } else if self.remember(task.serial().get(), now) {
+            "started"
+        } else {
+            return;
         };
         // At the first look every task is new, and watchers get a snapshot first.
         if let Some(counts) = &mut self.counts {
@@ -171,7 +254,7 @@ impl Looker {
         let Self { known, events, channel, .. } = self;
         let mut searches = 0;
         known.retain(|serial, known| {
-            if known.look == look {
+            if known.was_found_by(look) {
                 return true;
             }
             if live.has(*serial) {
@@ -204,8 +287,8 @@ impl Looker {
         }
     }
 
-    /// Returns the frame of the look, if it found anything.
-    pub(super) fn take_frame(&mut self, id: &str) -> Option<Bytes> {
+    /// Returns the frame of the look.
+    pub(super) fn take(&mut self, id: &str) -> Found {
         self.events.take(id)
     }
 }
@@ -228,12 +311,18 @@ impl Live {
 }
 
 /// Looks through the list for some channels; `look` is the number of the look.
-pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
+pub(super) fn look(list: &ProcessList, memory: &Arc<Memory>, lookers: &mut [&mut Looker], look: u64) {
     let mut writer = RowWriter::new();
     let mut live = Live::default();
     let before = list.counters();
+    // Without filters, a task that is not found has ended.
+    let has_filter = lookers.iter().any(|looker| !looker.channel.watch.filter.is_empty());
+    let _held = has_filter.then(|| memory.hold_anyway(before.live * size_of::<u64>() as u64));
+    live.all.reserve(if has_filter { before.live as usize } else { 0 });
     let now = list.for_each(|task| {
-        live.all.push(task.serial().get());
+        if has_filter {
+            live.all.push(task.serial().get());
+        }
         for looker in lookers.iter_mut() {
             looker.live(task, &mut writer, look);
         }
@@ -254,6 +343,7 @@ pub(super) fn look(list: &ProcessList, lookers: &mut [&mut Looker], look: u64) {
         looker.ends.total = ended_total;
         looker.ends.until = until;
         looker.ends.reported.retain(|_, ended_at| *ended_at >= until);
+        looker.shrink();
     }
 }
 
@@ -273,6 +363,7 @@ mod tests {
     struct Watched {
         list: ProcessList,
         hand: ManualClock,
+        memory: Arc<Memory>,
         looker: Looker,
         look: u64,
     }
@@ -287,16 +378,18 @@ mod tests {
                 interval: Duration::from_millis(250),
                 format: Format::Lines,
             };
-            let looker = Looker::new(Arc::new(Channel::new(watch)), Instant::now());
-            Self { list, hand, looker, look: 0 }
+            let memory = Arc::new(Memory::default());
+            let channel = Channel::new(watch, memory.hold(0).unwrap());
+            let looker = Looker::new(Arc::new(channel), &memory, Instant::now());
+            Self { list, hand, memory, looker, look: 0 }
         }
 
         /// Returns the types of the events that the next look finds, and their ids or serials.
         fn look(&mut self) -> Vec<(String, String)> {
             self.hand.advance(Duration::from_millis(250));
             self.look += 1;
-            look(&self.list, &mut [&mut self.looker], self.look);
-            let Some(frame) = self.looker.take_frame("b-1") else { return Vec::new() };
+            look(&self.list, &self.memory, &mut [&mut self.looker], self.look);
+            let Found::Frame(frame) = self.looker.take("b-1") else { return Vec::new() };
             let lines: Vec<Value> = frame
                 .split(|byte| *byte == b'\n')
                 .filter(|line| !line.is_empty())
@@ -380,5 +473,43 @@ mod tests {
         let found: Vec<_> = (0..6).map(|_| watched.look()).collect();
         assert_eq!(found.concat(), events(&[("started", "job")]));
         assert!(found[0].is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn the_memory_of_tasks_counts_in_the_budget_grows_with_them_and_shrinks() {
+        let mut watched = Watched::new("", Options::new().keep_ended(0));
+        watched.memory.set_max(table_bytes(1_000));
+        let few: Vec<_> = (0..100).map(|number| watched.list.start(&number.to_string())).collect();
+        watched.look();
+        assert_eq!(watched.memory.held(), table_bytes(watched.looker.known.capacity()));
+        assert!(!watched.looker.is_starved);
+        let many: Vec<_> = (0..1_000).map(|number| watched.list.start(&number.to_string())).collect();
+        look(&watched.list, &watched.memory, &mut [&mut watched.looker], 9);
+        assert!(watched.looker.is_starved, "more than the budget has");
+        assert!(watched.memory.held() <= watched.memory.max());
+
+        watched.memory.set_max(1 << 20);
+        watched.looker.is_starved = false;
+        watched.look();
+        let full = watched.memory.held();
+        drop((few, many));
+        watched.look();
+        assert!(watched.memory.held() < full / 4, "{full} {}", watched.memory.held());
+    }
+
+    #[test]
+    fn more_events_than_there_is_memory_for_are_too_much_once() {
+        let mut watched = Watched::new("", Options::new());
+        watched.look();
+        let tasks: Vec<_> = (0..10_000).map(|number| watched.list.start(&number.to_string())).collect();
+        look(&watched.list, &watched.memory, &mut [&mut watched.looker], 9);
+        assert!(matches!(watched.looker.take("b-9"), Found::TooMuch), "beyond the bytes of a channel");
+        watched.memory.set_max(watched.memory.held());
+        tasks[0].status("one").unwrap();
+        look(&watched.list, &watched.memory, &mut [&mut watched.looker], 10);
+        assert!(matches!(watched.looker.take("b-10"), Found::TooMuch), "beyond the budget");
+        watched.memory.set_max(64 << 20);
+        tasks[0].status("two").unwrap();
+        assert_eq!(watched.look(), events(&[("status", "0")]));
     }
 }

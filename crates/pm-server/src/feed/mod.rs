@@ -23,15 +23,15 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use http::StatusCode;
 use pm_core::ProcessList;
+use pm_wire::v1::ByeReason;
 
-use self::channel::Channel;
+use self::channel::{Channel, Found};
 pub(crate) use self::channel::{Format, Watch};
-use self::look::{Looker, look};
+use self::look::{Looker, look, table_bytes};
 use self::stream::EventStream;
-use crate::response::Failure;
+use crate::response::{Failure, Memory};
 use crate::sync::{lock, wait_timeout};
 
 /// Watchers at a time, by default.
@@ -52,6 +52,7 @@ pub(crate) struct Feed {
 
 struct Shared {
     list: ProcessList,
+    memory: Arc<Memory>,
     boot: String,
     state: Mutex<Watches>,
     /// A channel was added, or the feed closed.
@@ -84,10 +85,11 @@ pub(crate) struct Status {
 }
 
 impl Feed {
-    pub(crate) fn new(list: &ProcessList, boot: &str) -> Self {
+    pub(crate) fn new(list: &ProcessList, boot: &str, memory: &Arc<Memory>) -> Self {
         Self {
             shared: Arc::new(Shared {
                 list: list.clone(),
+                memory: Arc::clone(memory),
                 boot: boot.to_owned(),
                 state: Mutex::default(),
                 changed: Condvar::new(),
@@ -162,7 +164,7 @@ impl Feed {
         };
         self.shared.changed.notify_all();
         for channel in channels {
-            channel.close().into_iter().for_each(std::task::Waker::wake);
+            channel.close(ByeReason::Shutdown).into_iter().for_each(std::task::Waker::wake);
         }
     }
 }
@@ -213,6 +215,9 @@ impl Shared {
             let detail = format!("{MAX_CHANNELS} different filters are watched already, the limit");
             return Err(unavailable("too-many-watches", detail));
         }
+        // One with a filter starts small, as it may select few.
+        let tasks = if watch.filter.is_empty() { self.list.counters().live } else { 0 };
+        let held = self.memory.hold_for_response(table_bytes(tasks as usize))?;
         if !state.has_thread {
             let shared = Arc::clone(self);
             let thread = pm_core::spawn_thread("pm-feed", move || shared.run());
@@ -221,7 +226,7 @@ impl Shared {
             }
             state.has_thread = true;
         }
-        let channel = Arc::new(Channel::new(watch));
+        let channel = Arc::new(Channel::new(watch, held));
         state.channels.push(Arc::clone(&channel));
         drop(state);
         self.changed.notify_all();
@@ -236,8 +241,8 @@ impl Shared {
                 let mut state = self.watches();
                 loop {
                     let now = Instant::now();
-                    state.channels.retain(|channel| !channel.is_idle(now, LINGER));
-                    looking.keep(&state.channels, now);
+                    state.channels.retain(|channel| !channel.is_closed() && !channel.is_idle(now, LINGER));
+                    looking.keep(&state.channels, now, &self.memory);
                     if state.closed || state.channels.is_empty() {
                         state.has_thread = false;
                         return;
@@ -265,11 +270,11 @@ struct Looking {
 
 impl Looking {
     /// Removes channels that are gone, and adds new ones.
-    fn keep(&mut self, channels: &[Arc<Channel>], now: Instant) {
+    fn keep(&mut self, channels: &[Arc<Channel>], now: Instant, memory: &Arc<Memory>) {
         self.lookers.retain(|(looker, _)| channels.iter().any(|channel| Arc::ptr_eq(channel, &looker.channel)));
         for channel in channels {
             if !self.lookers.iter().any(|(looker, _)| Arc::ptr_eq(channel, &looker.channel)) {
-                self.lookers.push((Looker::new(Arc::clone(channel), now), now));
+                self.lookers.push((Looker::new(Arc::clone(channel), memory, now), now));
             }
         }
     }
@@ -278,29 +283,33 @@ impl Looking {
         self.lookers.iter().map(|(looker, _)| looker.due).min()
     }
 
-    /// Looks for all channels that are due at `now`, and wakes their watchers.
+    /// Looks for all channels that are due at `now`, and wakes their watchers. Those without enough memory are closed.
     fn look(&mut self, shared: &Shared, now: Instant) {
         let began = Instant::now();
         self.number = shared.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let mut due: Vec<&mut Looker> =
             self.lookers.iter_mut().map(|(looker, _)| looker).filter(|looker| looker.due <= now).collect();
-        look(&shared.list, &mut due, self.number);
+        look(&shared.list, &shared.memory, &mut due, self.number);
         let heartbeat = Duration::from_millis(shared.heartbeat.load(Ordering::Relaxed));
         let id = shared.id(self.number);
         let took = began.elapsed();
         shared.last_look.store(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         let mut wakers = Vec::new();
         for (looker, last_frame) in self.lookers.iter_mut().filter(|(looker, _)| looker.due <= now) {
-            let mut frame = looker.take_frame(&id);
-            if frame.is_none() && now.saturating_duration_since(*last_frame) >= heartbeat {
+            if looker.is_starved {
+                wakers.extend(looker.channel.close(ByeReason::OutOfMemory));
+                continue;
+            }
+            let mut found = looker.take(&id);
+            if matches!(found, Found::Nothing) && now.saturating_duration_since(*last_frame) >= heartbeat {
                 let mut bytes = Vec::new();
                 looker.channel.watch.format.write_heartbeat(&mut bytes, &id);
-                frame = Some(Bytes::from(bytes));
+                found = Found::Frame(shared.memory.hold_anyway(bytes.len() as u64).of(bytes.into()));
             }
-            if frame.is_some() {
+            if !matches!(found, Found::Nothing) {
                 *last_frame = now;
             }
-            wakers.extend(looker.channel.push(self.number, frame));
+            wakers.extend(looker.channel.push(self.number, found));
             let rest = looker.channel.watch.interval.min(heartbeat).max(took * REST);
             // Due together with others, where that is early enough.
             looker.due = now + rest;

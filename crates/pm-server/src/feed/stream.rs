@@ -4,15 +4,17 @@
 //! that the next look finds whatever changes while the snapshot is written.
 
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use pm_core::Scan;
+use pm_wire::v1::ByeReason;
 use pm_wire::v1_rows::RowWriter;
 
 use super::Seat;
 use super::channel::{Format, Next};
-use crate::response::Produce;
+use crate::response::{Held, Produce, STREAM};
 
 /// Bytes of a snapshot that are written at a time.
 const PART: usize = 64 << 10;
@@ -36,6 +38,8 @@ enum Phase {
     Resumes(Option<u64>),
     /// Waits for the first look.
     Begins,
+    /// It is to get a snapshot, with the id of this frame, once there is memory for it.
+    Waits(u64),
     Snapshot(Box<Snapshot>),
     Follows,
     Ended,
@@ -49,6 +53,7 @@ struct Snapshot {
     /// Tasks in the current part.
     in_part: usize,
     id: String,
+    held: Arc<Held>,
 }
 
 impl EventStream {
@@ -67,9 +72,7 @@ impl EventStream {
 
     fn begin(&mut self, number: u64) {
         self.seen = number;
-        let id = self.seat.shared.id(number);
-        let scan = self.seat.shared.list.scan();
-        self.phase = Phase::Snapshot(Box::new(Snapshot { scan, writer: RowWriter::new(), total: 0, in_part: 0, id }));
+        self.phase = Phase::Waits(number);
     }
 
     fn next(&mut self, context: &Context<'_>) -> Next {
@@ -82,7 +85,7 @@ impl EventStream {
                 Phase::Ended if self.before.is_empty() => return Poll::Ready(None),
                 Phase::Ended => return self.flush(),
                 Phase::Begins => match self.next(context) {
-                    Next::Closed => self.close(),
+                    Next::Closed(why) => self.close(&why),
                     // No look yet.
                     Next::Nothing(0) => return self.flush(),
                     Next::Nothing(number) | Next::Gap(number) | Next::Frame(number, _) => self.begin(number),
@@ -91,7 +94,7 @@ impl EventStream {
                     self.seen = number.unwrap_or(0);
                     let known = number.is_some();
                     match self.next(context) {
-                        Next::Closed => self.close(),
+                        Next::Closed(why) => self.close(&why),
                         Next::Nothing(0) => return self.flush(),
                         Next::Nothing(newest) if known && newest >= self.seen => self.phase = Phase::Follows,
                         Next::Frame(..) if known => self.phase = Phase::Follows,
@@ -99,6 +102,18 @@ impl EventStream {
                             self.gap("resume", number)
                         }
                     }
+                }
+                Phase::Waits(number) => {
+                    let shared = &self.seat.shared;
+                    let Poll::Ready(held) = shared.memory.poll_hold(STREAM, context) else { return self.flush() };
+                    self.phase = Phase::Snapshot(Box::new(Snapshot {
+                        scan: shared.list.scan(),
+                        writer: RowWriter::new(),
+                        total: 0,
+                        in_part: 0,
+                        id: shared.id(*number),
+                        held: Arc::new(held),
+                    }));
                 }
                 Phase::Snapshot(snapshot) => {
                     let watch = &self.seat.channel.watch;
@@ -109,24 +124,22 @@ impl EventStream {
                         return Poll::Pending;
                     }
                     snapshot.finish_part(watch.format, done == Some(true), &mut self.before);
+                    let part = snapshot.held.part(std::mem::take(&mut self.before).into());
                     if done == Some(true) {
                         self.phase = Phase::Follows;
                     }
-                    return self.flush();
+                    return Poll::Ready(Some(part));
                 }
+                Phase::Follows if !self.before.is_empty() => return self.flush(),
                 Phase::Follows => match self.next(context) {
-                    Next::Closed => self.close(),
+                    Next::Closed(why) => self.close(&why),
                     Next::Frame(number, frame) => {
                         self.seen = number;
-                        if self.before.is_empty() {
-                            return Poll::Ready(Some(frame));
-                        }
-                        self.before.extend_from_slice(&frame);
-                        return self.flush();
+                        return Poll::Ready(Some(frame));
                     }
                     Next::Nothing(number) => {
                         self.seen = number;
-                        return self.flush();
+                        return Poll::Pending;
                     }
                     Next::Gap(number) => self.gap("slow", number),
                 },
@@ -134,9 +147,10 @@ impl EventStream {
         }
     }
 
-    fn close(&mut self) {
+    fn close(&mut self, why: &ByeReason) {
         let format = self.seat.channel.watch.format;
-        format.write(&mut self.before, "bye", None, br#","why":"shutdown""#);
+        let members = format!(r#","why":"{}""#, why.as_str());
+        format.write(&mut self.before, "bye", None, members.as_bytes());
         self.phase = Phase::Ended;
     }
 

@@ -16,6 +16,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::task::{Context, Poll};
 
+use socket2::SockRef;
 use tokio::net::TcpStream;
 
 use crate::access::{Caller, Identity, Permission};
@@ -70,6 +71,9 @@ pub(crate) fn allowed(address: SocketAddr, exposure: Exposure) -> Result<(), Sta
     }
 }
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
 /// A listener, and the caller of its connections if no token is needed.
 pub(crate) enum Listener {
     Tcp(tokio::net::TcpListener, Option<Caller>),
@@ -84,6 +88,9 @@ pub(crate) enum Incoming {
     Tcp(TcpStream, Option<Caller>),
     #[cfg(unix)]
     Unix(tokio::net::UnixStream, Caller),
+    /// Of a user without access, which the answer says.
+    #[cfg(unix)]
+    AnotherUser(tokio::net::UnixStream, u32),
     #[cfg(feature = "tls")]
     Tls(TcpStream, tls::Handshake),
 }
@@ -94,7 +101,7 @@ impl Incoming {
         let stream = match self {
             Self::Tcp(stream, _) => stream,
             #[cfg(unix)]
-            Self::Unix(..) => return None,
+            Self::Unix(..) | Self::AnotherUser(..) => return None,
             #[cfg(feature = "tls")]
             Self::Tls(stream, _) => stream,
         };
@@ -115,6 +122,8 @@ impl Listener {
     /// Makes a listener from an open socket. All that it knows about callers is its own address.
     pub(crate) fn tcp(listener: TcpListener, exposure: Exposure) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        // More connections than the standard library lets wait to be accepted: a burst is not to be sent again.
+        let _ = SockRef::from(&listener).listen(BACKLOG);
         let caller = match (is_loopback(listener.local_addr()?.ip()), exposure) {
             (true, _) => Some(Caller { identity: Identity::Loopback, permission: Permission::Cancel }),
             (false, Exposure::Open) => Some(Caller { identity: Identity::Anyone, permission: Permission::Cancel }),
@@ -123,16 +132,17 @@ impl Listener {
         Ok(Self::Tcp(tokio::net::TcpListener::from_std(listener)?, caller))
     }
 
-    /// Polls for the next connection. One from a user without access is closed.
+    /// Polls for the next connection.
     pub(crate) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<Incoming>> {
         match self {
             Self::Tcp(listener, caller) => {
                 listener.poll_accept(context).map_ok(|(stream, _)| Incoming::Tcp(stream, caller.clone()))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => {
-                listener.poll_accept(context).map_ok(|(stream, caller)| Incoming::Unix(stream, caller))
-            }
+            Self::Unix(listener) => listener.poll_accept(context).map_ok(|(stream, caller)| match caller {
+                Ok(caller) => Incoming::Unix(stream, caller),
+                Err(uid) => Incoming::AnotherUser(stream, uid),
+            }),
             #[cfg(feature = "tls")]
             Self::Tls(listener) => {
                 listener.poll_accept(context).map_ok(|(stream, handshake)| Incoming::Tls(stream, handshake))

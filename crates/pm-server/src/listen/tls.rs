@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::NoServerSessionStorage;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
@@ -90,6 +91,12 @@ impl Tls {
         };
         let mut config = config.with_single_cert(certificates, key).map_err(failed(&self.certificate))?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.clients.is_some() {
+            // A session that is resumed would bring the certificate of its first handshake, though it may have expired
+            // or been replaced since.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
         Ok(config)
     }
 }

@@ -84,16 +84,19 @@ impl Listener {
         Ok(Self { listener: tokio::net::UnixListener::from_std(listener)?, uids, _file: file })
     }
 
-    /// Polls for the next connection of a user with access, and returns it with its caller.
-    pub(super) fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(tokio::net::UnixStream, Caller)>> {
+    /// Polls for the next connection, and returns it with its caller; with the user's id if that has no access.
+    pub(super) fn poll_accept(
+        &self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<(tokio::net::UnixStream, Result<Caller, u32>)>> {
         let (stream, _) = ready!(self.listener.poll_accept(context))?;
         // Concerns one client and says nothing about the next one.
-        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let uid = stream.peer_cred().map_err(|_| refused())?.uid();
-        if !self.uids.contains(&uid) {
-            return Poll::Ready(Err(refused()));
-        }
-        Poll::Ready(Ok((stream, Caller { identity: Identity::Uid(uid), permission: Permission::Cancel })))
+        let uid = stream.peer_cred().map_err(|_| io::Error::from(io::ErrorKind::ConnectionRefused))?.uid();
+        let caller = match self.uids.contains(&uid) {
+            true => Ok(Caller { identity: Identity::Uid(uid), permission: Permission::Cancel }),
+            false => Err(uid),
+        };
+        Poll::Ready(Ok((stream, caller)))
     }
 }
 

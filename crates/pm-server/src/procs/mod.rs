@@ -85,10 +85,7 @@ async fn verdict(asked: CancelHandle, wait: Duration, attempt: Attempt) -> Respo
     let (serial, below) = (asked.serial(), asked.below());
     let verdict = asked.wait(wait).await;
     attempt.note(verdict.as_str());
-    match serde_json::to_vec(&VerdictReply::new(&verdict, serial, below)) {
-        Ok(json) => response::json(json),
-        Err(error) => response::error(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+    response::serialized(StatusCode::OK, &VerdictReply::new(&verdict, serial, below))
 }
 
 /// How a client of these routes names one of several tasks.

@@ -19,6 +19,8 @@ const MAX_KEYS: usize = 1000;
 const MAX_KEY: usize = 200; // bytes
 /// Longer responses are not stored, nor are their keys.
 const MAX_ANSWER: usize = 64 << 10;
+/// All responses that are stored, in bytes. The oldest make room.
+const MAX_BYTES: usize = 2 << 20;
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
@@ -95,8 +97,15 @@ impl Idempotency {
     pub(crate) fn store(&self, ticket: Ticket, status: StatusCode, body: &Bytes) {
         let mut known = lock(&self.known);
         match known.get_mut(&ticket.0) {
-            Some(known) if body.len() <= MAX_ANSWER => known.answer = Some((status, body.clone())),
+            // A copy, as the response counts in the budget as long as it is in memory.
+            Some(known) if body.len() <= MAX_ANSWER => known.answer = Some((status, Bytes::copy_from_slice(body))),
             _ => drop(known.remove(&ticket.0)),
+        }
+        let bytes = |known: &Known| known.answer.as_ref().map_or(0, |(_, body)| body.len());
+        while known.values().map(bytes).sum::<usize>() > MAX_BYTES {
+            let oldest = known.iter().filter(|(_, known)| known.answer.is_some()).min_by_key(|(_, known)| known.at);
+            let Some(oldest) = oldest.map(|(key, _)| key.clone()) else { break };
+            known.remove(&oldest);
         }
     }
 }
@@ -116,6 +125,20 @@ mod tests {
         assert_eq!(look("me", "k", b"{\"x\":1}", now).unwrap_err().code(), "idempotency-key-reused");
         assert!(matches!(look("you", "k", b"{}", now), Ok(Seen::First(_))), "another caller has keys of its own");
         assert!(matches!(look("me", "k", b"{}", now + KEPT_FOR), Ok(Seen::First(_))));
+    }
+
+    #[test]
+    fn stored_responses_are_bounded_in_bytes_and_the_oldest_go_first() {
+        let (keys, now) = (Idempotency::default(), Instant::now());
+        let look = |number: u64| keys.look_up("", &number.to_string(), ("", b""), now + Duration::from_millis(number));
+        let body = Bytes::from(vec![b'x'; MAX_ANSWER]);
+        for number in 0..100 {
+            let Ok(Seen::First(ticket)) = look(number) else { panic!() };
+            keys.store(ticket, StatusCode::OK, &body);
+        }
+        assert_eq!(keys.known.lock().unwrap().len(), MAX_BYTES / MAX_ANSWER);
+        assert!(matches!(look(99), Ok(Seen::Before(..))));
+        assert!(matches!(look(0), Ok(Seen::First(_))));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use http::{HeaderMap, Response, StatusCode};
 use self::route::{Operation, TaskRef};
 pub(crate) use self::state::State;
 use crate::access::{Caller, Identity, Permission};
-use crate::response::{self, Body, Failure};
+use crate::response::{Body, Failure};
 
 /// The addresses of a connection, and its caller, as far as the listener knows them.
 #[derive(Clone)]
@@ -115,22 +115,6 @@ impl Answer {
                 Err(failure) => failure.response(is_v1),
             }
         }))
-    }
-
-    /// Leaves the body out, as a `HEAD` request wants it.
-    pub(crate) fn without_body(self) -> Self {
-        match self {
-            Self::Ready(response) => Self::ready(response::without_body(*response)),
-            later => later,
-        }
-    }
-
-    /// Compresses the response. A verdict is short and stays as it is.
-    pub(crate) fn compressed(self) -> Self {
-        match self {
-            Self::Ready(response) => Self::ready(response::compressed(*response)),
-            later => later,
-        }
     }
 
     /// Waits for the response.

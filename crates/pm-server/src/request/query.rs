@@ -23,7 +23,7 @@ pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, Failur
         .take(MAX_PARAMETERS + 1)
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok((decode(name)?, decode(value)?))
+            Ok::<_, Failure>((decode(name)?, decode(value)?))
         })
         .collect();
     let all = all?;

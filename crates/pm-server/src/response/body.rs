@@ -3,7 +3,9 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -11,6 +13,7 @@ use http_body::{Frame, SizeHint};
 use super::compress::Compressor;
 #[cfg(feature = "dashboard")]
 use super::file::File;
+use super::memory::Held;
 
 /// The body of a response: complete, or produced while it is sent.
 ///
@@ -84,6 +87,66 @@ impl http_body::Body for Body {
             Kind::File(file) => SizeHint::with_exact(file.text().len() as u64),
             Kind::Parts(_) | Kind::Endless(_) => SizeHint::default(),
         }
+    }
+}
+
+/// Parts that count in the budget, together with what produces them, until the last of them was sent.
+#[derive(Debug)]
+pub(super) struct Counted {
+    parts: Box<dyn Produce>,
+    held: Arc<Held>,
+}
+
+impl Counted {
+    pub(super) fn new(parts: Box<dyn Produce>, held: Held) -> Self {
+        Self { parts, held: Arc::new(held) }
+    }
+}
+
+impl Produce for Counted {
+    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let part = ready!(self.parts.poll_part(context));
+        Poll::Ready(part.map(|part| self.held.part(part)))
+    }
+
+    fn is_complete(&self) -> bool {
+        self.parts.is_complete()
+    }
+}
+
+/// How often the reader of an endless body is looked at again.
+const ADMITTED_FOR: Duration = Duration::from_secs(1);
+
+/// Parts for a reader that is looked at again, now and then: a permission that is taken away ends them.
+pub(super) struct Admitted {
+    parts: Box<dyn Produce>,
+    again: Box<dyn Fn(Instant) -> bool + Send>,
+    until: Instant,
+}
+
+impl Admitted {
+    pub(super) fn new(parts: Box<dyn Produce>, again: Box<dyn Fn(Instant) -> bool + Send>) -> Self {
+        Self { parts, again, until: Instant::now() + ADMITTED_FOR }
+    }
+}
+
+impl Produce for Admitted {
+    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let part = ready!(self.parts.poll_part(context));
+        let now = Instant::now();
+        if now >= self.until {
+            if !(self.again)(now) {
+                return Poll::Ready(None);
+            }
+            self.until = now + ADMITTED_FOR;
+        }
+        Poll::Ready(part)
+    }
+}
+
+impl fmt::Debug for Admitted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt(f)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Responses of each kind, with the headers that all of them have.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName,
@@ -9,10 +12,11 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use serde::Serialize;
 
-use super::body::{Body, Compressed, Kind, Produce};
+use super::body::{Admitted, Body, Compressed, Counted, Kind, Produce};
 use super::compress;
 #[cfg(feature = "dashboard")]
 use super::file::File;
+use super::memory::{Memory, OutOfMemory, STREAM};
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
@@ -34,6 +38,36 @@ pub(crate) fn compressed(response: Response<Body>) -> Response<Body> {
         head.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         head.headers.append(VARY, HeaderValue::from_static("accept-encoding"));
     }
+    Response::from_parts(head, Body(kind))
+}
+
+/// Counts the body in the budget, as long as any of it is in memory.
+///
+/// # Errors
+///
+/// The budget has no space for it.
+pub(crate) fn counted(response: Response<Body>, memory: &Arc<Memory>) -> Result<Response<Body>, OutOfMemory> {
+    let (head, Body(kind)) = response.into_parts();
+    let kind = match kind {
+        Kind::Whole(bytes) if bytes.is_empty() => Kind::Whole(bytes),
+        Kind::Whole(bytes) if head.status.is_success() => {
+            Kind::Whole(memory.hold_for_response(bytes.len() as u64)?.of(bytes))
+        }
+        // Short: among others what explains why longer ones are refused.
+        Kind::Whole(bytes) => Kind::Whole(memory.hold_anyway(bytes.len() as u64).of(bytes)),
+        Kind::Parts(parts) => Kind::Parts(Box::new(Counted::new(parts, memory.hold_for_response(STREAM)?))),
+        other => other,
+    };
+    Ok(Response::from_parts(head, Body(kind)))
+}
+
+/// Ends an endless response once `again` does not admit its reader any more.
+pub(crate) fn admitted(response: Response<Body>, again: Option<Box<dyn Fn(Instant) -> bool + Send>>) -> Response<Body> {
+    let (head, Body(kind)) = response.into_parts();
+    let kind = match (kind, again) {
+        (Kind::Endless(parts), Some(again)) => Kind::Endless(Box::new(Admitted::new(parts, again))),
+        (kind, _) => kind,
+    };
     Response::from_parts(head, Body(kind))
 }
 
@@ -80,7 +114,13 @@ fn response(status: StatusCode, content_type: Option<&'static str>, body: Kind) 
 
 /// 200 with JSON.
 pub(crate) fn json(text: Vec<u8>) -> Response<Body> {
-    response(StatusCode::OK, Some(JSON), Kind::Whole(text.into()))
+    response(StatusCode::OK, Some(JSON), Kind::Whole(exact(text)))
+}
+
+/// Returns the bytes without the space that a vector has for more: that is not counted.
+fn exact(mut text: Vec<u8>) -> Bytes {
+    text.shrink_to_fit();
+    text.into()
 }
 
 /// A complete body of some type.
@@ -93,9 +133,9 @@ pub(crate) fn serialized(status: StatusCode, shape: &impl Serialize) -> Response
     whole(status, JSON, to_json(shape))
 }
 
-/// Serializes a shape of the wire, which cannot fail: it has strings, numbers and maps with string keys.
+/// Serializes a shape of the wire.
 pub(crate) fn to_json(shape: &impl Serialize) -> Bytes {
-    serde_json::to_vec(shape).unwrap_or_default().into()
+    exact(pm_wire::to_json(shape))
 }
 
 /// 200 with JSON that is produced while it is sent.

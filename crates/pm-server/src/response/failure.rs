@@ -9,6 +9,7 @@ use pm_wire::v1::Problem;
 
 use super::body::Body;
 use super::build::{closing, error, to_json, whole};
+use super::memory::OutOfMemory;
 
 /// A refusal, with a text for people and a code for programs.
 #[derive(Clone, Debug)]
@@ -24,6 +25,15 @@ struct Parts {
     retry_after: Option<u64>,
     /// Closes the connection, as the rest of the request is not read.
     closes: bool,
+}
+
+impl From<OutOfMemory> for Failure {
+    fn from(OutOfMemory { needed, held, max }: OutOfMemory) -> Self {
+        let detail = format!("the response needs {needed} bytes, and {held} of the {max} for all responses are in use");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "out-of-memory", detail)
+            .retry_after(1)
+            .hint("ask for less at a time (limit, fields, a filter), read faster, or raise Builder::max_memory")
+    }
 }
 
 impl Failure {

@@ -5,6 +5,7 @@
 //! | `build.rs` | responses of each kind, with the headers that all of them have |
 //! | `body.rs` | bodies: complete, or produced while the client reads |
 //! | `failure.rs` | refusals, as problem JSON or as plain text |
+//! | `memory.rs` | the budget for all that is held for clients |
 //! | `compress.rs`, `file.rs` | compression; files of the page |
 //!
 //! No response may be cached or interpreted as another type. None carries a CORS header: no cross-site page can read
@@ -16,15 +17,17 @@ pub(crate) mod compress;
 mod failure;
 #[cfg(feature = "dashboard")]
 mod file;
+mod memory;
 
 pub use self::body::Body;
 pub(crate) use self::body::Produce;
 #[cfg(feature = "dashboard")]
 pub(crate) use self::build::file;
 pub(crate) use self::build::{
-    JSON, TEXT, compressed, done, error, events, json, json_parts, methods, moved, serialized, to_json, whole,
-    without_body,
+    JSON, TEXT, admitted, compressed, counted, done, events, json, json_parts, methods, moved, serialized, to_json,
+    whole, without_body,
 };
 pub(crate) use self::failure::Failure;
 #[cfg(feature = "dashboard")]
 pub(crate) use self::file::File;
+pub(crate) use self::memory::{Held, Memory, STREAM};

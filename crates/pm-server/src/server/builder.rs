@@ -4,6 +4,7 @@ use std::fmt::{self, Debug};
 use std::io;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pm_core::ProcessList;
@@ -16,7 +17,7 @@ use crate::access::tokens::{Sources, Tokens, VARIABLE};
 use crate::address::is_loopback;
 use crate::audit::Audit;
 use crate::connection::accept;
-use crate::connection::limits::Limits;
+use crate::connection::limits::{Limits, share_of_files};
 #[cfg(feature = "tls")]
 use crate::listen::tls::Tls;
 use crate::listen::{self, Address, Exposure, Listener};
@@ -40,6 +41,7 @@ pub struct Builder {
     beyond_loopback: bool,
     limits: Limits,
     watchers: Option<usize>,
+    memory: Option<u64>,
     tokens: Sources,
     require_token: bool,
     audit: Option<PathBuf>,
@@ -72,6 +74,7 @@ impl Builder {
             beyond_loopback: false,
             limits: Limits::default(),
             watchers: None,
+            memory: None,
             tokens: Sources::default(),
             require_token: false,
             audit: None,
@@ -227,7 +230,11 @@ impl Builder {
         self
     }
 
-    /// Limits the connections at a time. Default 512; at least 1. One more gets 503 and is closed.
+    /// Limits the connections at a time. Default 512; at least 1. One more takes the place of one that is idle, half
+    /// open, gone or stalled; if there is none, it gets 503 and is closed.
+    ///
+    /// No more than a quarter of the files that the program may have open (`ulimit -n`, where `/proc` has it) are
+    /// taken by connections, and no more than another quarter by watchers.
     pub fn max_connections(mut self, count: usize) -> Self {
         self.limits.connections = count.max(1);
         self
@@ -244,6 +251,19 @@ impl Builder {
     /// more gets 503.
     pub fn max_watchers(mut self, count: usize) -> Self {
         self.watchers = Some(count);
+        self
+    }
+
+    /// Limits the memory of all responses together, in bytes: what is held for clients until they have read it, lists
+    /// and snapshots that are written while they are sent, events, what watchers know of the tasks, and what a page,
+    /// a tree or the verdicts on many tasks take while they are put together. Default 64 MiB.
+    ///
+    /// A response beyond it is 503, unless it is shorter than 8 KiB, and a watcher waits for its snapshot. Besides,
+    /// each connection takes up to 32 KiB.
+    ///
+    /// Below 1 MiB not every page fits.
+    pub fn max_memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
         self
     }
 
@@ -350,10 +370,18 @@ impl Builder {
         if listeners.is_empty() {
             return Err(StartError::NoAddress);
         }
-        let limits = self.limits;
-        service.state.feed.keep_alive(limits.idle_timeout);
-        if let Some(count) = self.watchers {
+        let mut limits = self.limits;
+        if let Some(share) = share_of_files() {
+            limits.connections = limits.connections.min(share);
+            let feed = &service.state.feed;
+            feed.set_max_watchers(self.watchers.unwrap_or(feed.status().max_watchers).min(share));
+        } else if let Some(count) = self.watchers {
             service.state.feed.set_max_watchers(count);
+        }
+        service.state.max_connections.store(limits.connections, Ordering::Relaxed);
+        service.state.feed.keep_alive(limits.idle_timeout);
+        if let Some(bytes) = self.memory {
+            service.state.memory.set_max(bytes);
         }
         let list = service.state.list.clone();
         let (stop, stopped) = oneshot::channel();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
 use pm_core::{CancelError, CancelHandle, CancelRequest, Serial, Verdict, VerdictFuture};
 use pm_wire::filter::Filter;
-use pm_wire::v1::{BulkCancel, BulkReply, CancelOptions, Expect, TaskVerdict};
+use pm_wire::v1::{BulkCancel, BulkReply, CancelOptions, Expect, Missing, TaskVerdict};
 use pm_wire::{VerdictReply, duration, members_of};
 use serde_json::{Map, Value};
 
@@ -24,6 +24,10 @@ use crate::response::{self, Body, Failure};
 
 /// The default and the highest limit of targets per request.
 const MAX_TARGETS: (u64, u64) = (100, 10_000);
+
+/// The bytes that a target takes until its verdict is in the response, and there, besides its id: that is up to six
+/// times as long there.
+const TARGET_BYTES: u64 = 256 + (size_of::<Target>() + size_of::<VerdictFuture>()) as u64;
 
 /// Makes the cancel requests; they are in the audit log when this returns.
 pub(super) async fn begin(
@@ -223,10 +227,11 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     };
     match elsewhere(state, &attempt, work).await? {
         Some(asked) => {
-            let below = asked.below();
+            let (below, missing) = (asked.below(), Missing::new(state.list.not_shown()));
             let answer = move |verdict: &Verdict| {
                 let mut answer = TaskVerdict::new(serial, &*id, verdict);
                 answer.below = below;
+                answer.missing.clone_from(&missing);
                 let still = matches!(verdict, Verdict::Cancelling { .. });
                 (if still { StatusCode::ACCEPTED } else { StatusCode::OK }, response::to_json(&answer))
             };
@@ -266,28 +271,35 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
     members.finish(members_of::<BulkCancel>())?;
     let attempt = Attempt::many(state, requester, filter.to_string(), &reason);
     let targets = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
+    // Before anything is cancelled, as the verdicts are to reach who asked.
+    let bytes = targets.iter().map(|(_, id)| TARGET_BYTES + 6 * id.len() as u64).sum();
+    let held =
+        state.memory.hold_for_response(bytes).map_err(Failure::from).inspect_err(|failure| attempt.refused(failure))?;
     if dry_run {
         let targets = targets.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
-        return Ok(Work::Done(StatusCode::OK, response::to_json(&BulkReply::dry_run(targets))));
+        let mut reply = BulkReply::dry_run(targets);
+        reply.missing = Missing::new(state.list.not_shown());
+        return Ok(Work::Done(StatusCode::OK, held.of(response::to_json(&reply))));
     }
     attempt.begin().await?;
     let (list, by) = (state.list.clone(), requester.name());
+    let missing = Missing::new(list.not_shown());
     let work = move |attempt: Attempt| {
         attempt.asked();
         let request = CancelRequest::new(&reason).by(&by);
         let ask = |(serial, id): (Serial, String)| {
-            let attempt = attempt.target(serial, &id);
+            let target = attempt.target(serial, &id);
             let state = match list.cancel(serial, request) {
                 Ok(asked) => {
-                    attempt.asked();
+                    target.asked();
                     Waiting::for_end_of(asked, wait)
                 }
                 Err(error) => {
-                    attempt.refused(&refused(&error, NAME_SERIAL));
+                    target.refused(&refused(&error, NAME_SERIAL));
                     Waiting::Done(error.into())
                 }
             };
-            Target { serial, id, state, attempt }
+            Target { serial, id, state }
         };
         Ok(targets.into_iter().map(ask).collect::<Vec<Target>>())
     };
@@ -299,12 +311,15 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
             .map(|(target, verdict)| {
                 // A refusal has a record already.
                 if wait.is_some() && verdict.took().is_some() {
-                    target.attempt.note(verdict.as_str());
+                    // Made again: it has a copy of the filter and of the reason, which ten thousand targets should not.
+                    attempt.target(target.serial, &target.id).note(verdict.as_str());
                 }
                 TaskVerdict::new(target.serial, &*target.id, &verdict)
             })
             .collect();
-        (StatusCode::OK, response::to_json(&BulkReply::new(verdicts)))
+        let mut reply = BulkReply::new(verdicts);
+        reply.missing = missing;
+        (StatusCode::OK, held.of(response::to_json(&reply)))
     })))
 }
 
@@ -344,7 +359,6 @@ struct Target {
     serial: Serial,
     id: String,
     state: Waiting,
-    attempt: Attempt,
 }
 
 enum Waiting {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
+use pm_core::terminal::is_unsafe;
 use pm_core::{BlockedTask, KindStats};
 
 use crate::request::State;
@@ -162,6 +163,10 @@ fn write(state: &State, mut text: Text) -> String {
     text.count("pm_panics_caught", &[], counters.panics_caught);
     text.family("pm_self_bytes", "gauge", "Memory of the list, in bytes.");
     text.sample("pm_self_bytes", &[], counters.bytes_held as f64);
+    text.family("pm_self_response_bytes", "gauge", "Bytes of responses that clients have not read yet.");
+    text.sample("pm_self_response_bytes", &[], state.memory.held() as f64);
+    text.family("pm_self_responses_refused", "counter", "Responses that were refused for want of memory.");
+    text.sample("pm_self_responses_refused_total", &[], state.memory.refused() as f64);
     text.family("pm_self_watchers", "gauge", "Watchers of the list.");
     text.sample("pm_self_watchers", &[], state.feed.status().watchers as f64);
     text.finish()
@@ -202,6 +207,10 @@ impl Text {
                     '\\' => self.out.push_str(r"\\"),
                     '"' => self.out.push_str("\\\""),
                     '\n' => self.out.push_str(r"\n"),
+                    // Not obeyed by the terminal that shows it. The backslash is escaped, as the format wants it.
+                    character if is_unsafe(character) => {
+                        let _ = write!(self.out, r"\\u{{{:x}}}", u32::from(character));
+                    }
                     character => self.out.push(character),
                 }
             }

@@ -24,7 +24,9 @@ use crate::response::Failure;
 const LIMIT: usize = 100;
 const MAX_LIMIT: u64 = 1000;
 /// Rows of a page, in bytes.
-const MAX_PAGE: usize = 4 << 20;
+pub(super) const MAX_PAGE: usize = 1 << 20;
+/// The bytes that a row takes while the page is put together, about: itself, and copies.
+const ROW_BYTES: u64 = 4 << 10;
 /// The bytes of a string that it is sorted by; they must fit into a cursor.
 const SORT_BYTES: usize = 512;
 const MAX_GROUPS: usize = 1000;
@@ -312,6 +314,13 @@ impl PartialEq for Row<'_> {
 }
 
 impl Eq for Row<'_> {}
+
+impl Query {
+    /// Returns the bytes that a page takes at most while it is put together, about.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.limit as u64 * ROW_BYTES).min(3 * MAX_PAGE as u64)
+    }
+}
 
 impl<'q> Page<'q> {
     pub(super) fn new(query: &'q Query) -> Self {

@@ -39,7 +39,9 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     info.server_time = state.list.now().into();
     info.uptime = Some(whole_millis(state.since.elapsed()));
     info.limits = (&limits).into();
+    info.limits.max_connections = state.max_connections.load(Relaxed) as u64;
     info.limits.max_watchers = feed.max_watchers as u64;
+    info.limits.max_memory = state.memory.max();
     let mut settings = ListSettings::default();
     settings.enabled = state.list.is_enabled();
     settings.look_only = state.list.is_look_only();
@@ -54,6 +56,8 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     info.own.watchers = feed.watchers as u64;
     info.own.watches = feed.channels as u64;
     info.own.watch_bytes = feed.bytes as u64;
+    info.own.response_bytes = state.memory.held();
+    info.own.responses_refused = state.memory.refused();
     info.own.looks = feed.looks;
     info.own.last_look = feed.last_look;
     // What a client may do: it offers no more than that.

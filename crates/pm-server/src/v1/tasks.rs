@@ -1,13 +1,11 @@
 //! Live tasks, ended tasks, the tree, one task, and its history.
 
-use std::collections::{HashMap, HashSet};
-
 use http::{Response, StatusCode};
-use pm_core::{ProcessList, Serial, Snapshot, TaskView};
+use pm_core::{ProcessList, Serial};
 use pm_wire::v1::{Missing, Row, TaskPage, TaskReply};
 use pm_wire::v1_rows::{self, RowWriter};
 
-use super::page::{Page, Query, Takes};
+use super::page::{MAX_PAGE, Page, Query, Takes};
 use super::waits;
 use crate::cancel::ambiguous;
 use crate::request::State;
@@ -25,6 +23,8 @@ fn no_other(_: &str, _: &str) -> Result<bool, Failure> {
 /// `GET /v1/tasks`
 pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let query = Query::read(text, Takes::Pages, &state.boot, no_other)?;
+    // Before the list is read, so that a response that does not fit costs nothing.
+    let _held = state.memory.hold_for_response(query.bytes())?;
     let mut page = Page::new(&query);
     let now = state.list.for_each(|task| page.offer(task));
     Ok(response::json(page.finish(now, state.list.not_shown())))
@@ -33,6 +33,7 @@ pub(super) fn list(state: &State, text: Option<&str>) -> Result<Response<Body>, 
 /// `GET /v1/ended`
 pub(super) fn ended(state: &State, text: Option<&str>) -> Result<Response<Body>, Failure> {
     let query = Query::read(text, Takes::Ended, &state.boot, no_other)?;
+    let _held = state.memory.hold_for_response(query.bytes())?;
     let mut page = Page::new(&query);
     let ended = state.list.ended_where(|task| {
         page.offer(task);
@@ -123,7 +124,9 @@ pub(super) fn one(state: &State, task: &TaskRef, text: Option<&str>) -> Result<R
         task.serial()
     });
     let serial = found.ok_or_else(gone)?;
-    let (waits, holds_up) = waits::of_task(&state.list.waits(), serial);
+    let (report, held) = waits::report(state)?;
+    let (waits, holds_up) = waits::of_task(&report, serial);
+    drop((report, held));
     let reply = TaskReply::new(Row::default(), waits, holds_up, state.list.now().into());
     Ok(response::json(reply.around(&writer.take())))
 }
@@ -150,76 +153,113 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
         _ => Ok(false),
     })?;
     let root = root.map(|task| find(&state.list, &task)).transpose()?;
-    let snapshot = state.list.snapshot();
-    let matching: HashSet<Serial> =
-        snapshot.iter().filter(|task| query.filter.matches(task)).map(|task| task.serial()).collect();
-    if let Some(root) = root.filter(|root| !snapshot.iter().any(|task| task.serial() == *root)) {
+    let _held = state.memory.hold_for_response(state.list.counters().live * FAMILY_BYTES)?;
+    let mut members = Vec::with_capacity(state.list.counters().live as usize);
+    let at = state.list.for_each(|task| {
+        let (serial, parent, started) = (task.serial(), task.parent(), task.started_ticks());
+        members.push(Member { serial, parent, started, matches: query.filter.matches(task) });
+    });
+    members.sort_unstable_by_key(|member| member.serial);
+    if let Some(root) = root.filter(|root| position(&members, *root).is_none()) {
         return Err(no_such_task(&format!("no live task has the serial {root}")).parameter("root"));
     }
-    let walk = Walk::new(&snapshot, &matching, root);
-    let (mut writer, mut count) = (RowWriter::new(), 0);
-    let total = walk.each(|task, depth| {
-        if count < query.limit {
+    let walk = Walk::new(members, root);
+    let (mut writer, mut count, mut is_full) = (RowWriter::new(), 0, false);
+    let total = walk.each(|serial, depth| {
+        is_full |= count >= query.limit || writer.len() >= MAX_PAGE;
+        if is_full {
+            return;
+        }
+        // One that has ended since is left out.
+        state.list.view(serial, |task| {
             if count > 0 {
                 writer.raw(b",");
             }
             count += 1;
             writer.row_at_depth(task, query.fields, depth);
-        }
+        });
     });
-    let mut page = TaskPage::new(Vec::new(), total as u64, total > count, snapshot.at().into());
+    let mut page = TaskPage::new(Vec::new(), total as u64, total > count, at.into());
     page.missing = Missing::new(state.list.not_shown());
     Ok(response::json(page.around(&writer.take())))
 }
 
-/// The forest of the matching tasks.
-struct Walk<'s> {
-    snapshot: &'s Snapshot,
-    /// The tasks below each, by the nearest ancestor that matches or is the root; oldest first. Below `None`: those
-    /// without one.
-    below: HashMap<Option<Serial>, Vec<usize>>,
-    /// The roots of the walk.
-    first: Vec<usize>,
+/// The most bytes that a task takes while a tree is put together.
+const FAMILY_BYTES: u64 = (size_of::<Member>() + size_of::<Child>() + size_of::<(Serial, u64)>()) as u64;
+
+struct Member {
+    serial: Serial,
+    parent: Option<Serial>,
+    started: u64,
+    matches: bool,
 }
 
-impl<'s> Walk<'s> {
-    /// Builds the forest, or only the tree of `root`.
-    fn new(snapshot: &'s Snapshot, matching: &HashSet<Serial>, root: Option<Serial>) -> Self {
-        let mut above: HashMap<Serial, Option<Serial>> =
-            snapshot.iter().map(|task| (task.serial(), task.parent())).collect();
-        let stays = |serial: &Serial| matching.contains(serial) || root == Some(*serial);
-        let mut below: HashMap<Option<Serial>, Vec<usize>> = HashMap::new();
+/// Returns the position of a task among those that are in order of their serials.
+fn position(members: &[Member], serial: Serial) -> Option<usize> {
+    members.binary_search_by_key(&serial, |member| member.serial).ok()
+}
+
+/// A task in the forest: the nearest ancestor that matches or is the root, its start, itself.
+type Child = (Option<Serial>, u64, Serial);
+
+/// The forest of the matching tasks.
+struct Walk {
+    /// In order of their ancestors, and below each of their starts.
+    children: Vec<Child>,
+    /// The task at which the walk begins; without one, at all that have no ancestor.
+    root: Option<Serial>,
+    is_root_shown: bool,
+}
+
+impl Walk {
+    /// Builds the forest, or only the tree of `root`, of tasks in order of their serials.
+    fn new(mut members: Vec<Member>, root: Option<Serial>) -> Self {
+        let is_root_shown = root.and_then(|root| position(&members, root)).is_some_and(|at| members[at].matches);
+        let mut children = Vec::with_capacity(members.iter().filter(|member| member.matches).count());
         let mut passed = Vec::new();
-        for (at, task) in snapshot.iter().enumerate().filter(|(_, task)| matching.contains(&task.serial())) {
-            let mut parent = task.parent();
-            while let Some(serial) = parent.filter(|serial| !stays(serial)) {
-                passed.push(serial);
+        for at in 0..members.len() {
+            if !members[at].matches {
+                continue;
+            }
+            let mut parent = members[at].parent;
+            while let Some(serial) = parent.filter(|parent| root != Some(*parent)) {
                 // The parent of a task that has ended is unknown.
-                parent = above.get(&serial).copied().flatten();
+                match position(&members, serial) {
+                    Some(at) if members[at].matches => break,
+                    Some(at) => {
+                        passed.push(at);
+                        parent = members[at].parent;
+                    }
+                    None => parent = None,
+                }
             }
             // Later walks up the same path take one step.
-            for serial in passed.drain(..) {
-                above.insert(serial, parent);
+            for at in passed.drain(..) {
+                members[at].parent = parent;
             }
-            below.entry(parent).or_default().push(at);
+            children.push((parent, members[at].started, members[at].serial));
         }
-        let first = match root.filter(|root| matching.contains(root)) {
-            Some(root) => snapshot.iter().position(|task| task.serial() == root).into_iter().collect(),
-            None => below.get(&root).cloned().unwrap_or_default(),
-        };
-        Self { snapshot, below, first }
+        children.sort_unstable();
+        Self { children, root, is_root_shown }
+    }
+
+    fn below(&self, parent: Option<Serial>) -> &[Child] {
+        let from = self.children.partition_point(|child| child.0 < parent);
+        let to = from + self.children[from..].partition_point(|child| child.0 == parent);
+        &self.children[from..to]
     }
 
     /// Visits the tasks depth first; returns how many.
-    fn each(&self, mut visit: impl FnMut(&TaskView<'_>, u64)) -> usize {
+    fn each(&self, mut visit: impl FnMut(Serial, u64)) -> usize {
+        let mut stack: Vec<(Serial, u64)> = match self.root.filter(|_| self.is_root_shown) {
+            Some(root) => vec![(root, 0)],
+            None => self.below(self.root).iter().rev().map(|child| (child.2, 0)).collect(),
+        };
         let mut count = 0;
-        let mut stack: Vec<(usize, u64)> = self.first.iter().rev().map(|&at| (at, 0)).collect();
-        while let Some((at, depth)) = stack.pop() {
-            let Some(task) = self.snapshot.get(at) else { continue };
-            visit(&task, depth);
+        while let Some((serial, depth)) = stack.pop() {
+            visit(serial, depth);
             count += 1;
-            let below = self.below.get(&Some(task.serial())).into_iter().flatten();
-            stack.extend(below.rev().map(|&at| (at, depth + 1)));
+            stack.extend(self.below(Some(serial)).iter().rev().map(|child| (child.2, depth + 1)));
         }
         count
     }

@@ -13,6 +13,7 @@ use crate::words::{AuditAction, Permission};
 #[non_exhaustive]
 pub struct AuditReport {
     /// The newest records, newest first.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub records: Vec<AuditRecord>,
     /// The server's clock when the report was made.
     pub server_time: Timestamp,
@@ -60,4 +61,7 @@ pub struct AuditRecord {
     pub reason: String,
     /// The verdict, or the code of the problem.
     pub result: String,
+    /// Attempts before this one that have no record: there were too many of callers that may not cancel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused_before: Option<u64>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use pm_core::Serial;
 use serde::{Deserialize, Serialize};
 
+use super::page::Missing;
 use crate::as_json::{is_false, is_zero, millis, serial, text};
 use crate::words::{Outcome, Verdict};
 
@@ -281,6 +282,10 @@ pub struct TaskVerdict {
     /// True if the task had ended before the request.
     #[serde(skip_serializing_if = "is_false")]
     pub already_ended: bool,
+    /// Tasks that the list had no space for: descendants among them were not cancelled. Absent from the verdicts of a
+    /// bulk cancel, which has it once for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
 }
 
 impl TaskVerdict {
@@ -314,14 +319,18 @@ pub struct BulkReply {
     /// The number of tasks with each verdict.
     pub counts: BTreeMap<String, u64>,
     /// The verdict on each task.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub verdicts: Vec<TaskVerdict>,
+    /// Tasks that the list had no space for: they were neither selected nor cancelled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
 }
 
 impl BulkReply {
     /// Makes the answer to a dry run, with the tasks that would be cancelled.
     #[must_use]
     pub fn dry_run(verdicts: Vec<TaskVerdict>) -> Self {
-        Self { dry_run: true, total: verdicts.len() as u64, counts: BTreeMap::new(), verdicts }
+        Self { dry_run: true, total: verdicts.len() as u64, verdicts, ..Self::default() }
     }
 
     /// Makes the answer with the verdicts on all tasks, and counts them.

@@ -49,6 +49,7 @@ pub enum Event {
 #[non_exhaustive]
 pub struct Snapshot {
     /// The tasks.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub tasks: Vec<Row>,
     /// True if more parts follow.
     #[serde(default)]

@@ -107,8 +107,12 @@ pub struct Limits {
     pub max_kinds: u64,
     /// The most statuses of a kind with statistics of their own.
     pub max_statuses: u64,
+    /// The most connections, besides those of watchers.
+    pub max_connections: u64,
     /// The most watchers of events.
     pub max_watchers: u64,
+    /// The most bytes that all responses may take together.
+    pub max_memory: u64,
 }
 
 counts! {
@@ -184,6 +188,10 @@ pub struct Own {
     pub watches: u64,
     /// Bytes of events that are held for watchers.
     pub watch_bytes: u64,
+    /// Bytes of all responses, held for clients that have not read them.
+    pub response_bytes: u64,
+    /// Responses that were refused since there was no memory for them.
+    pub responses_refused: u64,
     /// Passes over the list for watchers, since the server was created.
     pub looks: u64,
     /// How long the last pass took.
@@ -251,7 +259,9 @@ impl From<&pm_core::ListLimits> for Limits {
             keep_ended_for: limits.keep_ended_for,
             max_kinds: limits.max_kinds as u64,
             max_statuses: limits.max_statuses as u64,
+            max_connections: 0,
             max_watchers: 0,
+            max_memory: 0,
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::timestamp::Timestamp;
 #[non_exhaustive]
 pub struct KindReport {
     /// An entry for each kind; that with the most tasks comes first.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub kinds: Vec<KindStats>,
     /// The server's clock when the report was made.
     pub server_time: Timestamp,

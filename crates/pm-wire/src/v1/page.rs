@@ -18,6 +18,7 @@ use crate::words::Outcome;
 #[non_exhaustive]
 pub struct TaskPage {
     /// The tasks of this page, in the order of the request.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub tasks: Vec<Row>,
     /// The server's clock when the page was made.
     pub server_time: Timestamp,
@@ -55,8 +56,7 @@ impl TaskPage {
 
 /// Writes `shape` as JSON, and replaces its beginning, `without`, by `begin` and `json`.
 fn spliced(shape: &impl Serialize, without: &[u8], begin: &[u8], json: &[u8]) -> Vec<u8> {
-    // Cannot fail: the keys of all maps in shapes are strings.
-    let shape = serde_json::to_vec(shape).unwrap_or_default();
+    let shape = crate::json::to_json(shape);
     let rest = shape.strip_prefix(without).unwrap_or_default();
     [begin, json, rest].concat()
 }

@@ -18,6 +18,7 @@ const MAX_HOLDERS: usize = 10;
 #[non_exhaustive]
 pub struct WaitReport {
     /// The tasks that wait: first those in a cycle, then those behind one, then the others; the longest waits first.
+    #[serde(deserialize_with = "crate::as_json::at_most::<1_000_000, _, _>")]
     pub waits: Vec<BlockedTask>,
     /// The cycles: tasks that wait for each other, so that none can continue.
     #[serde(default)]

@@ -73,8 +73,7 @@ impl CancelledResponse {
         let title = STATUS.canonical_reason().unwrap_or_default();
         let mut problem = Problem::new(STATUS.as_u16(), title, "cancelled", detail);
         problem.serial = Some(self.0.serial());
-        // Serializing strings and numbers does not fail.
-        serde_json::to_string(&problem).unwrap_or_default()
+        String::from_utf8(pm_wire::to_json(&problem)).unwrap_or_default()
     }
 }
 
