@@ -149,7 +149,7 @@ fn other_servers_are_errors_and_not_empty_lists() {
         (
             "two gigabytes",
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2147483648\r\n\r\n{".to_vec(),
-            "larger than 1073741824 bytes",
+            "larger than 67108864 bytes",
         ),
     ] {
         let server = Fake::replying(answer);

@@ -17,8 +17,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Answer;
 use crate::connect::{Connection, connect};
-use crate::error::{ClientError, Stage};
-use crate::settings::{Settings, deadline_in};
+use crate::error::{Ceiling, ClientError, Stage};
+use crate::settings::Settings;
 
 const USER_AGENT: &str = concat!("pm-client/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/json";
@@ -53,18 +53,27 @@ impl Request {
 
 /// Sends the request and reads the whole answer, within the client's limits.
 pub(crate) async fn call(settings: &Settings, request: Request) -> Result<Answer, ClientError> {
-    let limit = deadline_in(settings.timeout);
+    let limit = settings.deadline_in(settings.timeout);
     let mut opened = open_by(settings, request, limit).await?;
     within(settings, opened.answer.url.clone(), limit, async {
         opened.collect(settings.max_body).await?;
+        check_memory(&opened.answer.body, &opened.answer.url, settings.max_memory)?;
         Ok(opened.answer)
     })
     .await
 }
 
+/// Refuses JSON that would take more memory than this once it is read.
+pub(crate) fn check_memory(json: &[u8], url: &str, limit: u64) -> Result<(), ClientError> {
+    match pm_wire::memory_of(json) > limit {
+        true => Err(ClientError::TooMuch { url: url.to_owned(), ceiling: Ceiling::Memory, limit }),
+        false => Ok(()),
+    }
+}
+
 /// Sends the request and reads the head of the answer, within the client's limits.
 pub(crate) async fn open(settings: &Settings, request: Request) -> Result<Opened, ClientError> {
-    open_by(settings, request, deadline_in(settings.timeout)).await
+    open_by(settings, request, settings.deadline_in(settings.timeout)).await
 }
 
 async fn open_by(settings: &Settings, request: Request, limit: Instant) -> Result<Opened, ClientError> {

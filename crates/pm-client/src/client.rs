@@ -61,10 +61,33 @@ impl Client {
         &self.settings.endpoint.name
     }
 
+    /// Returns `true` if others may read what is sent, a token included: over plain HTTP to another machine.
+    ///
+    /// ```
+    /// let is_unencrypted = |endpoint| pm_client::Client::new(endpoint).map(|client| client.is_unencrypted());
+    /// assert_eq!(is_unencrypted("db1:6680"), Ok(true));
+    /// assert_eq!(is_unencrypted("localhost:6680"), Ok(false));
+    /// ```
+    #[must_use]
+    pub fn is_unencrypted(&self) -> bool {
+        self.settings.endpoint.is_unencrypted()
+    }
+
     /// Returns the time limit of a whole call.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.settings.timeout
+    }
+
+    /// Returns a client whose calls, taken together, have the time limit of one: [`timeout`](Self::timeout) from now.
+    ///
+    /// So reading a list takes no longer than that, however many pages a server says there are. Waiting for the end of
+    /// a task and reading [events](V1::events) take as long as with any client.
+    #[must_use]
+    pub fn timeout_from_now(&self) -> Client {
+        let mut settings = self.settings.clone();
+        settings.deadline = Some(settings.deadline_in(settings.timeout));
+        Client { settings }
     }
 
     /// Fetches `/metrics`, in the text format of Prometheus.
@@ -139,12 +162,22 @@ impl Builder {
         self
     }
 
-    /// Sets the largest body of an answer, in bytes. Default 1 GiB.
+    /// Sets the largest body of an answer, in bytes. Default 64 MiB.
     ///
     /// A larger one is [`ClientError::TooLarge`]. A stream of [events](V1::events) is not limited as a whole; each of
     /// its events may have 8 MiB.
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
         self.settings.max_body = bytes;
+        self
+    }
+
+    /// Sets the most memory that a decoded answer may take, in bytes. Default 128 MiB: a list of 40,000 tasks or more.
+    ///
+    /// A short body may have millions of empty values, which take hundreds of times as much memory. So the memory is
+    /// estimated from the body by [`pm_wire::memory_of`], and an answer beyond this is [`ClientError::TooMuch`], before
+    /// it is decoded. An event of a [stream](V1::events) may take 16 MiB.
+    pub fn max_memory_bytes(mut self, bytes: u64) -> Self {
+        self.settings.max_memory = bytes;
         self
     }
 

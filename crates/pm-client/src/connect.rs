@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 
 use crate::endpoint::Place;
 use crate::error::{ClientError, Stage};
-use crate::settings::{Settings, deadline_in};
+use crate::settings::Settings;
 #[cfg(feature = "tls")]
 use crate::tls;
 
@@ -29,7 +29,7 @@ pub(crate) async fn connect(settings: &Settings, url: &str) -> Result<Box<dyn Co
         }
         Ok(plain)
     };
-    match timeout_at(deadline_in(limit), work).await {
+    match timeout_at(settings.deadline_in(limit), work).await {
         Ok(result) => result,
         Err(_) => Err(ClientError::TimedOut { url: url.to_owned(), after: limit, stage: Stage::Connect }),
     }

@@ -1,6 +1,7 @@
 //! The address of a process list: host and port or a unix socket, and the path that it is mounted below.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The port of an endpoint that is a bare host.
@@ -33,6 +34,16 @@ pub(crate) enum Place {
 }
 
 impl Endpoint {
+    /// Returns `true` for plain HTTP to another machine.
+    pub(crate) fn is_unencrypted(&self) -> bool {
+        let Place::Tcp { host, .. } = &self.place else { return false };
+        let is_here = match host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => host.eq_ignore_ascii_case("localhost"),
+        };
+        !self.tls && !is_here
+    }
+
     pub(crate) fn parse(text: &str) -> Result<Endpoint, EndpointError> {
         let name = text.trim();
         let fail = |why| EndpointError { endpoint: name.to_owned(), why };

@@ -176,6 +176,33 @@ pub enum ClientError {
         /// The largest body accepted, in bytes.
         limit: u64,
     },
+    /// The answer, or the pages of a list together, have more of something than the client accepts, though not more
+    /// bytes.
+    TooMuch {
+        /// The URL of the request.
+        url: String,
+        /// The ceiling that was met.
+        ceiling: Ceiling,
+        /// The most that the client accepts, in the unit of the ceiling.
+        limit: u64,
+    },
+    /// The pages of a list do not end: one of them is empty or has the cursor that led to it, and claims that another
+    /// one follows.
+    EndlessPages {
+        /// The URL of the request.
+        url: String,
+    },
+}
+
+/// A ceiling of a client besides those of bytes and time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ceiling {
+    /// The memory that the decoded answer or event would take, in bytes: see
+    /// [`Builder::max_memory_bytes`](crate::Builder::max_memory_bytes).
+    Memory,
+    /// The number of tasks. The calls of this crate have no such ceiling; a caller that follows pages may.
+    Tasks,
 }
 
 /// The stage of a call that ran out of time.
@@ -214,7 +241,9 @@ impl ClientError {
             | ClientError::NotPm { url, .. }
             | ClientError::BrokenJson { url, .. }
             | ClientError::Cut { url, .. }
-            | ClientError::TooLarge { url, .. } => url,
+            | ClientError::TooLarge { url, .. }
+            | ClientError::TooMuch { url, .. }
+            | ClientError::EndlessPages { url } => url,
         }
     }
 }
@@ -296,10 +325,18 @@ impl fmt::Display for ClientError {
                 write!(f, "the connection to {url} ended early, after {received} bytes of the body")
             }
             ClientError::TooLarge { url, limit } => {
-                write!(
-                    f,
-                    "the answer of {url} is larger than {limit} bytes; select fewer tasks, or raise the client's limit"
-                )
+                write!(f, "the answer of {url} is larger than {limit} bytes; ask for less, or raise the client's limit")
+            }
+            ClientError::TooMuch { url, ceiling: Ceiling::Memory, limit } => write!(
+                f,
+                "the answer of {url} would take more than {limit} bytes of memory; ask for less, or raise the client's \
+                 limit"
+            ),
+            ClientError::TooMuch { url, ceiling: Ceiling::Tasks, limit } => {
+                write!(f, "more than {limit} tasks at {url}; select fewer tasks")
+            }
+            ClientError::EndlessPages { url } => {
+                write!(f, "the pages of {url} do not end, as one leads to itself or is empty")
             }
         }
     }

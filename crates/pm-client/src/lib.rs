@@ -30,6 +30,23 @@
 //!
 //! Calls must run in a tokio runtime with I/O and time enabled; elsewhere they panic.
 //!
+//! # Ceilings
+//!
+//! A server cannot make a call wait or grow without bound. The [`Builder`] sets these:
+//!
+//! | ceiling | default | error |
+//! |---|---|---|
+//! | connecting, resolving the name included | 3 s | [`ClientError::TimedOut`] |
+//! | a call, from connecting to the last byte | 10 s | [`ClientError::TimedOut`] |
+//! | several calls together, with [`Client::timeout_from_now`] | 10 s | [`ClientError::TimedOut`] |
+//! | the bytes of an answer | 64 MiB | [`ClientError::TooLarge`] |
+//! | the memory of a decoded answer, estimated before it is decoded | 128 MiB | [`ClientError::TooMuch`] |
+//!
+//! An event of a stream may have 8 MiB and take 16 MiB of memory once decoded, which is not configurable; beyond that
+//! the stream ends with [`ClientError::TooLarge`] or [`ClientError::TooMuch`]. A stream as a whole has no ceiling: it
+//! holds one event, and those that arrived in the same piece of 400 KiB at most. A caller that follows pages, or that
+//! collects events, bounds what it collects.
+//!
 //! # Features
 //!
 //! - `tls`: `https://` endpoints, with settings for the authority, the client certificate and the server name.
@@ -59,7 +76,7 @@ mod v1;
 
 pub use client::{Builder, Client};
 pub use endpoint::EndpointError;
-pub use error::{ClientError, Stage};
+pub use error::{Ceiling, ClientError, Stage};
 pub use events::{Events, Update};
 pub use pm_wire::v1::{
     AuditAction, AuditHealth, AuditRecord, AuditReport, BlockedTask, Bucket, BulkCancel, BulkReply, ByeReason,

@@ -143,6 +143,9 @@ impl Query {
     }
 
     /// Returns the query for the page after this one, or `None` after the last. The page must be an answer to `self`.
+    ///
+    /// A server may send pages without end: [`timeout_from_now`](crate::Client::timeout_from_now) limits the time that
+    /// all of them take together, and the caller limits what it collects.
     #[must_use]
     pub fn next_page(&self, page: &TaskPage) -> Option<Query> {
         page.next_cursor.as_ref().map(|cursor| self.clone().cursor(cursor))

@@ -12,7 +12,10 @@ pub(crate) struct Settings {
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    /// The deadline of all calls together, if they have one.
+    pub(crate) deadline: Option<Instant>,
     pub(crate) max_body: u64,
+    pub(crate) max_memory: u64,
     pub(crate) token: Token,
     #[cfg(feature = "tls")]
     pub(crate) tls: crate::tls::Options,
@@ -24,8 +27,10 @@ impl Settings {
             endpoint,
             timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(3),
-            // More than a list within its default 256 MiB becomes as JSON, unless every character is escaped.
-            max_body: 1 << 30,
+            deadline: None,
+            // Of `/v1`, which has pages, an answer is far smaller. A list of `/procs/` has some 250 bytes a task.
+            max_body: 64 << 20,
+            max_memory: 128 << 20,
             token: Token::None,
             #[cfg(feature = "tls")]
             tls: crate::tls::Options::default(),
@@ -34,7 +39,15 @@ impl Settings {
 
     /// Returns settings whose time limit is longer by the time that the server is asked to wait.
     pub(crate) fn with_wait(&self, wait: Option<Duration>) -> Self {
-        Self { timeout: self.timeout.saturating_add(wait.unwrap_or_default()), ..self.clone() }
+        let wait = wait.unwrap_or_default();
+        let deadline = self.deadline.and_then(|deadline| deadline.checked_add(wait));
+        Self { timeout: self.timeout.saturating_add(wait), deadline, ..self.clone() }
+    }
+
+    /// Returns the deadline of a step that begins now and may take this long.
+    pub(crate) fn deadline_in(&self, duration: Duration) -> Instant {
+        let limit = deadline_in(duration);
+        self.deadline.map_or(limit, |deadline| deadline.min(limit))
     }
 }
 

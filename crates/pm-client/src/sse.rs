@@ -7,6 +7,9 @@ use std::time::Duration;
 
 /// The longest line, and the most data of one event, in bytes.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
+/// The most memory that the data of one event may take once it is decoded, in bytes. A part of a snapshot has 64 KiB,
+/// which is estimated at 2 MiB.
+pub(crate) const MAX_MEMORY: u64 = 16 << 20;
 
 /// One event as it is dispatched.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -76,9 +76,30 @@ impl Token {
 }
 
 fn read(path: &Path) -> io::Result<String> {
+    // Before it is opened: opening a pipe would wait for a writer.
+    check(&std::fs::metadata(path)?)?;
+    let file = File::open(path)?;
+    check(&file.metadata()?)?;
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    file.take(MAX_FILE).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Refuses what is not a file, and a file that others may write to: they would choose the token.
+fn check(metadata: &Metadata) -> io::Result<()> {
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+    if !metadata.is_file() {
+        return refused("it is not a file".to_owned());
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let mode = metadata.mode() & 0o7777;
+        if mode & 0o022 != 0 {
+            return refused(format!("others may write to it (mode {mode:04o}); chmod go-w makes it yours"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the first token of a file: alone on its line, or the second word as in the server's file.
@@ -135,6 +156,23 @@ mod tests {
         for bad in ["", " ", "a b", "a\nb", "ä"] {
             let error = Token::Text(bad.into()).header().unwrap_err();
             assert!(bad.trim().is_empty() || !error.text.contains(bad), "{error:?}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_of_others_and_what_is_not_a_file_are_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = std::env::temp_dir().join(format!("pm-client-token-{}", std::process::id()));
+        std::fs::write(&path, "abc\n").unwrap();
+        for (mode, is_good) in [(0o600, true), (0o644, true), (0o666, false), (0o620, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(Token::File(path.clone()).header().is_ok(), is_good, "{mode:o}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        for other in ["/dev/zero", "/dev/null", "/"] {
+            let error = Token::File(other.into()).header().unwrap_err();
+            assert_eq!(error.source.unwrap().to_string(), "it is not a file", "{other}");
         }
     }
 

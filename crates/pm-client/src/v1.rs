@@ -35,6 +35,8 @@ impl<'c> V1<'c> {
     ///
     /// ```no_run
     /// # async fn look(client: pm_client::Client) -> Result<(), pm_client::ClientError> {
+    /// // All pages together take no longer than one call may, however many the server says there are.
+    /// let client = client.timeout_from_now();
     /// let mut next = Some(pm_client::Query::new().filter("kind", "import").limit(1000));
     /// while let Some(query) = next {
     ///     let page = client.v1().tasks(&query).await?;
@@ -203,7 +205,8 @@ impl<'c> V1<'c> {
     /// # }
     /// ```
     pub fn events(self, query: &Query) -> Events {
-        Events::new(self.settings.clone(), query.append_to("v1/events"))
+        let settings = Settings { deadline: None, ..self.settings.clone() };
+        Events::new(settings, query.append_to("v1/events"))
     }
 
     async fn get<T: DeserializeOwned>(self, path: String) -> Result<T, ClientError> {

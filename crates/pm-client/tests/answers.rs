@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pm_client::{Client, ClientError, Stage};
+use pm_client::{CancelOptions, Ceiling, Client, ClientError, Query, Stage, TaskRef};
 use server::{meet, reply};
 use tokio::net::TcpListener;
 
@@ -162,6 +162,46 @@ async fn an_answer_beyond_the_limit_is_refused() {
         .await;
         assert!(matches!(result, Err(ClientError::TooLarge { limit: 63, .. })));
     }
+}
+
+#[tokio::test]
+async fn a_short_answer_that_would_take_too_much_memory_is_refused_by_every_call() {
+    let rows = "{},".repeat(300_000);
+    let body = format!(
+        r#"{{"tasks":[{rows}{{}}],"kinds":[],"waits":[],"records":[],"history":[],"procs":[],"task":{{}},
+           "serverTime":"2026-11-24T04:03:39Z"}}"#
+    );
+    let reply = reply("200 OK", "application/json", &body);
+    macro_rules! error_of {
+        ($client:ident => $call:expr) => {
+            meet(&reply, |$client| async move { $call.await.map(drop) }).await.0.unwrap_err()
+        };
+    }
+    let query = &Query::new();
+    for error in [
+        error_of!(client => client.v1().tasks(query)),
+        error_of!(client => client.v1().tree(query)),
+        error_of!(client => client.v1().ended(query)),
+        error_of!(client => client.v1().task(TaskRef::id("a"))),
+        error_of!(client => client.v1().history(TaskRef::id("a"))),
+        error_of!(client => client.v1().kinds()),
+        error_of!(client => client.v1().waits(None)),
+        error_of!(client => client.v1().audit(1)),
+        error_of!(client => client.v1().info()),
+        error_of!(client => client.v1().cancel(TaskRef::id("a"), &CancelOptions::new(""))),
+        error_of!(client => client.procs().list()),
+        error_of!(client => client.procs().history("a")),
+    ] {
+        let is_memory =
+            matches!(error, ClientError::TooMuch { ceiling: Ceiling::Memory, limit, .. } if limit == 128 << 20);
+        assert!(is_memory, "{error}");
+    }
+    let (page, _) = meet(&reply, |client| async move {
+        let client = Client::builder(client.endpoint()).unwrap().max_memory_bytes(1 << 30).build();
+        client.v1().tasks(query).await
+    })
+    .await;
+    assert_eq!(page.unwrap().tasks.len(), 300_001);
 }
 
 #[tokio::test]

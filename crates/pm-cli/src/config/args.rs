@@ -8,7 +8,7 @@ use clap::Args;
 use super::endpoints::{Defaults, Endpoints};
 use super::file::File;
 use super::setting::{ConfigError, Origin, Setting, Theme, Variables, choice, first, variable};
-use crate::out::{Color, Format, Out};
+use crate::out::{Color, Format, Out, say};
 
 const ENDPOINT: &str = "127.0.0.1:6680";
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -117,6 +117,10 @@ impl CommonArgs {
             ca: self.ca.as_deref(),
         };
         let endpoints = Endpoints::resolve(&words, known, &defaults)?;
+        if let Some((name, count)) = endpoints.tokens_in_the_clear() {
+            let others = if count > 1 { format!(" and {} more", count - 1) } else { String::new() };
+            say(&format!("the token goes to {name}{others} over plain http, where others may read it; https hides it"));
+        }
         Ok(Settings { endpoints, timeout, connect_timeout, output, color, theme, file })
     }
 

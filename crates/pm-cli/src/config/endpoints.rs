@@ -18,6 +18,13 @@ pub(crate) struct Endpoint {
     pub(super) token: &'static str,
 }
 
+#[cfg(test)]
+impl Endpoint {
+    pub(crate) fn new(client: Client) -> Endpoint {
+        Endpoint { name: client.endpoint().to_owned(), client, token: "none" }
+    }
+}
+
 /// The endpoints to query, in the order given and without duplicates; at least one.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoints {
@@ -36,6 +43,12 @@ pub(super) struct Defaults<'c> {
 impl Endpoints {
     pub(crate) fn list(&self) -> &[Endpoint] {
         &self.list
+    }
+
+    /// Returns the first endpoint that a token is sent to unencrypted, and the number of them.
+    pub(super) fn tokens_in_the_clear(&self) -> Option<(&str, usize)> {
+        let mut all = self.list.iter().filter(|endpoint| endpoint.token != "none" && endpoint.client.is_unencrypted());
+        Some((all.next()?.name.as_str(), all.count() + 1))
     }
 
     pub(super) fn resolve(

@@ -16,7 +16,7 @@ use crate::exit::Stop;
 use crate::query::Selection;
 
 pub(crate) use follow::{EndpointUpdate, MIN_INTERVAL, follow};
-pub(crate) use store::{Changed, Connection, Key, Store, Task};
+pub(crate) use store::{Changed, Connection, EndpointState, Key, Store, Task};
 pub(crate) use update::{Change, Update};
 
 /// The filter that the arguments form. An order or a limit is an error: the whole list is followed.

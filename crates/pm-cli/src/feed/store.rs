@@ -3,8 +3,11 @@
 //! Times are milliseconds of one local monotonic clock, which the caller reads; in a replay it is the clock of the
 //! recording. Only durations are taken from a server (`ageMs`), never its dates, so its clock may be wrong.
 //!
-//! A task that is gone keeps its slot until [`Store::sweep`], so lines that refer to slots stay valid until they are
-//! rebuilt.
+//! An endpoint has at most [`ceiling::MAX_TASKS`] tasks within [`ceiling::MAX_MEMORY`]. Reports of further tasks are
+//! dropped, and the endpoint is marked as [full](EndpointState::full) until its next snapshot.
+//!
+//! A task that is gone keeps its slot, though not its row, until [`Store::sweep`], so lines that refer to slots stay
+//! valid until they are rebuilt.
 
 use std::time::Duration;
 
@@ -12,13 +15,18 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash as _, Hasher};
 
-use pm_client::{Row, Serial};
+use pm_client::{Ceiling, Row, Serial};
 
 use super::update::Update;
+use crate::fleet::ceiling::{self, Amount};
 use crate::out::format::{to_duration, to_millis};
 
 /// How many ended tasks are retained.
 const MAX_ENDED: usize = 1_000;
+/// The most memory of ended tasks that are retained, in bytes.
+const MAX_ENDED_MEMORY: usize = 16 << 20;
+/// The index is shrunk when it is larger than this and mostly empty, as passes over it take as long as it is large.
+const MAX_EMPTY_INDEX: usize = 4_096;
 
 /// Identifies a task of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,7 +101,10 @@ impl Task {
 
     /// The row with its ages as of `now`.
     pub(crate) fn row_at(&self, now: f64) -> Row {
-        let mut row = Row::clone(&self.row);
+        self.aged(Row::clone(&self.row), now)
+    }
+
+    fn aged(&self, mut row: Row, now: f64) -> Row {
         row.age = self.age(now).map(to_duration);
         row.status_age = self.status_age(now).map(to_duration);
         if let (Some(cancel), Some(at)) = (&mut row.cancel, self.cancelled_at) {
@@ -127,7 +138,12 @@ pub(crate) struct EndpointState {
     pub(crate) tasks: usize,
     pub(crate) unseen: u64,
     pub(crate) gaps: u64,
+    /// The ceiling that is met, if it has more tasks than are held.
+    pub(crate) full: Option<Ceiling>,
+    held: Amount,
     epoch: u32,
+    /// The number of tasks that were reported since the current snapshot began.
+    fresh: usize,
 }
 
 impl EndpointState {
@@ -143,6 +159,12 @@ impl EndpointState {
 
     pub(crate) fn is_original(&self) -> bool {
         self.connection == Connection::Polled
+    }
+
+    /// Says that it has more tasks than are held, if so.
+    pub(crate) fn notice(&self) -> Option<String> {
+        let most = ceiling::in_words(self.full?);
+        Some(format!("more than {most}, and the others are not shown; `pm ls` with filters shows them"))
     }
 }
 
@@ -178,6 +200,7 @@ pub(crate) struct Store {
     free: Vec<u32>,
     /// The newest last, each with the time it was reported.
     ended: VecDeque<(Key, Row, f64)>,
+    ended_memory: usize,
 }
 
 impl Store {
@@ -189,7 +212,10 @@ impl Store {
             tasks: 0,
             unseen: 0,
             gaps: 0,
+            full: None,
+            held: Amount::default(),
             epoch: 0,
+            fresh: 0,
         };
         Store {
             endpoints: names.into_iter().map(endpoint).collect(),
@@ -198,6 +224,7 @@ impl Store {
             gone: Vec::new(),
             free: Vec::new(),
             ended: VecDeque::new(),
+            ended_memory: 0,
         }
     }
 
@@ -235,6 +262,15 @@ impl Store {
     /// All tasks with their slots, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Task)> {
         (0..).zip(&self.tasks).filter(|(_, task)| !task.gone)
+    }
+
+    /// The endpoints, and the rows of all tasks as of `now`, each with the index of its endpoint.
+    pub(crate) fn into_rows(self, now: f64) -> (Vec<EndpointState>, Vec<(u32, Row)>) {
+        let row = |mut task: Task| {
+            let row = std::mem::take(&mut *task.row);
+            (task.key.endpoint, task.aged(row, now))
+        };
+        (self.endpoints, self.tasks.into_iter().filter(|task| !task.gone).map(row).collect())
     }
 
     pub(crate) fn ended(&self) -> impl DoubleEndedIterator<Item = &(Key, Row, f64)> {
@@ -293,20 +329,39 @@ impl Store {
     pub(crate) fn begin(&mut self, endpoint: u32) {
         let state = &mut self.endpoints[endpoint as usize];
         state.epoch = state.epoch.wrapping_add(1);
+        state.fresh = 0;
+        state.full = None;
     }
 
     /// Ends the snapshot and removes the tasks that were not in it.
     pub(crate) fn end(&mut self, endpoint: u32) -> Changed {
         let state = &mut self.endpoints[endpoint as usize];
         state.is_known = true;
-        let epoch = state.epoch;
-        let old = |task: &&Task| !task.gone && task.key.endpoint == endpoint && task.epoch != epoch;
-        let old: Vec<Key> = self.tasks.iter().filter(old).map(|task| task.key).collect();
-        let nothing = Changed { endpoint: true, ..Changed::NOTHING };
-        old.into_iter().map(|key| self.remove(key)).fold(nothing, Changed::and)
+        self.remove_old(endpoint).and(Changed { endpoint: true, ..Changed::NOTHING })
     }
 
-    /// Inserts or replaces a task as of `now`.
+    /// Removes the tasks of this endpoint that were not reported since its snapshot began.
+    fn remove_old(&mut self, endpoint: u32) -> Changed {
+        let EndpointState { epoch, fresh, tasks, .. } = self.endpoints[endpoint as usize];
+        if fresh == tasks {
+            return Changed::NOTHING;
+        }
+        let is_old = |slot: u32| self.task(slot).epoch != epoch;
+        let old = self.index.iter().filter(|&(key, &slot)| key.endpoint == endpoint && is_old(slot));
+        let old: Vec<Key> = old.map(|(key, _)| *key).collect();
+        old.into_iter().map(|key| self.remove(key)).fold(Changed::NOTHING, Changed::and)
+    }
+
+    /// Counts a task of this endpoint, and makes space for it if that is taken by tasks of an earlier snapshot.
+    fn hold(&mut self, endpoint: u32, row: &Row) -> Result<(), Ceiling> {
+        let held = &mut self.endpoints[endpoint as usize].held;
+        held.add(row).or_else(|_| {
+            self.remove_old(endpoint);
+            self.endpoints[endpoint as usize].held.add(row)
+        })
+    }
+
+    /// Inserts or replaces a task as of `now`. Removes or ignores it if the endpoint then had more than it may.
     pub(crate) fn put(&mut self, endpoint: u32, now: f64, row: Row) -> Changed {
         let key = Key::of(endpoint, &row);
         let epoch = self.endpoints[endpoint as usize].epoch;
@@ -324,6 +379,14 @@ impl Store {
         };
         if let Some(&slot) = self.index.get(&key) {
             let old = &mut self.tasks[slot as usize];
+            let state = &mut self.endpoints[endpoint as usize];
+            if let Err(ceiling) = state.held.replace(&old.row, &task.row) {
+                state.full = Some(ceiling);
+                return self.remove(key).and(Changed { endpoint: true, ..Changed::NOTHING });
+            }
+            if old.epoch != epoch {
+                state.fresh += 1;
+            }
             // Reports arrive with a varying delay; the earliest time is nearest to the truth.
             task.started_at = earliest(task.started_at, old.started_at);
             if task.row.status == old.row.status && task.row.status_at == old.row.status_at {
@@ -337,6 +400,10 @@ impl Store {
             *old = task;
             return Changed { text: true, ..Changed::NOTHING };
         }
+        if let Err(ceiling) = self.hold(endpoint, &task.row) {
+            self.endpoints[endpoint as usize].full = Some(ceiling);
+            return Changed { tasks: true, endpoint: true, text: false };
+        }
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.tasks[slot as usize] = task;
@@ -348,31 +415,45 @@ impl Store {
             }
         };
         self.index.insert(key, slot);
-        self.endpoints[endpoint as usize].tasks += 1;
+        let state = &mut self.endpoints[endpoint as usize];
+        (state.tasks, state.fresh) = (state.tasks + 1, state.fresh + 1);
         Changed { tasks: true, ..Changed::NOTHING }
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Changed {
         let Some(slot) = self.index.remove(&key) else { return Changed::NOTHING };
-        self.tasks[slot as usize].gone = true;
+        let (task, state) = (&mut self.tasks[slot as usize], &mut self.endpoints[key.endpoint as usize]);
+        task.gone = true;
+        state.tasks -= 1;
+        state.held.remove(&task.row);
+        *task.row = empty();
+        if task.epoch == state.epoch {
+            state.fresh -= 1;
+        }
         self.gone.push(slot);
-        self.endpoints[key.endpoint as usize].tasks -= 1;
+        if self.index.capacity() > MAX_EMPTY_INDEX.max(8 * self.index.len()) {
+            self.index.shrink_to(2 * self.index.len());
+        }
         Changed { tasks: true, ..Changed::NOTHING }
     }
 
     pub(crate) fn retain_ended(&mut self, key: Key, row: Row, now: f64) {
-        if self.ended.len() == MAX_ENDED {
-            self.ended.pop_front();
-        }
+        self.ended_memory += ceiling::memory_of(&row);
         self.ended.push_back((key, row, now));
+        while self.ended.len() > MAX_ENDED || self.ended_memory > MAX_ENDED_MEMORY {
+            let Some((_, row, _)) = self.ended.pop_front() else { break };
+            self.ended_memory -= ceiling::memory_of(&row);
+        }
     }
 
     /// Frees the slots of tasks that are gone. Slots returned earlier may be reused afterwards.
     pub(crate) fn sweep(&mut self) {
-        for slot in &self.gone {
-            *self.tasks[*slot as usize].row = empty();
-        }
         self.free.append(&mut self.gone);
+    }
+
+    /// The number of slots of tasks that are gone, until the next [`sweep`](Self::sweep).
+    pub(crate) fn gone(&self) -> usize {
+        self.gone.len()
     }
 }
 
@@ -388,76 +469,4 @@ fn empty() -> Row {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::update::Change;
-    use super::*;
-
-    fn row(serial: u64, age: f64) -> Row {
-        serde_json::from_value(serde_json::json!({ "serial": serial.to_string(), "id": "a", "ageMs": age })).unwrap()
-    }
-
-    fn snapshot(rows: Vec<Row>) -> Update {
-        Update::Snapshot { rows, begins: true, ends: true }
-    }
-
-    #[test]
-    fn a_snapshot_replaces_all_tasks_of_its_endpoint() {
-        let mut store = Store::new(["a".to_owned(), "b".to_owned()]);
-        store.apply(0, 0.0, snapshot(vec![row(1, 0.0), row(2, 0.0)]));
-        store.apply(1, 0.0, snapshot(vec![row(1, 0.0)]));
-        store.apply(0, 5.0, snapshot(vec![row(2, 5.0), row(3, 1.0)]));
-        let mut keys: Vec<_> = store.iter().map(|(_, task)| (task.key.endpoint, task.key.number)).collect();
-        keys.sort_unstable();
-        assert_eq!(keys, [(0, 2), (0, 3), (1, 1)]);
-        assert_eq!((store.endpoints()[0].tasks, store.endpoints()[1].tasks, store.len()), (2, 1, 3));
-    }
-
-    #[test]
-    fn ages_come_from_durations_and_do_not_jump_back_when_an_update_is_late() {
-        let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 1_000.0, snapshot(vec![row(1, 600.0)]));
-        let key = Key { endpoint: 0, number: 1 };
-        assert_eq!(store.find(key).unwrap().age(1_500.0), Some(1_100.0));
-        // The same moment, reported 300 ms late.
-        store.apply(0, 1_800.0, Update::Task { change: Change::Status, row: row(1, 1_100.0) });
-        assert_eq!(store.find(key).unwrap().age(1_800.0), Some(1_400.0));
-    }
-
-    #[test]
-    fn a_slot_is_not_reused_before_a_sweep() {
-        let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, snapshot(vec![row(1, 0.0)]));
-        let slot = store.slot(Key { endpoint: 0, number: 1 }).unwrap();
-        store.apply(0, 0.0, Update::Ended { row: row(1, 0.0) });
-        store.apply(0, 0.0, Update::Task { change: Change::Started, row: row(2, 0.0) });
-        assert!(store.task(slot).gone && store.task(slot).key.number == 1);
-        store.sweep();
-        store.apply(0, 0.0, Update::Task { change: Change::Started, row: row(3, 0.0) });
-        assert_eq!(store.task(slot).key.number, 3);
-        assert_eq!(store.ended().count(), 1);
-    }
-
-    #[test]
-    fn tasks_without_a_serial_are_distinguished_by_id_and_start() {
-        let original = |id: &str, at: &str| -> Row {
-            serde_json::from_value(serde_json::json!({ "serial": "", "id": id, "startedAt": at })).unwrap()
-        };
-        let rows = vec![original("a", "2026-01-01T00:00:00Z"), original("b", "2026-01-01T00:00:00Z")];
-        let mut store = Store::new(["a".to_owned()]);
-        store.apply(0, 0.0, snapshot(rows.clone()));
-        store.apply(0, 1.0, snapshot(rows));
-        assert_eq!(store.len(), 2);
-    }
-
-    #[test]
-    fn an_endpoint_is_lost_since_its_first_failure() {
-        let mut store = Store::new(["a".to_owned()]);
-        let lost = || Update::Lost { why: "x".into(), retry_in: std::time::Duration::from_secs(1) };
-        store.apply(0, 100.0, lost());
-        store.apply(0, 1_000.0, lost());
-        assert_eq!(
-            store.endpoints()[0].connection,
-            Connection::Lost { why: "x".into(), since: 100.0, retry_at: 2_000.0 }
-        );
-    }
-}
+mod tests;

@@ -17,7 +17,8 @@ pub(crate) struct Answer<T> {
     pub(crate) took: Duration,
 }
 
-/// Queries all endpoints concurrently, each with its own time limit. The answers are in the order of the endpoints.
+/// Queries all endpoints concurrently, each within its own time limit, however many calls the query consists of. The
+/// answers are in the order of the endpoints.
 pub(crate) async fn all<T, F, Querying>(endpoints: Endpoints, query: F) -> Vec<Answer<T>>
 where
     T: Send + 'static,
@@ -27,7 +28,7 @@ where
     let spinner = Spinner::new(endpoints.list().iter().map(|endpoint| endpoint.name.clone()));
     let mut queries = JoinSet::new();
     for (at, endpoint) in endpoints.into_iter().enumerate() {
-        let querying = query(endpoint.client.clone());
+        let querying = query(endpoint.client.timeout_from_now());
         queries.spawn(async move {
             let started = Instant::now();
             let result = querying.await;

@@ -21,7 +21,9 @@ fn has_next_step(error: &ClientError) -> bool {
         | ClientError::Forbidden { .. }
         | ClientError::TooMany { .. }
         | ClientError::Token { .. }
-        | ClientError::Tls { .. } => true,
+        | ClientError::Tls { .. }
+        | ClientError::TooLarge { .. }
+        | ClientError::TooMuch { .. } => true,
         _ => false,
     }
 }
@@ -63,6 +65,8 @@ pub(crate) fn code(error: &ClientError) -> &'static str {
         ClientError::BrokenJson { .. } => "brokenJson",
         ClientError::Cut { .. } => "cut",
         ClientError::TooLarge { .. } => "tooLarge",
+        ClientError::TooMuch { .. } => "tooMuch",
+        ClientError::EndlessPages { .. } => "endlessPages",
         _ => "unknown",
     }
 }
@@ -96,6 +100,8 @@ fn next_step(error: &ClientError) -> &'static str {
         ClientError::Status { .. } => "check the program's log",
         ClientError::NotPm { .. } => "check the port, and the path if the list is mounted below one",
         ClientError::BrokenJson { .. } | ClientError::Cut { .. } => "try again, or check the program's log",
+        ClientError::TooLarge { .. } | ClientError::TooMuch { .. } => "filters or limit=N select fewer tasks",
+        ClientError::EndlessPages { .. } => "check that it is pm that answers there",
         _ => "check the program's log",
     }
 }

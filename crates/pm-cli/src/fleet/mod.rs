@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `answer.rs` | the queries and their results |
 //! | `spinner.rs` | names endpoints that are slow to respond, on a terminal |
+//! | `ceiling.rs` | the most tasks of one endpoint that are held |
 //! | `error.rs` | errors of endpoints as messages and JSON |
 //! | `report.rs` | documents and messages of all results |
 //! | `tally.rs` | counts of results, and the exit code |
 //! | `tasks.rs` | rows of all pages, also from a Go original |
 
 mod answer;
+pub(crate) mod ceiling;
 pub(crate) mod error;
 mod report;
 mod spinner;

@@ -1,14 +1,14 @@
 //! The tasks of one endpoint: all pages, or those of a Go original, which has no `/v1`.
 
-use std::time::Duration;
-
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use pm_client::{Client, ClientError, Event, Outcome, Row, Serial, TaskState, Update};
 use pm_wire::filter::{Filter, Parts};
 use pm_wire::v1::GroupBy;
 use pm_wire::{TaskList, TaskRow, Timestamp, attr_text};
 
+use super::ceiling::{Amount, too_much};
 use crate::query::Selection;
 
 /// The most rows of a page.
@@ -36,17 +36,19 @@ pub(crate) struct Tasks {
     pub(crate) is_original: bool,
 }
 
-/// Fetches the selected tasks, in order.
+/// Fetches the selected tasks, in order. More than an endpoint may have are an error.
 pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source) -> Result<Tasks, ClientError> {
     if let Some(key) = &selection.group_by {
         return groups(client, selection, key, source).await;
     }
+    let started = Instant::now();
     let mut found = Tasks::default();
+    let mut held = Amount::default();
     let mut cursor: Option<String> = None;
     loop {
         let left = selection.limit.map_or(PAGE, |limit| limit - (found.rows.len() as u64).min(limit));
         let query = selection.query().limit(u32::try_from(left.min(PAGE)).expect("a page is small"));
-        let query = cursor.take().map_or(query.clone(), |cursor| query.cursor(cursor));
+        let query = cursor.as_ref().map_or(query.clone(), |cursor| query.cursor(cursor));
         let page = match source {
             Source::Live => client.v1().tasks(&query).await,
             Source::Ended => client.v1().ended(&query).await,
@@ -61,7 +63,7 @@ pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source
         }
         found.server_time = page.server_time;
         let is_empty = page.tasks.is_empty();
-        found.rows.extend(page.tasks);
+        add(&mut found.rows, page.tasks, &mut held, client)?;
         let enough = selection.limit.is_some_and(|limit| found.rows.len() as u64 >= limit);
         if source == Source::Live
             && selection.limit.is_none()
@@ -69,16 +71,20 @@ pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source
             && found.rows.len() <= PAGE as usize
         {
             // Each page costs the server a pass over the whole list, a snapshot costs one in all.
-            if let Some(mut rows) = snapshot_rows(client, selection).await {
+            let left = client.timeout().saturating_sub(started.elapsed());
+            if let Some(mut rows) = snapshot_rows(client, selection, left).await? {
                 rows.sort_by(|a, b| selection.order.compare(a, b));
                 (found.total, found.rows) = (rows.len() as u64, rows);
                 break;
             }
         }
         match page.next_cursor {
-            // Stops if a server keeps returning empty pages.
-            Some(next) if !enough && !is_empty => cursor = Some(next),
-            _ => break,
+            _ if enough => break,
+            None => break,
+            Some(next) if is_empty || cursor.as_ref() == Some(&next) => {
+                return Err(ClientError::EndlessPages { url: client.endpoint().to_owned() });
+            }
+            next => cursor = next,
         }
     }
     // Tasks may start between two pages.
@@ -86,25 +92,36 @@ pub(crate) async fn tasks(client: &Client, selection: &Selection, source: Source
     Ok(found)
 }
 
-/// Fetches all rows from the snapshot at the start of a stream; `None` if the stream fails.
-async fn snapshot_rows(client: &Client, selection: &Selection) -> Option<Vec<Row>> {
+/// Adds more rows of one endpoint.
+fn add(rows: &mut Vec<Row>, more: Vec<Row>, held: &mut Amount, client: &Client) -> Result<(), ClientError> {
+    more.iter().try_for_each(|row| held.add(row)).map_err(|ceiling| too_much(client.endpoint(), ceiling))?;
+    rows.extend(more);
+    Ok(())
+}
+
+/// Fetches all rows from the snapshot at the start of a stream; `None` if the stream fails or takes too long.
+async fn snapshot_rows(
+    client: &Client,
+    selection: &Selection,
+    limit: Duration,
+) -> Result<Option<Vec<Row>>, ClientError> {
     let mut events = client.v1().events(&selection.unsorted());
-    let mut rows = Vec::new();
+    let (mut rows, mut held) = (Vec::new(), Amount::default());
     let snapshot = async {
         loop {
-            match events.next().await?.ok()? {
-                Update::Connected => {}
-                Update::Event(Event::Snapshot(snapshot)) => {
-                    rows.extend(snapshot.tasks);
+            match events.next().await {
+                Some(Ok(Update::Connected)) => {}
+                Some(Ok(Update::Event(Event::Snapshot(snapshot)))) => {
+                    add(&mut rows, snapshot.tasks, &mut held, client)?;
                     if !snapshot.more {
-                        return Some(rows);
+                        return Ok(Some(rows));
                     }
                 }
-                _ => return None,
+                _ => return Ok(None),
             }
         }
     };
-    tokio::time::timeout(client.timeout(), snapshot).await.ok()?
+    tokio::time::timeout(limit, snapshot).await.unwrap_or(Ok(None))
 }
 
 async fn groups(client: &Client, selection: &Selection, key: &GroupBy, source: Source) -> Result<Tasks, ClientError> {
@@ -147,8 +164,8 @@ fn value(row: &Row, key: &GroupBy) -> Option<String> {
 
 async fn original(client: &Client, selection: &Selection) -> Result<Tasks, ClientError> {
     let TaskList { procs, server_time, .. } = client.procs().list().await?;
-    let mut rows: Vec<Row> = procs.iter().map(|task| original_row(task, server_time)).collect();
-    rows.retain(|row| matches(&selection.filter, row));
+    let rows = procs.into_iter().map(|task| original_row(task, server_time));
+    let mut rows: Vec<Row> = rows.filter(|row| matches(&selection.filter, row)).collect();
     rows.sort_by(|a, b| selection.order.compare(a, b));
     let total = rows.len() as u64;
     if let Some(limit) = selection.limit {
@@ -158,21 +175,21 @@ async fn original(client: &Client, selection: &Selection) -> Result<Tasks, Clien
 }
 
 /// Converts a row of `/procs/` to one of `/v1`.
-pub(crate) fn original_row(task: &TaskRow, now: Timestamp) -> Row {
+pub(crate) fn original_row(task: TaskRow, now: Timestamp) -> Row {
     // In whole milliseconds, as in `/v1`.
     let age = |since: Timestamp| Some(Duration::from_millis(now.since(since).as_millis() as u64));
     let mut row = Row::default();
     row.serial = task.serial;
-    row.id.clone_from(&task.id);
-    row.kind.clone_from(&task.kind);
+    row.id = task.id;
+    row.kind = task.kind;
     row.state = Some(if task.cancelling { TaskState::Cancelling } else { TaskState::Running });
     row.started_at = Some(task.proc_time);
     row.age = age(task.proc_time);
-    row.status.clone_from(&task.status);
+    row.status = task.status;
     row.status_at = Some(task.status_time);
     row.status_age = age(task.status_time);
-    row.attrs.clone_from(&task.attrs);
-    row.progress.clone_from(&task.progress);
+    row.attrs = task.attrs;
+    row.progress = task.progress;
     row.parent = task.parent;
     row.parent_ended = task.parent_ended;
     row.protected = task.protected;

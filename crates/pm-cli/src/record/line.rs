@@ -93,13 +93,25 @@ pub(super) fn write(at: Timestamp, endpoint: &str, update: &Update) -> String {
     line.to_string()
 }
 
+/// The most memory that a line may take once it is read, in bytes; an update from a stream takes a quarter.
+const MAX_MEMORY: u64 = 64 << 20;
+
+/// Refuses a line that would take more memory than any from `pm record`.
+pub(super) fn check(text: &str) -> Result<(), String> {
+    match pm_wire::memory_of(text.as_bytes()) > MAX_MEMORY {
+        true => Err(format!("it would take more than {} MiB of memory", MAX_MEMORY >> 20)),
+        false => Ok(()),
+    }
+}
+
 /// Parses a line into time, endpoint and update; the update is `None` if its event is unknown here.
 ///
 /// # Errors
 ///
 /// The text is not a line of a recording.
-pub(super) fn read(text: &str) -> Result<(Timestamp, String, Option<Update>), serde_json::Error> {
-    let line: Line = serde_json::from_str(text)?;
+pub(super) fn read(text: &str) -> Result<(Timestamp, String, Option<Update>), String> {
+    check(text)?;
+    let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let retry_in = Duration::try_from_secs_f64(line.retry_in_ms / 1e3).unwrap_or_default();
     let why = line.why;
     let update = match (line.event.as_str(), line.task) {

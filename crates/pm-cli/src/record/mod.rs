@@ -26,12 +26,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::config::CommonArgs;
 use crate::exit::{Exit, Stop};
 use crate::feed::{self, Update};
+use crate::fleet::ceiling;
 use crate::out::{format, say};
 use crate::query::Selection;
 
 pub(crate) use player::Player;
 pub(crate) use reader::Recording;
 
+/// Capacity of the channel to the file. An update may take 16 MiB.
+const CAPACITY: usize = 4;
 /// How often written updates are flushed to the file.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -68,7 +71,7 @@ pub(crate) async fn record(args: Args) -> Result<Exit, Stop> {
     let mut writer =
         writer::Writer::new(BufWriter::new(file), start, names.clone(), filter.to_string()).map_err(write_error)?;
 
-    let (send, mut updates) = channel(1_024);
+    let (send, mut updates) = channel(CAPACITY);
     let query = selection.filters();
     for (at, endpoint) in (0..).zip(endpoints) {
         let (query, filter, send) = (query.clone(), filter.clone(), send.clone());
@@ -101,7 +104,13 @@ pub(crate) async fn record(args: Args) -> Result<Exit, Stop> {
                 if let Update::Lost { why, .. } | Update::Refused { why, .. } = &update {
                     say(why);
                 }
+                let was_full = writer.endpoint(endpoint).full;
                 writer.write(begun.elapsed().as_secs_f64() * 1e3, endpoint, update).map_err(write_error)?;
+                let state = writer.endpoint(endpoint);
+                if let (None, Some(ceiling)) = (was_full, state.full) {
+                    let most = ceiling::in_words(ceiling);
+                    say(&format!("{}: more than {most}; snapshots in the recording lack the others", state.name));
+                }
             }
         }
     }

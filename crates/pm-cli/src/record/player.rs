@@ -27,6 +27,11 @@ impl Player {
         &self.recording
     }
 
+    /// Why the recording cannot be read further, once.
+    pub(crate) fn take_damage(&mut self) -> Option<String> {
+        self.lines.damage.take()
+    }
+
     /// The moment up to which updates are applied, in milliseconds since the start.
     pub(crate) fn at(&self) -> f64 {
         self.at
@@ -41,6 +46,8 @@ impl Player {
                 break;
             }
             store.apply(endpoint, reported_at, update);
+            // Lines are rebuilt after every move.
+            store.sweep();
             self.next = self.lines.next();
         }
     }

@@ -162,6 +162,111 @@ fn other_files_are_errors_with_their_name() {
     assert!(Recording::open(&std::env::temp_dir().join("pm-no-such-file")).unwrap_err().contains("could not open"));
 }
 
+/// A recording with these lines behind the first one.
+fn recording(lines: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<u8> {
+    use std::io::Write as _;
+
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let header = r#"{"format":"pm-recording","version":1,"at":"2026-11-24T10:30:00Z","endpoints":["a"],"filter":""}"#;
+    writeln!(out, "{header}").unwrap();
+    lines.into_iter().for_each(|line| out.write_all(line.as_ref()).unwrap());
+    out.finish().unwrap()
+}
+
+fn started(second: u64) -> String {
+    let at = format!("2026-11-24T10:30:{second:02}Z");
+    format!(r#"{{"at":"{at}","endpoint":"a","event":"started","task":{{"serial":"{second}"}}}}"#) + "\n"
+}
+
+#[test]
+fn a_hostile_recording_is_read_up_to_the_line_that_is_named() {
+    let long = format!("{{\"tasks\":[{}{{}}]}}\n", " ".repeat(17 << 20));
+    for (line, expected) in [
+        ("\n".repeat(1 << 20), "line 4 is invalid: it is not an object in JSON"),
+        (long, "line 4 is damaged: it is longer than 16 MiB"),
+        ("{}\n".repeat(2 << 20), "is invalid: the file expands to more than 200 times its size"),
+        (started(9).trim_end().to_owned(), "it is truncated in line 4"),
+    ] {
+        let recording = Scratch::new("hostile", &recording([started(1), started(2), line])).open().unwrap();
+        let damage = recording.damage.unwrap();
+        assert!(damage.contains(expected), "{damage}");
+    }
+}
+
+#[test]
+fn a_line_that_would_take_too_much_memory_ends_a_recording() {
+    for (line, expected) in [
+        (format!("{{\"tasks\":[{}{{}}]}}\n", "{},".repeat(100_000)), "it would take more than 64 MiB of memory"),
+        ("{\"at\":5}\n".to_owned(), "invalid type"),
+    ] {
+        let file = Scratch::new("memory", &recording([started(1), started(2), line, started(3)]));
+        let recording = file.open().unwrap();
+        assert_eq!(recording.damage, None, "lines within a member are not parsed for the index");
+        let mut store = Store::new(["a".to_owned()]);
+        let mut player = Player::new(recording, &mut store, 3_000.0).unwrap();
+        assert_eq!(store.len(), 2);
+        let damage = player.take_damage().unwrap();
+        assert!(damage.starts_with("line 4 is invalid: ") && damage.contains(expected), "{damage}");
+        player.advance(&mut store, 3_000.0);
+        assert_eq!((store.len(), player.take_damage()), (2, None));
+    }
+}
+
+#[test]
+fn a_first_line_with_too_many_endpoints_is_refused() {
+    use std::io::Write as _;
+
+    for (endpoints, expected) in
+        [(20_000, "more than 10000 endpoints"), (400_000, "it would take more than 64 MiB of memory")]
+    {
+        let names = vec!["a"; endpoints];
+        let header =
+            json!({ "format": "pm-recording", "version": 1, "at": "2026-11-24T10:30:00Z", "endpoints": names });
+        let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writeln!(out, "{header}").unwrap();
+        let error = Scratch::new("endpoints", &out.finish().unwrap()).open().unwrap_err();
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_recording_of_many_tasks_that_end_takes_few_slots() {
+    let lines = (1..=20_000).flat_map(|serial| {
+        let line = |event: &str, rest: String| {
+            format!(r#"{{"at":"2026-11-24T10:30:01Z","endpoint":"a","event":"{event}",{rest}}}"#) + "\n"
+        };
+        let task = format!(r#""task":{{"serial":"{serial}"}}"#);
+        [line("started", task), line("left", format!(r#""serial":"{serial}""#))]
+    });
+    let file = Scratch::new("churn", &recording(lines));
+    let mut store = Store::new(["a".to_owned()]);
+    Player::new(file.open().unwrap(), &mut store, 1_000.0).unwrap();
+    assert_eq!((store.len(), store.slots()), (0, 1));
+}
+
+#[test]
+fn a_key_frame_of_large_tasks_has_several_lines() {
+    use std::io::Read as _;
+
+    let mut writer =
+        Writer::new(Vec::new(), "2026-11-24T10:30:00Z".parse().unwrap(), vec!["a".to_owned()], String::new()).unwrap();
+    for serial in 1..=10 {
+        let mut row = row(serial, 0.0, "");
+        row.status = "x".repeat(1 << 20);
+        writer.write(0.0, 0, Update::Task { change: Change::Started, row }).unwrap();
+    }
+    writer.write(400e3, 0, Update::Live).unwrap();
+    let bytes = writer.finish().unwrap();
+    let mut text = String::new();
+    flate2::read::MultiGzDecoder::new(&bytes[..]).read_to_string(&mut text).unwrap();
+    let frames: Vec<&str> = text.lines().filter(|line| line.contains("\"snapshot\"")).collect();
+    assert!(frames.len() >= 5 && frames.iter().all(|line| line.len() < 4 << 20), "{}", frames.len());
+    let file = Scratch::new("large", &bytes);
+    let mut store = Store::new(["a".to_owned()]);
+    Player::new(file.open().unwrap(), &mut store, 400e3).unwrap();
+    assert_eq!(store.len(), 10);
+}
+
 /// A disk with space for so many bytes.
 struct Disk(usize);
 

@@ -8,15 +8,17 @@ use flate2::write::GzEncoder;
 use pm_wire::Timestamp;
 
 use super::line::{self, FORMAT, Header, VERSION};
-use crate::feed::{Connection, Store, Update};
+use crate::feed::{Connection, EndpointState, Store, Update};
+use crate::fleet::ceiling;
 
 /// The shortest time between two key frames, in milliseconds; also, as many bytes must have been written as the last
 /// one took.
 const MIN_FRAME_GAP: f64 = 30_000.0;
 /// The longest time between two key frames, in milliseconds.
 const MAX_FRAME_GAP: f64 = 300_000.0;
-/// Tasks in one line of a key frame.
+/// The most tasks in one line of a key frame, and the memory of tasks after which a line ends.
 const PART: usize = 500;
+const PART_MEMORY: usize = 4 << 20;
 
 pub(super) struct Writer<W: Write> {
     out: Option<GzEncoder<W>>,
@@ -79,6 +81,11 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// The state of an endpoint as it is recorded.
+    pub(super) fn endpoint(&self, endpoint: u32) -> &EndpointState {
+        &self.store.endpoints()[endpoint as usize]
+    }
+
     /// Begins a new member with the state of all endpoints and tasks.
     fn key_frame(&mut self, at: f64) -> io::Result<()> {
         if let Some(out) = self.out.take() {
@@ -99,17 +106,25 @@ impl<W: Write> Writer<W> {
             if let Some(state) = state {
                 self.line(&line::write(moment, &name, &state))?;
             }
-            let rows: Vec<_> = self
-                .store
-                .iter()
-                .filter(|(_, task)| task.key.endpoint == endpoint)
-                .map(|(_, task)| task.row_at(at))
-                .collect();
-            let parts = rows.len().div_ceil(PART).max(1);
-            for part in 0..parts {
-                let rows = rows.iter().skip(part * PART).take(PART).cloned().collect();
-                let update = Update::Snapshot { rows, begins: part == 0, ends: part + 1 == parts };
-                self.line(&line::write(moment, &name, &update))?;
+            // Only a part is copied at a time.
+            let slots: Vec<u32> =
+                self.store.iter().filter(|(_, task)| task.key.endpoint == endpoint).map(|(slot, _)| slot).collect();
+            let mut slots = slots.into_iter().peekable();
+            let mut begins = true;
+            loop {
+                let (mut rows, mut memory) = (Vec::new(), 0);
+                while rows.len() < PART && memory < PART_MEMORY {
+                    let Some(slot) = slots.next() else { break };
+                    let row = self.store.task(slot).row_at(at);
+                    memory += ceiling::memory_of(&row);
+                    rows.push(row);
+                }
+                let ends = slots.peek().is_none();
+                self.line(&line::write(moment, &name, &Update::Snapshot { rows, begins, ends }))?;
+                if ends {
+                    break;
+                }
+                begins = false;
             }
         }
         self.frame = self.since;

@@ -14,8 +14,9 @@ use crate::config::CommonArgs;
 use crate::exit::{Exit, Stop};
 use crate::feed::{self, Store};
 
-/// Capacity of the channels to the screen. A stream that is read too slowly gets a gap from its server.
-const CAPACITY: usize = 1_024;
+/// Capacity of the channels to the screen. An update may take 16 MiB, a reply more. A stream that is read too slowly
+/// gets a gap from its server.
+const CAPACITY: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -27,6 +27,9 @@ impl Playback {
             self.player.advance(&mut app.store, self.player.at() + passed * self.speed);
             app.store_changed();
         }
+        if let Some(why) = self.player.take_damage() {
+            app.say(format!("{why}; the recording ends there"));
+        }
         self.show_position(app);
         self.player.at()
     }

@@ -15,7 +15,7 @@ use super::playback::Playback;
 use crate::config::CommonArgs;
 use crate::exit::{Exit, Stop};
 use crate::feed::{self, Store};
-use crate::fleet;
+use crate::fleet::{self, ceiling};
 use crate::out::{Document, Format, Out, Style, Table, format, say, table::Cell};
 use crate::query::Order;
 use crate::record::{Player, Recording};
@@ -56,8 +56,11 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<Exit, Stop> {
     let mut store = Store::new(recording.header.endpoints.iter().cloned());
     if args.output.is_some() {
         let at = at.unwrap_or(recording.length);
-        let player = Player::new(recording, &mut store, at)?;
-        print(&store, at, &player, &filter, settings.out())?;
+        let mut player = Player::new(recording, &mut store, at)?;
+        if let Some(why) = player.take_damage() {
+            say(&format!("{}: {why}; showing what precedes it", args.file.display()));
+        }
+        print(store, at, &player, &filter, settings.out())?;
         return Ok(Exit::Ok);
     }
     let player = Player::new(recording, &mut store, at.unwrap_or(0.0))?;
@@ -89,20 +92,26 @@ fn moment(recording: &Recording, text: &str) -> Result<f64, String> {
     if at < recording.length + 1_000.0 { Ok(at.min(recording.length)) } else { Err(outside()) }
 }
 
-fn print(store: &Store, at: f64, player: &Player, filter: &Filter, out: Out) -> Result<(), Stop> {
+fn print(store: Store, at: f64, player: &Player, filter: &Filter, out: Out) -> Result<(), Stop> {
     let order = Order::parse("-age", false).map_err(Stop::Usage)?;
-    let mut rows: Vec<_> = store.iter().map(|(_, task)| (task.key.endpoint, task.row_at(at))).collect();
+    let (endpoints, mut rows) = store.into_rows(at);
     rows.retain(|(_, row)| fleet::matches(filter, row));
     rows.sort_by(|(_, a), (_, b)| order.compare(a, b));
-    let name = |endpoint: u32| store.endpoints()[endpoint as usize].name.as_str();
-    let several = store.endpoints().len() > 1;
+    let name = |endpoint: u32| endpoints[endpoint as usize].name.as_str();
+    let several = endpoints.len() > 1;
     let moment = player.recording().moment(at);
+    for endpoint in &endpoints {
+        if let Some(ceiling) = endpoint.full {
+            let most = ceiling::in_words(ceiling);
+            say(&format!("{}: more than {most}, and the others are not shown", endpoint.name));
+        }
+    }
     if !out.is_table() {
-        let endpoints = store.endpoints().iter().map(|state| json!({ "endpoint": state.name, "ok": state.is_up() }));
+        let states = endpoints.iter().map(|state| json!({ "endpoint": state.name, "ok": state.is_up() }));
         let items = rows.iter().map(|(endpoint, row)| fleet::with_endpoint(name(*endpoint).into(), json!(row)));
-        let mut document = Document { items: items.collect(), endpoints: endpoints.collect(), ..Document::default() };
+        let mut document = Document { endpoints: states.collect(), ..Document::default() };
         document.more.insert("at".to_owned(), json!(moment));
-        return Ok(document.print(out.format)?);
+        return Ok(document.print_with(items, out.format)?);
     }
     let mut table =
         Table::new(&["ENDPOINT", "ID", "SERIAL", "KIND", "AGE", "STATUS", "IN STATUS", "PROGRESS", "PARENT", "ATTRS"]);
@@ -121,7 +130,7 @@ fn print(store: &Store, at: f64, player: &Player, filter: &Filter, out: Out) -> 
     out.table(&table)?;
     let count = format::count(rows.len() as u64, "task", "tasks");
     say(&format!("{count} at {moment}"));
-    for endpoint in store.endpoints().iter().filter(|endpoint| !endpoint.is_up()) {
+    for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_up()) {
         say(&format!("{}: was not connected at that time", endpoint.name));
     }
     Ok(())

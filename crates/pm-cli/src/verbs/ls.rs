@@ -55,13 +55,11 @@ pub(super) async fn list(ask: &QueryArgs, mut selection: Selection, source: Sour
         }
     } else {
         let mut document = fleet::document(&answers, |_| Vec::new(), about);
-        document.items = rows
-            .iter()
-            .map(|(at, row)| fleet::with_endpoint(answers[*at].endpoint.name.as_str().into(), json!(row)))
-            .collect();
         document.more.insert("total".to_owned(), total.into());
         document.more.insert("truncated".to_owned(), (total > shown).into());
-        document.print(out.format)?;
+        let item =
+            |(at, row): &(usize, &Row)| fleet::with_endpoint(answers[*at].endpoint.name.as_str().into(), json!(row));
+        document.print_with(rows.iter().map(item), out.format)?;
     }
     if total > shown {
         say(&format!("showing {shown} of {total} tasks; limit=all shows all, filters select fewer"));

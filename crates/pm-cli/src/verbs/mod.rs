@@ -159,7 +159,7 @@ pub(crate) async fn find(client: &Client, target: &TaskName) -> Result<Found, Cl
         Ok(reply) => Ok(reply.into()),
         Err(ClientError::NoV1 { url }) => {
             let list = client.procs().list().await?;
-            let mut tasks = list.procs.iter().filter(|task| task.id == target.id());
+            let mut tasks = list.procs.into_iter().filter(|task| task.id == target.id());
             let text = || "it is not in the list of this Go original, which has ids only".to_owned();
             let task = tasks.next().ok_or_else(|| ClientError::NotFound { url, text: text() })?;
             Ok(Found {

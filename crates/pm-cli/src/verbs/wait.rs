@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::{QueryArgs, TaskName, find, note_original, watch};
 use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
+use crate::fleet::ceiling::{self, Amount};
 use crate::fleet::{self, Source, Tally, Tasks};
 use crate::out::{Document, Out, Style, clean, format, name_of, print, say};
 use crate::query::Selection;
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let mut tally = Tally::of(&answers);
     let several = answers.len() > 1;
     let queried = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
-    let (send, mut receive) = mpsc::channel(256);
+    let (send, mut receive) = mpsc::channel(4);
     let (mut all, mut ends) = (0, Vec::new());
     for answer in answers {
         let Ok(found) = answer.result else { continue };
@@ -188,13 +189,15 @@ async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), 
     let mut events = endpoint.client.v1().events(&query);
     // The running tasks of a snapshot, until it is complete.
     let mut running = HashSet::new();
+    let mut held = Amount::default();
     while !live.is_empty() {
         let over: Vec<Row> = match events.next().await {
             Some(Ok(Update::Event(Event::Ended(task)))) => {
                 live.remove(&task.serial).map(|_| task).into_iter().collect()
             }
             Some(Ok(Update::Event(Event::Snapshot(snapshot)))) => {
-                running.extend(snapshot.tasks.into_iter().map(|task| task.serial));
+                let serials = snapshot.tasks.into_iter().map(|task| task.serial);
+                running.extend(serials.filter(|serial| live.contains_key(serial)));
                 if snapshot.more {
                     continue;
                 }
@@ -209,6 +212,7 @@ async fn follow(endpoint: &Endpoint, live: Vec<Row>, ends: &Ends) -> Result<(), 
         };
         for row in over {
             let row = if row.outcome.is_some() { row } else { last_row(&endpoint.client, row).await };
+            held.add(&row).map_err(|ceiling| ceiling::too_much(endpoint.client.endpoint(), ceiling))?;
             if ends.send(Ok((endpoint.clone(), row))).await.is_err() {
                 return Ok(());
             }

@@ -13,6 +13,9 @@ use crate::fleet::{self, Tally, error};
 use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
 use crate::query::Selection;
 
+/// Capacity of the channel to the printer. An event may take 16 MiB, and a slow terminal holds up the streams.
+const CAPACITY: usize = 4;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tasks to follow: one by serial or id, until it ends; or filters, as kind=import attr.tenant=acme; all by default
@@ -36,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         return Err(Stop::Usage("watch prints events one by one; use -o ndjson instead of json".to_owned()));
     }
     let several = endpoints.list().len() > 1;
-    let (send, mut receive) = mpsc::channel(256);
+    let (send, mut receive) = mpsc::channel(CAPACITY);
     for endpoint in endpoints {
         let (send, query, name) = (send.clone(), query.clone(), name.clone());
         tokio::spawn(async move {

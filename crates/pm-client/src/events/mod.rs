@@ -20,7 +20,7 @@ use pm_wire::v1::Event;
 use tokio::time::{Instant, Sleep, sleep, timeout_at};
 
 use crate::answer::Answer;
-use crate::call::{Opened, Request, open};
+use crate::call::{Opened, Request, check_memory, open};
 use crate::error::{ClientError, Stage};
 use crate::settings::{Settings, deadline_in};
 use crate::sse::{self, Decoder, Message};
@@ -74,7 +74,8 @@ pub enum Update {
 /// # Errors
 ///
 /// The stream yields an error and ends if another attempt cannot succeed: the query, the token or the certificates are
-/// refused, there is no `/v1`, or the answer is not a stream of events or has an event beyond 8 MiB.
+/// refused, there is no `/v1`, or the answer is not a stream of events or has an event beyond 8 MiB, or beyond 16 MiB
+/// of memory once it is decoded.
 #[must_use = "a stream connects when it is polled"]
 pub struct Events {
     settings: Settings,
@@ -307,6 +308,7 @@ impl Live {
 /// Decodes the event in a message.
 fn read(message: Message, url: &str) -> Result<Event, ClientError> {
     let data = message.data.as_str();
+    check_memory(data.as_bytes(), url, sse::MAX_MEMORY)?;
     let event = match message.event.as_str() {
         // Without an event field, the type is in the JSON.
         "message" => serde_json::from_str(data),

@@ -5,6 +5,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::client::Client;
+use crate::error::Ceiling;
 use crate::memory::Memory;
 use crate::query::Query;
 
@@ -305,6 +306,39 @@ async fn an_event_that_cannot_be_read_ends_the_stream_after_those_before_it() {
         assert!(matches!(&error, ClientError::BrokenJson { excerpt, .. } if excerpt == bad), "{error:?}");
         assert!(events.next().await.is_none());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_would_take_too_much_memory_ends_the_stream() {
+    let (mut events, _far, mut stream) = connected().await;
+    let text = format!("event: snapshot\ndata: {{\"tasks\":[{}{{}}],\"more\":true}}\n\n", "{},".repeat(20_000));
+    let read = async {
+        let error = events.next().await.unwrap().unwrap_err();
+        let is_memory =
+            matches!(error, ClientError::TooMuch { ceiling: Ceiling::Memory, limit, .. } if limit == 16 << 20);
+        assert!(is_memory, "{error:?}");
+        assert!(events.next().await.is_none());
+    };
+    let (written, ()) = tokio::join!(stream.write_all(text.as_bytes()), read);
+    written.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_of_a_client_with_a_timeout_from_now_have_the_time_of_one() {
+    let (memory, far) = Memory::new();
+    let (mut far, client) = (Far(far), Client::in_memory(memory).timeout_from_now());
+    let since = Instant::now();
+    let page = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 48\r\n\r\n\
+                {\"tasks\":[],\"serverTime\":\"2026-11-24T04:03:39Z\"}";
+    let answer_late = async {
+        sleep(Duration::from_secs(6)).await;
+        far.accept(page).await
+    };
+    let (first, _answered) = tokio::join!(async { client.v1().tasks(&Query::new()).await }, answer_late);
+    first.unwrap();
+    let error = client.v1().tasks(&Query::new()).await.unwrap_err();
+    assert!(matches!(error, ClientError::TimedOut { stage: Stage::Answer, .. }), "{error:?}");
+    assert_eq!(since.elapsed().as_secs(), 10);
 }
 
 #[tokio::test(start_paused = true)]

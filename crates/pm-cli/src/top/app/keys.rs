@@ -191,7 +191,8 @@ impl App {
         self.view = view;
     }
 
-    fn pause(&mut self) {
+    /// Pauses, or ends the pause.
+    pub(super) fn pause(&mut self) {
         match self.paused.take() {
             None => self.paused = Some((self.now, Held::default())),
             Some((_, held)) => {

@@ -16,6 +16,8 @@ use crate::top::theme::{Glyphs, Theme};
 
 /// How long a message at the bottom stays, in milliseconds.
 const MESSAGE_TIME: f64 = 6_000.0;
+/// The most tasks that are gone before the lines are rebuilt, which frees their slots.
+const MAX_GONE: usize = 50_000;
 
 /// Where keys go.
 #[derive(Debug)]
@@ -152,6 +154,13 @@ impl App {
             None => self.store.apply(endpoint, now, update),
         };
         self.list.note(changed);
+        if self.paused.as_ref().is_some_and(|(_, held)| held.is_full()) {
+            self.pause();
+            self.say("the pause has ended, as too many tasks have changed since");
+        }
+        if self.store.gone() > MAX_GONE {
+            self.refresh_lines();
+        }
         changed
     }
 

@@ -1,10 +1,14 @@
-//! The updates received while paused: only the latest of each task, so they take no more memory than the list.
+//! The updates received while paused: only the latest of each task, and no more than a list may have.
 
 use std::collections::{BTreeSet, HashMap};
 
 use pm_client::Row;
 
 use crate::feed::{Changed, Key, Store, Update};
+use crate::fleet::ceiling;
+
+/// The most memory of the updates, in bytes.
+const MAX_MEMORY: usize = ceiling::MAX_MEMORY / 2;
 
 /// Updates held back while paused.
 #[derive(Debug, Default)]
@@ -13,6 +17,7 @@ pub(crate) struct Held {
     tasks: HashMap<Key, (f64, Option<Row>)>,
     /// Endpoints whose snapshot has ended.
     ended: BTreeSet<u32>,
+    memory: usize,
 }
 
 impl Held {
@@ -23,14 +28,17 @@ impl Held {
                 if begins {
                     store.begin(endpoint);
                     self.tasks.retain(|key, _| key.endpoint != endpoint);
+                    self.memory = self.tasks.values().map(memory_of).sum();
                     self.ended.remove(&endpoint);
                 }
-                self.tasks.extend(rows.into_iter().map(|row| (Key::of(endpoint, &row), (now, Some(row)))));
+                for row in rows {
+                    self.insert(Key::of(endpoint, &row), now, Some(row));
+                }
                 if ends {
                     self.ended.insert(endpoint);
                 }
             }
-            Update::Task { row, .. } => drop(self.tasks.insert(Key::of(endpoint, &row), (now, Some(row)))),
+            Update::Task { row, .. } => self.insert(Key::of(endpoint, &row), now, Some(row)),
             Update::Ended { row } => {
                 let key = Key::of(endpoint, &row);
                 self.gone(store, key, now);
@@ -49,9 +57,20 @@ impl Held {
     fn gone(&mut self, store: &Store, key: Key, now: f64) {
         // A task unknown to the store need not be removed from it.
         match store.find(key) {
-            Some(_) => drop(self.tasks.insert(key, (now, None))),
-            None => drop(self.tasks.remove(&key)),
+            Some(_) => self.insert(key, now, None),
+            None => self.memory -= self.tasks.remove(&key).as_ref().map_or(0, memory_of),
         }
+    }
+
+    fn insert(&mut self, key: Key, now: f64, row: Option<Row>) {
+        let change = (now, row);
+        self.memory += memory_of(&change);
+        self.memory -= self.tasks.insert(key, change).as_ref().map_or(0, memory_of);
+    }
+
+    /// Returns whether no more updates may be held back.
+    pub(crate) fn is_full(&self) -> bool {
+        self.memory > MAX_MEMORY
     }
 
     /// The number of tasks that changed.
@@ -70,6 +89,10 @@ impl Held {
         }
         self.ended.into_iter().map(|endpoint| store.end(endpoint)).fold(changed, Changed::and)
     }
+}
+
+fn memory_of((_, row): &(f64, Option<Row>)) -> usize {
+    size_of::<(Key, f64, Option<Row>)>() + row.as_ref().map_or(0, ceiling::memory_of)
 }
 
 #[cfg(test)]
@@ -95,6 +118,20 @@ mod tests {
         let mut left: Vec<_> = store.iter().map(|(_, task)| task.key.number).collect();
         left.sort_unstable();
         assert_eq!(left, [2, 4]);
+    }
+
+    #[test]
+    fn held_updates_count_once_for_each_task() {
+        let mut store = Store::new(["a".to_owned()]);
+        let mut held = Held::default();
+        let mut large = |serial: u64| {
+            let mut row = row(serial);
+            row.status = "x".repeat(MAX_MEMORY / 6);
+            held.apply(&mut store, 0, 1.0, Update::Task { change: Change::Status, row });
+            held.is_full()
+        };
+        assert!(!large(1) && !large(1) && !large(1));
+        assert!(large(2));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pm_client::Row;
 use ratatui_core::backend::TestBackend;
 use ratatui_core::buffer::Buffer;
 use ratatui_core::style::{Color, Modifier};
@@ -20,6 +21,7 @@ use super::app::App;
 use super::theme::{Glyphs, Theme};
 use super::view::Renderer;
 use crate::config::Theme as Name;
+use crate::feed::{Change, Update};
 
 /// A screen: its name, a description, and the keys that lead to it.
 struct Shot {
@@ -224,6 +226,34 @@ fn the_page_lists_every_key() {
     for (key, what) in super::app::KEYS.iter().chain(super::app::REPLAY_KEYS) {
         assert!(page.contains(&format!("| `{key}` | {what} |")), "docs/top.md lacks: {key}  {what}");
     }
+}
+
+#[test]
+fn an_endpoint_with_too_many_tasks_is_named_above_the_list() {
+    let mut app = fixture::app(Theme::new(Name::Dark, true), Glyphs::new(false));
+    let mut row = Row::default();
+    row.serial = "7".parse().ok();
+    row.status = "x".repeat(crate::fleet::ceiling::MAX_MEMORY / 3);
+    app.apply(0, 0.0, Update::Task { change: Change::Started, row });
+    let screen = text(&drawn(&mut app, &mut Renderer::default(), 120, 24));
+    assert!(screen.contains(": more than 192 MiB of tasks, and the others are not shown;"), "{screen}");
+}
+
+#[test]
+fn a_pause_ends_when_it_would_hold_too_much() {
+    let mut app = fixture::app(Theme::new(Name::Dark, true), Glyphs::new(false));
+    let before = app.store.len();
+    reach(&mut app, "p");
+    for serial in ["701", "702", "703"] {
+        assert!(app.paused.is_some());
+        let mut row = Row::default();
+        row.serial = serial.parse().ok();
+        row.status = "x".repeat(crate::fleet::ceiling::MAX_MEMORY / 16);
+        app.apply(0, 0.0, Update::Task { change: Change::Started, row });
+    }
+    assert!(app.paused.is_none());
+    assert_eq!(app.message(), Some("the pause has ended, as too many tasks have changed since"));
+    assert_eq!(app.store.len(), before + 3, "nothing is lost");
 }
 
 #[test]

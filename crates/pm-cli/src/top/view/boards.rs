@@ -337,6 +337,7 @@ pub(super) fn about(app: &App, canvas: &mut Canvas<'_>, area: Rect, pass: &mut P
             }
             _ => {}
         }
+        notes.extend(endpoint.notice());
         if endpoint.unseen > 0 {
             notes.push(format!("{} unseen", format::count(endpoint.unseen, "task", "tasks")));
         }

@@ -153,17 +153,20 @@ fn tabs(app: &App, canvas: &mut Canvas<'_>, y: u16, drawn: &mut Drawn) {
     }
 }
 
-/// A line for each unreachable endpoint.
+/// A line for each endpoint that is unreachable, or has more tasks than are held.
 fn banners(app: &App) -> Vec<String> {
     let mut lines = Vec::new();
     let mut more = 0;
     for endpoint in app.store.endpoints() {
+        if let Some(notice) = endpoint.notice() {
+            lines.push(format!(" {}: {notice}", endpoint.name));
+        }
         let (why, since, retry_at, state) = match &endpoint.connection {
             Connection::Lost { why, since, retry_at } => (why, since, retry_at, "unreachable"),
             Connection::Refused { why, since, retry_at } => (why, since, retry_at, "refusing"),
             _ => continue,
         };
-        if lines.len() == BANNERS {
+        if lines.len() >= BANNERS {
             more += 1;
             continue;
         }

@@ -134,6 +134,14 @@ pub(crate) fn verdict_text(verdict: Option<&TaskVerdict>) -> (String, Style) {
         0 => String::new(),
         several => format!(", with {}", format::count(several, "descendant", "descendants")),
     };
+    let not_shown = verdict.and_then(|verdict| verdict.missing.as_ref()).map_or(0, |missing| missing.tasks_not_shown);
+    let below = match not_shown {
+        0 => below,
+        some => format!(
+            "{below} ({} did not fit into the list: those below it continue)",
+            format::count(some, "task", "tasks")
+        ),
+    };
     let text = match (fate, verdict.and_then(|verdict| verdict.verdict.as_ref())) {
         (Fate::EndedBefore, _) => "already ended".to_owned(),
         (Fate::Requested, Some(Verdict::Unknown(word))) => format!("{word}{after}{below}"),
@@ -175,6 +183,11 @@ mod tests {
             ),
             (json!({ "verdict": "cancelling", "tookMs": 1e4 }), "still running after 10.0 s", Style::Warning),
             (json!({ "verdict": "cancelling" }), "cancel requested", Style::Plain),
+            (
+                json!({ "verdict": "cancelling", "missing": { "tasksNotShown": 1200 } }),
+                "cancel requested (1200 tasks did not fit into the list: those below it continue)",
+                Style::Plain,
+            ),
             (json!({ "verdict": "finished", "alreadyEnded": true }), "already ended", Style::Plain),
         ] {
             assert_eq!(described(json), (expected.to_owned(), style));

@@ -74,6 +74,7 @@ pub(super) async fn gather(client: &Client, target: &TaskName) -> Result<Evidenc
     if let Ok(children) = children {
         evidence.children_total = children.total;
         evidence.children = children.tasks;
+        evidence.children.truncate(CHILDREN as usize);
     }
     evidence.history = history.map(|history| last(history.history)).unwrap_or_default();
     evidence.parent = parent;
