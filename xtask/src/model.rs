@@ -25,6 +25,9 @@ const SANITIZERS: [(&str, &[&str]); 2] = [("address", &[]), ("thread", &["-Zbuil
 /// Tests of pm-core beside the unit tests that run under the sanitizers: those with many threads.
 const SANITIZED_TESTS: [&str; 6] = ["behaviour", "kill", "drain", "waits", "whole_values", "million_kills"];
 
+/// Tests of pm that run under the sanitizers: servers under load and attack.
+const SANITIZED_SERVERS: [&str; 2] = ["--test=hostile", "--test=events"];
+
 pub(crate) fn loom() -> Outcome {
     let dir = target_dir("loom");
     let mut command = cargo(&["test", "--package=pm-core", "--release", "--test=loom", "--locked", "--target-dir"]);
@@ -92,6 +95,9 @@ pub(crate) fn sanitizers() -> Outcome {
         let tests = SANITIZED_TESTS.map(|test| format!("--test={test}"));
         pass(sanitized(&["--package=pm-core", "--lib"]).args(tests))?;
         pass(&mut sanitized(&["--package=pm-server", "--all-features", "--lib"]))?;
+        // Nothing is left behind by a server: these look for leaks, too.
+        let servers = &mut sanitized(&["--package=pm"]);
+        pass(servers.args(SANITIZED_SERVERS).env("ASAN_OPTIONS", "detect_leaks=1"))?;
     }
     Ok(Done::Whole)
 }

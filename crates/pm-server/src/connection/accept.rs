@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -57,20 +57,25 @@ pub(crate) async fn run(
                 Ok(incoming) => {
                     wait = BACK_OFF.0;
                     // Watchers have a limit of their own, and unix sockets have places in reserve.
-                    let busy = connections.len().saturating_sub(service.state.feed.watchers());
+                    while connections.try_join_next().is_some() {}
+                    let others = service.state.feed.watchers() + open.leaving();
+                    let busy = connections.len().saturating_sub(others);
                     let limit = limits.connections + if incoming.is_unix() { RESERVED } else { 0 };
                     let refusal = match remote_peers.admit(incoming.remote_peer(), limits.per_address) {
                         #[cfg(unix)]
                         _ if matches!(incoming, Incoming::AnotherUser(..)) => another_user(&incoming),
                         Some(_) if busy >= limit && !open.evict() => too_many("too many connections"),
                         Some(place) => {
-                            let pulse = open.add();
+                            let (pulse, leaving) = (open.add(), Arc::clone(&open.leaving));
                             let connection =
                                 accepted(incoming, Arc::clone(&pulse), service.clone(), limits, stopping.clone());
                             connections.spawn(async move {
                                 tokio::select! {
                                     () = connection => {}
                                     () = pulse.evicted.notified() => {}
+                                }
+                                if pulse.is_evicted.load(Relaxed) {
+                                    leaving.fetch_sub(1, Relaxed);
                                 }
                                 drop(place);
                             });
@@ -113,27 +118,37 @@ fn another_user(incoming: &Incoming) -> Failure {
 
 /// The open connections, to find one that makes room for another.
 #[derive(Default)]
-struct Open(Vec<Weak<Pulse>>);
+struct Open {
+    pulses: Vec<Weak<Pulse>>,
+    /// Evicted, but not yet closed.
+    leaving: Arc<AtomicUsize>,
+}
 
 impl Open {
     fn add(&mut self) -> Arc<Pulse> {
         // Those that are gone are removed now and then.
-        if self.0.len() == self.0.capacity() {
-            self.0.retain(|pulse| pulse.strong_count() > 0);
+        if self.pulses.len() == self.pulses.capacity() {
+            self.pulses.retain(|pulse| pulse.strong_count() > 0);
         }
         let pulse = Arc::new(Pulse::new());
-        self.0.push(Arc::downgrade(&pulse));
+        self.pulses.push(Arc::downgrade(&pulse));
         pulse
+    }
+
+    fn leaving(&self) -> usize {
+        self.leaving.load(Relaxed)
     }
 
     /// Closes the connection that can best be done without; returns `false` if there is none.
     fn evict(&mut self) -> bool {
-        self.0.retain(|pulse| pulse.strong_count() > 0);
-        let expendable = self.0.iter().enumerate().filter_map(|(at, pulse)| Some((pulse.upgrade()?.expendable()?, at)));
+        self.pulses.retain(|pulse| pulse.strong_count() > 0);
+        let pulses = self.pulses.iter().enumerate();
+        let expendable = pulses.filter_map(|(at, pulse)| Some((pulse.upgrade()?.expendable()?, at)));
         let Some((_, at)) = expendable.min() else { return false };
-        if let Some(pulse) = self.0.swap_remove(at).upgrade() {
-            pulse.evicted.notify_one();
-        }
+        let Some(pulse) = self.pulses.swap_remove(at).upgrade() else { return true };
+        self.leaving.fetch_add(1, Relaxed);
+        pulse.is_evicted.store(true, Relaxed);
+        pulse.evicted.notify_one();
         true
     }
 }

@@ -36,8 +36,9 @@ pub(super) struct Pulse {
     /// A request is being answered, or its answer is not yet handed to the system in full. What is written otherwise is
     /// an error of the HTTP library's own.
     pub(super) is_owed: AtomicBool,
-    /// Notified when the connection is to make room for another.
+    /// Notified when the connection is to make space for another.
     pub(super) evicted: Notify,
+    pub(super) is_evicted: AtomicBool,
 }
 
 impl Pulse {
@@ -53,6 +54,7 @@ impl Pulse {
             endless: flag(),
             is_owed: flag(),
             evicted: Notify::new(),
+            is_evicted: flag(),
         }
     }
 
