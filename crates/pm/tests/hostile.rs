@@ -234,6 +234,31 @@ fn a_waiting_client_that_is_gone_gives_its_place_to_another() {
 }
 
 #[test]
+fn readers_that_stall_leave_memory_to_short_responses_and_in_the_end_to_others() {
+    let list = ProcessList::new();
+    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_memory(2 << 20).start().unwrap();
+    let _tasks: Vec<_> = (0..50_000).map(|number| list.start(&number.to_string())).collect();
+    let stalled: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = connect(server.addr());
+            stream.write_all(b"GET /procs/ HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+            let mut first = [0; 12];
+            stream.read_exact(&mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            stream
+        })
+        .collect();
+    let refused = get(&server, "/v1/tree?limit=1000");
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &"out-of-memory".into()));
+    assert!(refused.header("retry-after").is_some() && refused.json()["hint"].is_string(), "{refused:?}");
+    assert_eq!(get(&server, "/v1/tasks?limit=5").status, 200);
+    assert_eq!(get(&server, "/healthz").status, 200);
+    // A few seconds later each refusal disconnects one of them.
+    while get(&server, "/procs/").status == 503 {}
+    drop(stalled);
+}
+
+#[test]
 fn clients_that_do_not_read_delay_no_other() {
     let (list, server) = served();
     let tasks: Vec<_> = (0..20_000).map(|number| list.start(&number.to_string())).collect();

@@ -28,6 +28,9 @@ use crate::sync::lock;
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Connections beyond the limit that only unix sockets may have.
 const RESERVED: usize = 16;
+/// A client that has taken nothing for so long gives way when others need the memory that is held for it. One that
+/// takes 30 KB/s makes progress twice in this time.
+const STALLED: Duration = Duration::from_secs(3);
 /// Refused connections that get a message at the same time; more are just closed.
 const MAX_REFUSALS: usize = 64;
 
@@ -53,6 +56,7 @@ pub(crate) async fn run(
             // Only to remove them: how a connection ended matters to the client alone.
             Some(_) = connections.join_next() => service.state.connections.store(connections.len(), Relaxed),
             Some(_) = refusals.join_next() => {}
+            () = service.state.memory.is_short() => open.evict_stalled(),
             incoming = accept(&listeners, &mut next, not_before) => match incoming {
                 Ok(incoming) => {
                     wait = BACK_OFF.0;
@@ -145,11 +149,24 @@ impl Open {
         let pulses = self.pulses.iter().enumerate();
         let expendable = pulses.filter_map(|(at, pulse)| Some((pulse.upgrade()?.expendable()?, at)));
         let Some((_, at)) = expendable.min() else { return false };
-        let Some(pulse) = self.pulses.swap_remove(at).upgrade() else { return true };
+        self.close(at);
+        true
+    }
+
+    /// Closes the connection whose client has taken nothing for the longest time, to give back what is held for it.
+    fn evict_stalled(&mut self) {
+        let stalled = self.pulses.iter().enumerate();
+        let stalled = stalled.filter_map(|(at, pulse)| Some((pulse.upgrade()?.stalled_since()?, at))).min();
+        if let Some((_, at)) = stalled.filter(|(since, _)| since.elapsed() >= STALLED) {
+            self.close(at);
+        }
+    }
+
+    fn close(&mut self, at: usize) {
+        let Some(pulse) = self.pulses.swap_remove(at).upgrade() else { return };
         self.leaving.fetch_add(1, Relaxed);
         pulse.is_evicted.store(true, Relaxed);
         pulse.evicted.notify_one();
-        true
     }
 }
 

@@ -72,6 +72,12 @@ impl Pulse {
         Some((rank, since))
     }
 
+    /// Returns since when the client has not read what is sent to it; `None` if it reads, or if nothing is sent.
+    pub(super) fn stalled_since(&self) -> Option<Instant> {
+        let (phase, since) = self.beat();
+        (phase == Phase::Answering && self.is_blocked() && !self.endless.load(Relaxed)).then_some(since)
+    }
+
     pub(super) fn beat(&self) -> (Phase, Instant) {
         let beat = self.beat.load(Relaxed);
         let phase = match beat & 3 {

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use memmap2::MmapMut;
+use tokio::sync::Notify;
 
 use crate::sync::lock;
 
@@ -37,6 +38,10 @@ fn mapped(bytes: Bytes) -> Bytes {
     Bytes::from_owner(map)
 }
 
+/// Longer pieces leave a quarter of the budget to those that are not: slow readers of lists must not keep others from
+/// asking for one task.
+const SHORT: u64 = 64 << 10;
+
 /// The budget has less left than a response needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfMemory {
@@ -50,6 +55,8 @@ pub(crate) struct Memory {
     max: AtomicU64,
     held: AtomicU64,
     refused: AtomicU64,
+    /// Notified when a response was refused.
+    short: Notify,
     /// Watchers that wait for some of it.
     waiting: Mutex<VecDeque<Waker>>,
 }
@@ -60,6 +67,7 @@ impl Default for Memory {
             max: AtomicU64::new(MAX),
             held: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            short: Notify::new(),
             waiting: Mutex::default(),
         }
     }
@@ -84,9 +92,14 @@ impl Memory {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// Waits until a response was refused.
+    pub(crate) async fn is_short(&self) {
+        self.short.notified().await;
+    }
+
     /// Takes so many bytes of the budget, if they are left.
     pub(crate) fn hold(self: &Arc<Self>, bytes: u64) -> Option<Held> {
-        let max = self.max();
+        let max = if bytes <= SHORT { self.max() } else { self.max() / 4 * 3 };
         let take = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= max);
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         Some(Held { memory: Arc::clone(self), bytes })
@@ -99,6 +112,7 @@ impl Memory {
         }
         self.hold(bytes).ok_or_else(|| {
             self.refused.fetch_add(1, Ordering::Relaxed);
+            self.short.notify_one();
             OutOfMemory { needed: bytes, held: self.held(), max: self.max() }
         })
     }
@@ -264,13 +278,14 @@ mod tests {
             }
         }
         let memory = Arc::new(Memory::default());
-        let held = memory.hold(MAX).unwrap();
+        let held = memory.hold(MAX / 4 * 3).unwrap();
+        let _short = memory.hold(SHORT).expect("a part is left for short ones");
         let woken = Arc::new(Woken(AtomicBool::new(false)));
         let waker = Waker::from(Arc::clone(&woken));
-        assert!(memory.poll_hold(1, &Context::from_waker(&waker)).is_pending());
+        assert!(memory.poll_hold(STREAM, &Context::from_waker(&waker)).is_pending());
         assert!(!woken.0.load(Ordering::Relaxed));
         drop(held);
         assert!(woken.0.load(Ordering::Relaxed));
-        assert!(memory.poll_hold(1, &Context::from_waker(&waker)).is_ready());
+        assert!(memory.poll_hold(STREAM, &Context::from_waker(&waker)).is_ready());
     }
 }

@@ -165,8 +165,8 @@ fn write(state: &State, mut text: Text) -> String {
     text.sample("pm_self_bytes", &[], counters.bytes_held as f64);
     text.family("pm_self_response_bytes", "gauge", "Bytes of responses that clients have not read yet.");
     text.sample("pm_self_response_bytes", &[], state.memory.held() as f64);
-    text.family("pm_self_responses_refused", "counter", "Responses that were refused for want of memory.");
-    text.sample("pm_self_responses_refused_total", &[], state.memory.refused() as f64);
+    text.counter("pm_self_responses_refused", "Responses that were refused for want of memory.");
+    text.count("pm_self_responses_refused", &[], state.memory.refused());
     text.family("pm_self_watchers", "gauge", "Watchers of the list.");
     text.sample("pm_self_watchers", &[], state.feed.status().watchers as f64);
     text.finish()
