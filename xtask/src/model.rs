@@ -71,7 +71,8 @@ fn has_miri() -> bool {
     works(program(NIGHTLY, "cargo").args(["miri", "--version"]))
 }
 
-/// Runs tests of pm-core and pm-server under the address and the thread sanitizer, if their toolchain is installed.
+/// Runs tests of pm-core, pm-server and servers of pm under the address sanitizer, which looks for leaks as well, and
+/// the thread sanitizer, if their toolchain is installed.
 pub(crate) fn sanitizers() -> Outcome {
     let host = match output(Command::new("rustc").arg("--print=host-tuple")) {
         Ok(host) if ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"].contains(&host.trim()) => host,
@@ -88,16 +89,14 @@ pub(crate) fn sanitizers() -> Outcome {
                 .args(["test", "--locked", "--config=profile.dev.opt-level=1", "--target", host.trim(), "--target-dir"])
                 .arg(target_dir(sanitizer));
             command.args(flags).args(words).env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"));
-            // Some tests forget futures, and one starts a thread in the child of a fork, on purpose.
-            command.env("ASAN_OPTIONS", "detect_leaks=0").env("TSAN_OPTIONS", "die_after_fork=0");
+            // The address sanitizer looks for leaks, too. One test starts a thread in the child of a fork, on purpose.
+            command.env("ASAN_OPTIONS", "detect_leaks=1").env("TSAN_OPTIONS", "die_after_fork=0");
             command
         };
         let tests = SANITIZED_TESTS.map(|test| format!("--test={test}"));
         pass(sanitized(&["--package=pm-core", "--lib"]).args(tests))?;
         pass(&mut sanitized(&["--package=pm-server", "--all-features", "--lib"]))?;
-        // Nothing is left behind by a server: these look for leaks, too.
-        let servers = &mut sanitized(&["--package=pm"]);
-        pass(servers.args(SANITIZED_SERVERS).env("ASAN_OPTIONS", "detect_leaks=1"))?;
+        pass(sanitized(&["--package=pm"]).args(SANITIZED_SERVERS))?;
     }
     Ok(Done::Whole)
 }

@@ -337,7 +337,7 @@ fn kill(list: &ProcessList, hand: &ManualClock, targets: &Mutex<mpsc::Receiver<T
 fn each_of_a_million_killed_tasks_ends_once_with_an_outcome_that_its_state_allows() {
     let default_hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if panic.payload_as_str() != Some("on purpose") {
+        if panic.payload().downcast_ref::<&str>() != Some(&"on purpose") {
             default_hook(panic);
         }
     }));
