@@ -19,7 +19,7 @@ use crate::response::{Held, Produce, STREAM};
 /// Bytes of a snapshot that are written at a time.
 const PART: usize = 64 << 10;
 /// Tasks that are visited before other connections get a turn.
-const TURN: usize = 20_000;
+const TURN: usize = 500;
 /// When a disconnected browser reconnects, in milliseconds.
 const RETRY: &[u8] = b"retry: 2000\n\n";
 
