@@ -69,7 +69,9 @@
 //! their checkpoints, and readers. [`Counters::planned_without_thread`] counts that.
 //!
 //! The child of a fork has a copy of the list and a timer of its own, which takes over the planned events with the
-//! first that the child plans. The tasks of threads that it does not have never end there.
+//! first that the child plans. The tasks of threads that it does not have never end there. A lock that another thread
+//! held at the moment of the fork stays locked in the child, as with any lock: a child that uses the list may then wait
+//! forever. Fork before there are threads, or let the child call `exec` without using the list.
 //!
 //! # Secrets
 //!

@@ -381,6 +381,33 @@ mod tls {
     }
 
     #[test]
+    fn no_session_is_resumed_where_client_certificates_are_accepted() {
+        use tokio_rustls::rustls::HandshakeKind;
+
+        let (authority, dir) = (Authority::new(), Dir::new());
+        let own = authority.sign("client");
+        let second = |clients: Option<(&Authority, Permission)>| {
+            let builder =
+                Server::builder().list(&ProcessList::new()).listen_tls("127.0.0.1:0", tls(&authority, clients));
+            let server = builder.token_file(dir.tokens()).start().unwrap();
+            let client = authority.client(Some(&own));
+            let kinds = [(); 2].map(|()| {
+                let mut stream = safety::tls::connect(server.addr(), &client);
+                assert_eq!(status(&mut stream, &request("GET", "/healthz", &[], "")), 200);
+                stream.conn.handshake_kind().unwrap()
+            });
+            assert_eq!(kinds[0], HandshakeKind::Full);
+            kinds[1]
+        };
+        assert_eq!(second(None), HandshakeKind::Resumed);
+        assert_eq!(
+            second(Some((&authority, Permission::Read))),
+            HandshakeKind::Full,
+            "its certificate is checked again"
+        );
+    }
+
+    #[test]
     fn clients_of_a_removed_authority_are_no_longer_admitted() {
         let (authority, dir) = (Authority::new(), Dir::new());
         let (certificate, key) = authority.sign("server");

@@ -169,26 +169,32 @@ pub(crate) mod tls {
 
         /// Connects as a client that trusts this authority, with or without its own certificate. The handshake happens
         /// with the first bytes.
-        pub(crate) fn connect(
-            &self,
-            server: SocketAddr,
-            own: Option<&Certificate>,
-        ) -> StreamOwned<ClientConnection, TcpStream> {
+        pub(crate) fn connect(&self, server: SocketAddr, own: Option<&Certificate>) -> Connection {
+            connect(server, &self.client(own))
+        }
+
+        /// Returns the settings of such a client, which remembers sessions.
+        pub(crate) fn client(&self, own: Option<&Certificate>) -> Arc<ClientConfig> {
             let mut roots = RootCertStore::empty();
             roots.add(self.issuer.der().clone()).unwrap();
             let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .unwrap()
                 .with_root_certificates(roots);
-            let config = match own {
+            Arc::new(match own {
                 None => builder.with_no_client_auth(),
                 Some((certificate, key)) => {
                     let chain = vec![CertificateDer::from_pem_file(certificate).unwrap()];
                     builder.with_client_auth_cert(chain, PrivateKeyDer::from_pem_file(key).unwrap()).unwrap()
                 }
-            };
-            let name = ServerName::try_from("localhost").unwrap();
-            StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), tcp(server))
+            })
         }
+    }
+
+    pub(crate) type Connection = StreamOwned<ClientConnection, TcpStream>;
+
+    pub(crate) fn connect(server: SocketAddr, client: &Arc<ClientConfig>) -> Connection {
+        let name = ServerName::try_from("localhost").unwrap();
+        StreamOwned::new(ClientConnection::new(Arc::clone(client), name).unwrap(), tcp(server))
     }
 }
