@@ -89,6 +89,7 @@ pub use pm_wire::v1::{
 pub use pm_wire::{Progress, Serial, Timestamp};
 pub use procs::Procs;
 pub use query::{Query, TaskRef};
+pub use token::open_protected;
 pub use v1::V1;
 
 #[cfg(test)]

@@ -76,16 +76,32 @@ impl Token {
 }
 
 fn read(path: &Path) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    open_protected(path)?.take(MAX_FILE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Opens a file for reading that says which token is sent, or where: one that others may write to would let them
+/// choose.
+///
+/// # Errors
+///
+/// The path does not lead to a file, others may write to the file (on Unix), or it can't be opened. A pipe is refused
+/// without waiting for its writer.
+///
+/// # Examples
+///
+/// ```
+/// assert!(pm_client::open_protected(&std::env::temp_dir()).is_err(), "a directory is not a file");
+/// ```
+pub fn open_protected(path: &Path) -> io::Result<File> {
     // Before it is opened: opening a pipe would wait for a writer.
     check(&std::fs::metadata(path)?)?;
     let file = File::open(path)?;
     check(&file.metadata()?)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(file)
 }
 
-/// Refuses what is not a file, and a file that others may write to: they would choose the token.
 fn check(metadata: &Metadata) -> io::Result<()> {
     let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
     if !metadata.is_file() {

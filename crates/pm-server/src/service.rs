@@ -181,7 +181,7 @@ impl Service {
                         })
                     }),
                     _ => {
-                        let is_long = call.operation.op.reads(&state.list.counters()) > LONG;
+                        let is_long = call.operation.op.reads(&state.list) > LONG;
                         let read_it = {
                             let (state, finish) = (Arc::clone(&state), finish.clone());
                             let again = gate.again(&parts.headers);

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
+use crate::out::unicode_escapes;
+
 /// Writes a shape as JSON. Characters that a terminal or a page would obey are written as escapes, such as `\\u001b` or
 /// `\\u202e`, which a reader of JSON reads as the same characters.
 ///
@@ -30,9 +32,7 @@ impl Formatter for Escaping {
         let mut rest = fragment;
         while let Some((at, found)) = rest.char_indices().find(|&(_, c)| is_unsafe(c)) {
             writer.write_all(&rest.as_bytes()[..at])?;
-            for unit in found.encode_utf16(&mut [0; 2]) {
-                write!(writer, "\\u{unit:04x}")?;
-            }
+            writer.write_all(unicode_escapes(found, &mut [0; 12]))?;
             rest = &rest[at + found.len_utf8()..];
         }
         writer.write_all(rest.as_bytes())

@@ -149,7 +149,7 @@ impl Out {
 }
 
 /// Writes a character as one or two escapes of JSON.
-fn unicode_escapes(character: char, codes: &mut [u8; 12]) -> &[u8] {
+pub(crate) fn unicode_escapes(character: char, codes: &mut [u8; 12]) -> &[u8] {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mut units = [0; 2];
     let units = character.encode_utf16(&mut units);

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -88,31 +87,12 @@ const MAX_FILE: u64 = 1 << 20;
 
 /// Reads a config file: one that others may not change, since it says where tokens go.
 fn read_config(path: &Path) -> io::Result<String> {
-    // Before it is opened: opening a pipe would wait for a writer.
-    check(&fs::metadata(path)?)?;
-    let file = fs::File::open(path)?;
-    check(&file.metadata()?)?;
+    let file = pm_client::open_protected(path)?;
     let mut text = String::new();
     if file.take(MAX_FILE + 1).read_to_string(&mut text)? as u64 > MAX_FILE {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {MAX_FILE} bytes")));
     }
     Ok(text)
-}
-
-fn check(metadata: &fs::Metadata) -> io::Result<()> {
-    let refused = |why: String| Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
-    if !metadata.is_file() {
-        return refused("it is not a file".to_owned());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt as _;
-        let mode = metadata.mode() & 0o7777;
-        if mode & 0o022 != 0 {
-            return refused(format!("others may write to it (mode {mode:04o}); chmod go-w makes it yours"));
-        }
-    }
-    Ok(())
 }
 
 impl File {

@@ -19,6 +19,9 @@ pub(crate) use follow::{EndpointUpdate, MIN_INTERVAL, follow};
 pub(crate) use store::{Changed, Connection, EndpointState, Key, Store, Task};
 pub(crate) use update::{Change, Update};
 
+/// Capacity of a channel of updates. One may take 16 MiB; a stream that is read too slowly gets a gap from its server.
+pub(crate) const CAPACITY: usize = 4;
+
 /// The filter that the arguments form. An order or a limit is an error: the whole list is followed.
 pub(crate) fn filter(words: &[String]) -> Result<Filter, Stop> {
     let selection = Selection::parse(words, false)?;

@@ -33,8 +33,6 @@ use crate::query::Selection;
 pub(crate) use player::Player;
 pub(crate) use reader::Recording;
 
-/// Capacity of the channel to the file. An update may take 16 MiB.
-const CAPACITY: usize = 4;
 /// How often written updates are flushed to the file.
 const FLUSH: Duration = Duration::from_secs(1);
 
@@ -71,7 +69,7 @@ pub(crate) async fn record(args: Args) -> Result<Exit, Stop> {
     let mut writer =
         writer::Writer::new(BufWriter::new(file), start, names.clone(), filter.to_string()).map_err(write_error)?;
 
-    let (send, mut updates) = channel(CAPACITY);
+    let (send, mut updates) = channel(feed::CAPACITY);
     let query = selection.filters();
     for (at, endpoint) in (0..).zip(endpoints) {
         let (query, filter, send) = (query.clone(), filter.clone(), send.clone());

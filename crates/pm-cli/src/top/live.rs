@@ -14,10 +14,6 @@ use crate::config::CommonArgs;
 use crate::exit::{Exit, Stop};
 use crate::feed::{self, Store};
 
-/// Capacity of the channels to the screen. An update may take 16 MiB, a reply more. A stream that is read too slowly
-/// gets a gap from its server.
-const CAPACITY: usize = 4;
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Tasks to show, as kind=import minAge=5s attr.tenant=acme status='waiting *'; / changes it
@@ -49,11 +45,11 @@ pub(crate) fn run(args: Args) -> Result<Exit, Stop> {
     let app = args.screen.app(Store::new(names), filter, &settings);
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let (send, updates) = channel(CAPACITY);
+    let (send, updates) = channel(feed::CAPACITY);
     for (at, endpoint) in (0..).zip(endpoints.clone()) {
         runtime.spawn(feed::follow(at, endpoint, Query::new(), Filter::default(), args.interval, send.clone()));
     }
-    let (reply, replies) = channel(CAPACITY);
+    let (reply, replies) = channel(feed::CAPACITY);
     let requester = Requester { runtime: runtime.handle().clone(), endpoints: Arc::new(endpoints), send: reply };
     let inputs = Inputs { updates, replies, requester: Some(requester), interval: args.interval, playback: None };
     let end = runtime.block_on(event_loop::run(app, inputs));

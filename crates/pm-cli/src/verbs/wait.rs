@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use super::{QueryArgs, TaskName, find, note_original, watch};
 use crate::config::Endpoint;
 use crate::exit::{Exit, Stop};
+use crate::feed;
 use crate::fleet::ceiling::{self, Amount};
 use crate::fleet::{self, Source, Tally, Tasks};
 use crate::out::{Document, Out, Style, clean, format, name_of, print, say};
@@ -70,7 +71,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
     let mut tally = Tally::of(&answers);
     let several = answers.len() > 1;
     let queried = fleet::document(&answers, |_| Vec::new(), |found| fleet::at(found.server_time)).endpoints;
-    let (send, mut receive) = mpsc::channel(4);
+    let (send, mut receive) = mpsc::channel(feed::CAPACITY);
     let (mut all, mut ends) = (0, Vec::new());
     for answer in answers {
         let Ok(found) = answer.result else { continue };

@@ -9,12 +9,10 @@ use tokio::sync::mpsc;
 
 use super::{QueryArgs, TaskName, cancelled_by, cause, find};
 use crate::exit::{Exit, Stop};
+use crate::feed;
 use crate::fleet::{self, Tally, error};
 use crate::out::{Document, Format, Out, Style, clean, format, name_of, print, say};
 use crate::query::Selection;
-
-/// Capacity of the channel to the printer. An event may take 16 MiB, and a slow terminal holds up the streams.
-const CAPACITY: usize = 4;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -39,7 +37,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Stop> {
         return Err(Stop::Usage("watch prints events one by one; use -o ndjson instead of json".to_owned()));
     }
     let several = endpoints.list().len() > 1;
-    let (send, mut receive) = mpsc::channel(CAPACITY);
+    let (send, mut receive) = mpsc::channel(feed::CAPACITY);
     for endpoint in endpoints {
         let (send, query, name) = (send.clone(), query.clone(), name.clone());
         tokio::spawn(async move {

@@ -10,7 +10,7 @@ use http::{HeaderValue, StatusCode};
 use super::throttle::Throttle;
 use super::tokens::Tokens;
 use super::{Caller, Identity};
-use crate::response::Failure;
+use crate::response::{Again, Failure};
 
 /// Identifies callers. Clones share tokens and failures.
 #[derive(Clone, Default)]
@@ -67,9 +67,6 @@ impl Gate {
         }
     }
 }
-
-/// Returns whether the token of a caller is still known.
-pub(crate) type Again = Box<dyn Fn(Instant) -> bool + Send>;
 
 /// Returns `true` if nothing is known about a caller but its connection.
 fn is_anonymous(identity: &Identity) -> bool {

@@ -105,9 +105,7 @@ impl Writer {
         health.error = Some(reason.to_owned());
         if strict { Queued::Refused(NotRecorded { reason: reason.to_owned() }) } else { Queued::InBackground }
     }
-}
 
-impl Writer {
     /// Returns how long the disk has not answered; `None` if that is not long.
     pub(super) fn unresponsive_for(&self) -> Option<Duration> {
         let since = (*lock(&self.busy_since))?;

@@ -62,14 +62,15 @@ pub(crate) async fn run(
                     wait = BACK_OFF.0;
                     // Watchers have a limit of their own, and unix sockets have places in reserve.
                     while connections.try_join_next().is_some() {}
+                    service.state.connections.store(connections.len(), Relaxed);
                     let others = service.state.feed.watchers() + open.leaving();
                     let busy = connections.len().saturating_sub(others);
                     let limit = limits.connections + if incoming.is_unix() { RESERVED } else { 0 };
-                    let refusal = match remote_peers.admit(incoming.remote_peer(), limits.per_address) {
-                        #[cfg(unix)]
-                        _ if matches!(incoming, Incoming::AnotherUser(..)) => another_user(&incoming),
-                        Some(_) if busy >= limit && !open.evict() => too_many("too many connections"),
-                        Some(place) => {
+                    let place = remote_peers.admit(incoming.remote_peer(), limits.per_address);
+                    let refusal = match (incoming.another_user(), place) {
+                        (Some(uid), _) => another_user(uid),
+                        (None, Some(_)) if busy >= limit && !open.evict() => too_many("too many connections"),
+                        (None, Some(place)) => {
                             let (pulse, leaving) = (open.add(), Arc::clone(&open.leaving));
                             let connection =
                                 accepted(incoming, Arc::clone(&pulse), service.clone(), limits, stopping.clone());
@@ -86,7 +87,7 @@ pub(crate) async fn run(
                             service.state.connections.store(connections.len(), Relaxed);
                             continue;
                         }
-                        None => too_many("too many connections from this address"),
+                        (None, None) => too_many("too many connections from this address"),
                     };
                     if refusals.len() < MAX_REFUSALS {
                         refusals.spawn(refuse(incoming, refusal));
@@ -112,9 +113,7 @@ fn too_many(detail: &str) -> Failure {
     Failure::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", detail)
 }
 
-#[cfg(unix)]
-fn another_user(incoming: &Incoming) -> Failure {
-    let uid = if let Incoming::AnotherUser(_, uid) = incoming { *uid } else { 0 };
+fn another_user(uid: u32) -> Failure {
     let detail = format!("this socket is for the user of the program, and you are the user {uid}");
     Failure::new(StatusCode::FORBIDDEN, "another-user", detail)
         .hint("ask as that user, or name yours with Builder::allow_uid")

@@ -108,6 +108,15 @@ impl Incoming {
         stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| !is_loopback(*peer))
     }
 
+    /// Returns the user at the other end, if that has no access.
+    pub(crate) fn another_user(&self) -> Option<u32> {
+        match self {
+            #[cfg(unix)]
+            Self::AnotherUser(_, uid) => Some(*uid),
+            _ => None,
+        }
+    }
+
     /// Returns `true` if it came in through a unix socket.
     pub(crate) fn is_unix(&self) -> bool {
         #[cfg(unix)]

@@ -117,15 +117,18 @@ impl Produce for Counted {
 /// How often the reader of an endless body is looked at again.
 const ADMITTED_FOR: Duration = Duration::from_secs(1);
 
+/// Returns whether a reader is still admitted.
+pub(crate) type Again = Box<dyn Fn(Instant) -> bool + Send>;
+
 /// Parts for a reader that is looked at again, now and then: a permission that is taken away ends them.
 pub(super) struct Admitted {
     parts: Box<dyn Produce>,
-    again: Box<dyn Fn(Instant) -> bool + Send>,
+    again: Again,
     until: Instant,
 }
 
 impl Admitted {
-    pub(super) fn new(parts: Box<dyn Produce>, again: Box<dyn Fn(Instant) -> bool + Send>) -> Self {
+    pub(super) fn new(parts: Box<dyn Produce>, again: Again) -> Self {
         Self { parts, again, until: Instant::now() + ADMITTED_FOR }
     }
 }

@@ -1,7 +1,6 @@
 //! Responses of each kind, with the headers that all of them have.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use http::header::{
@@ -12,7 +11,7 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use serde::Serialize;
 
-use super::body::{Admitted, Body, Compressed, Counted, Kind, Produce};
+use super::body::{Admitted, Again, Body, Compressed, Counted, Kind, Produce};
 use super::compress;
 #[cfg(feature = "dashboard")]
 use super::file::File;
@@ -62,7 +61,7 @@ pub(crate) fn counted(response: Response<Body>, memory: &Arc<Memory>) -> Result<
 }
 
 /// Ends an endless response once `again` does not admit its reader any more.
-pub(crate) fn admitted(response: Response<Body>, again: Option<Box<dyn Fn(Instant) -> bool + Send>>) -> Response<Body> {
+pub(crate) fn admitted(response: Response<Body>, again: Option<Again>) -> Response<Body> {
     let (head, Body(kind)) = response.into_parts();
     let kind = match (kind, again) {
         (Kind::Endless(parts), Some(again)) => Kind::Endless(Box::new(Admitted::new(parts, again))),

@@ -20,7 +20,7 @@ mod file;
 mod memory;
 
 pub use self::body::Body;
-pub(crate) use self::body::Produce;
+pub(crate) use self::body::{Again, Produce};
 #[cfg(feature = "dashboard")]
 pub(crate) use self::build::file;
 pub(crate) use self::build::{

@@ -104,6 +104,11 @@ impl Query {
         Ok(query)
     }
 
+    /// Returns the bytes that a page takes at most while it is put together, about.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.limit as u64 * ROW_BYTES).min(3 * MAX_PAGE as u64)
+    }
+
     /// Returns a hash of filter and order, for cursors.
     fn identity(&self) -> String {
         let mut hasher = DefaultHasher::new();
@@ -314,13 +319,6 @@ impl PartialEq for Row<'_> {
 }
 
 impl Eq for Row<'_> {}
-
-impl Query {
-    /// Returns the bytes that a page takes at most while it is put together, about.
-    pub(super) fn bytes(&self) -> u64 {
-        (self.limit as u64 * ROW_BYTES).min(3 * MAX_PAGE as u64)
-    }
-}
 
 impl<'q> Page<'q> {
     pub(super) fn new(query: &'q Query) -> Self {

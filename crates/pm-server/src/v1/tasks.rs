@@ -153,8 +153,9 @@ pub(super) fn tree(state: &State, text: Option<&str>) -> Result<Response<Body>, 
         _ => Ok(false),
     })?;
     let root = root.map(|task| find(&state.list, &task)).transpose()?;
-    let _held = state.memory.hold_for_response(state.list.counters().live * FAMILY_BYTES)?;
-    let mut members = Vec::with_capacity(state.list.counters().live as usize);
+    let live = state.list.counters().live;
+    let _held = state.memory.hold_for_response(live * FAMILY_BYTES)?;
+    let mut members = Vec::with_capacity(live as usize);
     let at = state.list.for_each(|task| {
         let (serial, parent, started) = (task.serial(), task.parent(), task.started_ticks());
         members.push(Member { serial, parent, started, matches: query.filter.matches(task) });
