@@ -7,8 +7,6 @@ use serde::Serialize;
 use serde_json::Serializer;
 use serde_json::ser::Formatter;
 
-use crate::out::unicode_escapes;
-
 /// Writes a shape as JSON. Characters that a terminal or a page would obey are written as escapes, such as `\\u001b` or
 /// `\\u202e`, which a reader of JSON reads as the same characters.
 ///
@@ -37,6 +35,20 @@ impl Formatter for Escaping {
         }
         writer.write_all(rest.as_bytes())
     }
+}
+
+/// Writes a character as one or two escapes of JSON.
+pub(crate) fn unicode_escapes(character: char, codes: &mut [u8; 12]) -> &[u8] {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units);
+    for (code, unit) in codes.chunks_exact_mut(6).zip(&*units) {
+        code.copy_from_slice(br"\u0000");
+        for (digit, place) in code[2..].iter_mut().zip([12, 8, 4, 0]) {
+            *digit = HEX[usize::from(unit >> place & 0xf)];
+        }
+    }
+    &codes[..6 * units.len()]
 }
 
 #[cfg(test)]

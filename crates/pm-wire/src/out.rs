@@ -5,6 +5,8 @@
 
 use pm_core::terminal::is_unsafe;
 
+use crate::json::unicode_escapes;
+
 /// Space that is reserved after each string, for the literals that follow it.
 const SLACK: usize = 256;
 /// The sizes of a growing buffer: for a row, a list of about ten tasks, a part of a long list. Then it doubles.
@@ -146,20 +148,6 @@ impl Out {
         }
         self.short(&digits[at..]);
     }
-}
-
-/// Writes a character as one or two escapes of JSON.
-pub(crate) fn unicode_escapes(character: char, codes: &mut [u8; 12]) -> &[u8] {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mut units = [0; 2];
-    let units = character.encode_utf16(&mut units);
-    for (code, unit) in codes.chunks_exact_mut(6).zip(&*units) {
-        code.copy_from_slice(br"\u0000");
-        for (digit, place) in code[2..].iter_mut().zip([12, 8, 4, 0]) {
-            *digit = HEX[usize::from(unit >> place & 0xf)];
-        }
-    }
-    &codes[..6 * units.len()]
 }
 
 /// Copies a string of `HALF` to `2 * HALF` bytes: its beginning and its end, which may overlap.
