@@ -21,6 +21,6 @@ def flat(query):
 def filter_query(context, query):
     sent = list(flat(query or {}))
     few = len(sent) <= CONDITIONS and all(str(value).count(",") < ALTERNATIVES for _, value in sent)
-    # An attribute that is nothing, or a list or an object with nothing in it, is sent as the empty text, which is good.
-    as_meant = not any(name.startswith("attr.") and value in (None, [], {}) for name, value in sent)
+    # The value of an attribute that is no text is sent as one, which is good: nothing as the empty text, [None] as null.
+    as_meant = all(isinstance(value, str) for name, value in sent if name.startswith("attr."))
     return few and as_meant

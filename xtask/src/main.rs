@@ -78,7 +78,8 @@ usage: cargo xtask COMMAND
   command   size and start of the command pm, and pm ls beside curl and jq, as it is handed out
   contract [--thorough]
             the API of a running server against its own description, with schemathesis, and /metrics with promtool;
-            fetches them into target/contract; --thorough tries 1,000 requests of each operation instead of 50
+            fetches them into target/contract; --thorough tries 1,000 requests of each operation, other ones each
+            time, instead of the same 50
   browser   attacks of web pages on a server, in a headless Chromium; installs Debian's if it is missing and may be
             installed, and playwright-core into target/browser
   page [WORD...]
