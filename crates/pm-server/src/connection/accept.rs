@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::Poll;
 use std::time::Duration;
@@ -57,30 +57,27 @@ pub(crate) async fn run(
             Some(_) = connections.join_next() => service.state.connections.store(connections.len(), Relaxed),
             Some(_) = refusals.join_next() => {}
             () = service.state.memory.is_short() => open.evict_stalled(),
-            incoming = accept(&listeners, &mut next, not_before) => match incoming {
+            // One after the other: each that makes space for another is gone before the next is accepted.
+            incoming = accept(&listeners, &mut next, not_before), if !open.is_one_leaving() => match incoming {
                 Ok(incoming) => {
                     wait = BACK_OFF.0;
                     // Watchers have a limit of their own, and unix sockets have places in reserve.
                     while connections.try_join_next().is_some() {}
                     service.state.connections.store(connections.len(), Relaxed);
-                    let others = service.state.feed.watchers() + open.leaving();
-                    let busy = connections.len().saturating_sub(others);
+                    let busy = connections.len().saturating_sub(service.state.feed.watchers());
                     let limit = limits.connections + if incoming.is_unix() { RESERVED } else { 0 };
                     let place = remote_peers.admit(incoming.remote_peer(), limits.per_address);
                     let refusal = match (incoming.another_user(), place) {
                         (Some(uid), _) => another_user(uid),
                         (None, Some(_)) if busy >= limit && !open.evict() => too_many("too many connections"),
                         (None, Some(place)) => {
-                            let (pulse, leaving) = (open.add(), Arc::clone(&open.leaving));
+                            let pulse = open.add();
                             let connection =
                                 accepted(incoming, Arc::clone(&pulse), service.clone(), limits, stopping.clone());
                             connections.spawn(async move {
                                 tokio::select! {
                                     () = connection => {}
                                     () = pulse.evicted.notified() => {}
-                                }
-                                if pulse.is_evicted.load(Relaxed) {
-                                    leaving.fetch_sub(1, Relaxed);
                                 }
                                 drop(place);
                             });
@@ -123,8 +120,8 @@ fn another_user(uid: u32) -> Failure {
 #[derive(Default)]
 struct Open {
     pulses: Vec<Weak<Pulse>>,
-    /// Evicted, but not yet closed.
-    leaving: Arc<AtomicUsize>,
+    /// The one that was evicted last.
+    leaving: Weak<Pulse>,
 }
 
 impl Open {
@@ -138,8 +135,9 @@ impl Open {
         pulse
     }
 
-    fn leaving(&self) -> usize {
-        self.leaving.load(Relaxed)
+    /// Returns `true` if a connection was evicted and is not yet closed.
+    fn is_one_leaving(&self) -> bool {
+        self.leaving.strong_count() > 0
     }
 
     /// Closes the connection that can best be done without; returns `false` if there is none.
@@ -162,10 +160,10 @@ impl Open {
     }
 
     fn close(&mut self, at: usize) {
-        let Some(pulse) = self.pulses.swap_remove(at).upgrade() else { return };
-        self.leaving.fetch_add(1, Relaxed);
-        pulse.is_evicted.store(true, Relaxed);
-        pulse.evicted.notify_one();
+        self.leaving = self.pulses.swap_remove(at);
+        if let Some(pulse) = self.leaving.upgrade() {
+            pulse.evicted.notify_one();
+        }
     }
 }
 

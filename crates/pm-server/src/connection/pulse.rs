@@ -38,7 +38,6 @@ pub(super) struct Pulse {
     pub(super) is_owed: AtomicBool,
     /// Notified when the connection is to make space for another.
     pub(super) evicted: Notify,
-    pub(super) is_evicted: AtomicBool,
 }
 
 impl Pulse {
@@ -54,7 +53,6 @@ impl Pulse {
             endless: flag(),
             is_owed: flag(),
             evicted: Notify::new(),
-            is_evicted: flag(),
         }
     }
 
