@@ -184,10 +184,9 @@ impl Service {
                         let is_long = call.operation.op.reads(&state.list) > LONG;
                         let read_it = {
                             let (state, finish) = (Arc::clone(&state), finish.clone());
-                            let again = gate.again(&parts.headers);
                             move || {
                                 let response = v1::read(&state, &gate, call, &requester, &parts.headers)?;
-                                Ok(finish(response::admitted(response, again)))
+                                Ok(finish(response::admitted(response, || gate.again(&parts.headers))))
                             }
                         };
                         if is_long {

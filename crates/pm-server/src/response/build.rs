@@ -60,12 +60,15 @@ pub(crate) fn counted(response: Response<Body>, memory: &Arc<Memory>) -> Result<
     Ok(Response::from_parts(head, Body(kind)))
 }
 
-/// Ends an endless response once `again` does not admit its reader any more.
-pub(crate) fn admitted(response: Response<Body>, again: Option<Again>) -> Response<Body> {
+/// Ends an endless response once its reader is not admitted any more; `again` makes the check of that, if there is one.
+pub(crate) fn admitted(response: Response<Body>, again: impl FnOnce() -> Option<Again>) -> Response<Body> {
     let (head, Body(kind)) = response.into_parts();
-    let kind = match (kind, again) {
-        (Kind::Endless(parts), Some(again)) => Kind::Endless(Box::new(Admitted::new(parts, again))),
-        (kind, _) => kind,
+    let kind = match kind {
+        Kind::Endless(parts) => Kind::Endless(match again() {
+            Some(again) => Box::new(Admitted::new(parts, again)),
+            None => parts,
+        }),
+        other => other,
     };
     Response::from_parts(head, Body(kind))
 }
