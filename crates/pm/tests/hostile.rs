@@ -181,10 +181,16 @@ fn waiting(list: &ProcessList, server: &Server, id: &str) -> TcpStream {
     stream
 }
 
-#[test]
-fn one_connection_too_many_gets_503_until_another_ends() {
+/// A list, and a server of it that accepts two connections.
+fn with_two_connections() -> (ProcessList, Server) {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
+    (list, server)
+}
+
+#[test]
+fn one_connection_too_many_gets_503_until_another_ends() {
+    let (list, server) = with_two_connections();
     let tasks = [list.start("one"), list.start("two")];
     let _waiting = ["one", "two"].map(|id| waiting(&list, &server, id));
     let reply = get(&server, "/procs/");
@@ -197,8 +203,7 @@ fn one_connection_too_many_gets_503_until_another_ends() {
 
 #[test]
 fn a_connection_without_a_whole_request_makes_space_for_another() {
-    let list = ProcessList::new();
-    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
+    let (list, server) = with_two_connections();
     let _task = list.start("unresponsive");
     let mut of_use = waiting(&list, &server, "unresponsive");
     let beginnings: [&[u8]; 4] = [
@@ -221,8 +226,7 @@ fn a_connection_without_a_whole_request_makes_space_for_another() {
 
 #[test]
 fn a_waiting_client_that_is_gone_gives_its_place_to_another() {
-    let list = ProcessList::new();
-    let server = Server::builder().list(&list).listen("127.0.0.1:0").max_connections(2).start().unwrap();
+    let (list, server) = with_two_connections();
     let _tasks = [list.start("one"), list.start("two")];
     let gone = ["one", "two"].map(|id| waiting(&list, &server, id));
     for stream in &gone {
