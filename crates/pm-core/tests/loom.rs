@@ -231,6 +231,32 @@ fn compaction_races_with_read() {
 }
 
 #[test]
+fn overwriting_a_text_races_with_read() {
+    model_of(1, || {
+        let list = list(Options::new());
+        let task = list.start("a");
+        let serial = task.serial();
+        // Two words.
+        let value = |letter: &str| letter.repeat(8);
+        task.set("x", &value("b"));
+        let writer = thread::spawn(move || {
+            // The second is shorter, and has spare space.
+            task.set("x", &value("c"));
+            task.set("x", "d");
+            task
+        });
+        let read = || list.view(serial, |task| task.attrs().map(|(_, value)| format!("{value:?}")).collect::<Vec<_>>());
+        let text = |value: &str| Some(vec![format!("Text({value:?})")]);
+        let hidden = [text("????????"), text("?")];
+        let whole = [text(&value("b")), text(&value("c")), text("d")];
+        let seen = read();
+        assert!(whole.contains(&seen) || hidden.contains(&seen), "{seen:?}");
+        let _task = writer.join().unwrap();
+        assert_eq!(read(), text("d"));
+    });
+}
+
+#[test]
 fn growth_of_the_slab_races_with_read() {
     model(|| {
         let list = list(Options::new());
@@ -260,6 +286,37 @@ fn thread_exit_races_with_start() {
         assert_eq!(serials.len(), 5, "no slot is given to two tasks");
         drop((one, more));
         assert!(list.snapshot().is_empty());
+    });
+}
+
+#[test]
+fn a_start_races_with_a_search_for_its_id() {
+    model(|| {
+        let list = list(Options::new());
+        let one = list.start("one");
+        assert_eq!(list.find("one"), [one.serial().unwrap()]);
+        let other = list.clone();
+        let starting = thread::spawn(move || other.start("two"));
+        let found = list.find("two");
+        assert!(found.len() <= 1, "{found:?}");
+        let two = starting.join().unwrap();
+        assert_eq!(list.find("two"), [two.serial().unwrap()]);
+        assert_eq!(list.find("one"), [one.serial().unwrap()]);
+    });
+}
+
+#[test]
+fn threads_that_take_serials_race() {
+    model_of(1, || {
+        let list = list(Options::new());
+        let other = list.clone();
+        // More than the places of the smallest array, so that it doubles.
+        let starting = thread::spawn(move || [(); 3].map(|()| other.start("a")));
+        let mut tasks: Vec<_> = (0..3).map(|_| list.start("a")).collect();
+        tasks.extend(starting.join().unwrap());
+        for task in &tasks {
+            assert!(list.view(task.serial(), |_| ()).is_some(), "each is found by its serial");
+        }
     });
 }
 

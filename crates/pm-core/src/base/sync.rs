@@ -6,11 +6,11 @@ use std::sync::{LockResult, PoisonError, TryLockError};
 use std::time::Duration;
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(not(loom))]
 use std::sync as imp;
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// A mutex that continues after a panic: what it guards here is valid at every step.
 pub(crate) struct Mutex<T>(imp::Mutex<T>);

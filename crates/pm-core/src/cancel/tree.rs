@@ -13,12 +13,12 @@
 use super::cancelled::Cancelled;
 use super::mark::{Marked, mark};
 use crate::base::sync::{Ordering, fence};
-use crate::layout::words::{PARENT, acquire, cancel};
+use crate::layout::table::ChunkTable;
+use crate::layout::words::{acquire, cancel};
 use crate::shared::state::TaskRef;
 use crate::slot::copy::{Detail, Wanted};
 use crate::slot::gate::Slot;
 use crate::slot::request::Request;
-use crate::store::Store;
 use crate::store::cell::Wakers;
 use crate::view::row::Row;
 
@@ -84,29 +84,32 @@ fn ask(task: TaskRef, request: &Request<'_>) -> Option<Marked> {
 
 /// Asks all that are below a task that was just asked and has children. Returns them; none is woken yet.
 ///
-/// One pass over the list finds all children of all tasks, however deep they are. A child that starts during a pass is
-/// missed only if its parent was marked during that pass, too; so the next one looks for the children of those, until
-/// there are none.
+/// One pass over the parents of the list finds all that is below the task, however deep that is. A child that starts
+/// during a pass is missed only if its parent was marked during that pass, too; so the next one looks for the children
+/// of those, until there are none.
 pub(super) fn cancel_below(root: TaskRef, request: &Request<'_>) -> Vec<(TaskRef, Wakers)> {
+    let chunks = &root.store().slab.chunks;
     let mut asked = Vec::new();
-    let mut parents = vec![root.serial];
-    // Mostly that is all there are.
-    let mut of_one = Some(root.serial);
+    let mut parents = vec![root];
+    // Mostly none of its children has any.
+    let mut collect: fn(&ChunkTable, u32) -> Children = Children::of_one;
     while !parents.is_empty() {
         // Pairs with the fence in `child_started`.
         fence(Ordering::SeqCst);
-        let children = Children::collect(root, of_one.take());
+        let children = collect(chunks, root.slot().index());
+        collect = Children::below;
         let mut next = Vec::new();
         while let Some(parent) = parents.pop() {
-            for slot in children.of(parent) {
+            for child in children.of(parent.slot().index()) {
+                let slot = Slot::at(root.store(), child);
                 let task = TaskRef::new(root.shared, slot, slot.serial());
-                // The word may have been another task's: what counts is the parent of the task that is locked.
-                let is_child = task.lock().is_some_and(|writer| writer.parent() == parent);
+                // What was found may be that of an earlier task: what counts is the parent of the task that is locked.
+                let is_child = task.lock().is_some_and(|writer| writer.parent() == parent.serial);
                 if is_child && let Some(marked) = ask(task, request) {
                     asked.push((task, marked.wakers));
                     if marked.has_children {
-                        parents.push(task.serial);
-                        next.push(task.serial);
+                        parents.push(task);
+                        next.push(task);
                     }
                 }
             }
@@ -116,28 +119,58 @@ pub(super) fn cancel_below(root: TaskRef, request: &Request<'_>) -> Vec<(TaskRef
     asked
 }
 
-/// The slots of the tasks of a list that have a parent, ordered by that.
-struct Children(&'static Store, Vec<(u64, u32)>);
+/// Slots of tasks that may be the children of others, each behind the slot of its parent; ordered.
+struct Children(Vec<(u32, u32)>);
+
+/// The place of a slot as far as it is known.
+#[derive(Clone, Copy, PartialEq)]
+enum Known {
+    Not,
+    Below,
+    /// It is elsewhere, or on the way that is being followed: among the parents of earlier tasks there are cycles.
+    Elsewhere,
+}
 
 impl Children {
-    /// Collects the children of one task, or of all.
-    fn collect(root: TaskRef, of_one: Option<u64>) -> Self {
-        let store = root.store();
-        let mut all = Vec::new();
-        store.slab.chunks.each_live(|index| {
-            let parent = acquire(Slot::at(store, index).chunk.word(PARENT));
-            if of_one.map_or(parent != 0, |one| parent == one) {
-                all.push((parent, index));
+    /// Collects the children of one task.
+    fn of_one(chunks: &ChunkTable, root: u32) -> Self {
+        let mut found = Vec::new();
+        chunks.each_parent(|child, parent| {
+            if parent == root {
+                found.push((parent, child));
             }
         });
-        all.sort_unstable();
-        Self(store, all)
+        Self(found)
     }
 
-    fn of(&self, parent: u64) -> impl Iterator<Item = Slot> {
-        let Self(store, all) = self;
-        let from = all.partition_point(|&(of, _)| of < parent);
-        let of_parent = all[from..].iter().take_while(move |&&(of, _)| of == parent);
-        of_parent.map(|&(_, index)| Slot::at(store, index))
+    /// Collects all that is below a task. The way up from each slot is followed to where it is known.
+    fn below(chunks: &ChunkTable, root: u32) -> Self {
+        let (mut found, mut way) = (Vec::new(), Vec::new());
+        let mut known = vec![Known::Not; chunks.used() as usize];
+        known[root as usize] = Known::Below;
+        chunks.each_parent(|child, parent| {
+            let mut at = child;
+            // A slot that was handed out since is none of these.
+            while known.get(at as usize) == Some(&Known::Not) {
+                known[at as usize] = Known::Elsewhere;
+                way.push(at);
+                match chunks.parent(at).load(Ordering::Relaxed).checked_sub(1) {
+                    Some(parent) => at = parent,
+                    None => break,
+                }
+            }
+            if known.get(at as usize) == Some(&Known::Below) {
+                way.drain(..).for_each(|at| known[at as usize] = Known::Below);
+                found.push((parent, child));
+            }
+            way.clear();
+        });
+        found.sort_unstable();
+        Self(found)
+    }
+
+    fn of(&self, parent: u32) -> impl Iterator<Item = u32> {
+        let from = self.0.partition_point(|&(of, _)| of < parent);
+        self.0[from..].iter().take_while(move |&&(of, _)| of == parent).map(|&(_, child)| child)
     }
 }

@@ -9,7 +9,7 @@
 //! task waits for two megabytes to be written.
 #![allow(unsafe_code)]
 
-use crate::base::sync::{AtomicU64, Ordering, own};
+use crate::base::sync::{AtomicU32, AtomicU64, Ordering, own};
 
 /// Words in a chunk: 256 bytes. The model checker tries all orders of fewer.
 pub(crate) const WORDS: usize = if cfg!(loom) { 14 } else { 32 };
@@ -53,16 +53,46 @@ pub(crate) mod mark {
     }
 }
 
-/// The bits of a tag.
+/// The bits of a tag, which is 0 where there is no task.
 pub(crate) mod tag {
-    /// The task is live; without this bit, it ended and is retained for a while.
-    pub(crate) const LIVE: u64 = 1 << 32;
-    /// Set in all tags, so that none is 0.
+    /// The task is live, or being described if `TASK` is not set; without this bit, it ended and is retained for a
+    /// while.
+    const LIVE: u64 = 1 << 32;
+    /// The task has started.
     const TASK: u64 = 1 << 33;
+
+    /// The tag of a task that is being described: it has a serial, but is not shown yet.
+    #[inline(always)]
+    pub(crate) const fn described(serial: u64) -> u64 {
+        LIVE | (serial & 0xffff_ffff)
+    }
 
     #[inline(always)]
     pub(crate) const fn of(hash: u32, serial: u64) -> u64 {
         (hash as u64) << 32 | LIVE | TASK | (serial & 0xffff_ffff)
+    }
+
+    /// Returns the tag of the task once it has ended.
+    #[inline(always)]
+    pub(crate) const fn ended(tag: u64) -> u64 {
+        tag & !LIVE
+    }
+
+    #[inline(always)]
+    pub(crate) const fn is_live(tag: u64) -> bool {
+        tag & (LIVE | TASK) == LIVE | TASK
+    }
+
+    /// Returns `true` if the task is live, or ended and retained.
+    #[inline(always)]
+    pub(crate) const fn is_task(tag: u64) -> bool {
+        tag & TASK != 0
+    }
+
+    /// Returns the low half of the serial.
+    #[inline(always)]
+    pub(crate) const fn low_serial(tag: u64) -> u64 {
+        tag & 0xffff_ffff
     }
 
     /// Returns `true` if the id of the task may have this hash.
@@ -119,18 +149,40 @@ impl Chunk {
     }
 }
 
-/// Chunks and, for each, a tag: 0, or for the slot of a task the hash of its id (upper half) and the low half of its
-/// serial. Finding a task and skipping free chunks read tags only. See [`tag`].
+/// The slots of the tasks of a block of serials: index and 1, or 0 where there never was one.
+#[repr(align(64))]
+pub(crate) struct Places(pub(crate) [AtomicU32; Self::COUNT]);
+
+impl Places {
+    pub(crate) const COUNT: usize = if cfg!(loom) { 2 } else { 64 };
+
+    /// Allocates so many blocks, all zero; `None` when the allocator has no memory.
+    pub(crate) fn allocate(blocks: usize) -> Option<&'static [Self]> {
+        zeroed(blocks, || Self(std::array::from_fn(|_| AtomicU32::new(0))))
+    }
+}
+
+/// Chunks and, for each, two words for readers that look through all of them.
 #[derive(Clone, Copy)]
 pub(crate) struct Segment {
-    pub(crate) tags: &'static [AtomicU64],
-    pub(crate) chunks: &'static [Chunk],
+    /// 0, or for the slot of a task the hash of its id (upper half) and the low half of its serial: see [`tag`].
+    pub(crate) tags: &'static [AtomicU64; SEGMENT],
+    /// For the slot of a task with a parent the slot of that and 1; in other slots that of an earlier task.
+    pub(crate) parents: &'static [AtomicU32; SEGMENT],
+    pub(crate) chunks: &'static [Chunk; SEGMENT],
 }
 
 impl Segment {
+    /// The bytes of a chunk and its words.
+    pub(crate) const BYTES_OF_ONE: usize = size_of::<Chunk>() + size_of::<AtomicU64>() + size_of::<AtomicU32>();
+
     /// Allocates a segment, all words zero; `None` when the allocator has no memory.
     pub(crate) fn allocate() -> Option<Self> {
-        Some(Self { tags: zeroed(SEGMENT, || AtomicU64::new(0))?, chunks: zeroed(SEGMENT, new_chunk)? })
+        Some(Self {
+            tags: zeroed(SEGMENT, || AtomicU64::new(0))?.first_chunk()?,
+            parents: zeroed(SEGMENT, || AtomicU32::new(0))?.first_chunk()?,
+            chunks: zeroed(SEGMENT, new_chunk)?.first_chunk()?,
+        })
     }
 }
 
@@ -152,7 +204,7 @@ fn zeroed<T: Zeroable>(count: usize, _make: impl Fn() -> T) -> Option<&'static [
     // allocator would write all the zeroes at once. So the alignment is made here, within a larger block.
     let wanted = Layout::array::<T>(count).ok()?;
     let block = Layout::from_size_align(wanted.size() + wanted.align(), 8).ok()?;
-    assert!(count > 0 && wanted.align().is_multiple_of(8));
+    assert!(count > 0);
     // SAFETY: the size of the block is not zero. The slice begins at most one alignment after the start of the block,
     // so that it lies within it; it is aligned for `T`, never freed, and `T: Zeroable` says that zero bytes are a valid
     // `T`.
@@ -178,6 +230,14 @@ unsafe trait Zeroable {}
 #[cfg(not(loom))]
 unsafe impl Zeroable for AtomicU64 {}
 
+// SAFETY: as above.
+#[cfg(not(loom))]
+unsafe impl Zeroable for AtomicU32 {}
+
 // SAFETY: a chunk is an array of atomic integers.
 #[cfg(not(loom))]
 unsafe impl Zeroable for Chunk {}
+
+// SAFETY: places are an array of atomic integers.
+#[cfg(not(loom))]
+unsafe impl Zeroable for Places {}

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use super::chunk::{Chunk, SEGMENT, Segment, tag};
-use crate::base::sync::{AtomicU64, Ordering, own};
+use crate::base::sync::{AtomicU32, AtomicU64, Ordering, own};
 
 /// The chunks of a list: those that exist, by index.
 pub(crate) struct ChunkTable {
@@ -21,6 +21,11 @@ impl ChunkTable {
     /// How many segments there may be.
     pub(crate) fn max_segments(&self) -> usize {
         self.segments.len()
+    }
+
+    /// How many chunks were ever handed out: the indices of all are lower.
+    pub(crate) fn used(&self) -> u32 {
+        self.high.load(Ordering::Acquire) as u32
     }
 
     /// How many segments have chunks that were handed out.
@@ -51,10 +56,30 @@ impl ChunkTable {
         &self.segment(index).tags[index as usize % SEGMENT]
     }
 
+    /// The slot of the parent of the task in a slot and 1, if it has one in this list.
+    #[inline]
+    pub(crate) fn parent(&self, index: u32) -> &'static AtomicU32 {
+        &self.segment(index).parents[index as usize % SEGMENT]
+    }
+
+    /// Calls `visit` with each slot whose task has, or whose earlier task had, a parent, and the slot of that.
+    pub(crate) fn each_parent(&self, mut visit: impl FnMut(u32, u32)) {
+        let high = self.used() as usize;
+        for number in 0..high.div_ceil(SEGMENT) {
+            let Some(segment) = self.segments[number].get() else { return };
+            let first = number * SEGMENT;
+            for (offset, parent) in segment.parents[..SEGMENT.min(high - first)].iter().enumerate() {
+                if let Some(parent) = parent.load(Ordering::Relaxed).checked_sub(1) {
+                    visit((first + offset) as u32, parent);
+                }
+            }
+        }
+    }
+
     /// Calls `visit` with the index of each slot that holds a live task.
     pub(crate) fn each_live(&self, mut visit: impl FnMut(u32)) {
         self.each_tag(|index, tag| {
-            if tag & tag::LIVE != 0 {
+            if tag::is_live(tag) {
                 visit(index);
             }
             true
@@ -64,7 +89,7 @@ impl ChunkTable {
     /// Calls `visit` with the index of each slot that holds a task that ended and is retained.
     pub(crate) fn each_ended(&self, mut visit: impl FnMut(u32)) {
         self.each_tag(|index, tag| {
-            if tag & tag::LIVE == 0 {
+            if !tag::is_live(tag) {
                 visit(index);
             }
             true
@@ -72,15 +97,21 @@ impl ChunkTable {
     }
 
     /// Calls `visit` with the index and tag of each slot that holds a task, live or ended, until it returns `false`.
-    pub(crate) fn each_tag(&self, mut visit: impl FnMut(u32, u64) -> bool) {
-        let high = self.high.load(Ordering::Acquire) as usize;
-        for (number, segment) in self.segments.iter().enumerate().take(high.div_ceil(SEGMENT)) {
-            let Some(segment) = segment.get() else { return };
+    pub(crate) fn each_tag(&self, visit: impl FnMut(u32, u64) -> bool) {
+        self.each_tag_from(0, visit);
+    }
+
+    /// Calls `visit` like [`each_tag`](Self::each_tag), beginning at an index.
+    pub(crate) fn each_tag_from(&self, begin: u32, mut visit: impl FnMut(u32, u64) -> bool) {
+        let (begin, high) = (begin as usize, self.used() as usize);
+        for number in begin / SEGMENT..high.div_ceil(SEGMENT) {
+            let Some(segment) = self.segments[number].get() else { return };
             let first = number * SEGMENT;
-            for (offset, tag) in segment.tags[..SEGMENT.min(high - first)].iter().enumerate() {
+            let (from, to) = (begin.saturating_sub(first), SEGMENT.min(high - first));
+            for (offset, tag) in (from..).zip(segment.tags.get(from..to).unwrap_or_default()) {
                 // Acquire: pairs with the Release of `publish`, so that the gate behind it is that task's or later.
                 let tag = tag.load(Ordering::Acquire);
-                if tag != 0 && !visit((first + offset) as u32, tag) {
+                if tag::is_task(tag) && !visit((first + offset) as u32, tag) {
                     return;
                 }
             }

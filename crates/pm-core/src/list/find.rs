@@ -25,30 +25,27 @@ impl ProcessList {
     pub fn find_ended(&self, id: &str) -> Snapshot {
         let shared = self.shared();
         let id = recorded::recorded(&shared.store, id, shared.store.limits.id).text;
-        self.ended_where(|task| task.id().as_bytes() == id.as_bytes())
+        let found = shared.store.slab.slots_of(text::hash(&id));
+        Snapshot::take_ended(shared, found, |task| task.id().as_bytes() == id.as_bytes())
     }
 
     pub(super) fn find_tasks(&self, id: &str) -> Vec<TaskRef> {
         let shared = self.shared();
         // An id that was masked or cut: so is the one that is looked for.
         let id = recorded::recorded(&shared.store, id, shared.store.limits.id).text;
-        let hash = text::hash(&id);
         let mut scratch = Scratch::default();
         let mut row = Vec::new();
         let mut found: Vec<(u64, u32, Serial)> = Vec::new();
         let (moment, kinds) = (shared.store.clock.moment(), shared.store.slab.kinds());
-        shared.store.slab.chunks.each_tag(|index, tag| {
-            if tag & tag::LIVE != 0 && tag::has_hash(tag, hash) {
-                row.clear();
-                if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
-                    let task = TaskView::new(&row, moment, &kinds);
-                    if task.id().as_bytes() == id.as_bytes() {
-                        found.push((task.started_ticks(), index, task.serial()));
-                    }
+        for index in shared.store.slab.slots_of(text::hash(&id)) {
+            row.clear();
+            if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
+                let task = TaskView::new(&row, moment, &kinds);
+                if task.id().as_bytes() == id.as_bytes() {
+                    found.push((task.started_ticks(), index, task.serial()));
                 }
             }
-            true
-        });
+        }
         found.sort_unstable();
         let task = |index, serial: Serial| TaskRef::new(shared, Slot::at(&shared.store, index), serial.get());
         found.into_iter().map(|(_, index, serial)| task(index, serial)).collect()
@@ -56,16 +53,19 @@ impl ProcessList {
 
     pub(super) fn find_serial(&self, serial: Serial) -> Option<TaskRef> {
         let shared = self.shared();
-        let mut found = None;
-        shared.store.slab.chunks.each_tag(|index, tag| {
-            if tag::has_serial(tag, serial.get()) {
-                let slot = Slot::at(&shared.store, index);
-                found = slot.is_of(serial.get()).then_some(slot);
-            }
-            found.is_none()
-        });
-        let slot = found.filter(|_| serial.get() >= shared.first_serial())?;
-        Some(TaskRef::new(shared, slot, serial.get()))
+        let (slab, serial) = (shared.store.slab, serial.get());
+        let is_of = |index| Slot::at(&shared.store, index).is_of(serial);
+        let mut found = slab.directory.slot_of(serial).filter(|&index| is_of(index));
+        if found.is_none() && slab.directory.is_incomplete() {
+            slab.chunks.each_tag(|index, tag| {
+                if tag::has_serial(tag, serial) && is_of(index) {
+                    found = Some(index);
+                }
+                found.is_none()
+            });
+        }
+        let index = found.filter(|_| serial >= shared.first_serial())?;
+        Some(TaskRef::new(shared, Slot::at(&shared.store, index), serial))
     }
 
     /// Returns the history of a task that is live, or ended and retained; `None` when there is no such task (any more).

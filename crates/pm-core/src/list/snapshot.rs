@@ -73,7 +73,9 @@ impl ProcessList {
     /// Returns the retained tasks that `wanted` selects, in order of their end. See [`ended`](Self::ended).
     #[must_use]
     pub fn ended_where(&self, wanted: impl FnMut(&TaskView<'_>) -> bool) -> Snapshot {
-        Snapshot::take_ended(self.shared(), wanted)
+        let mut found = Vec::new();
+        self.shared().store.slab.chunks.each_ended(|index| found.push(index));
+        Snapshot::take_ended(self.shared(), found, wanted)
     }
 }
 
@@ -119,17 +121,19 @@ impl Snapshot {
         Self { rows, order, not_copied, moment: shared.store.clock.moment(), kinds: shared.store.slab.kinds() }
     }
 
-    /// Returns the tasks that ended and are retained, in order of their end.
-    pub(crate) fn take_ended(shared: &'static Shared, mut wanted: impl FnMut(&TaskView<'_>) -> bool) -> Self {
+    /// Returns the tasks of some slots that ended and are retained, in order of their end.
+    pub(crate) fn take_ended(
+        shared: &'static Shared,
+        slots: Vec<u32>,
+        mut wanted: impl FnMut(&TaskView<'_>) -> bool,
+    ) -> Self {
         let kinds = shared.store.slab.kinds();
         let (mut rows, mut order, mut not_copied) = (Vec::new(), Vec::new(), 0);
         let (mut scratch, mut row) = (Scratch::default(), Vec::new());
-        let mut found: Vec<u32> = Vec::new();
-        shared.store.slab.chunks.each_ended(|index| found.push(index));
         let moment = shared.store.clock.moment();
         let (max_age, since) = (shared.store.limits.ended_for, shared.first_serial());
         let mut notable = 0;
-        for index in found {
+        for index in slots {
             row.clear();
             if !copy_row(Slot::at(&shared.store, index), Wanted::Ended, Detail::History, &mut scratch, &mut row) {
                 continue;

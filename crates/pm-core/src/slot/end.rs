@@ -73,7 +73,7 @@ impl Writer {
             }
             magazine::return_slot(store, index, &end);
         } else {
-            tag.store(own(tag) & !tag::LIVE, Ordering::Relaxed);
+            tag.store(tag::ended(own(tag)), Ordering::Relaxed);
             self.unlock_to = mark::of(self.serial(), mark::ENDED);
             // Release: pairs with the Acquire of readers, and with the next task in this slot after the eviction.
             slot.chunk.gate().store(self.unlock_to, Ordering::Release);

@@ -107,6 +107,9 @@ impl Slot {
         if !status.is_empty() && self.unpublished().first_status(status).is_err() {
             self.store.counters.statuses_dropped.fetch_add(1, StdOrdering::Relaxed);
         }
+        if parent_slot != 0 {
+            self.store.slab.chunks.parent(own as u32).store(parent_slot as u32, Ordering::Relaxed);
+        }
         // Release: pairs with the Acquire of readers and of handles that lock.
         self.chunk.gate().store(mark::of(serial, mark::LIVE), Ordering::Release);
         self.store.slab.chunks.tag(own as u32).store(tag::of((own >> 32) as u32, serial), Ordering::Release);
@@ -255,6 +258,7 @@ impl Writer {
     /// Frees the slot of a task that never started.
     pub(crate) fn discard(&self) {
         self.free_chain(self.records().kept_first());
+        self.slot.store.slab.chunks.tag(self.slot.index()).store(0, Ordering::Relaxed);
         magazine::return_unused(self.slot.store, self.slot.index());
     }
 

@@ -7,17 +7,15 @@
 use std::cell::RefCell;
 
 use super::Store;
+use super::directory::Block;
 use super::ended::{BATCH, Batch, End, evict};
 use super::kinds::Counter;
-use super::slab::{NEXT_SERIAL, Shard, Slab};
+use super::slab::{Shard, Slab};
 use crate::base::clock::LONG;
 use crate::base::outcome::Count;
 use crate::base::sync::Ordering;
 use crate::layout::chunk::Chunk;
 use crate::layout::words::{CURSOR, Cursor, SELF};
-
-/// Serials that a thread takes at a time.
-const SERIALS: u64 = 64;
 
 /// The free chunks, serials and ended tasks of one thread for one list.
 pub(crate) struct Magazine {
@@ -34,8 +32,7 @@ pub(crate) struct Magazine {
     retain_for: u64,
     /// When this thread last checked the clock, in ticks.
     clock_checked: u64,
-    serial: u64,
-    serial_end: u64,
+    serials: Block,
 }
 
 impl Magazine {
@@ -52,8 +49,7 @@ impl Magazine {
             spare: Vec::new(),
             retain_for: store.clock.ticks_in(store.limits.ended_for),
             clock_checked: store.clock.ticks(),
-            serial: 0,
-            serial_end: 0,
+            serials: Block::none(),
         };
         new.evict_surplus();
         new
@@ -73,7 +69,7 @@ impl Magazine {
         self.store = store;
         self.counter = Counter::new(store.slab.kinds());
         self.retain_for = store.clock.ticks_in(store.limits.ended_for);
-        self.serial = self.serial_end;
+        self.serials.leave();
         self.spill();
     }
 
@@ -181,14 +177,14 @@ impl Magazine {
         }
     }
 
+    /// Returns the serial for a new task in a slot.
     #[inline]
-    fn serial(&mut self) -> u64 {
-        if self.serial == self.serial_end {
-            self.serial = NEXT_SERIAL.fetch_add(SERIALS, Ordering::Relaxed);
-            self.serial_end = self.serial + SERIALS;
+    fn serial(&mut self, slot: u32) -> u64 {
+        if self.serials.is_used_up() {
+            self.serials.leave();
+            self.serials = self.store.slab.directory.take(&self.store.slab.chunks);
         }
-        self.serial += 1;
-        self.serial - 1
+        self.serials.hand_out(slot, &self.store.slab.chunks)
     }
 }
 
@@ -199,6 +195,7 @@ impl Drop for Magazine {
         if self.epoch != slab.epoch.load(Ordering::Acquire) {
             self.renew(self.store);
         }
+        self.serials.leave();
         let mut central = slab.central.lock();
         central.retained.hand_on(&self.shard.gathered, &slab.chunks, &mut self.spare);
         central.leave(self.shard);
@@ -254,13 +251,17 @@ fn bring_to_front(magazines: &mut Vec<Magazine>, store: &'static Store) {
 pub(crate) fn take_slot(store: &'static Store) -> Option<(u32, u64)> {
     with_magazine(store, |magazine| {
         let index = magazine.take()?;
+        let serial = magazine.serial(index);
         magazine.shard.bump(Count::Started);
-        Some((index, magazine.serial()))
+        Some((index, serial))
     })
     .unwrap_or_else(|| {
         let index = take_fallback(store)?;
-        store.slab.fallback.counts[Count::Started as usize].fetch_add(1, Ordering::Relaxed);
-        Some((index, NEXT_SERIAL.fetch_add(1, Ordering::Relaxed)))
+        let mut serials = store.slab.directory.take(&store.slab.chunks);
+        let serial = serials.hand_out(index, &store.slab.chunks);
+        serials.leave();
+        store.slab.fallback.counts[Count::Started as usize].fetch_add(1, Ordering::Release);
+        Some((index, serial))
     })
 }
 

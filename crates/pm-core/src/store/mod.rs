@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `slab.rs` | chunks, the central store of free ones, what all threads counted |
 //! | `magazine.rs` | what each thread keeps: free chunks, serials, ended tasks |
+//! | `directory.rs` | which slot has the task with a serial |
+//! | `ids.rs` | which slots have the tasks with an id |
 //! | `ended.rs` | which ended tasks are retained, and their eviction |
 //! | `cell.rs`, `scopes.rs` | waiters and open status scopes of a task |
 //! | `kinds.rs`, `kind_stats.rs` | statistics by kind |
@@ -12,7 +14,9 @@
 
 pub(crate) mod cell;
 pub(crate) mod counters;
+pub(crate) mod directory;
 pub(crate) mod ended;
+mod ids;
 pub(crate) mod kind_stats;
 pub(crate) mod kinds;
 pub(crate) mod magazine;

@@ -4,20 +4,19 @@ use std::sync::atomic::AtomicU64 as StdAtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use super::cell::{CELL_BYTES, Cell};
+use super::directory::Directory;
 use super::ended::{BATCH, Batch, Gathered, Retained, evict};
+use super::ids::Ids;
 use super::kinds::Kinds;
 use crate::base::limits::Limits;
 use crate::base::outcome::{COUNTS, Count};
 use crate::base::sync::{Mutex, Ordering, PlainMutex};
-use crate::layout::chunk::{Chunk, SEGMENT, WORDS};
+use crate::layout::chunk::{Chunk, SEGMENT, Segment};
 use crate::layout::table::ChunkTable;
 use crate::layout::walk::TaskRecords;
 
-/// The bytes of one segment with its tags and, at most, the cells of its tasks.
-const SEGMENT_BYTES: usize = SEGMENT * ((WORDS + 1) * 8 + CELL_BYTES);
-
-/// The next serial that no thread has taken: one for the process, so that a serial names one task in all lists.
-pub(super) static NEXT_SERIAL: StdAtomicU64 = StdAtomicU64::new(1);
+/// The bytes of one segment with its tags and, at most, the cells of its tasks and what finds them.
+const SEGMENT_BYTES: usize = SEGMENT * (Segment::BYTES_OF_ONE + CELL_BYTES + Directory::BYTES + Ids::BYTES);
 
 /// As many threads as are asked one by one what they have gathered.
 const FEW_THREADS: usize = 64;
@@ -47,6 +46,9 @@ impl Shard {
 
 pub(crate) struct Slab {
     pub(crate) chunks: ChunkTable,
+    pub(crate) directory: Directory,
+    /// Its lock is for readers only.
+    pub(super) ids: PlainMutex<Ids>,
     pub(super) central: Mutex<Central>,
     /// Counts of threads that have no magazine (they are about to exit): added to by several threads.
     pub(super) fallback: Shard,
@@ -138,6 +140,8 @@ impl Slab {
     fn new(segments: usize, limits: &Limits) -> Self {
         Self {
             chunks: ChunkTable::new(segments),
+            directory: Directory::new(),
+            ids: PlainMutex::default(),
             central: Mutex::new(Central {
                 free: Free::default(),
                 retained: Retained::default(),
@@ -175,7 +179,7 @@ impl Slab {
         // Release: pairs with the Acquire of `with_magazine`. A thread that still has ended tasks of the previous list
         // evicts them then, and takes new serials; until then their serials show that they are not this list's.
         self.epoch.fetch_add(1, Ordering::Release);
-        NEXT_SERIAL.load(Ordering::Relaxed)
+        self.directory.renew()
     }
 
     /// Returns the records of the task in a slot.
@@ -202,9 +206,9 @@ impl Slab {
 
     /// Returns the bytes of all memory in use.
     pub(crate) fn bytes(&self) -> u64 {
-        let segments = self.chunks.used_segments() * SEGMENT * (WORDS + 1) * 8;
+        let segments = self.chunks.used_segments() * SEGMENT * Segment::BYTES_OF_ONE;
         let cells = self.pages.load(Ordering::Relaxed) as usize * PAGE * CELL_BYTES;
-        (segments + cells) as u64 + self.kinds.lock().bytes()
+        (segments + cells) as u64 + self.directory.bytes() + self.ids.lock().bytes() + self.kinds.lock().bytes()
     }
 
     /// Returns the most live tasks that were ever observed.
