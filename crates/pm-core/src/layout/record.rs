@@ -6,7 +6,7 @@
 //! | record | header bits | then |
 //! |---|---|---|
 //! | id, kind | length 12 | text |
-//! | text attribute | name 8, value 13, pad to 32 | name and value |
+//! | text attribute | name 8, value 13, spare words 7 | name and value, spare words |
 //! | number attribute | name 8, type 4, pad to 16 | name, pad, value word |
 //! | unset | name 8, pad to 16 | name |
 //! | status | length 12, ticks since start 48 | text |
@@ -36,6 +36,9 @@ pub(crate) const BOOL: u64 = 3;
 pub(crate) struct Head(pub(crate) u64);
 
 impl Head {
+    /// The most spare words of a text attribute.
+    pub(crate) const MOST_SPARE: usize = 0x7f;
+
     #[inline]
     pub(crate) fn text(kind: u64, len: usize) -> Self {
         Self(kind | (len as u64) << 4)
@@ -44,6 +47,17 @@ impl Head {
     #[inline]
     pub(crate) fn attr_text(name: usize, value: usize) -> Self {
         Self(TEXT | (name as u64) << 4 | (value as u64) << 12)
+    }
+
+    /// Gives the record of a text attribute words that it does not need: a longer value had them before.
+    #[inline(always)]
+    pub(crate) fn with_spare(self, words: usize) -> Self {
+        Self(self.0 | (words as u64) << 25)
+    }
+
+    #[inline(always)]
+    fn spare(self) -> usize {
+        (self.0 >> 25) as usize & Self::MOST_SPARE
     }
 
     #[inline(always)]
@@ -89,7 +103,7 @@ impl Head {
     pub(crate) fn words(self) -> usize {
         match self.kind() {
             ID | KIND => words_for(2 + self.text_len()),
-            TEXT => words_for(4 + self.name_len() + self.value_len()),
+            TEXT => words_for(4 + self.name_len() + self.value_len()) + self.spare(),
             NUMBER => words_for(2 + self.name_len()) + 1,
             UNSET => words_for(2 + self.name_len()),
             STATUS => 1 + words_for(self.text_len()),
@@ -280,7 +294,7 @@ pub(crate) fn put_text(text: &[u8], mut put: impl FnMut(usize, u64)) {
 
 /// Returns the last `count` (1 to 7) bytes of `text` as a number, least significant first.
 #[inline]
-fn partial(text: &[u8], count: usize) -> u64 {
+pub(super) fn partial(text: &[u8], count: usize) -> u64 {
     if let Some(last) = text.last_chunk::<8>() {
         return u64::from_le_bytes(*last) >> (64 - 8 * count);
     }
@@ -293,6 +307,21 @@ fn partial(text: &[u8], count: usize) -> u64 {
         word |= u64::from(byte) << (8 * index);
     }
     word
+}
+
+/// Makes nothing of what may be a mixture of two values: strings of attributes become question marks, the total of the
+/// progress is unknown.
+pub(crate) fn hide_overwritten(mut records: &mut [u8]) {
+    while let Some(first) = records.first_chunk() {
+        let head = Head(u64::from_le_bytes(*first));
+        let Some((record, rest)) = std::mem::take(&mut records).split_at_mut_checked(head.words() * 8) else { return };
+        records = rest;
+        match head.kind() {
+            TEXT => record[4 + head.name_len()..][..head.value_len()].fill(b'?'),
+            PROGRESS => record[(head.words() - 1) * 8..].fill(0),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -324,5 +353,27 @@ mod tests {
             assert_eq!(&number[2..2 + name_len], name.as_bytes());
             assert_eq!(number[number.len() - 8..], 0x1122_3344_5566_7788_u64.to_le_bytes());
         }
+    }
+
+    #[test]
+    fn a_mixture_of_two_values_is_hidden_in_place() {
+        let mut all = Vec::new();
+        all.extend(bytes(&Record::text(ID, "id")));
+        all.extend(bytes(&Record::strings(Head::attr_text(4, 12), "name", "old and new!")));
+        all.extend(bytes(&Record::progress("rows", 3, 7)));
+        let mut hidden = all.clone();
+        hide_overwritten(&mut hidden);
+        let mut expected = bytes(&Record::text(ID, "id"));
+        expected.extend(bytes(&Record::strings(Head::attr_text(4, 12), "name", "????????????")));
+        expected.extend(bytes(&Record::progress("rows", 3, 0)));
+        assert_eq!(hidden, expected);
+    }
+
+    #[test]
+    fn spare_words_belong_to_the_record_of_a_text_attribute() {
+        let needed = Head::attr_text(4, 9);
+        let head = needed.with_spare(Head::MOST_SPARE);
+        assert_eq!((head.name_len(), head.value_len(), head.kind()), (4, 9, TEXT));
+        assert_eq!(head.words(), needed.words() + Head::MOST_SPARE);
     }
 }

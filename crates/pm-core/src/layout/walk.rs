@@ -3,7 +3,7 @@
 //! For memory that does not change in the meantime: under the lock of the task's writers, or after its end.
 
 use super::chunk::{Chunk, WORDS};
-use super::record::{self, Head, words_for};
+use super::record::{self, Head, partial, words_for};
 use super::table::ChunkTable;
 use super::words::*;
 
@@ -210,7 +210,20 @@ impl<'c> TaskRecords<'c> {
         if at + words_for(from + text.len()) > WORDS {
             return self.text_over_chunks_is(position, from, text);
         }
-        text.iter().zip(from..).all(|(&byte, index)| (chunk.peek(at + index / 8) >> (8 * (index % 8))) as u8 == byte)
+        let (mut at, shift) = (at + from / 8, 8 * (from % 8));
+        // The words that so many bytes of the string from here on lie in, the bytes lowest.
+        let bits = |at, bytes: usize| {
+            let low = chunk.peek(at) >> shift;
+            if shift + 8 * bytes > 64 { low | chunk.peek(at + 1) << (64 - shift) } else { low }
+        };
+        let (words, rest) = text.as_chunks::<8>();
+        for word in words {
+            if bits(at, 8) != u64::from_le_bytes(*word) {
+                return false;
+            }
+            at += 1;
+        }
+        rest.is_empty() || (bits(at, rest.len()) ^ partial(text, rest.len())) << (64 - 8 * rest.len()) == 0
     }
 
     #[cold]

@@ -40,6 +40,8 @@ pub(crate) mod cancel {
     /// One protected section more.
     pub(crate) const ONE_PROTECTED: u64 = 1 << 32;
     pub(crate) const PROTECTED: u64 = 0xffff << 32;
+    /// Readers found no moment in which no value was overwritten: for a while, values are added instead.
+    pub(crate) const READ: u64 = 1 << 59;
     /// The task has, or had, a child.
     pub(crate) const PARENT: u64 = 1 << 60;
     /// The future was dropped because of the request.
@@ -141,9 +143,15 @@ impl Tail {
     pub(crate) fn add_words(self, words: usize) -> Self {
         Self(self.0 + ((words as u64) << 32))
     }
+    /// In the tail of `kept`: it is odd while a value is overwritten in place, and is another one after that, and after
+    /// obsolete values were removed.
     #[inline(always)]
     pub(crate) fn version(self) -> u64 {
         self.0 >> 40
+    }
+    #[inline(always)]
+    pub(crate) fn next_version(self) -> Self {
+        Self(self.0.wrapping_add(1 << 40))
     }
     /// In the tail of `ring`: the number of the task's kind.
     #[inline(always)]

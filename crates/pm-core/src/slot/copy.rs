@@ -1,16 +1,21 @@
 //! Reads a task without locking: copies its words into a row, then validates the copy against the gate.
 //!
-//! Readers write nothing and never wait; a copy during which the task was changed is made again.
+//! Readers never wait; a copy during which the task was changed is made again. They write nothing but a bit for a task
+//! that overwrites its values all the time.
 
 use super::gate::Slot;
 use crate::base::sync::{Ordering, fence, relax};
 use crate::layout::chunk::{WORDS, mark};
+use crate::layout::record;
 use crate::layout::row::{FACTS, PARENT_ENDED};
 use crate::layout::table::ChunkTable;
 use crate::layout::words::*;
 
 /// The attempts before a part that keeps changing is left out.
 const TRIES: u32 = if cfg!(loom) { 3 } else { 256 };
+
+/// The attempts before the task's writers are asked for a moment in which they overwrite nothing.
+const PATIENCE: u32 = if cfg!(loom) { 1 } else { 8 };
 
 /// How much of the history a row includes.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,10 @@ pub(crate) fn copy_row(slot: Slot, wanted: Wanted, detail: Detail, scratch: &mut
             }
             Copied::Torn => {
                 out.truncate(start);
+                if round == PATIENCE && wanted == Wanted::Live {
+                    // If there is another task by now, it only does a little more work for a while.
+                    slot.cancel().fetch_or(cancel::READ, Ordering::Relaxed);
+                }
                 relax(round);
             }
         }
@@ -94,6 +103,9 @@ fn try_copy(
     let cancel = acquire(chunk.word(CANCEL));
     let cursor = Cursor(acquire(chunk.word(CURSOR)));
     let kept = Tail(acquire(chunk.word(KEPT)));
+    if kept.version() % 2 == 1 && !last {
+        return Copied::Torn;
+    }
     let ring = Tail(acquire(chunk.word(RING)));
     let used = cursor.used().min(WORDS - LOG);
 
@@ -179,8 +191,12 @@ fn try_copy(
         // Another task may be here by now: the next attempt copies that.
         return Copied::Torn;
     }
-    if kept.index().is_some() && Tail(chunk.peek(KEPT)).version() != kept.version() && !last {
-        return Copied::Torn;
+    if kept.version() % 2 == 1 || Tail(chunk.peek(KEPT)).version() != kept.version() {
+        if !last {
+            return Copied::Torn;
+        }
+        let log = start + FACTS * 8;
+        record::hide_overwritten(&mut out[log..log + log_words * 8]);
     }
     if detail == Detail::History && chunk.peek(CURSOR) != cursor.0 && !last {
         return Copied::Torn;

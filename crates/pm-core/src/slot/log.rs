@@ -2,7 +2,7 @@
 
 use super::chain::Grown;
 use super::gate::{NoSpace, Writer};
-use crate::base::sync::Ordering;
+use crate::base::sync::{Ordering, fence, own};
 use crate::layout::chunk::WORDS;
 use crate::layout::record;
 use crate::layout::record::{Head, Record};
@@ -102,8 +102,7 @@ impl Writer {
                 records.push((words, true));
             }
         });
-        let version = (old_tail.version() + 1) & 0xff_ffff;
-        let mut tail = Tail(version << 40);
+        let mut tail = Tail(old_tail.next_version().next_version().version() << 40);
         let mut first = None;
         for (words, _) in records.iter().filter(|(_, stays)| *stays) {
             match self.append_words(tail, words) {
@@ -118,6 +117,24 @@ impl Writer {
         self.set_kept_first(first);
         self.set_garbage(0);
         self.free_chain(old_first);
+        if own(self.slot.cancel()) & cancel::READ != 0 {
+            // What asked for this has had its time.
+            self.slot.cancel().fetch_and(!cancel::READ, Ordering::Relaxed);
+        }
+    }
+
+    /// Overwrites words that readers may be copying: who copies some of them before and some after sees the version of
+    /// `kept` change.
+    #[inline(always)]
+    pub(super) fn overwrite(&self, write: impl FnOnce()) {
+        let kept = self.slot.chunk.word(KEPT);
+        let odd = Tail(own(kept)).next_version();
+        kept.store(odd.0, Ordering::Relaxed);
+        // Pairs with the reader's Acquire fence: who sees a new word sees that the version is odd, or a later one.
+        fence(Ordering::Release);
+        write();
+        // Release: pairs with the Acquire of readers, which then see all new words.
+        kept.store(odd.next_version().0, Ordering::Release);
     }
 
     pub(super) fn append_words(&self, tail: Tail, words: &[u64]) -> Result<Grown, NoSpace> {

@@ -9,7 +9,7 @@
 //! 7 ring      the chain of the newest history entries: newest chunk, words used in it; the number of the kind; words
 //!             that the log had when the task started
 //! 8 ring_old  (writers only) its oldest chunk, the entries in it, words in `kept` that are obsolete
-//! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have
+//! 9 book      (writers only) first chunk of `kept`, how many attributes, which names they may have, the one found last
 //! 10 self      the index of the slot; the hash of the id until the task starts, then the slot of its parent
 //! 11..32      the log
 //! ```
@@ -23,9 +23,12 @@
 //! - Writers of one task (its handles, a canceller) hold the gate's lock bit, taken by a compare-exchange that names
 //!   the serial: a stale handle never gets it. No code of the program runs under it.
 //! - The log and `kept` only grow as long as the version of `kept` stays the same. Words up to a published cursor never
-//!   change, except those of numbers, which change one at a time.
-//! - Only the cancel word is also written without the lock, by children that start; so all its writers change it in one
-//!   step (see `cancel/tree.rs`).
+//!   change, except those of numbers, which change one at a time. A text that is overwritten in place makes the version
+//!   odd before and even again after (`log.rs`): a reader that copied some of its words before and some after sees
+//!   that. A reader that never finds a moment in between asks for one, with a bit of the cancel word: for a while
+//!   values are added then, and not overwritten.
+//! - Only the cancel word is also written without the lock, by children that start and by such readers; so all its
+//!   writers change it in one step (see `cancel/tree.rs`).
 //! - A chunk of a chain has its owner's serial in word 0 and its place in the chain in word 1. Before it is reused,
 //!   word 1 is made invalid, then follows a release fence (`chain.rs`): a reader that copied anything newer sees that.
 //!

@@ -11,9 +11,8 @@ use super::future::{TaskFuture, TryTaskFuture};
 use super::handle::TaskHandle;
 use super::live::Task;
 use super::supervisor::Supervisor;
-use super::value::{Value, is_plain, set, with_changed};
+use super::value::{Name, Value, is_plain, set, with_changed};
 use crate::base::policy::{CancelPolicy, Packed};
-use crate::base::redact::names;
 use crate::cancel::ask;
 use crate::cancel::cancelled::Cancelled;
 use crate::cancel::timer::set_deadline;
@@ -128,7 +127,7 @@ impl TaskBuilder<'_> {
     pub fn attr<'v>(self, name: &str, value: impl Into<Value<'v>>) -> Self {
         if let Some(slot) = self.slot() {
             let (store, value) = (self.store(), value.into());
-            if is_plain(store, name, names::letters(name), value) {
+            if is_plain(store, Name::of(name), value) {
                 set(&slot.unpublished(), store, name, value);
             } else {
                 with_changed(store, name, value, &mut |name, value| set(&slot.unpublished(), store, name, value));

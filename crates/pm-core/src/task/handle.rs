@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering as StdOrdering;
 use std::task::Waker;
 
 use super::current::is_caught;
-use super::value::{Value, is_plain, set, with_changed};
-use crate::base::redact::names;
+use super::value::{Name, Value, is_plain, set, with_changed};
 use crate::base::serial::Serial;
 use crate::base::text;
 use crate::cancel::ask;
@@ -231,16 +230,16 @@ impl TaskHandle {
     #[inline]
     pub fn set<'v>(&self, name: &str, value: impl Into<Value<'v>>) {
         // Here, as the name is a constant nearly always: then so is this.
-        self.set_value(name, names::letters(name), value.into());
+        self.set_value(Name::of(name), value.into());
     }
 
     /// Once for all types of values, and not at each place where one is set.
-    fn set_value(&self, name: &str, letters: u32, value: Value<'_>) {
+    fn set_value(&self, name: Name<'_>, value: Value<'_>) {
         let Some(task) = self.task else { return };
-        if is_plain(task.store(), name, letters, value) {
-            self.write(|writer, store| set(writer, store, name, value));
+        if is_plain(task.store(), name, value) {
+            self.write(|writer, store| set(writer, store, name.text, value));
         } else {
-            with_changed(task.store(), name, value, &mut |name, value| {
+            with_changed(task.store(), name.text, value, &mut |name, value| {
                 self.write(|writer, store| set(writer, store, name, value));
             });
         }

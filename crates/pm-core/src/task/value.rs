@@ -77,13 +77,29 @@ pub(super) fn set(writer: &Writer, store: &Store, name: &str, value: Value<'_>) 
     }
 }
 
-/// Returns `true` if an attribute is recorded unchanged; `letters` are those of its name.
+/// The name of an attribute, and a first look at whether its value is secret.
+#[derive(Clone, Copy)]
+pub(super) struct Name<'n> {
+    pub(super) text: &'n str,
+    letters: u32,
+    may_be_secret: bool,
+}
+
+impl<'n> Name<'n> {
+    #[inline(always)]
+    pub(super) fn of(text: &'n str) -> Self {
+        let letters = names::letters(text);
+        Self { text, letters, may_be_secret: names::may_be_secret(letters) }
+    }
+}
+
+/// Returns `true` if an attribute is recorded unchanged.
 #[inline(always)]
-pub(super) fn is_plain(store: &Store, name: &str, letters: u32, value: Value<'_>) -> bool {
+pub(super) fn is_plain(store: &Store, name: Name<'_>, value: Value<'_>) -> bool {
     let limits = &store.limits;
-    name.len() <= limits.name
-        && !names::may_be_secret(letters)
-        && !store.secrets.may_have(letters)
+    name.text.len() <= limits.name
+        && !name.may_be_secret
+        && !store.secrets.may_have(name.letters)
         && if let Value::Text(value) = value { recorded::is_plain(value, limits.value) } else { true }
 }
 
