@@ -1,4 +1,5 @@
-//! The latency of single calls while the list is read in a loop, and without readers: the tail counts.
+//! The latency of single calls while the list is read in a loop, beside a thread that only spins in the reader's place,
+//! and alone: the tail counts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -26,7 +27,8 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     drop(tasks);
     let note = "latency: one thread that starts, reports and ends tasks beside 100,000 live ones, each call timed by \
                 itself (two clock reads are part of it), the best quarter of rounds by turns; `read in a loop`: a \
-                client takes the whole list over HTTP, again and again";
+                client takes the whole list over HTTP, again and again; `spinning`: a thread is busy with nothing \
+                instead";
     report.note(note);
 }
 
@@ -66,15 +68,24 @@ fn compare(
     let rounds = effort.pick(4, 12);
     let length = effort.pick(Duration::from_millis(300), Duration::from_secs(1));
     // By turns, so that a noisy neighbour meets both alike.
-    let figures: Vec<[Figures; 2]> =
-        (0..rounds).map(|_| [false, true].map(|read| figures(samples(served, &task, read, length), nanos))).collect();
-    for (operation, name) in OPERATIONS.into_iter().enumerate() {
+    let figures: Vec<[Figures; 3]> =
+        (0..rounds).map(|_| BESIDE.map(|beside| figures(samples(served, &task, beside, length), nanos))).collect();
+    for (operation, operation_name) in OPERATIONS.into_iter().enumerate() {
         for (rank, rank_name) in RANKS.into_iter().map(|(_, name)| name).enumerate() {
-            let of =
-                |read: usize| spared(&mut figures.iter().map(|round| round[read][operation][rank]).collect::<Vec<_>>());
+            let of = |beside: Beside| {
+                spared(&mut figures.iter().map(|round| round[beside as usize][operation][rank]).collect::<Vec<_>>())
+            };
             let goal = if who.is_empty() && rank_name == "p99.9" { Goal::MostTimes(2.0) } else { Goal::None };
-            let name = format!("{who}{name}, read in a loop, {rank_name}");
-            report.beside(name, of(1), "ns", ("no reader", of(0)), goal);
+            let name = format!("{who}{operation_name}, read in a loop, {rank_name}");
+            report.beside(name, of(Beside::Reader), "ns", ("spinning", of(Beside::Spinning)), goal);
+            if rank_name == "p99.9" {
+                report.plain(
+                    format!("{who}{operation_name}, alone, {rank_name}"),
+                    of(Beside::Nothing),
+                    "ns",
+                    Goal::None,
+                );
+            }
         }
     }
 }
@@ -84,15 +95,28 @@ type Figures = [[f64; 4]; 3];
 
 const RANKS: [(f64, &str); 4] = [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"), (1.0, "max")];
 
-fn samples(served: &Served, task: &(impl Fn() -> Sample + Sync), read: bool, length: Duration) -> Vec<Sample> {
+/// The other thread.
+#[derive(Clone, Copy)]
+enum Beside {
+    Nothing,
+    Spinning,
+    Reader,
+}
+
+const BESIDE: [Beside; 3] = [Beside::Nothing, Beside::Spinning, Beside::Reader];
+
+fn samples(served: &Served, task: &(impl Fn() -> Sample + Sync), beside: Beside, length: Duration) -> Vec<Sample> {
     let done = AtomicBool::new(false);
+    let until_done = |turn: &dyn Fn()| {
+        while !done.load(Ordering::Relaxed) {
+            turn();
+        }
+    };
     thread::scope(|scope| {
-        if read {
-            scope.spawn(|| {
-                while !done.load(Ordering::Relaxed) {
-                    served.get("/procs/");
-                }
-            });
+        match beside {
+            Beside::Nothing => {}
+            Beside::Spinning => drop(scope.spawn(|| until_done(&std::hint::spin_loop))),
+            Beside::Reader => drop(scope.spawn(|| until_done(&|| _ = served.get("/procs/")))),
         }
         let mut samples = Vec::with_capacity(4 << 20);
         let begin = Instant::now();

@@ -32,14 +32,15 @@ usage: pm-bench [--quick] [--json FILE] [SECTION...]
 
   --quick      a tenth of the time, for a look; the figures are rougher
   --json FILE  writes the figures there, too
-  SECTION      only these: yardsticks, operations, list, whole, memory, latency, load, watched, requests, polls, spawns,
-               tracing, waits, kill, deadlines";
+  SECTION      only these: yardsticks, operations, find, list, whole, memory, latency, load, watched, requests, polls,
+               spawns, tracing, waits, kill, deadlines";
 
 type Section = (&'static str, fn(Effort, &mut Report));
 
-const SECTIONS: [Section; 15] = [
+const SECTIONS: [Section; 16] = [
     ("yardsticks", small::yardsticks),
     ("operations", small::operations),
+    ("find", small::find),
     // Before those that leave millions of slots behind, among which the tasks of a later list lie scattered.
     ("list", list::measure),
     ("whole", whole::measure),

@@ -14,7 +14,7 @@ pub(crate) const CHILD: &str = "--memory-of";
 pub(crate) fn measure(effort: Effort, report: &mut Report) {
     report.section("memory");
     for (what, tasks, goal) in
-        [("ours", 100_000, Goal::Most(360.0)), ("ours", 1_000_000, Goal::Most(360.0)), ("naive", 100_000, Goal::None)]
+        [("ours", 100_000, Goal::Most(360.0)), ("ours", 1_000_000, Goal::Most(300.0)), ("naive", 100_000, Goal::None)]
     {
         if effort.quick && tasks > 100_000 {
             continue;
@@ -28,7 +28,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             _ => format!("naive port, {tasks} live tasks"),
         };
         report.plain(name, per_task, "B/task", goal);
-        let goal = if what == "ours" { Goal::Most(8.0) } else { Goal::None };
+        let goal = if what == "ours" { Goal::Most(2.0) } else { Goal::None };
         report.plain(format!("{what}: peak while {tasks} are listed over HTTP"), growth, "MiB more", goal);
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
             &mut polls(Waits::default().instrument(tracing::info_span!("background"))),
         ],
     );
-    report.beside("tracked", medians[1], "ns", ("bare", medians[0]), Goal::Over(3.0));
+    report.beside("tracked", medians[1], "ns", ("bare", medians[0]), Goal::Over(2.0));
     for (&median, (name, goal)) in medians[2..].iter().zip([
         ("futures Abortable", Goal::LeastTimes(1.0)),
         ("tokio-util run_until_cancelled", Goal::LeastTimes(1.0)),

@@ -89,6 +89,11 @@ fn figure(value: f64) -> String {
     }
 }
 
+/// Returns a number of thousands or millions.
+pub(crate) fn thousands(count: u64) -> String {
+    figure(count as f64)
+}
+
 /// All rows, in the order in which they were measured.
 #[derive(Default)]
 pub(crate) struct Report {

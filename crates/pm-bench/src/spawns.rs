@@ -90,7 +90,7 @@ fn spawns<F: Future<Output: Send> + Send + 'static>(
 
 fn rows(report: &mut Report, workers: &str, medians: &[f64]) {
     for (&median, (name, goal)) in medians[1..].iter().zip([
-        ("tracked", Goal::MostTimes(1.7)),
+        ("tracked", Goal::MostTimes(1.5)),
         ("tracing span, registry", Goal::None),
         ("await-tree, a root and a span", Goal::None),
     ]) {

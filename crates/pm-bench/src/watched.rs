@@ -12,10 +12,14 @@ use pm::{Options, ProcessList, Server};
 use pm_bench::{raw, work};
 
 use crate::harness::{Effort, median, spared};
+use crate::load::hello;
 use crate::report::{Goal, Report};
 
 /// The first word of the command line of a server's process.
 pub(crate) const CHILD: &str = "--serve";
+
+/// Instead of a number of tasks: bare hyper.
+const HELLO: &str = "hello";
 
 const WATCHERS: usize = 1_000;
 const MANY: u64 = 100_000;
@@ -41,13 +45,17 @@ struct Served {
 }
 
 impl Served {
-    /// `limits` is what a shell does first.
+    /// A server with so many tasks; `limits` is what a shell does first.
     fn new(tasks: u64, limits: &str) -> Option<Self> {
+        Self::of(&tasks.to_string(), limits)
+    }
+
+    fn of(what: &str, limits: &str) -> Option<Self> {
         let program = std::env::current_exe().ok()?;
         let mut child = Command::new("sh")
             .args(["-c", &format!("{limits} exec \"$0\" \"$@\"")])
             .arg(program)
-            .args([CHILD, &tasks.to_string()])
+            .args([CHILD, what])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -94,12 +102,18 @@ impl Drop for Served {
 
 /// The server's process: does what its input says, a line each, and answers with a line.
 pub(crate) fn child(words: &[String]) -> ExitCode {
-    let Some(Ok(count)) = words.first().map(|word| word.parse()) else { return ExitCode::FAILURE };
-    let list = work::list();
-    let tasks = work::fill(&list, count);
-    let Ok(server) = Server::builder().list(&list).listen("127.0.0.1:0").start() else { return ExitCode::FAILURE };
-    println!("{}", server.addr());
-    let mut server = Some(server);
+    let Some(what) = words.first() else { return ExitCode::FAILURE };
+    let (mut tasks, mut server) = (Vec::new(), None);
+    if what == HELLO {
+        println!("{}", hello());
+    } else {
+        let Ok(count) = what.parse() else { return ExitCode::FAILURE };
+        let list = work::list();
+        tasks = work::fill(&list, count);
+        let Ok(started) = Server::builder().list(&list).listen("127.0.0.1:0").start() else { return ExitCode::FAILURE };
+        println!("{}", started.addr());
+        server = Some(started);
+    }
     let mut step = 0_u64;
     for line in std::io::stdin().lines().map_while(Result::ok) {
         match line.as_str() {
@@ -278,7 +292,24 @@ fn watchers(effort: Effort, report: &mut Report) {
     report.plain("1,000 watchers, frames each", frames, "/s", Goal::None);
     report.plain("1,000 watchers, processor", (ended - begun) / seconds * 100.0, "% of a core", Goal::Most(10.0));
     let each = (after - before) / (WATCHERS - 1) as f64 / 1024.0;
-    report.plain("1,000 watchers, memory", each, "KiB each", Goal::Most(16.0));
+    let idle = idle_connection().unwrap_or(f64::NAN);
+    let yardstick = ("an idle connection of hyper", idle);
+    report.beside("1,000 watchers, memory", each, "KiB each", yardstick, Goal::Over(20.0));
+}
+
+/// Returns what a connection takes over which hyper has answered once, in KiB.
+fn idle_connection() -> Option<f64> {
+    let mut served = Served::of(HELLO, "")?;
+    let open = |served: &Served| {
+        let mut stream = served.open("/")?;
+        (stream.read(&mut [0; 1024]).ok()? > 0).then_some(stream)
+    };
+    let first = open(&served)?;
+    let [_, before, ..] = served.usage()?;
+    let rest: Option<Vec<_>> = (1..WATCHERS).map(|_| open(&served)).collect();
+    let [_, after, ..] = served.usage()?;
+    drop((first, rest?));
+    Some((after - before) / (WATCHERS - 1) as f64 / 1024.0)
 }
 
 /// The effect of ten watchers of 10,000 tasks on a task.
