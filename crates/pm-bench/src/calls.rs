@@ -6,8 +6,8 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
@@ -15,6 +15,7 @@ use axum::routing::get;
 use http::{Extensions, Request, Response};
 use http_body::{Frame, SizeHint};
 use pm::{Options, ProcessList};
+use pm_bench::axum_call::call;
 use tower_http::trace::TraceLayer;
 use tower_layer::layer_fn;
 use tower_service::Service;
@@ -41,7 +42,7 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
     let [bare, empty, whole, unnamed, off, trace] = &mut cases;
     let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::sink).finish();
     let _subscribed = tracing::subscriber::set_default(lines);
-    let calls = |router: &mut Router, count| (0..count).for_each(|_| call(router));
+    let calls = |router: &mut Router, count| (0..count).for_each(|_| call(router, PATH));
     let medians = compare(
         effort,
         &mut [
@@ -76,23 +77,6 @@ pub(crate) fn measure(effort: Effort, report: &mut Report) {
         report.plain(format!("of that, {name}"), part, "ns", Goal::None);
     }
     report.plain("our layer adds, with a list that is off", off - bare, "ns", Goal::None);
-}
-
-/// One request, to the last byte of its answer.
-fn call(router: &mut Router) {
-    let mut context = Context::from_waker(Waker::noop());
-    let mut request = Request::new(Body::empty());
-    *request.uri_mut() = http::Uri::from_static(PATH);
-    request.headers_mut().insert(http::header::HOST, http::HeaderValue::from_static("localhost:8080"));
-    let answer = pin!(Service::<Request<Body>>::call(router, black_box(request)));
-    let Poll::Ready(Ok(answer)) = answer.poll(&mut context) else { unreachable!("the service never waits") };
-    let mut body = black_box(answer).into_body();
-    while let Poll::Ready(Some(frame)) = http_body::Body::poll_frame(Pin::new(&mut body), &mut context) {
-        drop(black_box(frame));
-        if http_body::Body::is_end_stream(&body) {
-            break;
-        }
-    }
 }
 
 /// The task of such a request, by hand.
