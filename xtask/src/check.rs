@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::step::{
-    Done, Outcome, Step, cargo, install_on_debian, output, packages, pass, pass_within, target_dir, works,
-};
-use crate::{api, browser, budget, contract, deny, lines, model, page, versions, words};
+use crate::step::{Done, Outcome, Step, cargo, output, packages, pass, pass_within, target_dir};
+use crate::{api, browser, budget, contract, deny, instructions, lines, model, page, versions, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -36,6 +34,7 @@ pub(crate) fn all() -> Vec<Step> {
         ("page", page::check),
     ];
     if packages().is_ok_and(|packages| packages.iter().any(|package| package["name"] == "pm-bench")) {
+        steps.push(("instructions", instructions::check));
         steps.push(("bench smoke", bench_smoke));
     }
     steps
@@ -127,19 +126,6 @@ pub(crate) fn bench(words: &[&str]) -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-/// Counts instructions, with the words of the caller.
-pub(crate) fn instructions(words: &[&str]) -> Outcome {
-    let has_valgrind = || works(Command::new("valgrind").arg("--version"));
-    if !has_valgrind()
-        && let Err(why) = install_on_debian("valgrind")
-    {
-        return Ok(Done::LeftOut(format!("no valgrind; install it, as by apt-get install valgrind ({why})")));
-    }
-    let words =
-        ["run", "--release", "--package=pm-bench", "--bin=pm-bench-instructions", "--locked", "--"].iter().chain(words);
-    pass(&mut cargo(&words.collect::<Vec<_>>()))
 }
 
 fn bench_command(words: &[&str]) -> Command {

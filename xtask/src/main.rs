@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `step.rs` | running steps and other programs, the table at the end |
 //! | `check.rs` | the steps that are one call of cargo each, other processors, the bench |
+//! | `instructions.rs` | instructions that operations execute, and those of the last change |
 //! | `model.rs` | loom, Miri, sanitizers |
 //! | `versions.rs` | the oldest compiler, the lowest versions of dependencies |
 //! | `toolchain.rs` | other toolchains than ours |
@@ -30,6 +31,7 @@ mod contract;
 mod coverage;
 mod deny;
 mod files;
+mod instructions;
 mod layers;
 mod lines;
 mod model;
@@ -50,14 +52,17 @@ usage: cargo xtask COMMAND
 
   test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
             lines, words, api, deny, the oldest compiler, the lowest versions, loom, Miri and sanitizers (if
-            installed), tests, the contract, the attacks of a browser, the page, a short bench; stops at the first
-            failure
+            installed), tests, the contract, the attacks of a browser, the page, counts of instructions, a short
+            bench; stops at the first failure
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
-  instructions [--json FILE] [--against FILE]
-            how many instructions the operations of tasks execute, counted by valgrind, which Debian's package provides;
-            --json also writes the counts to a file, --against fails if one is more than 3 % above those in a file
+  bench --bless
+            counts instructions, and makes these counts those that later ones are compared with
+  instructions [--against FILE] [--json FILE] [WORD...]
+            how many instructions operations execute, counted by valgrind, which Debian's package provides; fails if
+            one is more than 3 % above its count in crates/pm-bench/instructions, or in FILE; --json writes the counts
+            to a file; with words, only operations whose names contain one of them (docs/instructions.md)
   loom      the models of the races in pm-core; LOOM_MAX_PREEMPTIONS says how thorough (default 2)
   miri      tests of pm-core under Miri, which sees undefined behaviour; installs a nightly toolchain if there is none
   sanitizers
@@ -98,11 +103,14 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // Stays where the caller is, so that FILE means what it says.
+    if let ["bench", "--bless"] = words[..] {
+        return step::run_one("bench --bless", instructions::bless);
+    }
     if let ["bench", rest @ ..] = &words[..] {
         return check::bench(rest);
     }
     if let ["instructions", rest @ ..] = &words[..] {
-        return step::run_one("instructions", || check::instructions(rest));
+        return step::run_one("instructions", || instructions::look(rest));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
     if let Err(error) = std::env::set_current_dir(root) {
