@@ -114,15 +114,26 @@ impl Ids {
             }
         }
         let end = used.min(self.added + left as u32);
-        if self.links.len() < end as usize {
-            self.links.reserve_exact((end as usize).next_multiple_of(SEGMENT) - self.links.len());
-            self.links.resize(end as usize, Links::default());
+        if self.has_links(end as usize) {
+            for slot in self.added..end {
+                self.add(slot, &slab.chunks);
+            }
+            self.added = end;
         }
-        for slot in self.added..end {
-            self.add(slot, &slab.chunks);
-        }
-        self.added = end;
         self.seen == now
+    }
+
+    /// Makes links for so many slots, if there is memory for them.
+    fn has_links(&mut self, slots: usize) -> bool {
+        let missing = slots.saturating_sub(self.links.len());
+        if missing > 0 {
+            let whole = slots.next_multiple_of(SEGMENT) - self.links.len();
+            if self.links.try_reserve_exact(whole).is_err() {
+                return false;
+            }
+            self.links.resize(slots, Links::default());
+        }
+        true
     }
 
     /// Adds a slot, if there is a task in it.
@@ -131,7 +142,7 @@ impl Ids {
         if tag::is_task(tag) {
             self.unlink(slot);
             self.link(slot, hash_of(tag));
-            if self.linked > self.buckets.len() {
+            if self.linked > self.buckets.len() && self.has_space() {
                 self.split(chunks);
             }
         } else if tag != 0 {
@@ -179,12 +190,14 @@ impl Ids {
         self.linked -= 1;
     }
 
+    /// Returns `true` if there is memory for another bucket.
+    fn has_space(&mut self) -> bool {
+        self.buckets.len() < self.buckets.capacity() || self.buckets.try_reserve_exact(SEGMENT).is_ok()
+    }
+
     /// Adds a bucket, and moves there what belongs into it.
     fn split(&mut self, chunks: &ChunkTable) {
         let new = self.buckets.len();
-        if new == self.buckets.capacity() {
-            self.buckets.reserve_exact(SEGMENT);
-        }
         self.buckets.push(0);
         let mut next = self.buckets[new - (1 << new.ilog2())].checked_sub(1);
         while let Some(slot) = next {
