@@ -1,7 +1,10 @@
 //! The client against a real server: every call, tokens, unix sockets, and events across a restart.
 
+mod common;
+
 use std::time::Duration;
 
+use common::kept_address;
 use pm::{Options, ProcessList, Server};
 use pm_client::{BulkCancel, CancelOptions, Client, ClientError, Event, Expect, Query, TaskRef, Update, Verdict};
 
@@ -111,12 +114,12 @@ async fn tokens_and_unix_sockets_grant_access() {
 
 #[tokio::test]
 async fn events_continue_when_the_server_restarts_with_other_tasks() {
-    let list = ProcessList::with_options(Options::new());
-    let (server, client) = serve(&list);
+    let (list, address) = (ProcessList::with_options(Options::new()), kept_address());
+    let server = Server::builder().list(&list).listen(address).start().unwrap();
+    let client = Client::new(&address.to_string()).unwrap();
     let task = list.start("before");
     let mut events = client.v1().events(&Query::new().filter("state", "running"));
     let mut seen = Vec::new();
-    let address = server.addr();
     let mut server = Some(server);
     let mut again = None;
     let other = ProcessList::new();
@@ -134,7 +137,7 @@ async fn events_continue_when_the_server_restarts_with_other_tasks() {
             Update::Event(Event::Status(task)) => {
                 seen.push(task.status);
                 server.take().unwrap().shutdown();
-                // The port is free again; a reconnecting client finds another program there.
+                // A reconnecting client finds another program there.
                 again = Some(Server::builder().list(&other).listen(address).start().unwrap());
             }
             Update::Event(Event::Bye(_)) => seen.push("bye".to_owned()),

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use common::{closed_address, command, err, out, pm, serve};
+use common::{closed_address, command, err, kept_address, out, pm, serve};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
@@ -154,15 +154,18 @@ fn a_task_is_filtered_and_killed_and_the_verdict_is_shown() {
 #[test]
 fn an_unreachable_endpoint_is_named_and_reconnects() {
     let list = pm::ProcessList::new();
-    let (server, endpoint) = serve(&list);
+    let address = kept_address();
+    let start = || pm::Server::builder().list(&list).listen(address).start().unwrap();
+    let server = start();
     let _task = list.task("import-42").start();
-    let mut screen = Screen::new(&mut command(&["top", "--interval", "250ms", "-e", &endpoint]), (200, 30));
+    let words = ["top", "--interval", "250ms", "-e", &address.to_string()];
+    let mut screen = Screen::new(&mut command(&words), (200, 30));
     screen.until("import-42");
     drop(server);
     screen.until("unreachable for ");
     screen.until("1 task stale");
     let _new = list.task("import-43").start();
-    let _server = pm::Server::builder().list(&list).listen(endpoint.as_str()).start().unwrap();
+    let _server = start();
     screen.until("import-43");
     screen.quit();
 }

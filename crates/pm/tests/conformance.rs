@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{ask, delete, get, raw, request, served};
+use common::{ask, delete, get, kept_address, raw, request, served};
 use pm::{Options, ProcessList, Server};
 
 const NANOS_2026: u64 = 1_767_225_600_000_000_000;
@@ -462,9 +462,8 @@ fn the_list_is_oldest_first_and_may_exceed_one_buffer() {
 
 #[test]
 fn a_server_can_be_stopped_and_started_again_at_once() {
-    let list = ProcessList::new();
-    let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
-    let address = server.addr();
+    let (list, address) = (ProcessList::new(), kept_address());
+    let server = Server::builder().list(&list).listen(address).start().unwrap();
     assert_eq!(get(&server, "/procs/").status, 200);
     server.shutdown();
     for _ in 0..3 {

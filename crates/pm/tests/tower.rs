@@ -23,7 +23,7 @@ use hyper_util::service::TowerToHyperService;
 use pm::tower::{CallsLayer, CancelledResponse, CurrentTask, TaskLayer, TasksLayer};
 use pm::{CancelPolicy, Cancelled, Outcome, ProcessList, Serial, SpawnExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tower::{ServiceExt as _, service_fn};
 use tower_layer::Layer as _;
@@ -1235,8 +1235,10 @@ async fn a_cancelled_call_returns_the_reason_as_its_error_before_and_after_the_h
 async fn a_failed_call_reports_why_and_an_unread_one_is_dropped() {
     let mut bench = Bench::new();
     let calls = CallsLayer::new().list(&bench.list).layer(client());
-    let unused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    calls.clone().oneshot(ask(unused, "/")).await.unwrap_err();
+    // Its port is taken, but nothing listens.
+    let closed = TcpSocket::new_v4().unwrap();
+    closed.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    calls.clone().oneshot(ask(closed.local_addr().unwrap(), "/")).await.unwrap_err();
     assert_eq!(bench.ended().await.outcome, Outcome::Failed);
 
     let broken = Router::new().route("/", get(async || (StatusCode::BAD_GATEWAY, "no luck")));

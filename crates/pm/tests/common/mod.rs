@@ -17,6 +17,19 @@ pub(crate) fn served() -> (ProcessList, Server) {
     (list, server)
 }
 
+/// Returns an address for servers that start and stop: its port is given to no other program until this process ends.
+pub(crate) fn kept_address() -> SocketAddr {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    // Other systems than Linux would refuse the port to the server, too.
+    if cfg!(target_os = "linux") {
+        std::mem::forget(socket);
+    }
+    address
+}
+
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
