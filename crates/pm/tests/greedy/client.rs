@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, sockopt};
@@ -12,7 +13,11 @@ use serde_json::Value;
 use crate::program;
 
 /// A limit so that a failing test ends; a passing test never waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// The pause between two questions about something that takes a moment.
+const SHORTLY: Duration = Duration::from_millis(1);
+/// The pause between two questions about something that may take half a minute.
+const LATER: Duration = Duration::from_millis(100);
 /// The space for what a client has not read, in bytes: the system doubles it.
 const RECEIVED: usize = 4 << 10;
 
@@ -72,7 +77,16 @@ impl Program {
     }
 
     /// Waits until a question about the counters is answered with yes.
-    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) {
+    pub(crate) fn until(&self, what: &str, is_so: impl FnMut(&Value) -> bool) {
+        self.until_asked_every(SHORTLY, what, is_so);
+    }
+
+    /// As [`until`](Self::until), for what may take half a minute.
+    pub(crate) fn until_at_last(&self, what: &str, is_so: impl FnMut(&Value) -> bool) {
+        self.until_asked_every(LATER, what, is_so);
+    }
+
+    fn until_asked_every(&self, pause: Duration, what: &str, mut is_so: impl FnMut(&Value) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {
             let own = self.own();
@@ -80,6 +94,7 @@ impl Program {
                 return;
             }
             assert!(Instant::now() < end, "{what}: {own}");
+            thread::sleep(pause);
         }
     }
 
