@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pm_client::{Builder, Client, ClientError, Query, Update};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use server::{Dir, answer, reply};
+use server::{Dir, answer, closed_address, reply};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::crypto::ring;
@@ -195,8 +195,8 @@ async fn events_end_without_trust() {
     let (event, _) = tokio::join!(events.next(), serve);
     assert_untrusted(&event.unwrap().unwrap_err(), "invalid peer certificate");
     assert!(events.next().await.is_none());
-    drop(listener);
     // A server that is not there may come back.
+    let endpoint = format!("https://{}", closed_address());
     let mut events = Client::builder(&endpoint).unwrap().ca_file(ours.file()).build().v1().events(&Query::new());
     assert!(matches!(events.next().await, Some(Ok(Update::Lost { error: ClientError::Unreachable { .. }, .. }))));
 }

@@ -448,8 +448,9 @@ fn an_invalid_address_is_named() {
 #[test]
 fn an_address_that_is_not_ours_is_named() {
     let error = pm::serve("127.0.0.1:1").map(drop).err().map(|error| error.to_string());
-    // A user that may listen on any port gets no error.
-    assert!(error.is_none_or(|text| text == "could not listen on 127.0.0.1:1: not permitted"));
+    // A user that may listen on any port gets no error, unless such a user runs this test elsewhere at the same time.
+    let may_be = ["not permitted", "the port is in use"].map(|why| format!("could not listen on 127.0.0.1:1: {why}"));
+    assert!(error.is_none_or(|text| may_be.contains(&text)));
 }
 
 #[test]

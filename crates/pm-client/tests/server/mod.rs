@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pm_client::Client;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Runs `call` against a server that answers once with `reply`; returns its result and the request.
 pub async fn meet<T, Call: Future<Output = T>>(
@@ -22,6 +22,15 @@ pub async fn meet<T, Call: Future<Output = T>>(
         answer(socket, reply.as_ref()).await
     };
     tokio::join!(call(client), serve)
+}
+
+/// An address that refuses connections: its port is taken until this process ends, and there is no listener.
+pub fn closed_address() -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    std::mem::forget(socket);
+    address
 }
 
 /// Reads one request, and answers it.
