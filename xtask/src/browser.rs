@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use crate::check::WORKSPACE;
 use crate::step::{Done, Outcome, cargo, install_on_debian, pass, pass_within, target_dir, works};
 
 /// From npm; it brings no other package and no browser.
@@ -28,7 +29,7 @@ pub(crate) fn check() -> Outcome {
         Ok(both) => both,
         Err(why) => return Ok(Done::LeftOut(why)),
     };
-    pass(&mut cargo(&["build", "--package=pm", "--example=attacked", "--locked"]))?;
+    pass(cargo(&["build", "--example=attacked"]).args(WORKSPACE))?;
     let example = target_dir("debug").join("examples").join(format!("attacked{}", std::env::consts::EXE_SUFFIX));
     let mut attack = Command::new("node");
     pass_within(attack.arg(SCRIPT).arg(example).arg(chromium).arg(modules), Duration::from_secs(300))?;

@@ -4,40 +4,63 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
-use crate::step::{Done, Outcome, Step, cargo, output, packages, pass, pass_within, target_dir};
-use crate::{api, browser, budget, contract, deny, instructions, lines, model, page, versions, words};
+use crate::step::{
+    Done, Outcome, Plan, Step, cargo, output, packages, pass, pass_all, pass_within, settle, target_dir, works,
+};
+use crate::{api, budget, instructions, layers, lines, model, page, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// Returns the steps that must pass before a change lands, cheap ones first.
-pub(crate) fn all() -> Vec<Step> {
-    let mut steps: Vec<Step> = vec![
+/// All that tests have in common, so that each of their builds reuses the others.
+pub(crate) const WORKSPACE: [&str; 3] = ["--workspace", "--all-features", "--locked"];
+
+/// The tests that take longest, by words in their names.
+const LONG: &[&str] = &[
+    "greedy",
+    "the_list_agrees_with_a_plain_map",
+    "other_threads_and_a_cancelling_reader_affect_only_their_own_tasks",
+    "readers_see_every_value_whole_while_tasks_come_and_go",
+    "a_cancel_returns_where_an_unwind_would_abort_the_program",
+    "tls::",
+];
+
+/// Returns the steps for a change that is being made: what finds most errors in the least time.
+pub(crate) fn quick() -> Plan {
+    let steps: [Step; 6] = [
         ("format", format),
+        ("lines", lines::check),
+        ("words", words::check),
+        ("layers", layers::check),
+        ("clippy", clippy),
+        ("tests", quick_tests),
+    ];
+    Plan { steps: steps.into(), ..Plan::default() }
+}
+
+/// Returns the steps that must pass before a change lands, cheap ones first.
+pub(crate) fn all() -> Plan {
+    let steps: [Step; 13] = [
+        ("format", format),
+        ("lines", lines::check),
+        ("words", words::check),
+        ("budget", budget::check),
         ("clippy", clippy),
         ("docs", docs),
         ("features", features),
         ("processors", processors),
-        ("budget", budget::check),
-        ("lines", lines::check),
-        ("words", words::check),
         ("api", api::check),
-        ("deny", deny::check),
-        ("msrv", versions::msrv),
-        ("minimal", versions::minimal),
-        ("loom", model::loom),
         ("miri", model::miri),
         ("sanitizers", model::sanitizers),
         ("tests", tests),
-        ("contract", contract::check),
-        ("browser", browser::check),
         ("page", page::check),
     ];
-    if packages().is_ok_and(|packages| packages.iter().any(|package| package["name"] == "pm-bench")) {
-        steps.push(("instructions", instructions::check));
-        steps.push(("bench smoke", bench_smoke));
-    }
-    steps
+    // They build in directories of their own, or wait for others while one processor is idle.
+    let beside = vec!["deny", "msrv", "minimal", "loom", "contract", "browser"];
+    let has_bench = packages().is_ok_and(|packages| packages.iter().any(|package| package["name"] == "pm-bench"));
+    let last: &[Step] =
+        if has_bench { &[("instructions", instructions::check), ("bench smoke", bench_smoke)] } else { &[] };
+    Plan { steps: steps.into(), beside, last: last.to_vec() }
 }
 
 fn format() -> Outcome {
@@ -56,6 +79,7 @@ fn docs() -> Outcome {
 /// Each feature of `pm` and `pm-server` by itself, and none.
 fn features() -> Outcome {
     let packages = packages()?;
+    let mut commands = Vec::new();
     for name in ["pm", "pm-server"] {
         let package = packages.iter().find(|package| package["name"] == name);
         let features = package.and_then(|package| package["features"].as_object()).ok_or(format!("no crate {name}"))?;
@@ -63,21 +87,24 @@ fn features() -> Outcome {
         let pairs = ["", "server,tracing"].into_iter().filter(|pair| name == "pm" || pair.is_empty());
         for feature in features.chain(pairs) {
             let words = ["clippy", "--package", name, "--no-default-features", "--features", feature, "--locked"];
-            pass(cargo(&words).args(["--", "--deny=warnings"]))?;
+            let mut command = cargo(&words);
+            command.args(["--", "--deny=warnings"]);
+            commands.push(command);
         }
     }
-    Ok(Done::Whole)
+    pass_all(commands)
 }
 
 fn processors() -> Outcome {
-    let mut left_out = Vec::new();
+    let (mut left_out, mut errors) = (Vec::new(), Vec::new());
     for target in TARGETS {
         if let Err(why) = ensure_target(target) {
             left_out.push(format!("{target} is not installed ({why}); rustup target add {target}"));
             continue;
         }
-        pass(&mut cargo(&["check", "--package=pm-core", "--locked", "--target", target]))?;
+        errors.extend(pass(&mut cargo(&["check", "--package=pm-core", "--locked", "--target", target])).err());
     }
+    settle(&errors)?;
     Ok(match left_out.len() {
         0 => Done::Whole,
         n if n == TARGETS.len() => Done::LeftOut(left_out.join("; ")),
@@ -100,7 +127,31 @@ fn is_installed(target: &str) -> bool {
 }
 
 fn tests() -> Outcome {
-    pass(&mut cargo(&["test", "--workspace", "--all-features", "--locked"]))
+    let tests = tests_without(&[]);
+    if !has_nextest() {
+        return pass_all([tests]);
+    }
+    let mut docs = cargo(&["test", "--doc", "--no-fail-fast"]);
+    docs.args(WORKSPACE);
+    pass_all([tests, docs])
+}
+
+fn quick_tests() -> Outcome {
+    pass(&mut tests_without(LONG))
+}
+
+/// The tests of the workspace but those with one of these words in their names. cargo-nextest runs the tests of all
+/// programs side by side, and does not know those of docs.
+fn tests_without(words: &[&str]) -> Command {
+    let test: &[&str] = if has_nextest() { &["nextest", "run", "--status-level=slow"] } else { &["test"] };
+    let mut command = cargo(test);
+    command.args(WORKSPACE).args(["--no-fail-fast", "--"]);
+    command.args(words.iter().flat_map(|word| ["--skip", word]));
+    command
+}
+
+fn has_nextest() -> bool {
+    works(&mut cargo(&["nextest", "--version"]))
 }
 
 fn bench_smoke() -> Outcome {

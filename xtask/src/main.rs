@@ -50,10 +50,14 @@ use step::Step;
 const HELP: &str = "\
 usage: cargo xtask COMMAND
 
-  test      all that must pass before a change lands: format, clippy, docs, other features and processors, budget,
-            lines, words, api, deny, the oldest compiler, the lowest versions, loom, Miri and sanitizers (if
-            installed), tests, the contract, the attacks of a browser, the page, counts of instructions, a short
-            bench; stops at the first failure
+  test [--quick]
+            all that must pass before a change lands: format, lines, words, budget, clippy, docs, other features and
+            processors, api, Miri and sanitizers (if installed), tests, the page; beside them deny, the oldest
+            compiler, the lowest versions, loom, the contract, the attacks of a browser, whose output is shown when they
+            have ended; last counts of instructions and a short bench. A step that fails does not keep others from
+            running.
+            --quick runs format, lines, words, layers, clippy, and the tests without those of docs and a few that take
+            long: readers that are greedy, random operations, races, TLS
   bench [--json FILE] [--quick] [SECTION...]
             what pm costs, beside its yardsticks; --json also writes the figures to a file, --quick measures briefly;
             bench --help names the sections; a full run, and one of `spawns`, also builds console-subscriber, apart
@@ -119,6 +123,7 @@ fn main() -> ExitCode {
     }
     let steps: &[Step] = match words[..] {
         ["test"] => return step::run_all(&check::all()),
+        ["test", "--quick"] => return step::run_all(&check::quick()),
         ["loom"] => &[("loom", model::loom)],
         ["miri"] => &[("miri", model::miri_with_install)],
         ["sanitizers"] => &[("sanitizers", model::sanitizers_with_install)],

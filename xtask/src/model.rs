@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::step::{Done, Outcome, cargo, output, pass, pass_and_look, target_dir, works};
+use crate::step::{Done, Outcome, cargo, output, pass, pass_all, pass_and_look, target_dir, works};
 use crate::toolchain::{self, program};
 
 const NIGHTLY: &str = "nightly";
@@ -82,6 +82,7 @@ pub(crate) fn sanitizers() -> Outcome {
         let why = "no nightly toolchain with the source of the standard library; cargo xtask sanitizers installs it";
         return Ok(Done::LeftOut(why.into()));
     }
+    let mut commands = Vec::new();
     for (sanitizer, flags) in SANITIZERS {
         let sanitized = |words: &[&str]| {
             let mut command = program(NIGHTLY, "cargo");
@@ -94,11 +95,12 @@ pub(crate) fn sanitizers() -> Outcome {
             command
         };
         let tests = SANITIZED_TESTS.map(|test| format!("--test={test}"));
-        pass(sanitized(&["--package=pm-core", "--lib"]).args(tests))?;
-        pass(&mut sanitized(&["--package=pm-server", "--all-features", "--lib"]))?;
-        pass(sanitized(&["--package=pm"]).args(SANITIZED_SERVERS))?;
+        let (mut core, mut servers) = (sanitized(&["--package=pm-core", "--lib"]), sanitized(&["--package=pm"]));
+        core.args(tests);
+        servers.args(SANITIZED_SERVERS);
+        commands.extend([core, sanitized(&["--package=pm-server", "--all-features", "--lib"]), servers]);
     }
-    Ok(Done::Whole)
+    pass_all(commands)
 }
 
 /// Installs a toolchain for the sanitizers if it is missing, and runs them.

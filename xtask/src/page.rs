@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::browser::{AXE, DRIVER, TYPES, chromium, packages};
+use crate::check::WORKSPACE;
 use crate::step::{Done, Outcome, cargo, pass, pass_within, target_dir, works};
 
 const TESTS: &str = "tests/page/all.mjs";
@@ -31,7 +32,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
     if words.is_empty() {
         pass(Command::new(modules.join("node_modules/.bin/tsc")).args(["--project", TYPE_CHECK]))?;
     }
-    pass(&mut cargo(&["build", "--package=pm", "--example=page", "--locked"]))?;
+    pass(cargo(&["build", "--example=page"]).args(WORKSPACE))?;
     let mut tests = Command::new("node");
     tests.env("PM_PROGRAM", built("examples/page")).env("PM_CHROMIUM", chromium).env("PM_MODULES", modules);
     tests.env("PM_SHOTS", target_dir("page"));

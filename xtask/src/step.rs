@@ -1,13 +1,18 @@
-//! Running steps one after the other, and other programs within them.
+//! Running steps, and other programs within them.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+/// How variables begin that describe a package to its own programs.
+const PACKAGE: [&str; 2] = ["CARGO_MANIFEST_", "CARGO_PKG_"];
 
 /// The name of a step and its work.
 pub(crate) type Step = (&'static str, fn() -> Outcome);
@@ -34,18 +39,45 @@ pub(crate) fn packages() -> Result<Vec<Value>, String> {
     }
 }
 
-/// Runs steps until one fails, then prints how long each took and what was left out.
-pub(crate) fn run_all(steps: &[Step]) -> ExitCode {
+/// Steps and how they run.
+#[derive(Default)]
+pub(crate) struct Plan {
+    /// One after the other.
+    pub(crate) steps: Vec<Step>,
+    /// One after the other as well, but beside `steps`. Each also is a command by its name.
+    pub(crate) beside: Vec<&'static str>,
+    /// After all others: they measure.
+    pub(crate) last: Vec<Step>,
+}
+
+/// The outcome of a step and the seconds that it took.
+type Timed = (Outcome, f64);
+
+/// Runs all steps, also behind one that fails, then prints how long each took, what was left out, and what failed.
+pub(crate) fn run_all(plan: &Plan) -> ExitCode {
     let begin = Instant::now();
-    let mut table = Vec::new();
-    let mut left_out = Vec::new();
-    let mut failure = None;
-    for &(name, work) in steps {
-        if failure.is_some() {
-            table.push((name, "not run", None));
-            continue;
+    let mut results: Vec<(&str, Timed)> = Vec::new();
+    thread::scope(|scope| {
+        let (send, ended) = mpsc::channel();
+        scope.spawn(move || {
+            // The receiver is there until all have ended.
+            plan.beside.iter().for_each(|name| drop(send.send((*name, run_beside(name)))));
+        });
+        let show = |results: &mut Vec<_>, name, (text, result): (String, Timed)| {
+            println!("{}", text.trim_end());
+            results.push((name, result));
+        };
+        for &(name, work) in &plan.steps {
+            results.push((name, run(name, work)));
+            ended.try_iter().for_each(|(name, result)| show(&mut results, name, result));
         }
-        let (outcome, seconds) = run(name, work);
+        ended.iter().for_each(|(name, result)| show(&mut results, name, result));
+    });
+    results.extend(plan.last.iter().map(|&(name, work)| (name, run(name, work))));
+    let count = results.len();
+    println!("\n{:<16}{:>8}  outcome", "step", "seconds");
+    let (mut left_out, mut failures) = (Vec::new(), Vec::new());
+    for (name, (outcome, seconds)) in results {
         let word = match outcome {
             Ok(Done::Whole) => "passed",
             Ok(Done::Partly(parts)) => {
@@ -57,27 +89,53 @@ pub(crate) fn run_all(steps: &[Step]) -> ExitCode {
                 "left out"
             }
             Err(why) => {
-                failure = Some((name, why));
+                failures.push((name, why));
                 "FAILED"
             }
         };
-        table.push((name, word, Some(seconds)));
-    }
-    println!("\n{:<16}{:>8}  outcome", "step", "seconds");
-    for (name, word, seconds) in table {
-        let seconds = seconds.map_or("-".to_string(), |seconds| format!("{seconds:.1}"));
-        println!("{name:<16}{seconds:>8}  {word}");
+        println!("{name:<16}{seconds:>8.1}  {word}");
     }
     println!("{:<16}{:>8.1}", "all", begin.elapsed().as_secs_f64());
     if !left_out.is_empty() {
         println!("\nleft out:");
-        for (name, why) in left_out {
-            println!("  {name}: {why}");
-        }
+        left_out.iter().for_each(|(name, why)| println!("  {name}: {why}"));
     }
-    let Some((name, why)) = failure else { return ExitCode::SUCCESS };
-    eprintln!("\n{name} failed: {why}");
+    if failures.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("\n{} of {count} steps failed:", failures.len());
+    failures.iter().for_each(|(name, why)| eprintln!("  {name}: {}", why.replace('\n', "\n  ")));
     ExitCode::FAILURE
+}
+
+/// Runs a step in a process of its own, and returns what it printed.
+fn run_beside(name: &str) -> (String, Timed) {
+    let begin = Instant::now();
+    let failed = |error: std::io::Error| format!("it could not run beside the others: {error}");
+    let path = target_dir("xtask").join(format!("{name}.log"));
+    let ran = fs::create_dir_all(target_dir("xtask")).and_then(|()| fs::File::create(&path)).and_then(|log| {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(name).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()?;
+        fs::read_to_string(&path)
+    });
+    let text = ran.as_deref().unwrap_or_default().to_owned();
+    let outcome = ran.map_err(failed).and_then(|text| read_outcome(name, &text));
+    (text, (outcome, begin.elapsed().as_secs_f64()))
+}
+
+/// Reads the outcome of a step from what [`run_one`] printed.
+fn read_outcome(name: &str, text: &str) -> Outcome {
+    let (_, last) = text.rsplit_once(&format!("\n== {name}: ")).ok_or("it ended early")?;
+    let last = last.trim_end();
+    if let Some(why) = last.strip_prefix("left out: ") {
+        return Ok(Done::LeftOut(why.into()));
+    }
+    let (took, rest) = last.split_once(" s").unwrap_or((last, ""));
+    match rest.split_once(": ") {
+        _ if took.starts_with("failed after ") => Err(rest.trim_start_matches(": ").into()),
+        Some((", without", parts)) => Ok(Done::Partly(vec![parts.into()])),
+        _ => Ok(Done::Whole),
+    }
 }
 
 /// Runs a step that was asked for by name; not being able to run it is a failure then.
@@ -106,6 +164,13 @@ fn run(name: &str, work: impl FnOnce() -> Outcome) -> (Outcome, f64) {
 pub(crate) fn cargo<S: AsRef<OsStr>>(words: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO"));
     command.args(words);
+    // The cargo that runs this program has set them. A build script that reads them would run again after each cargo
+    // that is run directly, and all that depends on it would be built again.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| PACKAGE.iter().any(|of| name.starts_with(of))) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -189,13 +254,20 @@ pub(crate) fn install_on_debian(package: &str) -> Result<(), String> {
     pass_within(install.env("DEBIAN_FRONTEND", "noninteractive"), Duration::from_secs(600))
 }
 
+/// Runs programs like [`pass`], also behind one that fails.
+pub(crate) fn pass_all(commands: impl IntoIterator<Item = Command>) -> Outcome {
+    let failures = commands.into_iter().filter_map(|mut command| pass(&mut command).err());
+    settle(&failures.collect::<Vec<_>>())
+}
+
 /// Returns the outcome of a check that found these errors: it passes without any, else it shows each on a line.
 pub(crate) fn settle(errors: &[String]) -> Outcome {
     if errors.is_empty() {
         return Ok(Done::Whole);
     }
     let lines = errors.iter().map(|error| format!("\n  {error}"));
-    Err(format!("{} errors:{}", errors.len(), lines.collect::<String>()))
+    let plural = if errors.len() == 1 { "" } else { "s" };
+    Err(format!("{} error{plural}:{}", errors.len(), lines.collect::<String>()))
 }
 
 fn show(command: &Command) {
@@ -221,4 +293,23 @@ fn line(command: &Command) -> String {
 
 fn not_started(command: &Command, error: &std::io::Error) -> String {
     format!("{} could not be started: {error}", line(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcome_of_a_step_is_read_from_what_it_printed() {
+        let read = |text: &str| read_outcome("loom", &format!("\n== loom\n$ cargo test\n{text}\n"));
+        assert!(matches!(read("== loom: passed in 3.0 s"), Ok(Done::Whole)));
+        assert!(
+            matches!(read("== loom: passed in 3.0 s, without: a: b"), Ok(Done::Partly(parts)) if parts == ["a: b"])
+        );
+        assert!(matches!(read("== loom: left out: no tool: none"), Ok(Done::LeftOut(why)) if why == "no tool: none"));
+        assert!(
+            matches!(read("== loom: failed after 3.0 s: 2 errors:\n  a\n  b"), Err(why) if why == "2 errors:\n  a\n  b")
+        );
+        assert!(read("thread 'main' panicked").is_err());
+    }
 }
