@@ -7,6 +7,7 @@
 //! | `record.rs` | one record, and its JSON |
 //! | `writer.rs` | the thread that writes records, in strict mode and otherwise |
 //! | `file.rs` | the file |
+//! | `events.rs` | records as events of `tracing` |
 //!
 //! Memory holds the newest 1,000 records, and apart from them the newest 200 of callers that may not cancel, at most
 //! 1 MiB; long strings are truncated. **Callers that may not cancel push no other record out and fill no disk**: of
@@ -19,12 +20,15 @@
 //! In strict mode, [`Audit::record`] resolves when the record is on the disk and fails when it won't be, so that a
 //! cancel without a record can be refused; once the disk has not answered for some seconds, it fails at once.
 //!
-//! With the feature `tracing`, each record is also an event of the target `pm::audit`.
+//! With the feature `tracing`, each record is also an event of the target `pm::audit`: from another thread where the
+//! server has threads of its own, as the subscriber may block.
 //!
 //! Records are stored as they are given: mask secrets before ([`ProcessList::redacted`]).
 //!
 //! [`ProcessList::redacted`]: pm_core::ProcessList::redacted
 
+#[cfg(feature = "tracing")]
+mod events;
 mod file;
 mod record;
 mod refusals;
@@ -34,9 +38,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::Path;
+#[cfg(feature = "tracing")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+#[cfg(feature = "tracing")]
+use self::events::Events;
 use self::file::LogFile;
 pub(crate) use self::record::{Action, Record};
 use self::refusals::Refusals;
@@ -59,6 +67,9 @@ struct Shared {
     records: Mutex<Records>,
     writer: Option<Writer>,
     strict: bool,
+    /// If events are not emitted in place.
+    #[cfg(feature = "tracing")]
+    events: OnceLock<Events>,
 }
 
 impl Audit {
@@ -78,7 +89,21 @@ impl Audit {
     }
 
     fn new(writer: Option<Writer>, strict: bool) -> Self {
-        Self { shared: Arc::new(Shared { records: Mutex::default(), writer, strict }) }
+        let shared = Shared {
+            records: Mutex::default(),
+            writer,
+            strict,
+            #[cfg(feature = "tracing")]
+            events: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Emits events of `tracing` from a thread of their own from now on.
+    #[cfg(feature = "tracing")]
+    pub(crate) fn with_thread_for_events(self) -> Self {
+        let _ = self.shared.events.set(Events::default());
+        self
     }
 
     /// Adds a record, unless it is one of too many of callers that may not cancel. In strict mode the future resolves
@@ -93,7 +118,10 @@ impl Audit {
         let record = lock(&self.shared.records).add(record.cut(), Instant::now());
         let queued = record.and_then(|record| {
             #[cfg(feature = "tracing")]
-            record.trace();
+            match self.shared.events.get() {
+                Some(events) => events.emit(Arc::clone(&record)),
+                None => record.trace(),
+            }
             self.shared.writer.as_ref().map(|writer| writer.write(record, self.shared.strict))
         });
         async {

@@ -328,6 +328,8 @@ impl Builder {
             }
             (None, false) => Audit::in_memory(),
         };
+        #[cfg(feature = "tracing")]
+        let audit = audit.with_thread_for_events();
         let service = self.service.with_access(tokens, self.require_token).with_audit(audit);
         let runtime = Background::new().map_err(failed)?;
         let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
