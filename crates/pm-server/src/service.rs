@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use bytes::Buf;
 use http::{Method, Request, Response, StatusCode};
-use pm_core::ProcessList;
+use pm_core::{ProcessList, Serial};
 use pm_wire::CancelBody;
 
 use crate::access::Permission;
@@ -25,9 +25,8 @@ use crate::request::route::{self, Op, Route, TaskRef, route};
 use crate::request::{Answer, Call, ConnectionInfo, Requester, State};
 use crate::response::{self, Body, Failure, Memory, compress};
 use crate::v1;
+use crate::workers::Workers;
 
-/// A list of more tasks is read on a thread of its own, as others would wait for it.
-const LONG: u64 = 5_000;
 /// The longest path and query, in bytes.
 const MAX_TARGET: usize = 8 << 10;
 
@@ -145,8 +144,6 @@ impl Service {
         B: http_body::Body,
     {
         let is_v1 = self.is_v1(request.uri().path());
-        let is_head = request.method() == Method::HEAD;
-        let is_compressed = compress::is_wanted(request.headers(), connection.peer, connection.is_unix());
         let gate = self.gate.clone();
         let mut requester = Requester::unidentified(&connection);
         let decided = self.decide(&request, &connection, &mut requester);
@@ -155,18 +152,18 @@ impl Service {
         {
             Attempt::one(&self.state, &requester, task, "").refused(failure);
         }
+        let finish = Finish {
+            is_head: request.method() == Method::HEAD,
+            is_compressed: compress::is_wanted(request.headers(), connection.peer, connection.is_unix()),
+            is_v1,
+            memory: Arc::clone(&self.state.memory),
+        };
         let (parts, body) = request.into_parts();
         let max_body = self.max_body;
         let state = Arc::clone(&self.state);
-        let memory = Arc::clone(&state.memory);
-        let finish = move |response: Response<Body>| {
-            let response = if is_compressed { response::compressed(response) } else { response };
-            let response = if is_head { response::without_body(response) } else { response };
-            response::counted(response, &memory).unwrap_or_else(|error| Failure::from(error).response(is_v1))
-        };
         async move {
             let result = match decided {
-                Ok(Decided::Answer(response)) => Ok(Answer::ready(finish(*response))),
+                Ok(Decided::Answer(response)) => Ok(finish.answer(&state, *response)),
                 // A hook of the program may take its time, unlike the body.
                 Ok(Decided::Procs(id, params)) => read(body, max_body, &state.memory).await.map(|bytes| {
                     Answer::later(is_v1, async move {
@@ -174,6 +171,11 @@ impl Service {
                         procs::cancel(&state, id, params, reason, requester).await
                     })
                 }),
+                Ok(Decided::History(id, serial)) => {
+                    let threads = state.threads_for_history(Some(&id), serial);
+                    let list = state.list.clone();
+                    finish.made(&state, threads, &requester, move || procs::history(&list, &id, serial))
+                }
                 Ok(Decided::Call(call)) => match call.operation.method {
                     "POST" => read(body, max_body, &state.memory).await.map(|bytes| {
                         Answer::later(is_v1, async move {
@@ -181,27 +183,17 @@ impl Service {
                         })
                     }),
                     _ => {
-                        let is_long = call.operation.op.reads(&state.list) > LONG;
-                        let read_it = {
-                            let (state, finish) = (Arc::clone(&state), finish.clone());
-                            move || {
-                                let response = v1::read(&state, &gate, call, &requester, &parts.headers)?;
-                                Ok(finish(response::admitted(response, || gate.again(&parts.headers))))
-                            }
-                        };
-                        if is_long {
-                            Ok(Answer::later(
-                                is_v1,
-                                async move { state.readings.run(read_it).await?.map(Answer::ready) },
-                            ))
-                        } else {
-                            read_it().map(Answer::ready)
-                        }
+                        let threads = state.threads_for(call.operation.op, call.task.as_ref(), call.query.as_deref());
+                        let (shared, caller) = (Arc::clone(&state), requester.clone());
+                        finish.made(&state, threads, &requester, move || {
+                            let response = v1::read(&shared, &gate, call, &caller, &parts.headers)?;
+                            Ok(response::admitted(response, || gate.again(&parts.headers)))
+                        })
                     }
                 },
                 Err(failure) => Err(failure),
             };
-            result.unwrap_or_else(|failure| Answer::ready(finish(failure.response(is_v1))))
+            result.unwrap_or_else(|failure| Answer::ready(finish.response(failure.response(is_v1))))
         }
     }
 
@@ -265,7 +257,6 @@ impl Service {
         // A HEAD request is answered as GET is, without the body.
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         let query = request.uri().query();
-        let list = &self.state.list;
         // CONNECT has a host without a path, which is not the prefix without its slash.
         let route = if request.uri().path().is_empty() { Ok(Route::Nothing) } else { route(path) };
         // Before the response reveals what exists. Only what shows nothing about tasks is open to everyone.
@@ -301,9 +292,9 @@ impl Service {
         let params = Params::read(query)?;
         let serial = params.serial;
         match (route, method) {
-            (Route::List, &Method::GET) => answer(procs::list(list, self.text_attrs)),
+            (Route::List, &Method::GET) => answer(procs::list(&self.state, self.text_attrs)),
             (Route::List, _) => Err(method_not_allowed("GET, HEAD")),
-            (Route::History(id), &Method::GET) => procs::history(list, &id, serial).and_then(answer),
+            (Route::History(id), &Method::GET) => Ok(Decided::History(id, serial)),
             (Route::History(_), _) => Err(method_not_allowed("GET, HEAD")),
             (Route::Task(id), &Method::DELETE) => {
                 requester.require(Permission::Cancel)?;
@@ -323,9 +314,53 @@ impl Service {
 
 enum Decided {
     Answer(Box<Response<Body>>),
+    /// The history of a task at `/procs/{id}/history`.
+    History(String, Option<Serial>),
     /// A cancel at `/procs/{id}`, once its body was read.
     Procs(String, Params),
     Call(Call),
+}
+
+/// The last steps of each response.
+#[derive(Clone)]
+struct Finish {
+    is_head: bool,
+    is_compressed: bool,
+    is_v1: bool,
+    memory: Arc<Memory>,
+}
+
+impl Finish {
+    fn response(&self, response: Response<Body>) -> Response<Body> {
+        let response = if self.is_compressed { response::compressed(response) } else { response };
+        let response = if self.is_head { response::without_body(response) } else { response };
+        response::counted(response, &self.memory).unwrap_or_else(|error| Failure::from(error).response(self.is_v1))
+    }
+
+    /// Returns a response as the answer, once it is compressed.
+    fn answer(&self, state: &State, response: Response<Body>) -> Answer {
+        if !(self.is_compressed && response::is_long_to_compress(&response)) {
+            return Answer::ready(self.response(response));
+        }
+        let finish = self.clone();
+        let response = state.pieces.run(None, move || finish.response(response));
+        Answer::later(self.is_v1, async move { response.await.map(Answer::ready) })
+    }
+
+    /// Returns the answer that `make` makes, on one of some threads, or else at once.
+    fn made(
+        &self,
+        state: &State,
+        threads: Option<&Workers>,
+        requester: &Requester,
+        make: impl FnOnce() -> Result<Response<Body>, Failure> + Send + 'static,
+    ) -> Result<Answer, Failure> {
+        let Some(threads) = threads else { return Ok(self.answer(state, make()?)) };
+        let finish = self.clone();
+        let make = move || finish.response(make().unwrap_or_else(|failure| failure.response(finish.is_v1)));
+        let response = threads.run(requester.client().as_ref(), make);
+        Ok(Answer::later(self.is_v1, async move { response.await.map(Answer::ready) }))
+    }
 }
 
 fn nothing_here(prefix: &str) -> Failure {

@@ -57,6 +57,43 @@ fn others_are_answered_while_a_cancel_hook_blocks() {
 }
 
 #[test]
+fn other_cancels_and_long_lists_are_answered_while_more_hooks_block_than_there_are_threads_at_first() {
+    let (list, server) = served();
+    let _tasks: Vec<_> = (0..6_000).map(|number| list.start(&number.to_string())).collect();
+    let _blocking: Vec<_> = (0..6).map(|number| list.start(&format!("blocks-{number}"))).collect();
+    let (called, is_called) = mpsc::sync_channel(100);
+    let (go, may_go) = mpsc::sync_channel::<()>(100);
+    let may_go = std::sync::Mutex::new(may_go);
+    let _hook = list.on_cancel(move |task| {
+        if task.id().to_string().starts_with("blocks") {
+            called.send(()).unwrap();
+            may_go.lock().unwrap().recv().unwrap();
+        }
+    });
+    thread::scope(|scope| {
+        let cancels: Vec<_> = (0..6)
+            .map(|number| {
+                let cancel = scope.spawn({
+                    let server = &server;
+                    move || delete(server, &format!("/procs/blocks-{number}"), "").status
+                });
+                is_called.recv().unwrap();
+                cancel
+            })
+            .collect();
+        assert_eq!(delete(&server, "/procs/7", "").status, 200);
+        assert_eq!(post(&server, "/v1/cancel", r#"{"filter":"id=8,9"}"#).json()["total"], 2);
+        for other in ["/healthz", "/v1/tasks", "/procs/", "/metrics", "/v1/tree", "/v1/info"] {
+            assert_eq!(get(&server, other).status, 200, "{other}");
+        }
+        (0..6).for_each(|_| go.send(()).unwrap());
+        for cancel in cancels {
+            assert_eq!(cancel.join().unwrap(), 200);
+        }
+    });
+}
+
+#[test]
 fn a_cancel_whose_client_leaves_is_made_and_recorded() {
     let (list, server) = served();
     let _task = list.start("job");

@@ -13,18 +13,20 @@ use http::StatusCode;
 use pm_core::{CancelError, CancelRequest, Serial};
 
 pub(crate) use self::attempt::{Attempt, not_recorded};
-use crate::request::State;
+use crate::request::{Requester, State};
 use crate::response::Failure;
 
 /// Does what an attempt to cancel leads to, away from the thread that answers requests: hooks, wakers and deep trees of
 /// the program take their time. It is done, and recorded, also if the client leaves. `work` records what it refuses.
 pub(crate) async fn elsewhere<T: Send + 'static>(
     state: &State,
+    requester: &Requester,
     attempt: &Attempt,
     work: impl FnOnce(Attempt) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
     let recorded = attempt.clone();
-    state.cancels.run(move || work(recorded)).await.inspect_err(|failure| attempt.refused(failure))?
+    let result = state.cancels.run(requester.client().as_ref(), move || work(recorded)).await;
+    result.inspect_err(|failure| attempt.refused(failure))?
 }
 
 /// A cancel request, with its preconditions.

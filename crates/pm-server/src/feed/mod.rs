@@ -31,7 +31,7 @@ use self::channel::{Channel, Found};
 pub(crate) use self::channel::{Format, Watch};
 use self::look::{Looker, look, table_bytes};
 use self::stream::EventStream;
-use crate::response::{Failure, Memory};
+use crate::response::{Failure, Memory, Run};
 use crate::sync::{lock, wait_timeout};
 
 /// Watchers at a time, by default.
@@ -53,6 +53,8 @@ pub(crate) struct Feed {
 struct Shared {
     list: ProcessList,
     memory: Arc<Memory>,
+    /// Where long snapshots are written.
+    run: Run,
     boot: String,
     state: Mutex<Watches>,
     /// A channel was added, or the feed closed.
@@ -85,11 +87,12 @@ pub(crate) struct Status {
 }
 
 impl Feed {
-    pub(crate) fn new(list: &ProcessList, boot: &str, memory: &Arc<Memory>) -> Self {
+    pub(crate) fn new(list: &ProcessList, boot: &str, memory: &Arc<Memory>, run: &Run) -> Self {
         Self {
             shared: Arc::new(Shared {
                 list: list.clone(),
                 memory: Arc::clone(memory),
+                run: Arc::clone(run),
                 boot: boot.to_owned(),
                 state: Mutex::default(),
                 changed: Condvar::new(),

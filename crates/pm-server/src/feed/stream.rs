@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use pm_core::Scan;
@@ -13,13 +13,13 @@ use pm_wire::v1::ByeReason;
 use pm_wire::v1_rows::RowWriter;
 
 use super::Seat;
-use super::channel::{Format, Next};
-use crate::response::{Held, Produce, STREAM};
+use super::channel::{Channel, Format, Next};
+use crate::response::{LONG, Parts, Produce, STREAM, WriteParts};
 
 /// Bytes of a snapshot that are written at a time.
 const PART: usize = 64 << 10;
-/// Tasks that are visited before other connections get a turn.
-const TURN: usize = 500;
+/// Tasks that are visited before other responses get a turn.
+const TURN: u64 = 2 * LONG;
 /// When a disconnected browser reconnects, in milliseconds.
 const RETRY: &[u8] = b"retry: 2000\n\n";
 
@@ -40,12 +40,13 @@ enum Phase {
     Begins,
     /// It is to get a snapshot, with the id of this frame, once there is memory for it.
     Waits(u64),
-    Snapshot(Box<Snapshot>),
+    Snapshot(Box<Parts>),
     Follows,
     Ended,
 }
 
 struct Snapshot {
+    channel: Arc<Channel>,
     scan: Scan,
     writer: RowWriter,
     /// Tasks that matched so far.
@@ -53,7 +54,7 @@ struct Snapshot {
     /// Tasks in the current part.
     in_part: usize,
     id: String,
-    held: Arc<Held>,
+    is_complete: bool,
 }
 
 impl EventStream {
@@ -106,30 +107,29 @@ impl EventStream {
                 Phase::Waits(number) => {
                     let shared = &self.seat.shared;
                     let Poll::Ready(held) = shared.memory.poll_hold(STREAM, context) else { return self.flush() };
-                    self.phase = Phase::Snapshot(Box::new(Snapshot {
+                    let snapshot = Snapshot {
+                        channel: Arc::clone(&self.seat.channel),
                         scan: shared.list.scan(),
                         writer: RowWriter::new(),
                         total: 0,
                         in_part: 0,
                         id: shared.id(*number),
-                        held: Arc::new(held),
-                    }));
+                        is_complete: false,
+                    };
+                    let run = (shared.list.counters().live > LONG).then(|| shared.run.clone());
+                    self.phase = Phase::Snapshot(Box::new(Parts::new(snapshot, run).counted(held)));
                 }
-                Phase::Snapshot(snapshot) => {
-                    let watch = &self.seat.channel.watch;
-                    let done = snapshot.write_part(watch);
-                    if done == Some(false) && snapshot.writer.len() < PART {
-                        // Few tasks match; other connections get a turn.
-                        context.waker().wake_by_ref();
-                        return Poll::Pending;
+                Phase::Snapshot(_) if !self.before.is_empty() => return self.flush(),
+                Phase::Snapshot(parts) => match ready!(parts.poll_part(context)) {
+                    Some(part) => {
+                        if parts.is_complete() {
+                            self.phase = Phase::Follows;
+                        }
+                        return Poll::Ready(Some(part));
                     }
-                    snapshot.finish_part(watch.format, done == Some(true), &mut self.before);
-                    let part = snapshot.held.part(std::mem::take(&mut self.before).into());
-                    if done == Some(true) {
-                        self.phase = Phase::Follows;
-                    }
-                    return Poll::Ready(Some(part));
-                }
+                    None if parts.is_broken() => self.phase = Phase::Ended,
+                    None => self.phase = Phase::Follows,
+                },
                 Phase::Follows if !self.before.is_empty() => return self.flush(),
                 Phase::Follows => match self.next(context) {
                     Next::Closed(why) => self.close(&why),
@@ -163,27 +163,7 @@ impl EventStream {
 }
 
 impl Snapshot {
-    /// Continues the part. Returns `Some(true)` at the end of the list, `Some(false)` when other connections get a
-    /// turn, and `None` when the part is full.
-    fn write_part(&mut self, watch: &super::channel::Watch) -> Option<bool> {
-        for _ in 0..TURN {
-            if self.writer.len() >= PART {
-                return None;
-            }
-            let Some(task) = self.scan.next() else { return Some(true) };
-            if watch.filter.matches(&task) {
-                if self.in_part > 0 {
-                    self.writer.raw(b",");
-                }
-                self.in_part += 1;
-                self.total += 1;
-                self.writer.row(&task, watch.fields);
-            }
-        }
-        Some(false)
-    }
-
-    fn finish_part(&mut self, format: Format, is_last: bool, out: &mut Vec<u8>) {
+    fn finish_part(&mut self, is_last: bool) -> Vec<u8> {
         let mut members = br#","tasks":["#.to_vec();
         members.extend_from_slice(&self.writer.take());
         self.in_part = 0;
@@ -193,7 +173,48 @@ impl Snapshot {
             false => r#"],"more":true"#.to_owned(),
         };
         members.extend_from_slice(rest.as_bytes());
-        format.write(out, "snapshot", is_last.then_some(self.id.as_str()), &members);
+        let mut out = Vec::with_capacity(members.len() + self.id.len() + 64);
+        let id = is_last.then_some(self.id.as_str());
+        self.channel.watch.format.write(&mut out, "snapshot", id, &members);
+        out
+    }
+}
+
+impl WriteParts for Snapshot {
+    fn next_part(&mut self) -> Option<Vec<u8>> {
+        if self.is_complete {
+            return None;
+        }
+        let watch = &self.channel.watch;
+        for _ in 0..TURN {
+            if self.writer.len() >= PART {
+                return Some(self.finish_part(false));
+            }
+            let Some(task) = self.scan.next() else {
+                self.is_complete = true;
+                return Some(self.finish_part(true));
+            };
+            if watch.filter.matches(&task) {
+                if self.in_part > 0 {
+                    self.writer.raw(b",");
+                }
+                self.in_part += 1;
+                self.total += 1;
+                self.writer.row(&task, watch.fields);
+            }
+        }
+        // Few tasks match.
+        Some(Vec::new())
+    }
+
+    fn is_complete(&self) -> bool {
+        self.is_complete
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("total", &self.total).finish_non_exhaustive()
     }
 }
 

@@ -1,27 +1,30 @@
 //! The list of live tasks, written while it is sent.
 
 use std::fmt;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::Response;
 use pm_core::{ProcessList, Scan};
 use pm_wire::rows::ListWriter;
 
-use crate::response::{self, Body, Produce};
+use crate::request::State;
+use crate::response::{self, Body, Parts, WriteParts};
 
 /// Bytes that are written at a time. A list that fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
 
-/// All live tasks, oldest first; with `text_attrs`, the values of attributes are strings.
-pub(crate) fn list(list: &ProcessList, text_attrs: bool) -> Response<Body> {
-    let mut rows = Rows::new(list, text_attrs);
+/// All live tasks, oldest first; with `text_attrs`, the values of attributes are strings. Long lists are written on
+/// other threads.
+pub(crate) fn list(state: &State, text_attrs: bool) -> Response<Body> {
+    let mut rows = Rows::new(&state.list, text_attrs);
+    if state.is_long() {
+        return response::json_parts(Parts::new(rows, Some(state.run.clone())));
+    }
     let part = rows.write_part();
     if rows.scan.is_none() {
         return response::json(part);
     }
     rows.first = part;
-    response::json_parts(rows)
+    response::json_parts(Parts::new(rows, None))
 }
 
 /// Rows that are copied and written as the client reads them.
@@ -60,10 +63,10 @@ impl Rows {
     }
 }
 
-impl Produce for Rows {
-    fn poll_part(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+impl WriteParts for Rows {
+    fn next_part(&mut self) -> Option<Vec<u8>> {
         let part = if self.first.is_empty() { self.write_part() } else { std::mem::take(&mut self.first) };
-        Poll::Ready((!part.is_empty()).then(|| part.into()))
+        Some(part).filter(|part| !part.is_empty())
     }
 
     fn is_complete(&self) -> bool {

@@ -74,7 +74,7 @@ pub(crate) async fn cancel(
         attempt.asked();
         Ok((asked, attempt))
     };
-    let (asked, attempt) = cancel::elsewhere(state, &attempt, work).await?;
+    let (asked, attempt) = cancel::elsewhere(state, &requester, &attempt, work).await?;
     Ok(match wait {
         Some(wait) => Answer::Later(Box::pin(verdict(asked, wait, attempt))),
         None => Answer::ready(response::done()),

@@ -7,7 +7,9 @@
 //! | `query.rs` | the query, taken apart |
 //! | `idempotency.rs` | repeated requests with an `Idempotency-Key` |
 //! | `state.rs` | state that all requests share |
+//! | `cost.rs` | the cost of an answer, and the threads that it is made on |
 
+mod cost;
 pub(crate) mod idempotency;
 pub(crate) mod query;
 pub(crate) mod route;
@@ -22,7 +24,9 @@ use http::{HeaderMap, Response, StatusCode};
 use self::route::{Operation, TaskRef};
 pub(crate) use self::state::State;
 use crate::access::{Caller, Identity, Permission};
+use crate::address::{is_loopback, network};
 use crate::response::{Body, Failure};
+use crate::workers::Client;
 
 /// The addresses of a connection, and its caller, as far as the listener knows them.
 #[derive(Clone)]
@@ -77,6 +81,16 @@ impl Requester {
         let detail = format!("this {what} may {}, not {needed}", self.caller.permission);
         Err(Failure::new(StatusCode::FORBIDDEN, "insufficient-scope", detail)
             .hint("use a token with the permission `cancel`"))
+    }
+
+    /// The client that takes turns with others on threads; `None` if it is on this machine, where clients can't be
+    /// distinguished.
+    pub(crate) fn client(&self) -> Option<Client> {
+        match (&self.caller.identity, self.peer) {
+            (Identity::Token(_) | Identity::Certificate(_), _) => Some(self.name().into()),
+            (_, Some(peer)) if !is_loopback(peer) => Some(network(peer).to_string().into()),
+            _ => None,
+        }
     }
 
     /// The name of the caller in cancel requests: its identity if it has one, or else the peer.

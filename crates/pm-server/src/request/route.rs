@@ -3,7 +3,7 @@
 //! An id is one segment. Decoding the path first, as VividCortex/pm does, would take an id's own slash for a separator;
 //! normalizing it would lose the ids `.`, `..` and the empty one.
 
-use pm_core::{ProcessList, Serial};
+use pm_core::Serial;
 use pm_wire::{DecodeIdError, decode_id};
 
 use crate::access::Permission;
@@ -30,20 +30,6 @@ pub(crate) enum Op {
     Home,
     /// A file of the page.
     PageFile,
-}
-
-impl Op {
-    /// Returns how many tasks the answer takes a look at, about.
-    pub(crate) fn reads(self, list: &ProcessList) -> u64 {
-        match self {
-            Self::Tasks | Self::Task | Self::Tree | Self::Kinds | Self::Waits | Self::Metrics => list.counters().live,
-            Self::Ended => {
-                let counters = list.counters();
-                counters.started.saturating_sub(counters.live).saturating_sub(counters.ended_evicted)
-            }
-            _ => 0,
-        }
-    }
 }
 
 /// An operation and its path; `{ref}` in the path is one segment that names a task, or a file of the page.

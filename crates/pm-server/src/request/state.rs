@@ -1,6 +1,7 @@
 //! State that all requests share.
 
 use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -10,8 +11,8 @@ use pm_core::ProcessList;
 use super::idempotency::Idempotency;
 use crate::audit::Audit;
 use crate::feed::Feed;
-use crate::response::Memory;
-use crate::workers::Workers;
+use crate::response::{Memory, Run};
+use crate::workers::{Sort, Workers};
 
 /// State that all requests share.
 pub(crate) struct State {
@@ -20,15 +21,22 @@ pub(crate) struct State {
     pub(crate) keys: Idempotency,
     /// Where cancel requests are made.
     pub(crate) cancels: Workers,
-    /// Where long lists are read.
-    pub(crate) readings: Workers,
+    /// Where pages of long lists are put together.
+    pub(crate) lists: Workers,
+    /// Where other passes over long lists are made.
+    pub(crate) reports: Workers,
+    /// Where work of some milliseconds is done.
+    pub(crate) pieces: Arc<Workers>,
+    /// Hands parts of responses that are written while they are sent to `pieces`.
+    pub(crate) run: Run,
     /// The budget for all that is held for clients.
     pub(crate) memory: Arc<Memory>,
     /// Distinguishes this list, since it was first served, from all others.
     pub(crate) boot: String,
     pub(crate) since: Instant,
-    /// Waits in the last report on them.
-    pub(crate) waits: AtomicU64,
+    /// Waits and kinds in the last report on them.
+    pub(crate) waits: Seen,
+    pub(crate) kinds: Seen,
     /// Open connections of the server.
     pub(crate) connections: AtomicUsize,
     /// The most that it accepts.
@@ -41,18 +49,31 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(list: &ProcessList) -> Arc<Self> {
+        Self::with_workers(list, Workers::new)
+    }
+
+    pub(crate) fn with_workers(list: &ProcessList, workers: impl Fn(Sort) -> Workers) -> Arc<Self> {
         let boot = format!("{:012x}", RandomState::new().hash_one(list.now().unix_nanos()) >> 16);
         let memory = Arc::new(Memory::default());
+        let pieces = Arc::new(workers(Sort::Pieces));
+        let run: Run = {
+            let pieces = Arc::clone(&pieces);
+            Arc::new(move |piece| pieces.run_piece(piece))
+        };
         Arc::new(Self {
             list: list.clone(),
-            feed: Feed::new(list, &boot, &memory),
+            feed: Feed::new(list, &boot, &memory, &run),
             keys: Idempotency::default(),
-            cancels: Workers::for_cancels(),
-            readings: Workers::for_readings(),
+            cancels: workers(Sort::Cancels),
+            lists: workers(Sort::Lists),
+            reports: workers(Sort::Reports),
+            pieces,
+            run,
             memory,
             boot,
             since: Instant::now(),
-            waits: AtomicU64::new(0),
+            waits: Seen::default(),
+            kinds: Seen::default(),
             connections: AtomicUsize::new(0),
             max_connections: AtomicUsize::new(0),
             audit: OnceLock::new(),
@@ -64,5 +85,20 @@ impl State {
     /// The audit log: in memory only, unless there is a file.
     pub(crate) fn audit(&self) -> &Audit {
         self.audit.get_or_init(Audit::in_memory)
+    }
+}
+
+/// A number as of the last time that it was counted, which takes a pass over the list.
+#[derive(Default)]
+pub(crate) struct Seen(OnceLock<AtomicU64>);
+
+impl Seen {
+    pub(crate) fn set(&self, count: usize) {
+        self.0.get_or_init(AtomicU64::default).store(count as u64, Relaxed);
+    }
+
+    /// Returns the number, or `unknown` if it was never counted.
+    pub(crate) fn or(&self, unknown: u64) -> u64 {
+        self.0.get().map_or(unknown, |count| count.load(Relaxed))
     }
 }

@@ -3,17 +3,15 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use super::compress::Compressor;
 #[cfg(feature = "dashboard")]
 use super::file::File;
-use super::memory::Held;
+use super::parts::Parts;
 
 /// The body of a response: complete, or produced while it is sent.
 ///
@@ -26,20 +24,15 @@ pub(super) enum Kind {
     Whole(Bytes),
     #[cfg(feature = "dashboard")]
     File(&'static File),
-    Parts(Box<dyn Produce>),
+    Parts(Parts),
     /// Parts that come when something happens, until the reader leaves. Never compressed, as each is to arrive at once.
     Endless(Box<dyn Produce>),
 }
 
-/// Produces a body part by part.
+/// Produces a body part by part, whenever something happens.
 pub(crate) trait Produce: fmt::Debug + Send {
     /// Polls for the next part, which is not empty; `None` at the end.
     fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>>;
-
-    /// Returns `true` if it is known that no part follows.
-    fn is_complete(&self) -> bool {
-        false
-    }
 }
 
 impl Body {
@@ -66,7 +59,8 @@ impl http_body::Body for Body {
             }
             Kind::Whole(bytes) if bytes.is_empty() => None,
             Kind::Whole(bytes) => Some(std::mem::take(bytes)),
-            Kind::Parts(parts) | Kind::Endless(parts) => ready!(parts.poll_part(context)),
+            Kind::Parts(parts) => ready!(parts.poll_part(context)),
+            Kind::Endless(parts) => ready!(parts.poll_part(context)),
         };
         Poll::Ready(part.map(|part| Ok(Frame::data(part))))
     }
@@ -74,7 +68,8 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Whole(bytes) => bytes.is_empty(),
-            Kind::Parts(parts) | Kind::Endless(parts) => parts.is_complete(),
+            Kind::Parts(parts) => parts.is_complete(),
+            Kind::Endless(_) => false,
             #[cfg(feature = "dashboard")]
             Kind::File(_) => false,
         }
@@ -87,30 +82,6 @@ impl http_body::Body for Body {
             Kind::File(file) => SizeHint::with_exact(file.text().len() as u64),
             Kind::Parts(_) | Kind::Endless(_) => SizeHint::default(),
         }
-    }
-}
-
-/// Parts that count in the budget, together with what produces them, until the last of them was sent.
-#[derive(Debug)]
-pub(super) struct Counted {
-    parts: Box<dyn Produce>,
-    held: Arc<Held>,
-}
-
-impl Counted {
-    pub(super) fn new(parts: Box<dyn Produce>, held: Held) -> Self {
-        Self { parts, held: Arc::new(held) }
-    }
-}
-
-impl Produce for Counted {
-    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let part = ready!(self.parts.poll_part(context));
-        Poll::Ready(part.map(|part| self.held.part(part)))
-    }
-
-    fn is_complete(&self) -> bool {
-        self.parts.is_complete()
     }
 }
 
@@ -150,35 +121,5 @@ impl Produce for Admitted {
 impl fmt::Debug for Admitted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.parts.fmt(f)
-    }
-}
-
-/// Compresses parts as they are produced.
-#[derive(Debug)]
-pub(super) struct Compressed {
-    parts: Box<dyn Produce>,
-    compressor: Compressor,
-}
-
-impl Compressed {
-    pub(super) fn new(parts: Box<dyn Produce>) -> Self {
-        Self { parts, compressor: Compressor::new() }
-    }
-}
-
-impl Produce for Compressed {
-    fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        loop {
-            let compressed = match ready!(self.parts.poll_part(context)) {
-                Some(part) => self.compressor.add(&part),
-                None => {
-                    let rest = self.compressor.finish();
-                    return Poll::Ready((!rest.is_empty()).then(|| rest.into()));
-                }
-            };
-            if !compressed.is_empty() {
-                return Poll::Ready(Some(compressed.into()));
-            }
-        }
     }
 }

@@ -11,14 +11,26 @@ use http::{Response, StatusCode};
 use http_body::Body as _;
 use serde::Serialize;
 
-use super::body::{Admitted, Again, Body, Compressed, Counted, Kind, Produce};
+use super::body::{Admitted, Again, Body, Kind, Produce};
 use super::compress;
 #[cfg(feature = "dashboard")]
 use super::file::File;
 use super::memory::{Memory, OutOfMemory, STREAM};
+use super::parts::Parts;
 
 pub(crate) const JSON: &str = "application/json";
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Returns `true` if compressing the body takes longer than other requests should wait for.
+pub(crate) fn is_long_to_compress(response: &Response<Body>) -> bool {
+    const LONG: usize = 64 << 10;
+    match &response.body().0 {
+        Kind::Whole(text) => text.len() > LONG,
+        #[cfg(feature = "dashboard")]
+        Kind::File(file) => !file.is_compressed(),
+        Kind::Parts(_) | Kind::Endless(_) => false,
+    }
+}
 
 /// Compresses the body, if that makes it shorter.
 pub(crate) fn compressed(response: Response<Body>) -> Response<Body> {
@@ -30,7 +42,7 @@ pub(crate) fn compressed(response: Response<Body>) -> Response<Body> {
         },
         #[cfg(feature = "dashboard")]
         Kind::File(file) => (Kind::Whole(file.compressed()), true),
-        Kind::Parts(parts) => (Kind::Parts(Box::new(Compressed::new(parts))), true),
+        Kind::Parts(parts) => (Kind::Parts(parts.compressed()), true),
         other => (other, false),
     };
     if is_compressed {
@@ -54,7 +66,7 @@ pub(crate) fn counted(response: Response<Body>, memory: &Arc<Memory>) -> Result<
         }
         // Short: among others what explains why longer ones are refused.
         Kind::Whole(bytes) => Kind::Whole(memory.hold_anyway(bytes.len() as u64).of(bytes)),
-        Kind::Parts(parts) => Kind::Parts(Box::new(Counted::new(parts, memory.hold_for_response(STREAM)?))),
+        Kind::Parts(parts) => Kind::Parts(parts.counted(memory.hold_for_response(STREAM)?)),
         other => other,
     };
     Ok(Response::from_parts(head, Body(kind)))
@@ -140,9 +152,9 @@ pub(crate) fn to_json(shape: &impl Serialize) -> Bytes {
     exact(pm_wire::to_json(shape))
 }
 
-/// 200 with JSON that is produced while it is sent.
-pub(crate) fn json_parts(parts: impl Produce + 'static) -> Response<Body> {
-    response(StatusCode::OK, Some(JSON), Kind::Parts(Box::new(parts)))
+/// 200 with JSON that is written while it is sent.
+pub(crate) fn json_parts(parts: Parts) -> Response<Body> {
+    response(StatusCode::OK, Some(JSON), Kind::Parts(parts))
 }
 
 /// 200 with a file.

@@ -24,6 +24,11 @@ impl File {
         self.text.clone()
     }
 
+    /// Returns `true` if the file was compressed before.
+    pub(crate) fn is_compressed(&self) -> bool {
+        self.compressed.get().is_some()
+    }
+
     /// Returns the file as gzip, at the best level.
     pub(crate) fn compressed(&self) -> Bytes {
         let compressed = self.compressed.get_or_init(|| {

@@ -1,9 +1,9 @@
 //! Cancels one task, or all that match a filter, and returns the verdicts.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -20,7 +20,7 @@ use crate::request::idempotency::{Seen, Ticket};
 use crate::request::query::invalid_filter;
 use crate::request::route::{Op, TaskRef};
 use crate::request::{Answer, Call, Requester, State};
-use crate::response::{self, Body, Failure};
+use crate::response::{self, Body, Failure, Held};
 
 /// The default and the highest limit of targets per request.
 const MAX_TARGETS: (u64, u64) = (100, 10_000);
@@ -61,16 +61,19 @@ pub(super) async fn begin(
     };
     Ok(match work {
         Work::Done(status, body) => Answer::ready(finish(ticket, status, body)),
-        Work::Waits(waits) => Answer::Later(Box::pin(async move {
-            let (status, body) = waits.await;
-            finish(ticket, status, body)
-        })),
+        Work::Waits(waits) => Answer::later(true, async move {
+            let (status, body) = waits.await?;
+            Ok(Answer::ready(finish(ticket, status, body)))
+        }),
     })
 }
 
+/// The status and the body of a response, or why there is none.
+type Reply = Result<(StatusCode, Bytes), Failure>;
+
 enum Work {
     Done(StatusCode, Bytes),
-    Waits(Pin<Box<dyn Future<Output = (StatusCode, Bytes)> + Send>>),
+    Waits(Pin<Box<dyn Future<Output = Reply> + Send>>),
 }
 
 /// Stores the response for repeated requests, or removes the key if there is none: a client that disconnected may
@@ -185,7 +188,7 @@ fn whole(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| fraction().map(|number| number as u64))
 }
 
-async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn one(state: &Arc<State>, task: &TaskRef, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let (reason, wait) = (members.text("reason")?.unwrap_or_default(), members.wait()?);
     let expect = members.0.remove("expect");
@@ -204,13 +207,24 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
         failure
     };
     let meant = expected.as_deref().and_then(|expected| expected.parse().ok());
-    let serial = find_expected(&state.list, task, meant).map_err(|failure| refuse(&attempt, failure))?;
+    let find = {
+        let (list, task) = (state.list.clone(), task.clone());
+        move |attempt: Attempt| {
+            let serial = find_expected(&list, &task, meant).inspect_err(|failure| attempt.refused(failure))?;
+            Ok((serial, list.view(serial, |task| (task.id().to_string(), task.outcome()))))
+        }
+    };
+    let (serial, found) = if state.is_long_to_find(task) {
+        elsewhere(state, requester, &attempt, find).await?
+    } else {
+        find(attempt.clone())?
+    };
     let attempt = attempt.of(serial, None);
     if let Some(expected) = expected.filter(|expected| *expected != serial.to_string()) {
         let detail = format!("the task has the serial {serial}, not {expected}");
         return Err(refuse(&attempt, Failure::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", detail)));
     }
-    let (id, outcome) = state.list.view(serial, |task| (task.id().to_string(), task.outcome())).ok_or_else(gone)?;
+    let (id, outcome) = found.ok_or_else(gone)?;
     let attempt = attempt.of(serial, Some(&id));
     attempt.begin().await?;
     let (list, by) = (state.list.clone(), requester.name());
@@ -225,7 +239,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
         }
         Err(error) => Err(refuse(&attempt, refused(&error, NAME_SERIAL))),
     };
-    match elsewhere(state, &attempt, work).await? {
+    match elsewhere(state, requester, &attempt, work).await? {
         Some(asked) => {
             let (below, missing) = (asked.below(), Missing::new(state.list.not_shown()));
             let answer = move |verdict: &Verdict| {
@@ -243,7 +257,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
             Ok(Work::Waits(Box::pin(async move {
                 let verdict = within.await;
                 attempt.note(verdict.as_str());
-                answer(&verdict)
+                Ok(answer(&verdict))
             })))
         }
         None => {
@@ -258,7 +272,7 @@ async fn one(state: &State, task: &TaskRef, requester: &Requester, body: &[u8]) 
     }
 }
 
-async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
+async fn many(state: &Arc<State>, requester: &Requester, body: &[u8]) -> Result<Work, Failure> {
     let mut members = Members::read(body)?;
     let filter = match members.0.remove("filter") {
         Some(filter) => Filter::from_json(&filter).map_err(|error| invalid_filter(&error, "filter"))?,
@@ -270,19 +284,25 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
     let expected = members.number("expectTotal", u64::from(u32::MAX))?;
     members.finish(members_of::<BulkCancel>())?;
     let attempt = Attempt::many(state, requester, filter.to_string(), &reason);
-    let targets = choose(state, &filter, most, expected).inspect_err(|failure| attempt.refused(failure))?;
-    // Before anything is cancelled, as the verdicts are to reach who asked.
-    let bytes = targets.iter().map(|(_, id)| TARGET_BYTES + 6 * id.len() as u64).sum();
-    let held =
-        state.memory.hold_for_response(bytes).map_err(Failure::from).inspect_err(|failure| attempt.refused(failure))?;
     if dry_run {
-        let targets = targets.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
-        let mut reply = BulkReply::dry_run(targets);
-        reply.missing = Missing::new(state.list.not_shown());
-        return Ok(Work::Done(StatusCode::OK, held.of(response::to_json(&reply))));
+        let (shared, recorded) = (Arc::clone(state), attempt.clone());
+        let client = requester.client();
+        let work = move || {
+            let (targets, held) = choose(&shared, &attempt, &filter, most, expected)?;
+            let targets = targets.into_iter().map(|(serial, id)| TaskVerdict::dry_run(serial, id)).collect();
+            let mut reply = BulkReply::dry_run(targets);
+            reply.missing = Missing::new(shared.list.not_shown());
+            Ok::<_, Failure>(held.of(response::to_json(&reply)))
+        };
+        let body =
+            state.reports.run(client.as_ref(), work).await.inspect_err(|failure| recorded.refused(failure))??;
+        return Ok(Work::Done(StatusCode::OK, body));
     }
+    let (shared, by) = (Arc::clone(state), requester.name());
+    let search = move |attempt: Attempt| choose(&shared, &attempt, &filter, most, expected);
+    let (targets, held) = elsewhere(state, requester, &attempt, search).await?;
     attempt.begin().await?;
-    let (list, by) = (state.list.clone(), requester.name());
+    let list = state.list.clone();
     let missing = Missing::new(list.not_shown());
     let work = move |attempt: Attempt| {
         attempt.asked();
@@ -303,29 +323,57 @@ async fn many(state: &State, requester: &Requester, body: &[u8]) -> Result<Work,
         };
         Ok(targets.into_iter().map(ask).collect::<Vec<Target>>())
     };
-    let asked = elsewhere(state, &attempt, work).await?;
+    let asked = elsewhere(state, requester, &attempt, work).await?;
+    let pieces = Arc::clone(&state.pieces);
     Ok(Work::Waits(Box::pin(async move {
-        let verdicts: Vec<TaskVerdict> = AllOf(asked)
-            .await
-            .into_iter()
-            .map(|(target, verdict)| {
-                // A refusal has a record already.
-                if wait.is_some() && verdict.took().is_some() {
-                    // Made again: it has a copy of the filter and of the reason, which ten thousand targets should not.
-                    attempt.target(target.serial, &target.id).note(verdict.as_str());
-                }
-                TaskVerdict::new(target.serial, &*target.id, &verdict)
-            })
-            .collect();
-        let mut reply = BulkReply::new(verdicts);
-        reply.missing = missing;
-        (StatusCode::OK, held.of(response::to_json(&reply)))
+        let verdicts = AllOf { targets: asked, done: 0 }.await;
+        let write = move || held.of(write_verdicts(&attempt, verdicts, wait.is_some(), missing));
+        Ok((StatusCode::OK, pieces.run_accepted(write).await?))
     })))
 }
 
+/// Writes the verdicts, and records those that were waited for.
+fn write_verdicts(
+    attempt: &Attempt,
+    verdicts: Vec<(Target, Verdict)>,
+    waited: bool,
+    missing: Option<Missing>,
+) -> Bytes {
+    let verdicts = verdicts.into_iter().map(|(target, verdict)| {
+        // A refusal has a record already.
+        if waited && verdict.took().is_some() {
+            // Made again: it has a copy of the filter and of the reason, which ten thousand targets should not.
+            attempt.target(target.serial, &target.id).note(verdict.as_str());
+        }
+        TaskVerdict::new(target.serial, &*target.id, &verdict)
+    });
+    let mut reply = BulkReply::new(verdicts.collect());
+    reply.missing = missing;
+    response::to_json(&reply)
+}
+
+/// The targets of a bulk cancel, and the memory for them.
+type Chosen = (Vec<(Serial, String)>, Held);
+
 /// Returns the tasks that a filter selects, if they are within the limits; oldest first, so that parents come before
-/// their children.
-fn choose(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> Result<Vec<(Serial, String)>, Failure> {
+/// their children. A refusal is recorded.
+fn choose(
+    state: &State,
+    attempt: &Attempt,
+    filter: &Filter,
+    most: u64,
+    expected: Option<u64>,
+) -> Result<Chosen, Failure> {
+    let choose = || {
+        let targets = select(state, filter, most, expected)?;
+        // Before anything is cancelled, as the verdicts are to reach the client.
+        let bytes = targets.iter().map(|(_, id)| TARGET_BYTES + 6 * id.len() as u64).sum();
+        Ok((targets, state.memory.hold_for_response(bytes)?))
+    };
+    choose().inspect_err(|failure| attempt.refused(failure))
+}
+
+fn select(state: &State, filter: &Filter, most: u64, expected: Option<u64>) -> Result<Vec<(Serial, String)>, Failure> {
     if filter.lets_all_pass() {
         let detail = "the filter is missing, or matches every task";
         return Err(Failure::bad("missing-filter", detail).hint("select tasks: {\"filter\":\"kind=import minAge=5m\"}"));
@@ -376,25 +424,25 @@ impl Waiting {
 }
 
 /// Waits for all verdicts; each has the same time limit.
-struct AllOf(Vec<Target>);
+struct AllOf {
+    targets: Vec<Target>,
+    /// So many of the first have a verdict. Each is waited for only when those before it have theirs, so that many
+    /// tasks that end one after the other take no more time than a few.
+    done: usize,
+}
 
 impl Future for AllOf {
     type Output = Vec<(Target, Verdict)>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut is_ready = true;
-        for target in &mut self.0 {
-            if let Waiting::For(within) = &mut target.state {
-                match pin!(within.as_mut()).poll(context) {
-                    Poll::Ready(verdict) => target.state = Waiting::Done(verdict),
-                    Poll::Pending => is_ready = false,
-                }
+        let Self { targets, done } = &mut *self;
+        for target in &mut targets[*done..] {
+            if let Waiting::For(verdict) = &mut target.state {
+                target.state = Waiting::Done(ready!(verdict.as_mut().poll(context)));
             }
+            *done += 1;
         }
-        if !is_ready {
-            return Poll::Pending;
-        }
-        let done = std::mem::take(&mut self.0).into_iter().filter_map(|target| match &target.state {
+        let done = std::mem::take(targets).into_iter().filter_map(|target| match &target.state {
             Waiting::Done(verdict) => {
                 let verdict = verdict.clone();
                 Some((target, verdict))

@@ -74,7 +74,7 @@ pub(super) fn metrics(state: &State, accept: &str) -> Response<Body> {
 fn series(state: &State) -> Vec<(String, Series)> {
     let mut all: Vec<(String, Series)> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
-    for stats in state.list.kinds() {
+    for stats in state.all_kinds() {
         let name = match &stats.kind {
             Some(kind) if !stats.is_other && all.len() < MAX_KINDS => kind.clone(),
             _ => OTHER.to_owned(),
@@ -119,6 +119,7 @@ fn write(state: &State, mut text: Text) -> String {
         text.sample("pm_cancelled_still_running", &[("kind", kind)], series.cancelling as f64);
     }
     let waits = state.list.waits();
+    state.waits.set(waits.waits.len());
     for (name, help, is_one) in [
         ("pm_waits", "Waits that tasks report.", (|_| true) as fn(&BlockedTask) -> bool),
         ("pm_waits_stuck", "Waits that last until a cycle of waiting tasks is broken.", |wait| wait.is_stuck),

@@ -17,7 +17,8 @@ use crate::response::{self, Body, Failure};
 
 /// `GET /v1/kinds`: all kinds, the one with the most tasks first.
 pub(super) fn kinds(state: &State) -> Response<Body> {
-    response::serialized(StatusCode::OK, &KindReport::new(&state.list.kinds(), state.list.now().into()))
+    let kinds = state.all_kinds();
+    response::serialized(StatusCode::OK, &KindReport::new(&kinds, state.list.now().into()))
 }
 
 /// `GET /v1/audit`: attempts to cancel, newest first.
@@ -47,7 +48,7 @@ pub(super) fn info(state: &State, gate: &Gate, permission: Permission) -> Respon
     settings.look_only = state.list.is_look_only();
     settings.ignored = state.list.ignored_settings().to_vec();
     info.settings = Some(settings);
-    let kinds = KindReport::new(&state.list.kinds(), info.server_time);
+    let kinds = KindReport::new(&state.all_kinds(), info.server_time);
     info.hints.extend(kinds.hint().map(str::to_owned));
     info.counters = (&counters).into();
     info.dropped = (&counters).into();

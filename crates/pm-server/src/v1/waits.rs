@@ -1,7 +1,5 @@
 //! Tasks that wait, and the tasks that hold them up.
 
-use std::sync::atomic::Ordering::Relaxed;
-
 use http::{Response, StatusCode};
 use pm_core::{Serial, WaitReport};
 use pm_wire::v1;
@@ -32,9 +30,9 @@ pub(super) fn waits(state: &State, text: Option<&str>) -> Result<Response<Body>,
 
 /// Returns all waits, and the part of the budget that they are counted in: as many as there were the last time.
 pub(super) fn report(state: &State) -> Result<(WaitReport, Held), Failure> {
-    let held = state.memory.hold_for_response(state.waits.load(Relaxed) * REPORT_BYTES)?;
+    let held = state.memory.hold_for_response(state.waits.or(0) * REPORT_BYTES)?;
     let report = state.list.waits();
-    state.waits.store(report.waits.len() as u64, Relaxed);
+    state.waits.set(report.waits.len());
     Ok((report, held))
 }
 
