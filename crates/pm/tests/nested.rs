@@ -21,7 +21,7 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// Waits on this thread: a cancel runs on a thread of the server, since it may run code of the program.
+/// Waits on this thread: cancels are made and long lists are read by threads of the server.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -117,10 +117,10 @@ fn a_body_beyond_its_limit_is_413() {
 fn a_long_list_takes_no_more_memory_than_a_part_of_it() {
     let list = ProcessList::new();
     let tasks: Vec<_> = (0..10_000).map(|number| list.task("job").attr("number", number).start()).collect();
-    let Ok(response) = now(pm::service(&list).call(request("GET", "/procs/", "")));
+    let Ok(response) = block_on(pm::service(&list).call(request("GET", "/procs/", "")));
     let mut body = response.into_body();
     let (mut total, mut parts) = (0, 0);
-    while let Some(frame) = now(body.frame()) {
+    while let Some(frame) = block_on(body.frame()) {
         let Ok(frame) = frame;
         let part = frame.into_data().unwrap();
         assert!(part.len() < 80 << 10, "{}", part.len());

@@ -48,6 +48,7 @@ pub(crate) async fn run(
     let mut open = Open::default();
     let mut wait = BACK_OFF.0;
     let mut not_before = Instant::now();
+    let mut stalled_at = Instant::now();
     let mut next = 0;
     tokio::pin!(stopped);
     let grace = loop {
@@ -56,7 +57,15 @@ pub(crate) async fn run(
             // Only to remove them: how a connection ended matters to the client alone.
             Some(_) = connections.join_next() => service.state.connections.store(connections.len(), Relaxed),
             Some(_) = refusals.join_next() => {}
-            () = service.state.memory.is_short() => open.evict_stalled(),
+            () = service.state.memory.is_short() => {
+                open.evict_stalled();
+                stalled_at = Instant::now() + STALLED / 3;
+            }
+            // Those that wait do not ask again.
+            () = sleep_until(stalled_at), if service.state.memory.is_waited_for() => {
+                open.evict_stalled();
+                stalled_at = Instant::now() + STALLED / 3;
+            }
             // One after the other: each that makes space for another is gone before the next is accepted.
             incoming = accept(&listeners, &mut next, not_before), if !open.is_one_leaving() => match incoming {
                 Ok(incoming) => {

@@ -87,12 +87,12 @@ pub(crate) struct Status {
 }
 
 impl Feed {
-    pub(crate) fn new(list: &ProcessList, boot: &str, memory: &Arc<Memory>, run: &Run) -> Self {
+    pub(crate) fn new(list: &ProcessList, boot: &str, memory: &Arc<Memory>, run: Run) -> Self {
         Self {
             shared: Arc::new(Shared {
                 list: list.clone(),
                 memory: Arc::clone(memory),
-                run: Arc::clone(run),
+                run,
                 boot: boot.to_owned(),
                 state: Mutex::default(),
                 changed: Condvar::new(),

@@ -12,12 +12,12 @@ use crate::response::{self, Body, Parts, WriteParts};
 /// Bytes that are written at a time. A list that fits is sent in one piece, with its length.
 const PART: usize = 64 << 10;
 
-/// All live tasks, oldest first; with `text_attrs`, the values of attributes are strings. Long lists are written on
+/// All live tasks, oldest first; with `text_attrs`, the values of attributes are strings. A long list is written on
 /// other threads.
 pub(crate) fn list(state: &State, text_attrs: bool) -> Response<Body> {
     let mut rows = Rows::new(&state.list, text_attrs);
     if state.is_long() {
-        return response::json_parts(Parts::new(rows, Some(state.run.clone())));
+        return response::json_parts(Parts::new(rows, Some(state.run())));
     }
     let part = rows.write_part();
     if rows.scan.is_none() {

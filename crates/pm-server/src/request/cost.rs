@@ -75,14 +75,9 @@ impl State {
 
     /// Returns the threads on which a history is written, if that is not done at once.
     pub(crate) fn threads_for_history(&self, id: Option<&str>, serial: Option<Serial>) -> Option<&Workers> {
-        let is_long = |entries: u64| entries * ENTRY > LONG;
         let limits = self.list.limits();
-        let may_be_long = is_long(limits.first_entries + limits.newest_entries);
-        let has_long = || {
-            let serial = serial.or_else(|| self.list.find(id?).first().copied());
-            self.list.view(serial, |task| is_long(task.history_len())).unwrap_or(false)
-        };
-        (self.is_long_to_search(id, serial) || may_be_long && has_long()).then_some(&*self.pieces)
+        let may_be_long = (limits.first_entries + limits.newest_entries).saturating_mul(ENTRY) > LONG;
+        (may_be_long || self.is_long_to_search(id, serial)).then_some(&*self.pieces)
     }
 
     /// Returns the threads on which an answer is made, if it is not made at once. Cancels have threads of their own.

@@ -27,8 +27,8 @@ pub(crate) struct State {
     pub(crate) reports: Workers,
     /// Where work of some milliseconds is done.
     pub(crate) pieces: Arc<Workers>,
-    /// Hands parts of responses that are written while they are sent to `pieces`.
-    pub(crate) run: Run,
+    /// Where parts of responses are written while they are sent.
+    pub(crate) parts: Arc<Workers>,
     /// The budget for all that is held for clients.
     pub(crate) memory: Arc<Memory>,
     /// Distinguishes this list, since it was first served, from all others.
@@ -55,20 +55,16 @@ impl State {
     pub(crate) fn with_workers(list: &ProcessList, workers: impl Fn(Sort) -> Workers) -> Arc<Self> {
         let boot = format!("{:012x}", RandomState::new().hash_one(list.now().unix_nanos()) >> 16);
         let memory = Arc::new(Memory::default());
-        let pieces = Arc::new(workers(Sort::Pieces));
-        let run: Run = {
-            let pieces = Arc::clone(&pieces);
-            Arc::new(move |piece| pieces.run_piece(piece))
-        };
+        let parts = Arc::new(workers(Sort::Parts));
         Arc::new(Self {
             list: list.clone(),
-            feed: Feed::new(list, &boot, &memory, &run),
+            feed: Feed::new(list, &boot, &memory, run_on(&parts)),
             keys: Idempotency::default(),
             cancels: workers(Sort::Cancels),
             lists: workers(Sort::Lists),
             reports: workers(Sort::Reports),
-            pieces,
-            run,
+            pieces: Arc::new(workers(Sort::Pieces)),
+            parts,
             memory,
             boot,
             since: Instant::now(),
@@ -82,10 +78,20 @@ impl State {
         })
     }
 
+    /// Returns what runs pieces of work on the threads for parts.
+    pub(crate) fn run(&self) -> Run {
+        run_on(&self.parts)
+    }
+
     /// The audit log: in memory only, unless there is a file.
     pub(crate) fn audit(&self) -> &Audit {
         self.audit.get_or_init(Audit::in_memory)
     }
+}
+
+fn run_on(parts: &Arc<Workers>) -> Run {
+    let parts = Arc::clone(parts);
+    Arc::new(move |piece| parts.run_piece(piece))
 }
 
 /// A number as of the last time that it was counted, which takes a pass over the list.

@@ -15,7 +15,7 @@ use super::body::{Admitted, Again, Body, Kind, Produce};
 use super::compress;
 #[cfg(feature = "dashboard")]
 use super::file::File;
-use super::memory::{Memory, OutOfMemory, STREAM};
+use super::memory::{Memory, OutOfMemory};
 use super::parts::Parts;
 
 pub(crate) const JSON: &str = "application/json";
@@ -66,7 +66,7 @@ pub(crate) fn counted(response: Response<Body>, memory: &Arc<Memory>) -> Result<
         }
         // Short: among others what explains why longer ones are refused.
         Kind::Whole(bytes) => Kind::Whole(memory.hold_anyway(bytes.len() as u64).of(bytes)),
-        Kind::Parts(parts) => Kind::Parts(parts.counted(memory.hold_for_response(STREAM)?)),
+        Kind::Parts(parts) => Kind::Parts(parts.counted_in(memory)?),
         other => other,
     };
     Ok(Response::from_parts(head, Body(kind)))

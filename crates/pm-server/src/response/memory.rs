@@ -55,9 +55,9 @@ pub(crate) struct Memory {
     max: AtomicU64,
     held: AtomicU64,
     refused: AtomicU64,
-    /// Notified when a response was refused.
+    /// Notified when a response was refused, or has to wait.
     short: Notify,
-    /// Watchers that wait for some of it.
+    /// Watchers and long lists that wait for some of it.
     waiting: Mutex<VecDeque<Waker>>,
 }
 
@@ -92,14 +92,30 @@ impl Memory {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// Waits until a response was refused.
+    /// Returns `true` if a response waits for memory and there is not enough.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        // Some that wait may have left.
+        self.held() + STREAM > self.max_with(STREAM) && !lock(&self.waiting).is_empty()
+    }
+
+    /// Waits until a response was refused, or has to wait.
     pub(crate) async fn is_short(&self) {
         self.short.notified().await;
     }
 
+    /// Returns the most that may be held when so many bytes are taken.
+    fn max_with(&self, bytes: u64) -> u64 {
+        if bytes <= SHORT { self.max() } else { self.max() / 4 * 3 }
+    }
+
+    /// Returns `true` if the budget has so many bytes when nothing else is held.
+    pub(super) fn may_hold(&self, bytes: u64) -> bool {
+        bytes <= self.max_with(bytes)
+    }
+
     /// Takes so many bytes of the budget, if they are left.
     pub(crate) fn hold(self: &Arc<Self>, bytes: u64) -> Option<Held> {
-        let max = if bytes <= SHORT { self.max() } else { self.max() / 4 * 3 };
+        let max = self.max_with(bytes);
         let take = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= max);
         self.held.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
         Some(Held { memory: Arc::clone(self), bytes })
@@ -134,6 +150,7 @@ impl Memory {
             waiting.push_back(waker.clone());
         }
         drop(waiting);
+        self.short.notify_one();
         // Some may have been given back before the waker was there.
         self.hold(bytes).map_or(Poll::Pending, Poll::Ready)
     }

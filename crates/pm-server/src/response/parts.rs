@@ -3,13 +3,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::compress::Compressor;
-use super::memory::Held;
+use super::memory::{Held, Memory, OutOfMemory, STREAM};
 
 /// A list of more tasks is read on other threads, as other requests would wait for it.
 pub(crate) const LONG: u64 = 5_000;
@@ -36,6 +36,8 @@ pub(crate) struct Parts {
     /// `None` to write them in place.
     run: Option<Run>,
     held: Option<Arc<Held>>,
+    /// Where the memory for the parts is taken from, before the first one is written.
+    memory: Option<Arc<Memory>>,
 }
 
 /// The writer of a part, and the part.
@@ -52,7 +54,7 @@ enum State {
 
 impl Parts {
     pub(crate) fn new(writer: impl WriteParts + 'static, run: Option<Run>) -> Self {
-        Self { state: State::Here(Box::new(writer)), run, held: None }
+        Self { state: State::Here(Box::new(writer)), run, held: None, memory: None }
     }
 
     /// Compresses the parts; before the first one is polled for.
@@ -69,8 +71,25 @@ impl Parts {
         Self { held: Some(Arc::new(held)), ..self }
     }
 
+    /// As [`counted`](Self::counted), in memory of a budget. Parts that are written elsewhere wait until it has enough:
+    /// they are those of many clients at once, and each is sent soon.
+    ///
+    /// # Errors
+    ///
+    /// The budget has no space for them.
+    pub(super) fn counted_in(self, memory: &Arc<Memory>) -> Result<Self, OutOfMemory> {
+        if self.run.is_some() && memory.may_hold(STREAM) {
+            return Ok(Self { memory: Some(Arc::clone(memory)), ..self });
+        }
+        Ok(self.counted(memory.hold_for_response(STREAM)?))
+    }
+
     /// Polls for the next part, which is not empty; `None` at the end.
     pub(crate) fn poll_part(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(memory) = &self.memory {
+            self.held = Some(Arc::new(ready!(memory.poll_hold(STREAM, context))));
+            self.memory = None;
+        }
         loop {
             let (writer, part) = match std::mem::replace(&mut self.state, State::Ended) {
                 State::Here(writer) if self.run.is_some() => {

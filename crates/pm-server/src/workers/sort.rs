@@ -15,8 +15,10 @@ pub(crate) enum Sort {
     Lists,
     /// Other passes over long lists, which may take longer: metrics, trees, dry runs.
     Reports,
-    /// Work of some milliseconds: a part of a long response, a search for one task, a compression.
+    /// Work of some milliseconds: a search for one task, a compression.
     Pieces,
+    /// Parts of responses that are written while they are sent.
+    Parts,
 }
 
 #[derive(Clone, Copy)]
@@ -50,7 +52,7 @@ impl Sort {
             Held { threads: 16, thread_after: Duration::from_millis(100), refused_after: Duration::from_secs(5) };
         let (threads, held) = match self {
             Self::Cancels => (4, Some(HELD)),
-            Self::Lists | Self::Pieces => (2, None),
+            Self::Lists | Self::Pieces | Self::Parts => (2, None),
             Self::Reports => (1, None),
         };
         Limits { threads, waiting: 256, held }
