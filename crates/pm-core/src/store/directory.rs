@@ -249,8 +249,8 @@ fn free_places(places: &'static Places, chunks: &ChunkTable) -> u64 {
     free
 }
 
-/// Calls `visit` with each place of a block that a task has, and the slot. A task that has its place elsewhere may be in
-/// a slot by now; it is taken for one of this place in one case of 64, which only costs a place or a look.
+/// Calls `visit` with each place of a block that a task has, and the slot. A task that has its place elsewhere may be
+/// in a slot by now; it is taken for one of this place in one case of 64, which only costs a place or a look.
 fn each_task(places: &'static Places, chunks: &ChunkTable, mut visit: impl FnMut(usize, u32)) {
     for (at, place) in places.0.iter().enumerate() {
         if let Some(slot) = place.load(Ordering::Relaxed).checked_sub(1) {
