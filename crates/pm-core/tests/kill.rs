@@ -711,33 +711,6 @@ fn hooks_are_called_for_cancellations_ends_and_stuck_tasks() {
 }
 
 #[test]
-fn a_hook_that_blocks_delays_no_deadline() {
-    // More of them than threads would be delayed.
-    for hooks in [1, 3] {
-        let list = ProcessList::new();
-        let (go, blocked) = mpsc::channel::<()>();
-        let (enters, entered) = mpsc::channel();
-        let blocked = Mutex::new(blocked);
-        let hook = list.on_stuck(Duration::from_millis(1), move |_| {
-            enters.send(()).unwrap();
-            // Until `go` is dropped; one holds the lock in the meantime.
-            let _ = blocked.lock().map(|blocked| blocked.recv());
-        });
-        let stuck: Vec<_> = (0..hooks).map(|number| list.start(&format!("stuck-{number}"))).collect();
-        for task in &stuck {
-            list.cancel(task.serial().unwrap(), "").unwrap();
-        }
-        (0..hooks).for_each(|_| entered.recv().unwrap());
-        let (other, wakes) = (ProcessList::new(), mpsc::channel());
-        let timer = other.on_cancel(move |_| wakes.0.send(()).unwrap());
-        let task = other.task("import").deadline(Duration::from_millis(1)).start();
-        wakes.1.recv().unwrap();
-        assert_eq!(task.checkpoint().unwrap_err().reason(), "deadline");
-        drop((go, hook, timer));
-    }
-}
-
-#[test]
 fn a_hook_may_use_the_list_and_panic() {
     let list = ProcessList::new();
     let (inner, depth) = (list.clone(), Arc::new(AtomicU64::new(0)));
