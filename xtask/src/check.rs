@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::step::{
     Done, Outcome, Plan, Step, cargo, output, packages, pass, pass_all, pass_within, settle, target_dir, works,
 };
-use crate::{api, budget, instructions, layers, lines, model, page, words};
+use crate::{budget, instructions, layers, lines, model, page, words};
 
 /// Processors besides the developer's own: one with words of 32 bits, one without a strong order of memory.
 const TARGETS: [&str; 2] = ["i686-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
@@ -40,7 +40,7 @@ pub(crate) fn quick() -> Plan {
 
 /// Returns the steps that must pass before a change lands, cheap ones first.
 pub(crate) fn all() -> Plan {
-    let steps: [Step; 13] = [
+    let steps: [Step; 12] = [
         ("format", format),
         ("lines", lines::check),
         ("words", words::check),
@@ -49,14 +49,13 @@ pub(crate) fn all() -> Plan {
         ("docs", docs),
         ("features", features),
         ("processors", processors),
-        ("api", api::check),
         ("miri", model::miri),
         ("sanitizers", model::sanitizers),
         ("tests", tests),
         ("page", page::check),
     ];
     // They build in directories of their own, or wait for others while one processor is idle.
-    let beside = vec!["deny", "msrv", "minimal", "loom", "contract", "browser"];
+    let beside = vec!["deny", "msrv", "minimal", "loom", "api", "contract", "browser"];
     let has_bench = packages().is_ok_and(|packages| packages.iter().any(|package| package["name"] == "pm-bench"));
     let last: &[Step] =
         if has_bench { &[("instructions", instructions::check), ("bench smoke", bench_smoke)] } else { &[] };

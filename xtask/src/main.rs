@@ -52,10 +52,9 @@ usage: cargo xtask COMMAND
 
   test [--quick]
             all that must pass before a change lands: format, lines, words, budget, clippy, docs, other features and
-            processors, api, Miri and sanitizers (if installed), tests, the page; beside them deny, the oldest
-            compiler, the lowest versions, loom, the contract, the attacks of a browser, whose output is shown when they
-            have ended; last counts of instructions and a short bench. A step that fails does not keep others from
-            running.
+            processors, Miri and sanitizers (if installed), tests, the page; beside them deny, the oldest compiler,
+            the lowest versions, loom, api, the contract, the attacks of a browser, whose output is shown when they have
+            ended; last counts of instructions and a short bench. A step that fails does not keep others from running
             --quick runs format, lines, words, layers, clippy, and the tests without those of docs and a few that take
             long: readers that are greedy, random operations, races, TLS
   bench [--json FILE] [--quick] [SECTION...]
