@@ -25,7 +25,7 @@ impl ProcessList {
     pub fn find_ended(&self, id: &str) -> Snapshot {
         let shared = self.shared();
         let id = recorded::recorded(&shared.store, id, shared.store.limits.id).text;
-        let found = shared.store.slab.slots_of(text::hash(&id));
+        let found = shared.store.slab.slots_of(text::hash(&id), |tag| !tag::is_live(tag));
         Snapshot::take_ended(shared, found, |task| task.id().as_bytes() == id.as_bytes())
     }
 
@@ -37,7 +37,7 @@ impl ProcessList {
         let mut row = Vec::new();
         let mut found: Vec<(u64, u32, Serial)> = Vec::new();
         let (moment, kinds) = (shared.store.clock.moment(), shared.store.slab.kinds());
-        for index in shared.store.slab.slots_of(text::hash(&id)) {
+        for index in shared.store.slab.slots_of(text::hash(&id), tag::is_live) {
             row.clear();
             if copy_row(Slot::at(&shared.store, index), Wanted::Live, Detail::Newest, &mut scratch, &mut row) {
                 let task = TaskView::new(&row, moment, &kinds);

@@ -130,13 +130,20 @@ impl Directory {
         flags.enumerate().filter(|(_, taken)| taken.load(Ordering::Acquire) != 0).map(|(block, _)| block)
     }
 
-    /// Calls `visit` with the slots of the tasks of a block. Returns `true` if there may be more of them later.
-    pub(super) fn each_slot(&self, block: usize, chunks: &ChunkTable, mut visit: impl FnMut(u32)) -> bool {
+    /// Calls `visit` with the places of a block that tasks have, their slots, and the low halves of their serials,
+    /// except for the places whose bits are set. Returns `true` if there may be more of them later.
+    pub(super) fn each_slot(
+        &self,
+        block: usize,
+        except: u64,
+        chunks: &ChunkTable,
+        visit: impl FnMut(usize, u32, u64),
+    ) -> bool {
         let (extent, at) = split((block * BLOCK) as u64);
         let Some(extent) = self.extents[extent].get() else { return false };
         // Acquire: pairs with the Release of `Block::leave`.
         let is_taken = extent.taken[at / BLOCK].load(Ordering::Acquire) != 0;
-        each_task(&extent.places[at / BLOCK], chunks, |_, slot| visit(slot));
+        each_task(&extent.places[at / BLOCK], except, chunks, visit);
         is_taken
     }
 
@@ -245,18 +252,19 @@ fn split(place: u64) -> (usize, usize) {
 /// Returns a bit for each place of a block that no task has.
 fn free_places(places: &'static Places, chunks: &ChunkTable) -> u64 {
     let mut free = Block::ALL;
-    each_task(places, chunks, |at, _| free &= !(1 << at));
+    each_task(places, 0, chunks, |at, _, _| free &= !(1 << at));
     free
 }
 
-/// Calls `visit` with each place of a block that a task has, and the slot. A task that has its place elsewhere may be
-/// in a slot by now; it is taken for one of this place in one case of 64, which only costs a place or a look.
-fn each_task(places: &'static Places, chunks: &ChunkTable, mut visit: impl FnMut(usize, u32)) {
-    for (at, place) in places.0.iter().enumerate() {
+/// Calls `visit` with each place of a block that a task has, the slot, and the low half of the serial. A task that has
+/// its place elsewhere may be in a slot by now; it is taken for one of this place in one case of 64.
+fn each_task(places: &'static Places, except: u64, chunks: &ChunkTable, mut visit: impl FnMut(usize, u32, u64)) {
+    for (at, place) in places.0.iter().enumerate().filter(|(at, _)| except >> at & 1 == 0) {
         if let Some(slot) = place.load(Ordering::Relaxed).checked_sub(1) {
             let tag = chunks.tag(slot).load(Ordering::Acquire);
-            if tag != 0 && tag::low_serial(tag).wrapping_sub(1) % BLOCK as u64 == at as u64 {
-                visit(at, slot);
+            let serial = tag::low_serial(tag);
+            if tag != 0 && serial.wrapping_sub(1) % BLOCK as u64 == at as u64 {
+                visit(at, slot, serial);
             }
         }
     }
@@ -272,17 +280,18 @@ impl Position {
         self.doublings == later.doublings && [later.round, later.before].contains(&self.round)
     }
 
-    /// Moves on to the next block on the way to a later position, which must be near, and returns it; `None` there.
-    pub(super) fn advance(&mut self, later: &Self) -> Option<usize> {
+    /// Moves on to the next block on the way to a later position, which must be near. Returns the block and its first
+    /// serial; `None` there.
+    pub(super) fn advance(&mut self, later: &Self) -> Option<(usize, u64)> {
         if self.serial == self.end && self.round != later.round {
             *self = Self { serial: later.round, ..*later };
         }
         if self == later {
             return None;
         }
-        let place = (self.serial - 1) % size(self.doublings);
+        let first = self.serial;
         self.serial += BLOCK as u64;
-        Some(place as usize / BLOCK)
+        Some(((first - 1) as usize % size(self.doublings) as usize / BLOCK, first))
     }
 }
 

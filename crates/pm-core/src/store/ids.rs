@@ -46,7 +46,30 @@ pub(super) struct Ids {
     described: Vec<u32>,
     /// Up to where in the directory the tasks are in the index, except for those of blocks that were `taken` then.
     seen: Position,
-    taken: Vec<usize>,
+    taken: Vec<Taken>,
+}
+
+/// A block whose serials are being handed out.
+struct Taken {
+    block: usize,
+    /// Its first serial, if that is known; then, which of its tasks are in the index.
+    first: Option<u64>,
+    added: u64,
+}
+
+impl Taken {
+    /// Adds to `slots` those with tasks that may not be in the index. Returns `true` if there may be more later.
+    fn look(&mut self, slab: &Slab, slots: &mut Vec<u32>) -> bool {
+        slab.directory.each_slot(self.block, self.added, &slab.chunks, |at, slot, serial| match self.first {
+            Some(first) if first.wrapping_add(at as u64) as u32 == serial as u32 => {
+                self.added |= 1 << at;
+                slots.push(slot);
+            }
+            // A task of an earlier round.
+            Some(_) => {}
+            None => slots.push(slot),
+        })
+    }
 }
 
 fn hash_of(tag: u64) -> u32 {
@@ -61,7 +84,7 @@ impl Ids {
         (self.buckets.capacity() * size_of::<u32>() + self.links.capacity() * size_of::<Links>()) as u64
     }
 
-    fn find(&mut self, slab: &Slab, hash: u32) -> Vec<u32> {
+    fn find(&mut self, slab: &Slab, hash: u32, is_wanted: impl Fn(u64) -> bool) -> Vec<u32> {
         let is_complete = self.catch_up(slab);
         // The slots from here on are looked through.
         let rest = if is_complete { self.added } else { 0 };
@@ -73,12 +96,12 @@ impl Ids {
             let tag = slab.chunks.tag(slot).load(Ordering::Acquire);
             if !tag::is_task(tag) {
                 self.unlink(slot);
-            } else if slot < rest && tag::has_hash(tag, hash) {
+            } else if slot < rest && tag::has_hash(tag, hash) && is_wanted(tag) {
                 found.push(slot);
             }
         }
         slab.chunks.each_tag_from(rest, |slot, tag| {
-            if tag::has_hash(tag, hash) {
+            if tag::has_hash(tag, hash) && is_wanted(tag) {
                 found.push(slot);
             }
             true
@@ -91,18 +114,21 @@ impl Ids {
     fn catch_up(&mut self, slab: &Slab) -> bool {
         let Some(now) = slab.directory.position() else { return false };
         if !self.seen.is_near(&now) {
-            *self = Self { seen: now, taken: slab.directory.taken_blocks().collect(), ..std::mem::take(self) };
+            let unknown = |block| Taken { block, first: None, added: 0 };
+            let taken = slab.directory.taken_blocks().map(unknown).collect();
+            *self = Self { seen: now, taken, ..std::mem::take(self) };
             self.added = 0;
             self.described.clear();
         }
         let used = slab.chunks.used();
         let mut left = SLICE.max(used / SHARE) as usize;
         let mut slots = std::mem::take(&mut self.described);
-        self.taken.retain(|&block| slab.directory.each_slot(block, &slab.chunks, |slot| slots.push(slot)));
+        self.taken.retain_mut(|block| block.look(slab, &mut slots));
         while slots.len() < left
-            && let Some(block) = self.seen.advance(&now)
+            && let Some((block, first)) = self.seen.advance(&now)
         {
-            if slab.directory.each_slot(block, &slab.chunks, |slot| slots.push(slot)) {
+            let mut block = Taken { block, first: Some(first), added: 0 };
+            if block.look(slab, &mut slots) {
                 self.taken.push(block);
             }
             // A block costs time, too, if all of its tasks are gone.
@@ -214,14 +240,14 @@ impl Ids {
 }
 
 impl Slab {
-    /// Returns the slots of the tasks, live or retained, whose ids may have this hash.
-    pub(crate) fn slots_of(&self, hash: u32) -> Vec<u32> {
+    /// Returns the slots of the tasks whose ids may have this hash, and whose tags are wanted.
+    pub(crate) fn slots_of(&self, hash: u32, is_wanted: impl Fn(u64) -> bool) -> Vec<u32> {
         if self.chunks.used() > SHORT {
-            return self.ids.lock().find(self, hash);
+            return self.ids.lock().find(self, hash, is_wanted);
         }
         let mut found = Vec::new();
         self.chunks.each_tag(|slot, tag| {
-            if tag::has_hash(tag, hash) {
+            if tag::has_hash(tag, hash) && is_wanted(tag) {
                 found.push(slot);
             }
             true
