@@ -35,7 +35,7 @@ const LOOKED_AT: u32 = 4;
 /// So many of them show that the array is too small.
 const FULL: u32 = 64;
 
-/// A part of the array, with a flag for each block: a thread hands out its serials.
+/// A part of the array. For each block of which a thread hands out the serials, the low half of the first one; else 0.
 struct Extent {
     places: &'static [Places],
     taken: Box<[AtomicU32]>,
@@ -73,6 +73,8 @@ pub(super) struct Block {
     places: &'static [AtomicU32],
     taken: Option<&'static AtomicU32>,
 }
+
+type NextBlock = (u64, &'static Places, Option<&'static AtomicU32>);
 
 const fn size(doublings: usize) -> u64 {
     FIRST << doublings
@@ -124,10 +126,10 @@ impl Directory {
         (!self.is_incomplete()).then_some(position)
     }
 
-    /// Returns the blocks whose serials are being handed out.
-    pub(super) fn taken_blocks(&self) -> impl Iterator<Item = usize> {
-        let flags = self.extents.iter().filter_map(OnceLock::get).flat_map(|extent| &extent.taken);
-        flags.enumerate().filter(|(_, taken)| taken.load(Ordering::Acquire) != 0).map(|(block, _)| block)
+    /// Returns the blocks whose serials are being handed out, and of each the low half of the first.
+    pub(super) fn taken_blocks(&self) -> impl Iterator<Item = (usize, u32)> {
+        let taken = self.extents.iter().filter_map(OnceLock::get).flat_map(|extent| &extent.taken);
+        taken.map(|first| first.load(Ordering::Acquire)).enumerate().filter(|&(_, first)| first != 0)
     }
 
     /// Calls `visit` with the places of a block that tasks have, their slots, and the low halves of their serials,
@@ -151,24 +153,17 @@ impl Directory {
     #[cold]
     pub(super) fn take(&'static self, chunks: &ChunkTable) -> Block {
         let mut full = 0;
-        while let Some((first, doublings)) = self.next_block(full, chunks) {
-            let place = (first - 1) % size(doublings);
-            let (extent, at) = split(place);
-            let Some(extent) = self.extents[extent].get() else { break };
-            let taken = &extent.taken[at / BLOCK];
-            // Acquire: pairs with the Release of `Block::leave`.
-            let is_mine = taken.swap(1, Ordering::Acquire) == 0;
-            let places = &extent.places[at / BLOCK];
-            let free = if is_mine { free_places(places, chunks) } else { 0 };
+        while let Some((first, places, taken)) = self.next_block(full, chunks) {
+            let free = if taken.is_some() { free_places(places, chunks) } else { 0 };
             if free.count_ones() > FEW {
                 self.poor.store(0, Ordering::Relaxed);
             } else {
                 self.poor.fetch_add(1, Ordering::Relaxed);
             }
             if free != 0 {
-                return Block { first, free, places: &places.0, taken: Some(taken) };
+                return Block { first, free, places: &places.0, taken };
             }
-            if is_mine {
+            if let Some(taken) = taken {
                 taken.store(0, Ordering::Release);
             }
             full += 1;
@@ -178,9 +173,10 @@ impl Directory {
         Block { first, free: Block::ALL, places: &[], taken: None }
     }
 
-    /// Returns the first serial of the next block, after so many blocks without a free place, and how often the array
-    /// has doubled; `None` when there is no memory for an array that is large enough.
-    fn next_block(&self, full: u32, chunks: &ChunkTable) -> Option<(u64, usize)> {
+    /// Takes the next block, after so many blocks without a free place, unless another thread still has it. Returns its
+    /// first serial, its places, and what shows that it is taken; `None` when there is no memory for an array that is
+    /// large enough.
+    fn next_block(&'static self, full: u32, chunks: &ChunkTable) -> Option<NextBlock> {
         let mut next = self.next.lock();
         if full > LOOKED_AT {
             // A run of old tasks, of unknown length: skips ever more of it.
@@ -205,7 +201,13 @@ impl Directory {
         }
         let first = next.serial;
         next.serial += BLOCK as u64;
-        Some((first, next.doublings))
+        let (extent, at) = split((first - 1) % size(next.doublings));
+        let extent = self.extents[extent].get()?;
+        let taken = &extent.taken[at / BLOCK];
+        // Still under the lock: a reader that sees the position behind the block sees that it is taken.
+        // Acquire: pairs with the Release of `Block::leave`.
+        let is_mine = taken.compare_exchange(0, first as u32, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        Some((first, &extent.places[at / BLOCK], is_mine.then_some(taken)))
     }
 
     /// Doubles the array, and continues in its new half. Returns `false` when there is no memory for that.
@@ -280,9 +282,9 @@ impl Position {
         self.doublings == later.doublings && [later.round, later.before].contains(&self.round)
     }
 
-    /// Moves on to the next block on the way to a later position, which must be near. Returns the block and its first
-    /// serial; `None` there.
-    pub(super) fn advance(&mut self, later: &Self) -> Option<(usize, u64)> {
+    /// Moves on to the next block on the way to a later position, which must be near. Returns the block and the low
+    /// half of its first serial; `None` there.
+    pub(super) fn advance(&mut self, later: &Self) -> Option<(usize, u32)> {
         if self.serial == self.end && self.round != later.round {
             *self = Self { serial: later.round, ..*later };
         }
@@ -291,7 +293,7 @@ impl Position {
         }
         let first = self.serial;
         self.serial += BLOCK as u64;
-        Some(((first - 1) as usize % size(self.doublings) as usize / BLOCK, first))
+        Some((((first - 1) % size(self.doublings)) as usize / BLOCK, first as u32))
     }
 }
 

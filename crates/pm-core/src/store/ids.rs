@@ -52,22 +52,21 @@ pub(super) struct Ids {
 /// A block whose serials are being handed out.
 struct Taken {
     block: usize,
-    /// Its first serial, if that is known; then, which of its tasks are in the index.
-    first: Option<u64>,
+    /// The low half of its first serial.
+    first: u32,
+    /// Which of its tasks are in the index.
     added: u64,
 }
 
 impl Taken {
     /// Adds to `slots` those with tasks that may not be in the index. Returns `true` if there may be more later.
     fn look(&mut self, slab: &Slab, slots: &mut Vec<u32>) -> bool {
-        slab.directory.each_slot(self.block, self.added, &slab.chunks, |at, slot, serial| match self.first {
-            Some(first) if first.wrapping_add(at as u64) as u32 == serial as u32 => {
+        slab.directory.each_slot(self.block, self.added, &slab.chunks, |at, slot, serial| {
+            // Else it is a task of an earlier round.
+            if self.first.wrapping_add(at as u32) == serial as u32 {
                 self.added |= 1 << at;
                 slots.push(slot);
             }
-            // A task of an earlier round.
-            Some(_) => {}
-            None => slots.push(slot),
         })
     }
 }
@@ -114,8 +113,7 @@ impl Ids {
     fn catch_up(&mut self, slab: &Slab) -> bool {
         let Some(now) = slab.directory.position() else { return false };
         if !self.seen.is_near(&now) {
-            let unknown = |block| Taken { block, first: None, added: 0 };
-            let taken = slab.directory.taken_blocks().map(unknown).collect();
+            let taken = slab.directory.taken_blocks().map(|(block, first)| Taken { block, first, added: 0 }).collect();
             *self = Self { seen: now, taken, ..std::mem::take(self) };
             self.added = 0;
             self.described.clear();
@@ -127,7 +125,7 @@ impl Ids {
         while slots.len() < left
             && let Some((block, first)) = self.seen.advance(&now)
         {
-            let mut block = Taken { block, first: Some(first), added: 0 };
+            let mut block = Taken { block, first, added: 0 };
             if block.look(slab, &mut slots) {
                 self.taken.push(block);
             }
