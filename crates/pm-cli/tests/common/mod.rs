@@ -2,11 +2,17 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part")]
 
+#[path = "../../../pm/tests/common/ports.rs"]
+mod ports;
+
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Command, Output};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+
+#[allow(unused_imports, reason = "each test file uses a part")]
+pub use ports::kept_address;
 
 /// The command without the user's variables and config file.
 pub fn command(args: &[&str]) -> Command {
@@ -118,26 +124,9 @@ pub fn reply(status: &str, content_type: &str, body: &str) -> Vec<u8> {
     format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// An address that refuses connections: its port is taken until this process ends, and there is no listener.
+/// An endpoint that refuses connections until this process ends.
 pub fn closed_address() -> String {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    std::mem::forget(socket);
-    address
-}
-
-/// An address for servers that start and stop: its port is given to no other program until this process ends.
-pub fn kept_address() -> SocketAddr {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    // Other systems than Linux would refuse the port to the server, too.
-    if cfg!(target_os = "linux") {
-        std::mem::forget(socket);
-    }
-    address
+    ports::closed_address().to_string()
 }
 
 /// A real server for a list.

@@ -2,13 +2,16 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+#[path = "../../../pm/tests/common/ports.rs"]
+mod ports;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pm_client::Client;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 
 /// Runs `call` against a server that answers once with `reply`; returns its result and the request.
 pub async fn meet<T, Call: Future<Output = T>>(
@@ -24,13 +27,9 @@ pub async fn meet<T, Call: Future<Output = T>>(
     tokio::join!(call(client), serve)
 }
 
-/// An address that refuses connections: its port is taken until this process ends, and there is no listener.
+/// An endpoint that refuses connections until this process ends.
 pub fn closed_address() -> String {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap().to_string();
-    std::mem::forget(socket);
-    address
+    ports::closed_address().to_string()
 }
 
 /// Reads one request, and answers it.

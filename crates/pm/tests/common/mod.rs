@@ -1,11 +1,15 @@
 //! A client that sends exactly the given bytes over a plain socket.
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
+mod ports;
+
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use pm::{ProcessList, Server};
+#[allow(unused_imports, reason = "each test file uses its own part of it")]
+pub(crate) use ports::kept_address;
 
 /// A limit so that a failing test ends; a passing test never waits for it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -15,19 +19,6 @@ pub(crate) fn served() -> (ProcessList, Server) {
     let list = ProcessList::new();
     let server = Server::builder().list(&list).listen("127.0.0.1:0").start().unwrap();
     (list, server)
-}
-
-/// Returns an address for servers that start and stop: its port is given to no other program until this process ends.
-pub(crate) fn kept_address() -> SocketAddr {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let address = socket.local_addr().unwrap();
-    // Other systems than Linux would refuse the port to the server, too.
-    if cfg!(target_os = "linux") {
-        std::mem::forget(socket);
-    }
-    address
 }
 
 #[derive(Debug)]
