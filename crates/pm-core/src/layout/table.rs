@@ -30,7 +30,7 @@ impl ChunkTable {
 
     /// How many segments have chunks that were handed out.
     pub(crate) fn used_segments(&self) -> usize {
-        (self.high.load(Ordering::Acquire) as usize).div_ceil(SEGMENT)
+        (self.used() as usize).div_ceil(SEGMENT)
     }
 
     #[inline]

@@ -1,7 +1,6 @@
 //! Attributes and progress: the newest value of each counts.
 
 use super::gate::{NoSpace, Writer};
-use crate::base::sync::own;
 use crate::layout::chunk::WORDS;
 use crate::layout::record;
 use crate::layout::record::{Head, Record};
@@ -50,7 +49,7 @@ impl Writer {
         let new = Head::attr_text(name.len(), value.len());
         let (words, needed) = (old.words(), new.words());
         let fits = words >= needed && words - needed <= Head::MOST_SPARE;
-        if !fits || at + words > WORDS || own(self.slot.cancel()) & cancel::READ != 0 {
+        if !fits || at + words > WORDS || !self.may_overwrite() {
             return false;
         }
         self.overwrite(|| {
@@ -105,7 +104,7 @@ impl Writer {
                 done_at.chunk.put(done_at.at, done);
                 return Ok(());
             }
-            if own(self.slot.cancel()) & cancel::READ == 0 {
+            if self.may_overwrite() {
                 self.overwrite(|| {
                     done_at.chunk.put(done_at.at, done);
                     total_at.chunk.put(total_at.at, total);

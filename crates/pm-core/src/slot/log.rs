@@ -117,10 +117,16 @@ impl Writer {
         self.set_kept_first(first);
         self.set_garbage(0);
         self.free_chain(old_first);
-        if own(self.slot.cancel()) & cancel::READ != 0 {
+        if !self.may_overwrite() {
             // What asked for this has had its time.
             self.slot.cancel().fetch_and(!cancel::READ, Ordering::Relaxed);
         }
+    }
+
+    /// Returns `true` unless readers have asked for a moment in which no value is overwritten.
+    #[inline(always)]
+    pub(super) fn may_overwrite(&self) -> bool {
+        own(self.slot.cancel()) & cancel::READ == 0
     }
 
     /// Overwrites words that readers may be copying: who copies some of them before and some after sees the version of

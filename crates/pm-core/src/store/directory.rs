@@ -114,10 +114,10 @@ impl Directory {
     /// Returns the slot at the place of a serial, which holds that task or another one.
     pub(crate) fn slot_of(&self, serial: u64) -> Option<u32> {
         let doublings = self.since.iter().rposition(|since| since.load(Ordering::Acquire) <= serial)?;
-        let (extent, at) = split((serial - 1) % size(doublings));
-        let places = &self.extents[extent].get()?.places[at / BLOCK];
+        let place = (serial - 1) % size(doublings);
+        let (places, _) = self.block(place)?;
         // Acquire: pairs with the Release by which the caller learned the serial.
-        places.0[at % BLOCK].load(Ordering::Acquire).checked_sub(1)
+        places.0[place as usize % BLOCK].load(Ordering::Acquire).checked_sub(1)
     }
 
     /// Returns how far the list has come in the array; `None` if that does not show where all its tasks are.
@@ -141,12 +141,18 @@ impl Directory {
         chunks: &ChunkTable,
         visit: impl FnMut(usize, u32, u64),
     ) -> bool {
-        let (extent, at) = split((block * BLOCK) as u64);
-        let Some(extent) = self.extents[extent].get() else { return false };
+        let Some((places, taken)) = self.block((block * BLOCK) as u64) else { return false };
         // Acquire: pairs with the Release of `Block::leave`.
-        let is_taken = extent.taken[at / BLOCK].load(Ordering::Acquire) != 0;
-        each_task(&extent.places[at / BLOCK], except, chunks, visit);
+        let is_taken = taken.load(Ordering::Acquire) != 0;
+        each_task(places, except, chunks, visit);
         is_taken
+    }
+
+    /// Returns the places of the block that a place is in, and what shows that it is taken.
+    fn block(&self, place: u64) -> Option<(&'static Places, &AtomicU32)> {
+        let (extent, at) = split(place);
+        let extent = self.extents[extent].get()?;
+        Some((&extent.places[at / BLOCK], &extent.taken[at / BLOCK]))
     }
 
     /// Takes a block with at least one free place.
@@ -201,13 +207,11 @@ impl Directory {
         }
         let first = next.serial;
         next.serial += BLOCK as u64;
-        let (extent, at) = split((first - 1) % size(next.doublings));
-        let extent = self.extents[extent].get()?;
-        let taken = &extent.taken[at / BLOCK];
+        let (places, taken) = self.block((first - 1) % size(next.doublings))?;
         // Still under the lock: a reader that sees the position behind the block sees that it is taken.
         // Acquire: pairs with the Release of `Block::leave`.
         let is_mine = taken.compare_exchange(0, first as u32, Ordering::Acquire, Ordering::Relaxed).is_ok();
-        Some((first, &extent.places[at / BLOCK], is_mine.then_some(taken)))
+        Some((first, places, is_mine.then_some(taken)))
     }
 
     /// Doubles the array, and continues in its new half. Returns `false` when there is no memory for that.

@@ -99,12 +99,7 @@ impl Ids {
                 found.push(slot);
             }
         }
-        slab.chunks.each_tag_from(rest, |slot, tag| {
-            if tag::has_hash(tag, hash) && is_wanted(tag) {
-                found.push(slot);
-            }
-            true
-        });
+        look_through(&slab.chunks, rest, hash, is_wanted, &mut found);
         found
     }
 
@@ -244,12 +239,17 @@ impl Slab {
             return self.ids.lock().find(self, hash, is_wanted);
         }
         let mut found = Vec::new();
-        self.chunks.each_tag(|slot, tag| {
-            if tag::has_hash(tag, hash) && is_wanted(tag) {
-                found.push(slot);
-            }
-            true
-        });
+        look_through(&self.chunks, 0, hash, is_wanted, &mut found);
         found
     }
+}
+
+/// Adds the slots from one on that are meant to `found`.
+fn look_through(chunks: &ChunkTable, from: u32, hash: u32, is_wanted: impl Fn(u64) -> bool, found: &mut Vec<u32>) {
+    chunks.each_tag_from(from, |slot, tag| {
+        if tag::has_hash(tag, hash) && is_wanted(tag) {
+            found.push(slot);
+        }
+        true
+    });
 }
