@@ -15,8 +15,8 @@ const ENDED: u64 = 4;
 const KIND: u64 = 64;
 const WAIT: u64 = 16;
 const ENTRY: u64 = 16;
-/// A search for an id or a serial passes so many bytes of the list in the time in which a task is copied.
-const SEARCH: u64 = 32 << 10;
+/// A pass over the list, also over free slots, takes as long for so many bytes as copying a task.
+const PASS: u64 = 32 << 10;
 /// A filter of so many bytes costs as much as copying the task.
 const FILTER: u64 = 256;
 
@@ -25,8 +25,8 @@ fn ended(counters: &Counters) -> u64 {
     ended.saturating_mul(ENDED)
 }
 
-fn search(counters: &Counters) -> u64 {
-    counters.bytes_held / SEARCH
+fn pass(counters: &Counters) -> u64 {
+    counters.bytes_held / PASS
 }
 
 /// Returns the id and the serial in a reference. Digits are taken for a serial only, as that is what they mostly are.
@@ -49,7 +49,7 @@ impl State {
     /// Returns `true` if other requests should not wait for a pass over the list.
     pub(crate) fn is_long(&self) -> bool {
         let counters = self.list.counters();
-        counters.live + search(&counters) > LONG
+        counters.live + pass(&counters) > LONG
     }
 
     /// Returns `true` if other requests should not wait for a search for this task.
@@ -61,11 +61,8 @@ impl State {
     /// As [`is_long_to_find`](Self::is_long_to_find), by an id, a serial, or both.
     fn is_long_to_search(&self, id: Option<&str>, serial: Option<Serial>) -> bool {
         let counters = self.list.counters();
-        if search(&counters) > LONG {
-            return true;
-        }
-        let Some(id) = id.filter(|_| counters.live + ended(&counters) > LONG) else { return false };
-        // The ended tasks are searched as well, which takes longer, and all others for a hint.
+        let Some(id) = id.filter(|_| counters.live + ended(&counters) + pass(&counters) > LONG) else { return false };
+        // Live tasks are found at once. Else ended tasks with this id are copied, and all others looked at for a hint.
         match (&self.list.find(id)[..], serial) {
             ([], _) => true,
             (found, Some(serial)) => !found.contains(&serial),
@@ -108,7 +105,7 @@ impl State {
             }
             _ => return None,
         };
-        let cost = cost + search(&counters);
+        let cost = cost + pass(&counters);
         (cost > LONG).then_some(workers)
     }
 }
